@@ -1,0 +1,2 @@
+//! The contract between an instance and its monitor.
+#![no_std]

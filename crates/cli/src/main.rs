@@ -1,0 +1,2 @@
+//! The `sprat` command.
+fn main() {}

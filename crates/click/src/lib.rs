@@ -1,0 +1,2 @@
+//! The Click language, the router graph and its scheduler.
+#![no_std]

@@ -1,0 +1,2 @@
+//! The Click element library.
+#![no_std]

@@ -1,0 +1,2 @@
+//! The library operating system of sealed images.
+#![no_std]

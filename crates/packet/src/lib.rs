@@ -1,0 +1,2 @@
+//! Packets, batches and the buffer pool.
+#![no_std]

@@ -1,0 +1,2 @@
+//! What the library OS needs of the place it runs in.
+#![no_std]

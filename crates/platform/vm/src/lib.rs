@@ -1,0 +1,2 @@
+//! The library OS as a sealed image.
+#![no_std]

@@ -1,0 +1,2 @@
+//! Everything that developers and CI run.
+fn main() {}
