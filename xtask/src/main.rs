@@ -1,2 +1,56 @@
-//! Everything that developers and CI run.
-fn main() {}
+//! Everything that developers and CI run: `cargo xtask <command>`.
+//!
+//! Each command is one module. They start the tools that do the work (cargo, the
+//! conformance runner, cargo-fuzz, cargo-deny), show what is going on while it goes on, and
+//! end with a summary and an exit status. Nothing here is part of what Sprat ships.
+
+#![forbid(unsafe_code)]
+
+mod libtest;
+mod machine;
+mod process;
+mod readme;
+mod report;
+mod test;
+
+use std::process::ExitCode;
+
+const HELP: &str = "\
+usage: cargo xtask <command>
+
+  test          format, lints, documentation, every test, the README's commands
+";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let (command, rest) = match arguments.split_first() {
+        Some((command, rest)) => (command.as_str(), rest),
+        None => ("help", &[][..]),
+    };
+    let outcome = match command {
+        "test" => test::run(rest),
+        "help" | "-h" | "--help" => {
+            print!("{HELP}");
+            Ok(true)
+        }
+        unknown => {
+            eprintln!("xtask: no command '{unknown}'\n\n{HELP}");
+            Ok(false)
+        }
+    };
+    match outcome {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("xtask {command}: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// The folder of the workspace, wherever the command was started.
+fn root() -> &'static std::path::Path {
+    std::path::Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .unwrap_or(std::path::Path::new("."))
+}

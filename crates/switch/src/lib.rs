@@ -1,0 +1,1 @@
+//! Lanes and ports: what moves frames between instances and the world.

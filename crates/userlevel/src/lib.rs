@@ -1,0 +1,1 @@
+//! A Click router as an ordinary process, as the userlevel driver of Click runs it.

@@ -1,0 +1,1 @@
+//! The platform for running the same sources as an ordinary Linux program.

@@ -1,0 +1,129 @@
+//! What this machine has, and getting what it lacks.
+
+use std::fs::OpenOptions;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+/// Whether a program of that name is on the PATH.
+pub(crate) fn has_program(name: &str) -> bool {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path)
+        .chain([Path::new("/usr/sbin").into()])
+        .any(|folder| folder.join(name).is_file())
+}
+
+/// Whether /dev/kvm can be opened for reading and writing.
+pub(crate) fn has_kvm() -> bool {
+    OpenOptions::new()
+        .read(true)
+        .write(true)
+        .open("/dev/kvm")
+        .is_ok()
+}
+
+/// Whether we are root.
+pub(crate) fn is_root() -> bool {
+    Command::new("id")
+        .arg("-u")
+        .output()
+        .is_ok_and(|output| output.stdout == b"0\n")
+}
+
+/// Whether this machine has what the reason for a skip says was missing, so that the skip is
+/// not to be accepted. Reasons name what they need: KVM, root, namespaces, or a program.
+pub(crate) fn contradicts(why: &str) -> bool {
+    let why = why.to_lowercase();
+    let words: Vec<&str> = why.split(|c: char| !c.is_ascii_alphanumeric()).collect();
+    let named = |word: &str| words.contains(&word);
+    (named("kvm") && has_kvm())
+        || (named("root") && is_root())
+        || ((named("namespace") || named("namespaces")) && is_root())
+        || PROGRAMS
+            .iter()
+            .any(|(program, _)| named(program) && has_program(program))
+}
+
+/// The programs that tests start, and Debian's packages that hold them.
+const PROGRAMS: [(&str, &str); 3] = [
+    ("tcpdump", "tcpdump"),
+    ("ip", "iproute2"),
+    ("python3", "python3"),
+];
+
+/// Installs the programs that tests start and this machine lacks, saying what.
+///
+/// Where that cannot be done it says so and goes on: the tests that need them are skipped
+/// and say why.
+pub(crate) fn install_programs() {
+    let missing: Vec<_> = PROGRAMS
+        .iter()
+        .filter(|(program, _)| !has_program(program))
+        .collect();
+    if missing.is_empty() {
+        return;
+    }
+    let packages: Vec<_> = missing.iter().map(|(_, package)| *package).collect();
+    if !is_root() || !has_program("apt-get") {
+        println!(
+            "    lacks {}: as root on Debian, apt-get install {0}",
+            packages.join(" ")
+        );
+        return;
+    }
+    println!("    installing {} (apt-get)", packages.join(" "));
+    let apt = |arguments: &[&str]| {
+        Command::new("apt-get")
+            .args(arguments)
+            .env("DEBIAN_FRONTEND", "noninteractive")
+            .stdout(Stdio::null())
+            .status()
+            .is_ok_and(|status| status.success())
+    };
+    let mut install = vec!["install", "-y", "-qq", "--no-install-recommends"];
+    install.extend(&packages);
+    // The lists may be missing or old: fetch them only when the first attempt shows it.
+    let installed = apt(&install) || apt(&["update", "-qq"]) && apt(&install);
+    if !installed {
+        println!("    apt-get could not install {}", packages.join(" "));
+    }
+}
+
+/// Adds rustfmt and clippy to the toolchain where they are missing, saying so.
+pub(crate) fn install_components() {
+    for (component, subcommand) in [("rustfmt", "fmt"), ("clippy", "clippy")] {
+        let there = crate::process::cargo(&[subcommand, "--version"])
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .status()
+            .is_ok_and(|status| status.success());
+        if !there {
+            println!("    installing {component} (rustup component add)");
+            let done = Command::new("rustup")
+                .args(["component", "add", component])
+                .status();
+            if !done.is_ok_and(|status| status.success()) {
+                println!("    rustup could not add {component}");
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn programs_are_found_on_the_path() {
+        assert!(has_program("sh"));
+        assert!(!has_program("no-such-program-anywhere"));
+    }
+
+    #[test]
+    fn a_skip_for_want_of_kvm_is_accepted_only_without_kvm() {
+        assert_eq!(
+            contradicts("monitor::boots: needs KVM (/dev/kvm)"),
+            has_kvm()
+        );
+        assert!(!contradicts("needs 1 GiB hugepages"));
+    }
+}

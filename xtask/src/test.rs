@@ -1,0 +1,132 @@
+//! `cargo xtask test`: everything that must hold before a change is accepted.
+//!
+//! Steps go from quick to slow, and a step that fails does not keep the later ones from
+//! running: one run tells everything. All share the workspace's target folder.
+
+use crate::libtest::{Reader, Show};
+use crate::report::Report;
+use crate::{machine, process, readme};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+type Outcome = std::io::Result<Report>;
+type Step = (&'static str, fn() -> Outcome);
+
+/// No step may take longer; a healthy one takes a few minutes.
+const LIMIT: Duration = Duration::from_secs(25 * 60);
+
+const STEPS: [Step; 5] = [
+    ("format", format),
+    ("lints", lints),
+    ("documentation", documentation),
+    ("tests", tests),
+    ("the README's commands", readme_commands),
+];
+
+/// Runs every step; true when nothing failed.
+///
+/// # Errors
+/// A tool that every step needs cannot be started.
+pub(crate) fn run(arguments: &[String]) -> std::io::Result<bool> {
+    if let Some(argument) = arguments.first() {
+        eprintln!("xtask test takes no arguments, and found '{argument}'");
+        return Ok(false);
+    }
+    println!("==> what this machine has");
+    machine::install_components();
+    machine::install_programs();
+    println!(
+        "    KVM: {}, root: {}",
+        yes_no(machine::has_kvm()),
+        yes_no(machine::is_root())
+    );
+
+    let mut total = Report::default();
+    for (number, (name, step)) in STEPS.iter().enumerate() {
+        println!("==> {name} ({} of {})", number + 1, STEPS.len());
+        let begun = Instant::now();
+        let report = step()?;
+        println!(
+            "    {} passed, {} failed in {:.0?}",
+            report.passed,
+            report.failed.len(),
+            begun.elapsed()
+        );
+        total.add(report);
+    }
+    total.refuse_skips(machine::contradicts);
+    total.print();
+    Ok(total.is_good())
+}
+
+fn yes_no(there: bool) -> &'static str {
+    if there { "yes" } else { "no" }
+}
+
+fn format() -> Outcome {
+    process::show(&mut process::cargo(&["fmt", "--all", "--check"]))
+        .map(|held| Report::of("format", held))
+}
+
+fn lints() -> Outcome {
+    let mut clippy = process::cargo(&[
+        "clippy",
+        "--workspace",
+        "--all-targets",
+        "--quiet",
+        "--locked",
+        "--",
+        "-D",
+        "warnings",
+    ]);
+    process::show(&mut clippy).map(|held| Report::of("lints", held))
+}
+
+fn documentation() -> Outcome {
+    let mut doc = process::cargo(&[
+        "doc",
+        "--workspace",
+        "--no-deps",
+        "--document-private-items",
+        "--quiet",
+        "--locked",
+    ]);
+    doc.env("RUSTDOCFLAGS", "-D warnings");
+    process::show(&mut doc).map(|held| Report::of("documentation", held))
+}
+
+fn tests() -> Outcome {
+    cargo_test("cargo test", &["--workspace"])
+}
+
+/// Runs `cargo test` and adds up what its harnesses say.
+fn cargo_test(what: &str, selection: &[&str]) -> Outcome {
+    let mut command = process::cargo(&["test", "--no-fail-fast", "--locked"]);
+    command
+        .args(selection)
+        .args(["--", "--show-output", "--format=pretty"]);
+    let mut reader = Reader::default();
+    let good = process::lines(&mut command, LIMIT, |line| {
+        if reader.line(line) == Show::Yes {
+            println!("    {line}");
+        }
+    })?;
+    Ok(reader.finish(what, good))
+}
+
+fn readme_commands() -> Outcome {
+    let mut report = Report::default();
+    let text = std::fs::read_to_string(crate::root().join("README.md"))?;
+    for line in readme::commands(&text)
+        .into_iter()
+        .filter(|line| readme::can_be_tried(line))
+    {
+        let mut shell = Command::new("sh");
+        shell.args(["-euc", line]).current_dir(crate::root());
+        report.add(Report::of(
+            &format!("README: {line}"),
+            process::show(&mut shell)?,
+        ));
+    }
+    Ok(report)
+}
