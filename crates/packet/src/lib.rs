@@ -16,11 +16,13 @@ extern crate std;
 
 pub mod annotations;
 mod batch;
+mod ether_address;
 mod head;
 mod packet;
 mod pool;
 
 pub use batch::Batch;
+pub use ether_address::{EtherAddress, InvalidEtherAddress};
 pub use head::{ANNOTATION_SIZE, BUFFER_CAPACITY, BUFFER_STRIDE, HEAD_SIZE, Offload};
 pub use packet::{Packet, PacketKind};
 pub use pool::{DEFAULT_HEADROOM, Pool};
