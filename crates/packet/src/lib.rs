@@ -16,10 +16,14 @@ extern crate std;
 
 pub mod annotations;
 mod batch;
+pub mod checksum;
 mod ether_address;
+pub mod flow;
 mod head;
+pub mod headers;
 mod packet;
 mod pool;
+pub mod prefetch;
 
 pub use batch::Batch;
 pub use ether_address::{EtherAddress, InvalidEtherAddress};
