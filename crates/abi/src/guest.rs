@@ -205,7 +205,6 @@ impl Contract {
     /// # Safety
     /// Only one side of a ring may be in use at a time.
     #[must_use]
-    #[cfg(not(loom))]
     pub unsafe fn network(
         &self,
         device: &NetworkDevice,
@@ -226,7 +225,6 @@ impl Contract {
     /// # Safety
     /// Only one side of a ring may be in use at a time.
     #[must_use]
-    #[cfg(not(loom))]
     pub unsafe fn supply(&self) -> Option<Producer<u32>> {
         let capacity = ring_capacity::<u32>(self.page.supply.length)?;
         // SAFETY: the promises made to `attach` and by the caller.

@@ -41,7 +41,10 @@ pub mod call;
 pub mod clock;
 pub mod control;
 pub mod frame;
+#[cfg(not(loom))]
 pub mod guest;
+#[cfg(all(feature = "host", not(loom)))]
+pub mod host;
 pub mod manifest;
 pub mod ring;
 pub mod statistics;

@@ -1,7 +1,6 @@
 //! Rings under the race checker, under threads and against lies.
 
 use super::*;
-use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 /// A ring whose parts are the checker's own when it runs.
@@ -115,6 +114,7 @@ mod model {
 #[cfg(not(loom))]
 mod threads {
     use super::*;
+    use alloc::boxed::Box;
 
     #[test]
     fn a_full_ring_takes_no_more_and_an_empty_one_gives_none() {
