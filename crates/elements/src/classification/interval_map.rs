@@ -1,0 +1,162 @@
+//! A map from the values of one field to classes of values, constant on intervals.
+//!
+//! A radix tree of 256-way chunks that goes no deeper than it must: a stretch that holds few
+//! boundaries is a *narrow* node, one cache line of boundaries compared all at once; a stretch
+//! with none is the class itself. Few boundaries in all make one narrow node, many start from a
+//! root of 65,536 entries. A lookup is one to four dependent loads.
+
+use alloc::vec;
+use alloc::vec::Vec;
+
+/// Boundaries in a narrow node: they and their classes fill a cache line.
+const NARROW: usize = 8;
+
+/// With more boundaries than this, the root of a four-byte field covers 16 bits, not 8.
+const BOUNDARIES_FOR_WIDE_ROOT: usize = 512;
+
+/// Entries: two bits of kind, thirty of class or index.
+const INDEX: u32 = (1 << 30) - 1;
+const NARROW_NODE: u32 = 1 << 30;
+const CHUNK: u32 = 2 << 30;
+
+/// Boundaries with the classes between them.
+#[derive(Clone, Debug)]
+#[repr(align(64))]
+struct Narrow {
+    /// Where the next class begins; order-preserving as signed numbers, since that is the
+    /// comparison vector units have. Unused ones repeat the greatest.
+    starts: [i32; NARROW],
+    /// The class below the first boundary, then the class from each boundary on.
+    classes: [u16; NARROW + 1],
+}
+
+/// The map.
+#[derive(Clone, Debug)]
+pub(super) struct IntervalMap {
+    /// Keys are moved to the top of 32 bits.
+    align: u32,
+    /// How far the aligned key is shifted to index the root.
+    root_shift: u32,
+    root: Vec<u32>,
+    chunks: Vec<[u32; 256]>,
+    narrow: Vec<Narrow>,
+}
+
+/// Order-preserving map of unsigned to signed numbers.
+#[inline]
+fn signed(value: u32) -> i32 {
+    (value ^ 0x8000_0000).cast_signed()
+}
+
+impl IntervalMap {
+    /// Builds the map of a field of `width` bytes from the value at which each stretch of one
+    /// class begins, ascending from 0.
+    pub(super) fn new(width: u8, starts: &[(u32, u16)]) -> Self {
+        let align = 32 - 8 * u32::from(width);
+        let root_bits = match width {
+            1 => 8,
+            _ if starts.len() <= NARROW + 1 => 0,
+            4 if starts.len() > BOUNDARIES_FOR_WIDE_ROOT => 16,
+            _ => 8,
+        };
+        let aligned: Vec<(u32, u16)> = starts
+            .iter()
+            .map(|(start, class)| (start << align, *class))
+            .collect();
+        let mut map = Self {
+            align,
+            root_shift: 32 - root_bits,
+            root: Vec::new(),
+            chunks: Vec::new(),
+            narrow: Vec::new(),
+        };
+        let mut root = vec![0; 1 << root_bits];
+        map.fill(&mut root, 0, map.root_shift, &aligned);
+        map.root = root;
+        map
+    }
+
+    /// Fills the entries of one node. Each covers `1 << shift` keys from `base` on; `starts`
+    /// holds the stretches that overlap the node.
+    fn fill(&mut self, entries: &mut [u32], base: u32, shift: u32, starts: &[(u32, u16)]) {
+        let mut from = 0;
+        for (index, entry) in (0u64..).zip(entries.iter_mut()) {
+            let low = u64::from(base) + (index << shift);
+            let high = low + ((1u64 << shift) - 1);
+            // The stretch that holds the first key, then all that begin inside.
+            while from + 1 < starts.len() && u64::from(starts[from + 1].0) <= low {
+                from += 1;
+            }
+            let to = from
+                + 1
+                + starts[from + 1..].partition_point(|(start, _)| u64::from(*start) <= high);
+            // Both fit: `low` lies in the key space of 32 bits.
+            let low = u32::try_from(low).unwrap_or(u32::MAX);
+            *entry = self.entry(low, shift, &starts[from..to]);
+            from = to - 1;
+        }
+    }
+
+    /// The entry for `1 << shift` keys from `low` on.
+    fn entry(&mut self, low: u32, shift: u32, starts: &[(u32, u16)]) -> u32 {
+        let first = starts[0].1;
+        if starts.iter().all(|(_, class)| *class == first) {
+            return u32::from(first);
+        }
+        if starts.len() <= NARROW + 1 {
+            let mut node = Narrow {
+                starts: [i32::MAX; NARROW],
+                classes: [starts[starts.len() - 1].1; NARROW + 1],
+            };
+            node.classes[0] = first;
+            for (at, (start, class)) in starts[1..].iter().enumerate() {
+                node.starts[at] = signed(*start);
+                node.classes[at + 1] = *class;
+            }
+            self.narrow.push(node);
+            return NARROW_NODE | index(self.narrow.len() - 1);
+        }
+        let at = self.chunks.len();
+        self.chunks.push([0; 256]);
+        let mut entries = [0; 256];
+        self.fill(&mut entries, low, shift - 8, starts);
+        self.chunks[at] = entries;
+        CHUNK | index(at)
+    }
+
+    /// The class of a value.
+    #[inline]
+    pub(super) fn get(&self, value: u32) -> u16 {
+        let key = value << self.align;
+        let mut shift = self.root_shift;
+        let mut entry = self.root[(u64::from(key) >> shift) as usize];
+        loop {
+            let at = (entry & INDEX) as usize;
+            if entry & !INDEX == 0 {
+                return (entry & 0xffff) as u16;
+            }
+            if entry & NARROW_NODE != 0 {
+                let node = &self.narrow[at];
+                let key = signed(key);
+                let passed: usize = node
+                    .starts
+                    .iter()
+                    .map(|start| usize::from(*start <= key))
+                    .sum();
+                return node.classes[passed];
+            }
+            shift -= 8;
+            entry = self.chunks[at][(key >> shift & 0xff) as usize];
+        }
+    }
+
+    /// The memory the map takes, in bytes.
+    pub(super) fn bytes(&self) -> usize {
+        size_of_val(&*self.root) + size_of_val(&*self.chunks) + size_of_val(&*self.narrow)
+    }
+}
+
+/// An index into a node list. There are fewer nodes than boundaries, hence than 2^30.
+fn index(at: usize) -> u32 {
+    u32::try_from(at).unwrap_or(INDEX) & INDEX
+}
