@@ -91,15 +91,9 @@ impl<'a> Headers<'a> {
     #[must_use]
     pub fn ip(network: &'a [u8]) -> Self {
         let transport = match network {
-            [first, _, _, _, _, _, fragment_high, fragment_low, ..] => {
-                if fragment_high & 0x1f | fragment_low == 0 {
-                    network
-                        .get(usize::from(first & 0xf) * 4..)
-                        .unwrap_or_default()
-                } else {
-                    &[]
-                }
-            }
+            [first, _, _, _, _, _, high, low, ..] if high & 0x1f | low == 0 => network
+                .get(usize::from(first & 0xf) * 4..)
+                .unwrap_or_default(),
             _ => &[],
         };
         Self { network, transport }

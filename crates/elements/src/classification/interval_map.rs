@@ -2,8 +2,8 @@
 //!
 //! A radix tree of 256-way chunks that goes no deeper than it must: a stretch that holds few
 //! boundaries is a *narrow* node, one cache line of boundaries compared all at once; a stretch
-//! with none is the class itself. Few boundaries in all make one narrow node, many start from a
-//! root of 65,536 entries. A lookup is one to four dependent loads.
+//! with none is the class itself. Few boundaries in all make a narrow node or two, many start from
+//! a root of 65,536 entries. A lookup is one to four dependent loads.
 
 use alloc::vec;
 use alloc::vec::Vec;
@@ -55,7 +55,7 @@ impl IntervalMap {
         let align = 32 - 8 * u32::from(width);
         let root_bits = match width {
             1 => 8,
-            _ if starts.len() <= NARROW + 1 => 0,
+            _ if starts.len() <= NARROW + 1 => 1,
             4 if starts.len() > BOUNDARIES_FOR_WIDE_ROOT => 16,
             _ => 8,
         };
@@ -129,7 +129,7 @@ impl IntervalMap {
     pub(super) fn get(&self, value: u32) -> u16 {
         let key = value << self.align;
         let mut shift = self.root_shift;
-        let mut entry = self.root[(u64::from(key) >> shift) as usize];
+        let mut entry = self.root[(key >> shift) as usize];
         loop {
             let at = (entry & INDEX) as usize;
             if entry & !INDEX == 0 {

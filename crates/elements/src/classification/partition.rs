@@ -162,11 +162,7 @@ pub(super) fn divide(
 impl Partition {
     /// How many classes there are.
     pub(super) fn classes(&self) -> usize {
-        if self.blocks == 0 {
-            1
-        } else {
-            self.rows.len() / self.blocks
-        }
+        self.rows.len().checked_div(self.blocks).unwrap_or(1)
     }
 
     /// Crosses two partitions. The table gives the class of each pair, the right one counting

@@ -1,0 +1,754 @@
+//! IP patterns: the language of `IPFilter` and `IPClassifier`.
+
+use alloc::borrow::ToOwned;
+use alloc::string::String;
+use alloc::vec;
+use alloc::vec::Vec;
+use core::fmt;
+use core::net::Ipv4Addr;
+
+use sprat_click::arguments::{Argument, IpProtocol, Ipv4Prefix, Names, TcpPort, parse_unsigned};
+
+use super::expression::{Base, Expression, Field};
+use super::primitive::{
+    self, Direction, ICMP, Relation, Subject, TCP, UDP, icmp_type, protocol, protocol_with_ports,
+    tcp_flag,
+};
+use super::tokens::{Token, tokens};
+
+/// Parentheses, negations and choices may be nested this deep.
+const DEPTH: u32 = 200;
+
+/// What is wrong with a pattern.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PatternError {
+    /// The byte of the pattern it is about.
+    pub offset: usize,
+    /// What it is.
+    pub kind: PatternErrorKind,
+}
+
+/// The ways a pattern can be wrong.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum PatternErrorKind {
+    /// Nothing was written.
+    Empty,
+    /// A token where it makes no sense; empty at the end of the pattern.
+    Syntax(String),
+    /// A parenthesis was not closed.
+    MissingParenthesis,
+    /// A `?` without its `:`.
+    MissingColon,
+    /// Parentheses and negations nested too deep.
+    Nesting,
+    /// A primitive without a value, or a value without a word for what it is.
+    Partial,
+    /// A name that is known neither as a port, an option, a type nor an address.
+    UnknownName(String),
+    /// A name that could be several things.
+    Ambiguous(String),
+    /// A value that its primitive cannot have.
+    BadValue {
+        /// The primitive.
+        subject: &'static str,
+        /// The value as written.
+        value: String,
+    },
+    /// A number beyond what its primitive can have.
+    OutOfRange {
+        /// The primitive.
+        subject: &'static str,
+        /// The greatest value.
+        maximum: u32,
+    },
+    /// A part that its primitive cannot have.
+    Meaningless {
+        /// The part.
+        part: &'static str,
+        /// The primitive.
+        subject: &'static str,
+    },
+    /// Two words that exclude each other.
+    Conflict(String),
+}
+
+impl fmt::Display for PatternError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.kind {
+            PatternErrorKind::Empty => formatter.write_str("empty pattern"),
+            PatternErrorKind::Syntax(text) if text.is_empty() => {
+                formatter.write_str("syntax error at end of pattern")
+            }
+            PatternErrorKind::Syntax(text) => write!(formatter, "syntax error near '{text}'"),
+            PatternErrorKind::MissingParenthesis => formatter.write_str("missing ')'"),
+            PatternErrorKind::MissingColon => {
+                formatter.write_str("missing ':' in ternary expression")
+            }
+            PatternErrorKind::Nesting => formatter.write_str("pattern nested too deeply"),
+            PatternErrorKind::Partial => formatter.write_str("partial directive"),
+            PatternErrorKind::UnknownName(name) => write!(formatter, "unknown name '{name}'"),
+            PatternErrorKind::Ambiguous(name) => write!(
+                formatter,
+                "'{name}' is ambiguous; specify 'port {name}' or 'icmp type {name}'"
+            ),
+            PatternErrorKind::BadValue { subject, value } => {
+                write!(formatter, "bad value '{value}' for '{subject}'")
+            }
+            PatternErrorKind::OutOfRange { subject, maximum } => {
+                write!(
+                    formatter,
+                    "'{subject}' value out of range, maximum {maximum}"
+                )
+            }
+            PatternErrorKind::Meaningless { part, subject } => {
+                write!(formatter, "{part} is meaningless for '{subject}'")
+            }
+            PatternErrorKind::Conflict(word) => write!(formatter, "unexpected '{word}'"),
+        }
+    }
+}
+
+impl core::error::Error for PatternError {}
+
+/// Reads an IP pattern.
+///
+/// `names` supplies the addresses, prefixes and ports that `AddressInfo` and `PortInfo` declare.
+///
+/// # Errors
+/// The first thing wrong with the pattern.
+pub fn parse_ip_pattern(pattern: &str, names: &dyn Names) -> Result<Expression, PatternError> {
+    let tokens = tokens(pattern);
+    match tokens[..] {
+        [] => {
+            return Err(PatternError {
+                offset: 0,
+                kind: PatternErrorKind::Empty,
+            });
+        }
+        [only] if matches!(only.text, "-" | "any" | "all") => {
+            return Ok(Expression::Constant(true));
+        }
+        [only] if only.text == "none" => return Ok(Expression::Constant(false)),
+        _ => {}
+    }
+    let mut parser = Parser {
+        tokens: &tokens,
+        at: 0,
+        end: pattern.len(),
+        names,
+        previous: Context::default(),
+        depth: 0,
+    };
+    let expression = parser.expression()?;
+    if parser.at < tokens.len() {
+        return Err(parser.unexpected());
+    }
+    Ok(expression)
+}
+
+/// What later primitives inherit when they leave words out.
+#[derive(Clone, Copy, Debug, Default)]
+struct Context {
+    subject: Option<Subject>,
+    direction: Option<Direction>,
+    protocol: Option<u8>,
+}
+
+struct Parser<'a> {
+    tokens: &'a [Token<'a>],
+    at: usize,
+    end: usize,
+    names: &'a dyn Names,
+    previous: Context,
+    depth: u32,
+}
+
+/// A value as written, once its kind is known.
+enum Value {
+    Number(u32),
+    Range(u32, u32),
+    Address(Ipv4Prefix),
+}
+
+impl<'a> Parser<'a> {
+    fn error(&self, kind: PatternErrorKind) -> PatternError {
+        let offset = self
+            .tokens
+            .get(self.at)
+            .map_or(self.end, |token| token.offset);
+        PatternError { offset, kind }
+    }
+
+    fn unexpected(&self) -> PatternError {
+        let text = self.tokens.get(self.at).map_or("", |token| token.text);
+        self.error(PatternErrorKind::Syntax(text.to_owned()))
+    }
+
+    /// The token ahead, if it is one of these.
+    fn ahead(&self, distance: usize, texts: &[&str]) -> bool {
+        self.tokens
+            .get(self.at + distance)
+            .is_some_and(|token| texts.contains(&token.text))
+    }
+
+    fn take(&mut self, texts: &[&str]) -> bool {
+        let found = self.ahead(0, texts);
+        self.at += usize::from(found);
+        found
+    }
+
+    /// The word ahead, if it is not a connective.
+    fn word(&self) -> Option<&'a str> {
+        self.tokens
+            .get(self.at)
+            .filter(|token| !token.sign && !matches!(token.text, "and" | "or" | "not"))
+            .map(|token| token.text)
+    }
+
+    fn deeper<T>(
+        &mut self,
+        parse: impl FnOnce(&mut Self) -> Result<T, PatternError>,
+    ) -> Result<T, PatternError> {
+        if self.depth == DEPTH {
+            return Err(self.error(PatternErrorKind::Nesting));
+        }
+        self.depth += 1;
+        let parsed = parse(self);
+        self.depth -= 1;
+        parsed
+    }
+
+    /// `any ? expression : expression`
+    fn expression(&mut self) -> Result<Expression, PatternError> {
+        let condition = self.any()?;
+        if !self.take(&["?"]) {
+            return Ok(condition);
+        }
+        let yes = self.deeper(Self::expression)?;
+        if !self.take(&[":"]) {
+            return Err(self.error(PatternErrorKind::MissingColon));
+        }
+        let no = self.deeper(Self::expression)?;
+        Ok(Expression::choose(condition, yes, no))
+    }
+
+    /// `all or all ...`
+    fn any(&mut self) -> Result<Expression, PatternError> {
+        let mut parts = vec![self.all()?];
+        while self.take(&["or", "||"]) {
+            parts.push(self.all()?);
+        }
+        Ok(one_or(parts, Expression::Any))
+    }
+
+    /// `factor and factor ...`, where "and" may be left out.
+    fn all(&mut self) -> Result<Expression, PatternError> {
+        let mut parts = vec![self.factor()?];
+        loop {
+            if !self.take(&["and", "&&"])
+                && self.word().is_none()
+                && !self.ahead(0, &["not", "!", "("])
+            {
+                return Ok(one_or(parts, Expression::All));
+            }
+            parts.push(self.factor()?);
+        }
+    }
+
+    fn factor(&mut self) -> Result<Expression, PatternError> {
+        if self.take(&["not", "!"]) {
+            return Ok(self.deeper(Self::factor)?.negate());
+        }
+        if self.take(&["("]) {
+            let inner = self.deeper(Self::expression)?;
+            if !self.take(&[")"]) {
+                return Err(if self.at == self.tokens.len() {
+                    self.error(PatternErrorKind::MissingParenthesis)
+                } else {
+                    self.unexpected()
+                });
+            }
+            return Ok(inner);
+        }
+        if self.take(&["true", "any", "all"]) {
+            return Ok(Expression::Constant(true));
+        }
+        if self.take(&["false", "none"]) {
+            return Ok(Expression::Constant(false));
+        }
+        self.primitive()
+    }
+
+    fn primitive(&mut self) -> Result<Expression, PatternError> {
+        let start = self.at;
+        let mut given = Context::default();
+        while let Some(word) = self.word() {
+            let complete = given.subject.is_some_and(Subject::stands_alone);
+            if complete || !self.qualifier(word, &mut given)? {
+                break;
+            }
+        }
+        let qualified = self.at > start;
+        let mask = if self.take(&["&"]) {
+            Some(self.mask()?)
+        } else {
+            None
+        };
+        let relation = self
+            .tokens
+            .get(self.at)
+            .filter(|token| token.sign)
+            .and_then(|token| Relation::of(token.text));
+        self.at += usize::from(relation.is_some());
+        if let Some(subject) = given.subject.filter(|subject| subject.stands_alone()) {
+            if mask.is_some() || relation.is_some() || given.direction.is_some() {
+                return Err(self.error(PatternErrorKind::Meaningless {
+                    part: "a relation or direction",
+                    subject: subject.keyword(),
+                }));
+            }
+            self.previous = given;
+            return Ok(with_protocol(given.protocol, subject.alone()));
+        }
+        let expected = relation.is_some() || given.subject.is_some_and(takes_any_word);
+        let value = self
+            .word()
+            .filter(|word| expected || !self.starts_primitive(word));
+        let Some(word) = value else {
+            return self.without_value(given, qualified, mask, relation);
+        };
+        let given = self.complete(given, qualified, word)?;
+        let expression = self.with_value(given, mask, relation, word)?;
+        self.previous = given;
+        Ok(expression)
+    }
+
+    /// Takes a word that says what a primitive is about, if it is one.
+    fn qualifier(&mut self, word: &'a str, given: &mut Context) -> Result<bool, PatternError> {
+        let conflict =
+            |parser: &Self| Err(parser.error(PatternErrorKind::Conflict(word.to_owned())));
+        if matches!(word, "src" | "dst") {
+            if given.direction.is_some() {
+                return conflict(self);
+            }
+            let other = if word == "src" { "dst" } else { "src" };
+            given.direction = Some(if self.ahead(2, &[other]) && self.ahead(1, &["or", "||"]) {
+                self.at += 2;
+                Direction::Either
+            } else if self.ahead(2, &[other]) && self.ahead(1, &["and", "&&"]) {
+                self.at += 2;
+                Direction::Both
+            } else if word == "src" {
+                Direction::Source
+            } else {
+                Direction::Destination
+            });
+            self.at += 1;
+            return Ok(true);
+        }
+        // What follows these is a value, whatever it looks like.
+        if given.subject.is_some_and(takes_any_word) {
+            return Ok(false);
+        }
+        if let Some((name, position)) = word.split_once('[') {
+            if given.subject.is_some() {
+                return conflict(self);
+            }
+            let (protocol, base) = match name {
+                "ip" => (None, Base::Network),
+                "transp" => (None, Base::Transport),
+                _ => match self.protocol(name) {
+                    Some(number) => (Some(number), Base::Transport),
+                    None => return Err(self.unexpected()),
+                },
+            };
+            let Some(field) = parse_position(base, position) else {
+                return Err(self.unexpected());
+            };
+            given.subject = Some(Subject::Bytes(field));
+            given.protocol = protocol.or(given.protocol);
+            self.at += 1;
+            return Ok(true);
+        }
+        if let Some(subject) = Subject::of(word) {
+            if given.subject.is_some() {
+                return conflict(self);
+            }
+            given.subject = Some(subject);
+            self.at += 1;
+            return Ok(true);
+        }
+        // "ip" only introduces a keyword.
+        if word == "ip" {
+            self.at += 1;
+            return Ok(true);
+        }
+        if given.subject.is_none()
+            && let Some(number) = self.protocol(word)
+        {
+            if given.protocol.is_some() {
+                // `tcp udp` is two primitives.
+                return Ok(false);
+            }
+            given.protocol = Some(number);
+            self.at += 1;
+            return Ok(true);
+        }
+        if let Some(number @ (TCP | UDP)) = self.protocol(word)
+            && given.subject == Some(Subject::Port)
+            && given.protocol.is_none()
+        {
+            given.protocol = Some(number);
+            self.at += 1;
+            return Ok(true);
+        }
+        Ok(false)
+    }
+
+    fn protocol(&self, name: &str) -> Option<u8> {
+        let declared = self.names.protocol(name);
+        declared.or_else(|| IpProtocol::well_known(name).map(|known| known.0))
+    }
+
+    /// Whether a word begins a primitive of its own, rather than being a value.
+    fn starts_primitive(&self, word: &str) -> bool {
+        Subject::of(word).is_some()
+            || matches!(
+                word,
+                "src" | "dst" | "ip" | "true" | "false" | "any" | "all" | "none"
+            )
+            || word.contains('[')
+            || self.protocol(word).is_some()
+    }
+
+    fn mask(&mut self) -> Result<u32, PatternError> {
+        let word = self.word().unwrap_or_default();
+        let mask = number(word).or_else(|| Ipv4Addr::parse(word, self.names).ok().map(u32::from));
+        let Some(mask) = mask else {
+            return Err(self.unexpected());
+        };
+        self.at += 1;
+        Ok(mask)
+    }
+
+    /// A primitive that ends before a value.
+    fn without_value(
+        &mut self,
+        given: Context,
+        qualified: bool,
+        mask: Option<u32>,
+        relation: Option<Relation>,
+    ) -> Result<Expression, PatternError> {
+        if relation.is_some() || !qualified {
+            return Err(self.unexpected());
+        }
+        match (given, mask) {
+            // A protocol by itself.
+            (
+                Context {
+                    subject: None,
+                    direction: None,
+                    protocol: Some(number),
+                },
+                None,
+            ) => {
+                self.previous = Context {
+                    subject: Some(Subject::Protocol),
+                    ..Context::default()
+                };
+                Ok(protocol(number))
+            }
+            // A mask by itself: some of its bits are set.
+            (
+                Context {
+                    subject: Some(subject),
+                    ..
+                },
+                Some(mask),
+            ) if subject.part().is_some() => {
+                self.previous = given;
+                self.integer(given, subject, mask, Relation::Different, 0)
+            }
+            _ => Err(self.error(PatternErrorKind::Partial)),
+        }
+    }
+
+    /// Fills in the words that a primitive left out.
+    fn complete(
+        &self,
+        mut given: Context,
+        qualified: bool,
+        word: &str,
+    ) -> Result<Context, PatternError> {
+        if given.subject.is_some() {
+            return Ok(given);
+        }
+        let previous = self.previous;
+        let inherit = |given: &mut Context, subject: Subject| {
+            given.subject = Some(subject);
+            let same = previous.subject.is_some_and(|before| {
+                before == subject || (is_address(before) && is_address(subject))
+            });
+            if same {
+                given.direction = given.direction.or(previous.direction);
+                given.protocol = given.protocol.or(previous.protocol);
+            }
+        };
+        if number(word).is_some() || range(word).is_some() {
+            let subject = match previous.subject {
+                Some(subject) if !subject.stands_alone() && given.protocol.is_none() => subject,
+                _ if matches!(given.protocol, Some(TCP | UDP)) => Subject::Port,
+                _ => return Err(self.error(PatternErrorKind::Partial)),
+            };
+            inherit(&mut given, subject);
+            return Ok(given);
+        }
+        if tcp_flag(word).is_some() && matches!(given.protocol, None | Some(TCP)) {
+            inherit(&mut given, Subject::TcpOption);
+            return Ok(given);
+        }
+        let transport = given
+            .protocol
+            .or(if qualified { None } else { previous.protocol });
+        let port = TcpPort::parse_for(IpProtocol(transport.unwrap_or(TCP)), word, self.names)
+            .is_ok()
+            || transport.is_none() && TcpPort::parse_for(IpProtocol(UDP), word, self.names).is_ok();
+        let icmp = icmp_type(word).is_some();
+        let by_context = match (given.protocol, given.direction, previous.subject) {
+            (Some(ICMP), _, _) => Some(Subject::IcmpType),
+            (Some(TCP | UDP), _, _) | (_, Some(_), _) => Some(Subject::Port),
+            (None, None, before @ Some(Subject::IcmpType | Subject::Port)) => before,
+            _ => None,
+        };
+        let subject = match (port, icmp) {
+            (true, true) => match by_context {
+                Some(subject) => subject,
+                None => return Err(self.error(PatternErrorKind::Ambiguous(word.to_owned()))),
+            },
+            (true, false) => Subject::Port,
+            (false, true) => Subject::IcmpType,
+            (false, false) => {
+                if Ipv4Addr::parse(word, self.names).is_ok() {
+                    Subject::Host
+                } else if Ipv4Prefix::parse(word, self.names).is_ok() {
+                    Subject::Net
+                } else {
+                    return Err(self.error(PatternErrorKind::UnknownName(word.to_owned())));
+                }
+            }
+        };
+        inherit(&mut given, subject);
+        Ok(given)
+    }
+
+    /// A whole primitive; the value is the word ahead.
+    fn with_value(
+        &mut self,
+        given: Context,
+        mask: Option<u32>,
+        relation: Option<Relation>,
+        word: &str,
+    ) -> Result<Expression, PatternError> {
+        let Some(subject) = given.subject else {
+            return Err(self.error(PatternErrorKind::Partial));
+        };
+        let keyword = subject.keyword();
+        let meaningless = |part| PatternErrorKind::Meaningless {
+            part,
+            subject: keyword,
+        };
+        if given.direction.is_some() && !subject.has_direction() {
+            return Err(self.error(meaningless("'src' or 'dst'")));
+        }
+        let direction = given.direction.unwrap_or(Direction::Either);
+        let equality = relation.unwrap_or(Relation::Equal);
+        if equality.ordered() && is_address(subject) {
+            return Err(self.error(meaningless("an order")));
+        }
+        if subject == Subject::TcpOption {
+            if relation.is_some() || mask.is_some() {
+                return Err(self.error(meaningless("a relation")));
+            }
+            let Some(bit) = tcp_flag(word) else {
+                return Err(self.bad_value(subject, word));
+            };
+            self.at += 1;
+            return Ok(Expression::All(vec![
+                protocol(TCP),
+                primitive::tcp_flags(bit),
+            ]));
+        }
+        let value = self.value(given, subject, word)?;
+        self.at += 1;
+        Ok(match (subject, value) {
+            (Subject::Host | Subject::Net, Value::Address(prefix)) => {
+                let mut bits = u32::from(prefix.mask);
+                if subject == Subject::Net && self.take(&["mask"]) {
+                    bits = self.mask()?;
+                }
+                bits &= mask.unwrap_or(u32::MAX);
+                let address = u32::from(prefix.address);
+                let address = if mask.is_some() {
+                    address
+                } else {
+                    address & bits
+                };
+                let test = primitive::address(direction, bits, equality, address);
+                with_protocol(given.protocol, test)
+            }
+            (Subject::Port, Value::Range(low, high)) => {
+                if mask.is_some() || equality.ordered() {
+                    return Err(self.error(meaningless("a range with an order or a mask")));
+                }
+                let different = equality == Relation::Different;
+                Expression::All(vec![
+                    protocol_with_ports(given.protocol),
+                    primitive::port_range(direction, different, low, high),
+                ])
+            }
+            (Subject::Port, Value::Number(port)) => Expression::All(vec![
+                protocol_with_ports(given.protocol),
+                primitive::port(direction, mask.unwrap_or(0xffff) & 0xffff, equality, port),
+            ]),
+            (_, Value::Number(value)) => {
+                self.integer(given, subject, mask.unwrap_or(u32::MAX), equality, value)?
+            }
+            _ => return Err(self.bad_value(subject, word)),
+        })
+    }
+
+    /// An integer subject with the protocol that it implies.
+    fn integer(
+        &self,
+        given: Context,
+        subject: Subject,
+        mask: u32,
+        relation: Relation,
+        value: u32,
+    ) -> Result<Expression, PatternError> {
+        let Some(part) = subject.part() else {
+            return Err(self.error(PatternErrorKind::Partial));
+        };
+        if value > part.maximum() {
+            return Err(self.error(PatternErrorKind::OutOfRange {
+                subject: subject.keyword(),
+                maximum: part.maximum(),
+            }));
+        }
+        let test = primitive::integer(part, mask, relation, value);
+        let implied = match subject {
+            Subject::TcpWindow => Some(TCP),
+            Subject::IcmpType => Some(ICMP),
+            _ => None,
+        };
+        Ok(with_protocol(given.protocol.or(implied), test))
+    }
+
+    /// Reads a value of a subject.
+    fn value(&self, given: Context, subject: Subject, word: &str) -> Result<Value, PatternError> {
+        let value = match subject {
+            Subject::Host => Ipv4Addr::parse(word, self.names)
+                .ok()
+                .and_then(|address| Ipv4Prefix::new(address, 32))
+                .map(Value::Address),
+            Subject::Net => Ipv4Prefix::parse(word, self.names)
+                .ok()
+                .or_else(|| Ipv4Prefix::new(Ipv4Addr::parse(word, self.names).ok()?, 32))
+                .map(Value::Address),
+            Subject::Port => self.port(given, word),
+            Subject::Protocol => self
+                .protocol(word)
+                .map(u32::from)
+                .or_else(|| number(word))
+                .map(Value::Number),
+            Subject::IcmpType => icmp_type(word)
+                .map(u32::from)
+                .or_else(|| number(word))
+                .map(Value::Number),
+            _ => number(word)
+                .or_else(|| Some(u32::from(Ipv4Addr::parse(word, self.names).ok()?)))
+                .map(Value::Number),
+        };
+        value.ok_or_else(|| self.bad_value(subject, word))
+    }
+
+    /// Reads a port, a port's name or a range of ports.
+    fn port(&self, given: Context, word: &str) -> Option<Value> {
+        if let Some((low, high)) = range(word) {
+            return Some(Value::Range(low, high));
+        }
+        let known = |protocol| TcpPort::parse_for(IpProtocol(protocol), word, self.names).ok();
+        let port = match given.protocol {
+            Some(protocol) => known(protocol),
+            None => known(TCP).or_else(|| known(UDP)),
+        };
+        port.map(|port| Value::Number(port.into()))
+    }
+
+    fn bad_value(&self, subject: Subject, word: &str) -> PatternError {
+        self.error(PatternErrorKind::BadValue {
+            subject: subject.keyword(),
+            value: word.to_owned(),
+        })
+    }
+}
+
+fn is_address(subject: Subject) -> bool {
+    matches!(subject, Subject::Host | Subject::Net)
+}
+
+/// Whether the word after this subject is a value, whatever it looks like.
+fn takes_any_word(subject: Subject) -> bool {
+    matches!(
+        subject,
+        Subject::Protocol | Subject::TcpOption | Subject::IcmpType
+    )
+}
+
+fn with_protocol(number: Option<u8>, test: Expression) -> Expression {
+    match number {
+        Some(number) => Expression::All(vec![protocol(number), test]),
+        None => test,
+    }
+}
+
+fn number(word: &str) -> Option<u32> {
+    u32::try_from(parse_unsigned(word)?.ok()?).ok()
+}
+
+/// `LOW-HIGH`, both numbers.
+fn range(word: &str) -> Option<(u32, u32)> {
+    let (low, high) = word.split_once('-')?;
+    let (low, high) = (number(low)?, number(high)?);
+    (low <= high && high <= 0xffff).then_some((low, high))
+}
+
+/// `POS]` or `POS:LEN]`.
+fn parse_position(base: Base, text: &str) -> Option<Field> {
+    let text = text.strip_suffix(']')?;
+    let (offset, width) = text.split_once(':').unwrap_or((text, "1"));
+    let offset = u16::try_from(number(offset.trim())?).ok()?;
+    let width = u8::try_from(number(width.trim())?).ok()?;
+    let field = Field {
+        base,
+        offset,
+        width,
+    };
+    ((1..=4).contains(&width) && offset <= 0xff00).then_some(field)
+}
+
+/// A list of one is its only part.
+fn one_or(
+    mut parts: Vec<Expression>,
+    list: impl FnOnce(Vec<Expression>) -> Expression,
+) -> Expression {
+    match parts.pop() {
+        Some(only) if parts.is_empty() => only,
+        Some(last) => {
+            parts.push(last);
+            list(parts)
+        }
+        None => list(parts),
+    }
+}

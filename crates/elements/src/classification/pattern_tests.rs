@@ -1,0 +1,354 @@
+//! Patterns against packets made by hand. What must match is what Click's manual says.
+
+use alloc::string::ToString;
+use alloc::vec;
+use alloc::vec::Vec;
+use core::net::Ipv4Addr;
+
+use sprat_click::arguments::{Ipv4Prefix, Names, NoNames};
+
+use super::{Headers, Program, parse_byte_pattern, parse_ip_pattern};
+
+/// A packet from 10.0.0.1 to 18.26.4.44, without options.
+fn ip(protocol: u8, transport: &[u8]) -> Vec<u8> {
+    let mut packet = vec![
+        0x45, 0, 0, 0, 0x12, 0x34, 0, 0, 64, protocol, 0, 0, 10, 0, 0, 1, 18, 26, 4, 44,
+    ];
+    packet.extend_from_slice(transport);
+    packet
+}
+
+fn udp(source: u16, destination: u16) -> Vec<u8> {
+    let mut transport = vec![0; 8];
+    transport[..2].copy_from_slice(&source.to_be_bytes());
+    transport[2..4].copy_from_slice(&destination.to_be_bytes());
+    ip(17, &transport)
+}
+
+fn tcp(source: u16, destination: u16, flags: u8) -> Vec<u8> {
+    let mut transport = vec![0; 20];
+    transport[..2].copy_from_slice(&source.to_be_bytes());
+    transport[2..4].copy_from_slice(&destination.to_be_bytes());
+    transport[12] = 0x50;
+    transport[13] = flags;
+    transport[14..16].copy_from_slice(&[0x20, 0]);
+    ip(6, &transport)
+}
+
+fn icmp(kind: u8) -> Vec<u8> {
+    ip(1, &[kind, 0, 0, 0, 0, 0, 0, 0])
+}
+
+/// The packet as a fragment that is not the first.
+fn later_fragment(mut packet: Vec<u8>) -> Vec<u8> {
+    packet[7] = 1;
+    packet
+}
+
+struct Declared;
+
+impl Names for Declared {
+    fn ipv4(&self, name: &str) -> Option<Ipv4Addr> {
+        (name == "BASTION").then_some(Ipv4Addr::new(10, 0, 0, 1))
+    }
+
+    fn ipv4_prefix(&self, name: &str) -> Option<Ipv4Prefix> {
+        (name == "INTERNALNET").then(|| Ipv4Prefix::new(Ipv4Addr::new(10, 0, 0, 0), 24).unwrap())
+    }
+}
+
+#[track_caller]
+fn check(pattern: &str, packet: &[u8], expected: bool) {
+    let expression = parse_ip_pattern(pattern, &Declared).unwrap();
+    let headers = Headers::ip(packet);
+    assert_eq!(expression.matches(&headers), expected, "{pattern}");
+    let rule = Program::compile(&[expression]).unwrap().classify(&headers);
+    assert_eq!(rule == 0, expected, "{pattern}, compiled");
+}
+
+#[track_caller]
+fn matches(pattern: &str, packet: &[u8]) {
+    check(pattern, packet, true);
+}
+
+#[track_caller]
+fn rejects(pattern: &str, packet: &[u8]) {
+    check(pattern, packet, false);
+}
+
+#[test]
+fn addresses_match_by_direction() {
+    let packet = udp(1, 2);
+    matches("src host 10.0.0.1", &packet);
+    rejects("dst host 10.0.0.1", &packet);
+    matches("host 10.0.0.1", &packet);
+    matches("src or dst host 18.26.4.44", &packet);
+    rejects("src and dst host 18.26.4.44", &packet);
+    matches("src and dst net 10.0.0.0/3", &packet);
+    matches("10.0.0.0/24", &packet);
+    matches("net 10.0.0.0 mask 255.255.255.0", &packet);
+    rejects("src net 10.0.1.0 mask 255.255.255.0", &packet);
+    matches("src BASTION && src net INTERNALNET && INTERNALNET", &packet);
+    matches("src & 255.0.0.255 == 10.0.0.1", &packet);
+}
+
+#[test]
+fn unequal_addresses_are_negations_of_equal_ones() {
+    let packet = udp(1, 2);
+    rejects("src host != 10.0.0.1", &packet);
+    matches("dst host != 10.0.0.1", &packet);
+    rejects("host != 10.0.0.1", &packet);
+    matches("src and dst host != 10.0.0.1", &packet);
+}
+
+#[test]
+fn ports_need_tcp_or_udp() {
+    matches("src port 80", &tcp(80, 1, 0));
+    matches("src port 80", &udp(80, 1));
+    rejects("src tcp port 80", &udp(80, 1));
+    matches("tcp src port 80", &tcp(80, 1, 0));
+    rejects("src port 80", &ip(47, &[0, 80, 0, 0]));
+    matches("port www", &udp(1, 80));
+    matches("www", &tcp(1, 80, 0));
+    matches("src and dst port 7", &udp(7, 7));
+    rejects("src and dst port 7", &udp(7, 8));
+    matches("udp dst port domain", &udp(7, 53));
+}
+
+#[test]
+fn port_relations_do_not_match_other_protocols() {
+    // The manual: 'src tcp port != 5' is 'tcp and not src tcp port 5'.
+    matches("src tcp port != 5", &tcp(6, 5, 0));
+    rejects("src tcp port != 5", &tcp(5, 6, 0));
+    rejects("src tcp port != 5", &udp(6, 5));
+    matches("!(src tcp port == 5)", &udp(6, 5));
+    matches("dst tcp port > 1023", &tcp(1, 1024, 0));
+    rejects("dst tcp port > 1023", &tcp(1, 1023, 0));
+    matches("dst port >= 1023", &udp(1, 1023));
+    matches("dst port < 1023", &udp(1, 1022));
+    rejects("dst port <= 1023", &udp(1, 1024));
+    matches("dst port >= 0", &udp(1, 1024));
+    rejects("dst port < 0", &udp(1, 1024));
+    matches("src tcp port & 10 == 8", &tcp(0xf8, 0, 0));
+    rejects("src tcp port & 10 == 8", &tcp(0xfa, 0, 0));
+    matches("dst port 1024-65535", &udp(1, 1024));
+    rejects("dst port 1024-65535", &udp(1, 1023));
+    rejects("dst port != 1024-65535", &udp(1, 1024));
+}
+
+#[test]
+fn transport_fields_match_only_in_first_fragments() {
+    matches("src port 80", &udp(80, 1));
+    for pattern in [
+        "src port 80",
+        "src port != 81",
+        "udp[0:2] 80",
+        "transp[1] == 80",
+        "port > 0",
+    ] {
+        matches(pattern, &udp(80, 1));
+        rejects(pattern, &later_fragment(udp(80, 1)));
+    }
+    rejects("syn", &later_fragment(tcp(1, 2, 2)));
+    rejects("icmp type echo", &later_fragment(icmp(8)));
+    matches("udp", &later_fragment(udp(80, 1)));
+    matches("not src port 80", &later_fragment(udp(80, 1)));
+}
+
+#[test]
+fn a_test_of_missing_bytes_fails_and_its_negation_holds() {
+    let packet = udp(0, 1);
+    for cut in [19, 21] {
+        rejects("ip[19:1] & 0 == 0 && transp[1] & 128 == 0", &packet[..cut]);
+        rejects("transp[1] & 128 != 0", &packet[..cut]);
+        matches("not (transp[1] & 128 == 0)", &packet[..cut]);
+    }
+    rejects("dst host 18.26.4.44", &packet[..19]);
+    rejects("dst host != 10.0.0.1", &packet[..19]);
+    matches("transp[0:4] == 1", &packet);
+}
+
+#[test]
+fn header_fields_have_names() {
+    let mut packet = udp(1, 2);
+    packet[1] = 0xb9; // DSCP 46, ECN 01
+    matches(
+        "ip vers 4 and ip hl 5 and ip id 0x1234 and ip tos 185 and ip ttl 64",
+        &packet,
+    );
+    matches("ip dscp 46 and ip ect", &packet);
+    matches(
+        "ip dscp > 45 and ip dscp < 47 and ip dscp & 2 == 2",
+        &packet,
+    );
+    rejects("ip ce", &packet);
+    packet[1] = 3;
+    matches("ip ce and ect", &packet);
+    matches("ip ttl > 63 && ip ttl <= 64", &packet);
+    rejects("ip frag", &packet);
+    matches("unfrag", &packet);
+    matches("ip frag", &later_fragment(udp(1, 2)));
+    packet[6] = 0x20;
+    matches("frag and src port 1", &packet);
+    packet[6] = 0x40;
+    matches("ip unfrag", &packet);
+    matches("ip[16:4] 18.26.4.44 && ip[9] == 17 && ip[13:3] 1", &packet);
+}
+
+#[test]
+fn protocols_options_windows_and_types_have_names() {
+    matches("ip proto tcp", &tcp(1, 2, 0));
+    matches("ip proto 17", &udp(1, 2));
+    matches("ip proto != 6", &udp(1, 2));
+    rejects("igmp", &udp(1, 2));
+    matches("tcp opt syn", &tcp(1, 2, 0x12));
+    matches("syn and ack", &tcp(1, 2, 0x12));
+    matches("fin ack", &tcp(1, 2, 0x11));
+    rejects("fin ack", &tcp(1, 2, 0x10));
+    rejects("syn", &udp(1, 2));
+    matches("tcp win 8192", &tcp(1, 2, 0));
+    rejects("tcp win > 8192", &tcp(1, 2, 0));
+    matches("icmp type echo", &icmp(8));
+    matches("icmp echo", &icmp(8));
+    matches("icmp type 3 or echo-reply", &icmp(0));
+    matches("icmp type != 4", &icmp(8));
+    rejects("icmp type != 4", &udp(1, 2));
+    matches("tcp[13] & 2", &tcp(1, 2, 2));
+    rejects("tcp[13] & 2", &tcp(1, 2, 1));
+}
+
+#[test]
+fn connectives_bind_as_in_c() {
+    let packet = tcp(80, 1000, 2);
+    matches("udp and syn or src port 80", &packet);
+    rejects("udp && (syn || src port 80)", &packet);
+    matches("not udp and tcp", &packet);
+    matches("!udp", &packet);
+    matches("tcp ? src port 80 : dst port 80", &packet);
+    rejects("udp ? src port 80 : dst port 80", &packet);
+    matches("true", &packet);
+    rejects("false", &packet);
+    matches("-", &packet);
+    matches("any", &packet);
+    matches("all", &packet);
+}
+
+#[test]
+fn repeated_words_may_be_left_out() {
+    matches("src port 80 or 81", &udp(81, 5));
+    rejects("src port 80 or 81", &udp(5, 81));
+    matches("dst tcp port 8000 or 8080", &tcp(1, 8080, 0));
+    rejects("dst tcp port 8000 or 8080", &udp(1, 8080));
+    matches("src 10.0.0.9 or 10.0.0.1", &udp(1, 2));
+    rejects("dst 10.0.0.9 or 10.0.0.1", &udp(1, 2));
+    matches("dst port ssh or www", &udp(1, 80));
+    matches("src port 80 or dst 53", &udp(1, 53));
+}
+
+#[test]
+fn options_move_the_transport_header() {
+    let mut packet = udp(80, 53);
+    packet[0] = 0x46;
+    packet.splice(20..20, [1, 1, 1, 0]);
+    matches("src port 80 and dst port 53", &packet);
+}
+
+#[test]
+fn mistakes_are_named_with_their_place() {
+    for (pattern, offset, message) in [
+        ("", 0, "empty pattern"),
+        ("src host", 8, "partial directive"),
+        ("80", 0, "partial directive"),
+        ("tcp and", 7, "syntax error at end of pattern"),
+        ("tcp && )", 7, "syntax error near ')'"),
+        ("(tcp", 4, "missing ')'"),
+        ("tcp ? udp", 9, "missing ':' in ternary expression"),
+        ("dst port nonesuch", 9, "bad value 'nonesuch' for 'port'"),
+        ("nonesuch", 0, "unknown name 'nonesuch'"),
+        (
+            "echo",
+            0,
+            "'echo' is ambiguous; specify 'port echo' or 'icmp type echo'",
+        ),
+        ("ip vers 16", 10, "'ip vers' value out of range, maximum 15"),
+        (
+            "src ip ttl 5",
+            11,
+            "'src' or 'dst' is meaningless for 'ip ttl'",
+        ),
+        ("host > 10.0.0.1", 7, "an order is meaningless for 'host'"),
+        ("src dst port 1", 4, "unexpected 'dst'"),
+    ] {
+        let error = parse_ip_pattern(pattern, &NoNames).unwrap_err();
+        assert_eq!(
+            (error.offset, error.to_string().as_str()),
+            (offset, message),
+            "{pattern}"
+        );
+    }
+    let deep = "(".repeat(1000);
+    assert_eq!(
+        parse_ip_pattern(&deep, &NoNames).unwrap_err().to_string(),
+        "pattern nested too deeply"
+    );
+}
+
+#[track_caller]
+fn bytes(pattern: &str, packet: &[u8], expected: bool) {
+    let expression = parse_byte_pattern(pattern).unwrap();
+    let headers = Headers::packet(packet);
+    assert_eq!(expression.matches(&headers), expected, "{pattern}");
+    let rule = Program::compile(&[expression]).unwrap().classify(&headers);
+    assert_eq!(rule == 0, expected, "{pattern}, compiled");
+}
+
+#[test]
+fn byte_patterns_match_values_wildcards_and_masks() {
+    let packet = [0x00, 0x11, 0x22, 0x33, 0x44, 0x55];
+    bytes("0/0011 4/4455", &packet, true);
+    bytes("0/0011 4/4456", &packet, false);
+    bytes("1/1122334455", &packet, true);
+    bytes("0/??11", &packet, true);
+    bytes("0/?1", &packet, false);
+    bytes("2/2F%F0", &packet, true);
+    bytes("2/2f%ff", &packet, false);
+    bytes("2/2?33%ff0f", &packet, true);
+    bytes("-", &packet, true);
+    bytes("!0/0011", &packet, false);
+    bytes("! 0/0012 4/44", &packet, true);
+    bytes("!-", &packet, false);
+}
+
+#[test]
+fn byte_patterns_fail_past_the_end_unless_negated() {
+    let packet = [0x08, 0x00];
+    bytes("0/0800", &packet, true);
+    bytes("0/080000", &packet, false);
+    bytes("0/0800??", &packet, false);
+    bytes("!0/080000", &packet, true);
+}
+
+#[test]
+fn mistakes_in_byte_patterns_are_named() {
+    for (pattern, message) in [
+        ("", "empty pattern"),
+        ("12", "syntax error: expected 'OFFSET/VALUE', found '12'"),
+        ("x/00", "bad offset 'x'"),
+        ("+1/00", "bad offset '+1'"),
+        ("99999999999/00", "bad offset '99999999999'"),
+        ("0/000", "value '000' has odd number of hex digits"),
+        ("0/", "value '' has odd number of hex digits"),
+        ("0/0g", "'g' is not a hex digit"),
+        (
+            "0/00%0000",
+            "mask '0000' has a different length than its value",
+        ),
+        ("0/00%?0", "'?' is not a hex digit"),
+    ] {
+        assert_eq!(
+            parse_byte_pattern(pattern).unwrap_err().to_string(),
+            message,
+            "{pattern}"
+        );
+    }
+}

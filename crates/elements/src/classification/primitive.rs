@@ -1,0 +1,361 @@
+//! The primitives of IP patterns, such as `src host 10.0.0.1` or `tcp opt syn`, as expressions.
+
+use alloc::vec;
+
+use super::expression::{Comparison, Expression, Field, Test};
+
+/// Which of a pair of fields a primitive means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Direction {
+    /// The source's.
+    Source,
+    /// The destination's.
+    Destination,
+    /// At least one of them.
+    Either,
+    /// Both of them.
+    Both,
+}
+
+/// What a primitive is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Subject {
+    Host,
+    Net,
+    Port,
+    Protocol,
+    Version,
+    HeaderLength,
+    Identification,
+    TypeOfService,
+    CodePoint,
+    TimeToLive,
+    Fragment,
+    Unfragmented,
+    EcnCapable,
+    CongestionExperienced,
+    TcpOption,
+    TcpWindow,
+    IcmpType,
+    /// Bytes named by position.
+    Bytes(Field),
+}
+
+/// TCP, UDP and ICMP in the protocol field (IANA).
+pub(super) const TCP: u8 = 6;
+pub(super) const UDP: u8 = 17;
+pub(super) const ICMP: u8 = 1;
+
+const PROTOCOL: Field = Field::network(9, 1);
+const SOURCE: Field = Field::network(12, 4);
+const DESTINATION: Field = Field::network(16, 4);
+
+/// A relation as written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Relation {
+    Equal,
+    Different,
+    Less,
+    Greater,
+    AtMost,
+    AtLeast,
+}
+
+impl Relation {
+    /// The relation of a sign.
+    pub(super) fn of(sign: &str) -> Option<Self> {
+        Some(match sign {
+            "=" | "==" => Self::Equal,
+            "!=" => Self::Different,
+            "<" => Self::Less,
+            ">" => Self::Greater,
+            "<=" => Self::AtMost,
+            ">=" => Self::AtLeast,
+            _ => return None,
+        })
+    }
+
+    /// Whether it needs an order.
+    pub(super) fn ordered(self) -> bool {
+        !matches!(self, Self::Equal | Self::Different)
+    }
+}
+
+/// A field of which a subject uses some bits.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Part {
+    field: Field,
+    shift: u32,
+    bits: u32,
+}
+
+impl Part {
+    /// The largest value it holds.
+    pub(super) fn maximum(self) -> u32 {
+        self.bits
+    }
+}
+
+impl Subject {
+    /// The subject of a keyword.
+    pub(super) fn of(word: &str) -> Option<Self> {
+        Some(match word {
+            "host" => Self::Host,
+            "net" => Self::Net,
+            "port" => Self::Port,
+            "proto" => Self::Protocol,
+            "vers" => Self::Version,
+            "hl" => Self::HeaderLength,
+            "id" => Self::Identification,
+            "tos" => Self::TypeOfService,
+            "dscp" => Self::CodePoint,
+            "ttl" => Self::TimeToLive,
+            "frag" => Self::Fragment,
+            "unfrag" => Self::Unfragmented,
+            "ect" => Self::EcnCapable,
+            "ce" => Self::CongestionExperienced,
+            "opt" => Self::TcpOption,
+            "win" => Self::TcpWindow,
+            "type" => Self::IcmpType,
+            _ => return None,
+        })
+    }
+
+    /// The keyword, for messages.
+    pub(super) fn keyword(self) -> &'static str {
+        match self {
+            Self::Host => "host",
+            Self::Net => "net",
+            Self::Port => "port",
+            Self::Protocol => "proto",
+            Self::Version => "ip vers",
+            Self::HeaderLength => "ip hl",
+            Self::Identification => "ip id",
+            Self::TypeOfService => "ip tos",
+            Self::CodePoint => "ip dscp",
+            Self::TimeToLive => "ip ttl",
+            Self::Fragment => "ip frag",
+            Self::Unfragmented => "ip unfrag",
+            Self::EcnCapable => "ip ect",
+            Self::CongestionExperienced => "ip ce",
+            Self::TcpOption => "tcp opt",
+            Self::TcpWindow => "tcp win",
+            Self::IcmpType => "icmp type",
+            Self::Bytes(_) => "field",
+        }
+    }
+
+    /// Whether it says everything without a value.
+    pub(super) fn stands_alone(self) -> bool {
+        matches!(
+            self,
+            Self::Fragment | Self::Unfragmented | Self::EcnCapable | Self::CongestionExperienced
+        )
+    }
+
+    /// Whether a source and a destination can be told apart.
+    pub(super) fn has_direction(self) -> bool {
+        matches!(self, Self::Host | Self::Net | Self::Port)
+    }
+
+    /// Where its value is, for subjects with one integer field (RFC 791, 792, 793, 3168, 2474).
+    pub(super) fn part(self) -> Option<Part> {
+        let part = |field: Field, shift: u32, bits: u32| Some(Part { field, shift, bits });
+        match self {
+            Self::Protocol => part(PROTOCOL, 0, 0xff),
+            Self::Version => part(Field::network(0, 1), 4, 0xf),
+            Self::HeaderLength => part(Field::network(0, 1), 0, 0xf),
+            Self::Identification => part(Field::network(4, 2), 0, 0xffff),
+            Self::TypeOfService => part(Field::network(1, 1), 0, 0xff),
+            Self::CodePoint => part(Field::network(1, 1), 2, 0x3f),
+            Self::TimeToLive => part(Field::network(8, 1), 0, 0xff),
+            Self::TcpWindow => part(Field::transport(14, 2), 0, 0xffff),
+            Self::IcmpType => part(Field::transport(0, 1), 0, 0xff),
+            Self::Bytes(field) => part(field, 0, field.maximum()),
+            _ => None,
+        }
+    }
+
+    /// The expression of a subject that stands alone.
+    pub(super) fn alone(self) -> Expression {
+        // More-fragments bit or a fragment offset (RFC 791, section 3.1).
+        let fragment = Test {
+            field: Field::network(6, 2),
+            mask: 0x3fff,
+            comparison: Comparison::Different,
+            value: 0,
+        };
+        // ECN codepoints (RFC 3168, section 5): ECT(0), ECT(1) and CE are all not 0.
+        let congestion = Field::network(1, 1);
+        match self {
+            Self::Fragment => Expression::Test(fragment),
+            Self::Unfragmented => Expression::Test(fragment).negate(),
+            Self::EcnCapable => Expression::Test(Test {
+                field: congestion,
+                mask: 3,
+                comparison: Comparison::Different,
+                value: 0,
+            }),
+            Self::CongestionExperienced => Expression::Test(Test::equal(congestion, 3, 3)),
+            _ => Expression::Constant(true),
+        }
+    }
+}
+
+/// The protocol is this one.
+pub(super) fn protocol(number: u8) -> Expression {
+    Expression::Test(Test::equal(PROTOCOL, 0xff, number.into()))
+}
+
+/// The protocol is one with ports.
+pub(super) fn protocol_with_ports(given: Option<u8>) -> Expression {
+    match given {
+        Some(number) => protocol(number),
+        None => Expression::Any(vec![protocol(TCP), protocol(UDP)]),
+    }
+}
+
+/// A TCP flag is set (RFC 793, section 3.1).
+pub(super) fn tcp_flags(bits: u8) -> Expression {
+    let bits = u32::from(bits);
+    Expression::Test(Test::equal(Field::transport(13, 1), bits, bits))
+}
+
+/// A masked field in relation to a value.
+fn relate(field: Field, mask: u32, relation: Relation, value: u32) -> Expression {
+    let test = |comparison, value| {
+        Expression::Test(Test {
+            field,
+            mask,
+            comparison,
+            value,
+        })
+    };
+    match relation {
+        Relation::Equal => test(Comparison::Equal, value),
+        Relation::Different => test(Comparison::Different, value),
+        Relation::Greater => test(Comparison::Greater, value),
+        Relation::AtMost => test(Comparison::AtMost, value),
+        Relation::Less if value == 0 => Expression::Constant(false),
+        Relation::Less => test(Comparison::AtMost, value - 1),
+        // Any value will do, but there must be one.
+        Relation::AtLeast if value == 0 => Expression::Test(Test::equal(field, 0, 0)),
+        Relation::AtLeast => test(Comparison::Greater, value - 1),
+    }
+}
+
+/// An integer subject in relation to a value.
+pub(super) fn integer(part: Part, mask: u32, relation: Relation, value: u32) -> Expression {
+    // Bits below the part are masked out, so multiples of the shift are compared.
+    let mask = (mask & part.bits) << part.shift;
+    relate(part.field, mask, relation, value << part.shift)
+}
+
+/// Addresses in relation to a value.
+pub(super) fn address(
+    direction: Direction,
+    mask: u32,
+    relation: Relation,
+    value: u32,
+) -> Expression {
+    directed(direction, relation, |source| {
+        relate(
+            if source { SOURCE } else { DESTINATION },
+            mask,
+            relation,
+            value,
+        )
+    })
+}
+
+/// Ports in relation to a value.
+pub(super) fn port(direction: Direction, mask: u32, relation: Relation, value: u32) -> Expression {
+    directed(direction, relation, |source| {
+        relate(port_field(source), mask, relation, value)
+    })
+}
+
+/// Ports inside, or outside, a closed range.
+pub(super) fn port_range(direction: Direction, different: bool, low: u32, high: u32) -> Expression {
+    let relation = if different {
+        Relation::Different
+    } else {
+        Relation::Equal
+    };
+    directed(direction, relation, |source| {
+        let field = port_field(source);
+        if different {
+            Expression::Any(vec![
+                relate(field, 0xffff, Relation::Less, low),
+                relate(field, 0xffff, Relation::Greater, high),
+            ])
+        } else {
+            Expression::All(vec![
+                relate(field, 0xffff, Relation::AtLeast, low),
+                relate(field, 0xffff, Relation::AtMost, high),
+            ])
+        }
+    })
+}
+
+fn port_field(source: bool) -> Field {
+    Field::transport(if source { 0 } else { 2 }, 2)
+}
+
+/// Applies a test in a direction.
+///
+/// `!=`, `<` and `<=` are the opposites of `==`, `>=` and `>` as a whole, so that
+/// `host != A` is true where neither address is A.
+fn directed(
+    direction: Direction,
+    relation: Relation,
+    test: impl Fn(bool) -> Expression,
+) -> Expression {
+    let opposite = matches!(
+        relation,
+        Relation::Different | Relation::Less | Relation::AtMost
+    );
+    match direction {
+        Direction::Source => test(true),
+        Direction::Destination => test(false),
+        Direction::Either if opposite => Expression::All(vec![test(true), test(false)]),
+        Direction::Both if opposite => Expression::Any(vec![test(true), test(false)]),
+        Direction::Either => Expression::Any(vec![test(true), test(false)]),
+        Direction::Both => Expression::All(vec![test(true), test(false)]),
+    }
+}
+
+/// The number of an ICMP type's name (RFC 792, 1256, 950).
+pub(super) fn icmp_type(name: &str) -> Option<u8> {
+    Some(match name {
+        "echo-reply" => 0,
+        "unreachable" => 3,
+        "sourcequench" => 4,
+        "redirect" => 5,
+        "echo" => 8,
+        "routeradvert" => 9,
+        "routersolicit" => 10,
+        "timeexceeded" => 11,
+        "parameterproblem" => 12,
+        "timestamp" => 13,
+        "timestamp-reply" => 14,
+        "inforeq" => 15,
+        "inforeq-reply" => 16,
+        "maskreq" => 17,
+        "maskreq-reply" => 18,
+        _ => return None,
+    })
+}
+
+/// The bit of a TCP flag's name.
+pub(super) fn tcp_flag(name: &str) -> Option<u8> {
+    Some(match name {
+        "fin" => 1,
+        "syn" => 2,
+        "rst" => 4,
+        "psh" => 8,
+        "ack" => 16,
+        "urg" => 32,
+        _ => return None,
+    })
+}
