@@ -1,0 +1,288 @@
+//! What an element can do while it runs.
+
+use alloc::rc::Rc;
+use alloc::string::String;
+use core::fmt;
+use core::time::Duration;
+
+use sprat_packet::{Batch, Packet, Pool};
+
+use crate::arguments::Rejected;
+use crate::configure::ElementId;
+use crate::element::Element;
+use crate::environment::{Console, Environment};
+use crate::router::{Output, Router};
+use crate::time::{Instant, Timestamp};
+
+/// The router as seen by one of its elements.
+pub struct Context<'a> {
+    pub(crate) router: &'a Router,
+    pub(crate) id: ElementId,
+    pub(crate) outputs: &'a mut [Output],
+    pub(crate) touched: &'a mut alloc::vec::Vec<u16>,
+}
+
+impl Context<'_> {
+    /// Puts a packet out at `port`. It is dropped where nothing is connected.
+    #[inline]
+    pub fn emit(&mut self, port: usize, packet: Packet) {
+        if let Some(output) = self.outputs.get_mut(port)
+            && output.target.is_some()
+        {
+            if output.batch.is_empty() {
+                // Ports are counted in sixteen bits.
+                #[expect(clippy::cast_possible_truncation)]
+                self.touched.push(port as u16);
+            }
+            output.batch.push(packet);
+        }
+    }
+
+    /// Puts all packets of `batch` out at `port`, leaving it empty.
+    #[inline]
+    pub fn forward(&mut self, port: usize, batch: &mut Batch) {
+        if batch.is_empty() {
+            return;
+        }
+        match self.outputs.get_mut(port) {
+            Some(output) if output.target.is_some() => {
+                if output.batch.is_empty() {
+                    // Ports are counted in sixteen bits.
+                    #[expect(clippy::cast_possible_truncation)]
+                    self.touched.push(port as u16);
+                }
+                output.batch.append(batch);
+            }
+            _ => batch.clear(),
+        }
+    }
+
+    /// Pulls up to `limit` packets at input `port` and adds them to `batch`.
+    #[inline]
+    pub fn pull(&mut self, port: usize, limit: usize, batch: &mut Batch) {
+        self.router.pull_input(self.id, port, limit, batch);
+    }
+
+    /// Inputs in use.
+    pub fn inputs(&self) -> usize {
+        self.router.node(self.id).inputs.len()
+    }
+
+    /// Outputs in use.
+    pub fn outputs(&self) -> usize {
+        self.outputs.len()
+    }
+
+    /// Whether packets are pulled through input `port`, rather than pushed to it.
+    pub fn input_pulls(&self, port: usize) -> bool {
+        self.router
+            .node(self.id)
+            .inputs
+            .get(port)
+            .is_some_and(|input| !input.push)
+    }
+
+    /// Whether packets are pushed out of output `port`, rather than pulled from it.
+    pub fn output_pushes(&self, port: usize) -> bool {
+        self.outputs.get(port).is_some_and(|output| output.push)
+    }
+
+    /// How many packets to handle at a time where the configuration says `requested`; where it
+    /// says nothing, one if the order of work can be observed, a batch otherwise.
+    pub fn burst(&self, requested: Option<usize>) -> usize {
+        requested.unwrap_or_else(|| self.router.default_burst())
+    }
+
+    /// How many packets a source should put out of `port` at a time where the configuration says
+    /// `requested`: one where something behind says when it is full, for a batch would overrun it.
+    pub fn source_burst(&self, port: usize, requested: Option<usize>) -> usize {
+        match requested {
+            Some(burst) => burst,
+            None if self.router.hears_nonfull(self.id, port) => 1,
+            None => self.router.default_burst(),
+        }
+    }
+
+    /// Says that this element makes the order of work visible (it prints, or writes handlers
+    /// as packets pass), so packets must go through the router one by one, as Click's do.
+    pub fn observe_order(&self) {
+        self.router.observe_order();
+    }
+
+    /// The time on the steady clock, for timers and rates.
+    pub fn now(&self) -> Instant {
+        self.router.environment().instant()
+    }
+
+    /// The wall-clock time, for timestamps.
+    pub fn timestamp(&self) -> Timestamp {
+        self.router.environment().timestamp()
+    }
+
+    /// A random number.
+    pub fn random(&self) -> u32 {
+        self.router.random()
+    }
+
+    /// A random number below `bound`, each equally likely; zero for a bound of zero.
+    pub fn random_below(&self, bound: u32) -> u32 {
+        // The high half of a product spreads as evenly as 32 bits can.
+        let product = u64::from(self.router.random()) * u64::from(bound);
+        u32::try_from(product >> 32).unwrap_or(0)
+    }
+
+    /// Where packets come from.
+    #[inline]
+    pub fn pool(&self) -> &Pool {
+        self.router.pool()
+    }
+
+    /// A copy of `packet`.
+    pub fn duplicate(&self, packet: &Packet) -> Packet {
+        packet.duplicate(self.router.pool())
+    }
+
+    /// Where the router runs.
+    pub fn environment(&self) -> &Rc<dyn Environment> {
+        self.router.environment()
+    }
+
+    /// The router.
+    pub fn router(&self) -> &Router {
+        self.router
+    }
+
+    /// This element's place in the router.
+    pub fn id(&self) -> ElementId {
+        self.id
+    }
+
+    /// This element's name.
+    pub fn name(&self) -> &str {
+        self.router.name(self.id)
+    }
+
+    /// Has this element's task run soon.
+    pub fn schedule_task(&self) {
+        self.router.schedule_task(self.id);
+    }
+
+    /// Keeps this element's task from running until it is scheduled again.
+    pub fn unschedule_task(&self) {
+        self.router.unschedule_task(self.id);
+    }
+
+    /// Whether this element's task is going to run.
+    pub fn task_scheduled(&self) -> bool {
+        self.router.task_scheduled(self.id)
+    }
+
+    /// Has [`Element::run_timer`] called with `timer` (0 to 3) at `when`, and not earlier.
+    pub fn set_timer(&self, timer: usize, when: Instant) {
+        self.router.set_timer(self.id, timer, when);
+    }
+
+    /// Has [`Element::run_timer`] called with `timer` (0 to 3) in `span` from now.
+    pub fn set_timer_after(&self, timer: usize, span: Duration) {
+        self.set_timer(timer, self.now() + span);
+    }
+
+    /// Forgets about `timer`.
+    pub fn cancel_timer(&self, timer: usize) {
+        self.router.set_timer(self.id, timer, Instant::NEVER);
+    }
+
+    /// When `timer` is going to expire, where it is set.
+    pub fn timer(&self, timer: usize) -> Option<Instant> {
+        self.router.timer(self.id, timer)
+    }
+
+    /// Says whether this element has packets to be pulled. Where it had none and has some now,
+    /// the tasks that wait for it run.
+    #[inline]
+    pub fn set_nonempty(&self, nonempty: bool) {
+        self.router.set_nonempty(self.id, nonempty);
+    }
+
+    /// Says whether this element has room for packets pushed to it.
+    #[inline]
+    pub fn set_nonfull(&self, nonfull: bool) {
+        self.router.set_nonfull(self.id, nonfull);
+    }
+
+    /// Has this element's task scheduled whenever something behind input `port` has packets
+    /// to pull. To be called from `initialize`.
+    pub fn wake_when_nonempty(&self, port: usize) {
+        self.router.wake_when_nonempty(self.id, port);
+    }
+
+    /// Has this element's task scheduled whenever something after output `port` has room.
+    /// To be called from `initialize`.
+    pub fn wake_when_nonfull(&self, port: usize) {
+        self.router.wake_when_nonfull(self.id, port);
+    }
+
+    /// Whether there may be packets to pull at input `port`: false only where all that feed it
+    /// have said that they have none.
+    #[inline]
+    pub fn upstream_nonempty(&self, port: usize) -> bool {
+        self.router.upstream_nonempty(self.id, port)
+    }
+
+    /// Whether there may be room behind output `port`.
+    #[inline]
+    pub fn downstream_nonfull(&self, port: usize) -> bool {
+        self.router.downstream_nonfull(self.id, port)
+    }
+
+    /// Has [`Element::run_io`] called whenever a socket or signal may have something.
+    pub fn watch(&self) {
+        self.router.watch(self.id);
+    }
+
+    /// Writes text for a person to read, as Click's chatter.
+    pub fn chatter(&self, text: fmt::Arguments<'_>) {
+        let mut line = alloc::format!("{text}");
+        line.push('\n');
+        self.environment().console(Console::Error, line.as_bytes());
+    }
+
+    /// Reports an error of this element.
+    pub fn error(&self, message: impl Into<String>) -> Rejected {
+        self.router.report(self.id, message.into());
+        Rejected
+    }
+
+    /// Reports a warning about this element.
+    pub fn warning(&self, message: impl Into<String>) {
+        self.router.report_warning(self.id, message.into());
+    }
+
+    /// Asks the driver to stop.
+    pub fn stop_driver(&self) {
+        self.router.stop_driver();
+    }
+
+    /// Says that this element decides what happens when the driver is asked to stop.
+    pub fn manage_driver(&self) {
+        self.router.set_driver_manager(self.id);
+    }
+
+    /// The element that `name` means here.
+    pub fn find(&self, name: &str) -> Option<ElementId> {
+        self.router.resolve(self.id, name)
+    }
+
+    /// Calls `action` with another element, where it is a `T` and not itself running.
+    pub fn with<T: Element, R>(
+        &self,
+        id: ElementId,
+        action: impl FnOnce(&mut T, &mut Context<'_>) -> R,
+    ) -> Option<R> {
+        self.router
+            .enter(id, |element, context| {
+                element.downcast_mut::<T>().map(|it| action(it, context))
+            })
+            .flatten()
+    }
+}

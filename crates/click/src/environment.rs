@@ -1,0 +1,169 @@
+//! What a router needs of the place it runs in.
+//!
+//! One trait, implemented by the user-level driver over an operating system and by the sealed
+//! image over its rings. The router and the elements know nothing else of the outside.
+
+use alloc::boxed::Box;
+use alloc::rc::Rc;
+use alloc::string::String;
+use core::fmt;
+
+use sprat_packet::{Batch, Pool};
+
+use crate::time::{Instant, Timestamp};
+
+/// The outside of a router.
+pub trait Environment {
+    /// The time on the steady clock.
+    fn instant(&self) -> Instant;
+
+    /// The wall-clock time.
+    fn timestamp(&self) -> Timestamp;
+
+    /// Writes text where a person reads it.
+    fn console(&self, stream: Console, text: &[u8]);
+
+    /// A number to seed random choices with.
+    fn random_seed(&self) -> u64;
+
+    /// Opens a file to be read; `-` is the standard input.
+    fn open_input(&self, name: &str) -> Result<Box<dyn Input>, AccessError>;
+
+    /// Opens a file to be written, from its start or its end; `-` is the standard output.
+    fn open_output(&self, name: &str, append: bool) -> Result<Box<dyn Output>, AccessError>;
+
+    /// The network device called `name`. Asked twice, it gives the same device.
+    fn device(&self, name: &str) -> Result<Rc<dyn Device>, AccessError>;
+
+    /// Listens for connections. Places without sockets refuse.
+    fn listen(&self, address: &SocketAddress) -> Result<Box<dyn Listener>, AccessError> {
+        let _ = address;
+        Err(AccessError::Unsupported)
+    }
+
+    /// Opens a connection, or a datagram socket.
+    fn connect(&self, address: &SocketAddress) -> Result<Box<dyn Connection>, AccessError> {
+        let _ = address;
+        Err(AccessError::Unsupported)
+    }
+
+    /// Whether `name`d signal has arrived since it was last asked for; asking first subscribes.
+    fn signal(&self, number: i32) -> bool {
+        let _ = number;
+        false
+    }
+}
+
+/// Where console text goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Console {
+    /// What was asked for.
+    Output,
+    /// Everything said besides.
+    Error,
+}
+
+/// A file open for reading.
+pub trait Input {
+    /// Reads into `buffer` and returns the number of bytes; zero at the end.
+    fn read(&mut self, buffer: &mut [u8]) -> Result<usize, AccessError>;
+
+    /// The whole file, where it lies in memory already.
+    fn contents(&self) -> Option<&[u8]> {
+        None
+    }
+}
+
+/// A file open for writing.
+pub trait Output {
+    /// Writes all of `bytes`; they may be held back until [`Output::flush`].
+    fn write(&mut self, bytes: &[u8]) -> Result<(), AccessError>;
+
+    /// Hands everything written so far on.
+    fn flush(&mut self) -> Result<(), AccessError>;
+}
+
+/// A network device.
+pub trait Device {
+    /// Adds up to `limit` frames that have arrived to `batch`, timestamps set.
+    fn receive(&self, pool: &Pool, limit: usize, batch: &mut Batch);
+
+    /// Sends from the front of `batch`, taking out what it sent. What is left found no room.
+    fn send(&self, batch: &mut Batch);
+
+    /// Whether frames may still arrive: a capture file that has been read to its end has none.
+    fn exhausted(&self) -> bool {
+        false
+    }
+
+    /// The device's own link address, where it has one.
+    fn ethernet_address(&self) -> Option<[u8; 6]> {
+        None
+    }
+}
+
+/// An address that can be listened on or connected to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SocketAddress {
+    /// A TCP port.
+    Tcp(core::net::SocketAddr),
+    /// A UDP port.
+    Udp(core::net::SocketAddr),
+    /// A Unix stream socket's path.
+    Unix(String),
+    /// A Unix datagram socket's path.
+    UnixDatagram(String),
+}
+
+/// A socket that accepts connections; nothing in it blocks.
+pub trait Listener {
+    /// The next connection, where one waits.
+    fn accept(&mut self) -> Result<Option<Box<dyn Connection>>, AccessError>;
+
+    /// The port it got, for TCP.
+    fn port(&self) -> Option<u16>;
+}
+
+/// A stream of bytes, or a datagram socket; nothing in it blocks.
+pub trait Connection {
+    /// Reads what has arrived: `Ok(None)` says nothing yet, `Ok(Some(0))` the end.
+    fn read(&mut self, buffer: &mut [u8]) -> Result<Option<usize>, AccessError>;
+
+    /// Writes as much as there is room for and returns how much; `Ok(None)` says no room now.
+    fn write(&mut self, bytes: &[u8]) -> Result<Option<usize>, AccessError>;
+}
+
+/// Why something outside could not be had.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AccessError {
+    /// There is nothing of that name.
+    NotFound,
+    /// It is there, and closed to us.
+    PermissionDenied,
+    /// The instance was started without it; the command line can grant it.
+    NotGranted {
+        /// The flag that would grant it, such as `--file in.pcap`.
+        grant: String,
+    },
+    /// This place has no such thing at all.
+    Unsupported,
+    /// What the system said.
+    System(String),
+}
+
+/// As the C library words it, where it has words.
+impl fmt::Display for AccessError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotFound => f.write_str("No such file or directory"),
+            Self::PermissionDenied => f.write_str("Permission denied"),
+            Self::NotGranted { grant } => {
+                write!(f, "not granted to this instance (grant it with {grant})")
+            }
+            Self::Unsupported => f.write_str("not available here"),
+            Self::System(text) => f.write_str(text),
+        }
+    }
+}
+
+impl core::error::Error for AccessError {}

@@ -1,0 +1,421 @@
+//! Reading and writing handlers: the management plane of a router.
+//!
+//! Besides its own, every element has the handlers `name`, `class`, `config`, `ports` and
+//! `handlers`; elements that list `scheduled` or `tickets` have them served here. A handler
+//! without an element is the router's own.
+
+use alloc::borrow::Cow;
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+use core::fmt::Write;
+
+use super::{Input, Router, ports};
+use crate::configure::ElementId;
+use crate::context::Context;
+use crate::handler::{HandlerError, HandlerFlags, HandlerInfo, HandlerList};
+
+/// A handler of one element, or of the router as a whole.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum HandlerTarget {
+    /// Of an element.
+    Element(ElementId, String),
+    /// Of the router.
+    Global(String),
+}
+
+const READ: HandlerFlags = HandlerFlags {
+    read: true,
+    write: false,
+    parameters: false,
+    calm: true,
+    expensive: false,
+    raw: false,
+    button: false,
+    checkbox: false,
+};
+const WRITE: HandlerFlags = HandlerFlags {
+    read: false,
+    write: true,
+    ..READ
+};
+
+/// The router's own handlers.
+pub const GLOBAL_HANDLERS: [(&str, HandlerFlags); 12] = [
+    ("version", READ),
+    ("list", READ),
+    ("classes", READ),
+    ("config", READ),
+    ("flatconfig", READ),
+    ("packages", READ),
+    ("requirements", READ),
+    ("handlers", READ),
+    ("driver", READ),
+    ("stop", WRITE),
+    (
+        "timewarp",
+        HandlerFlags {
+            write: true,
+            ..READ
+        },
+    ),
+    ("hotconfig", WRITE),
+];
+
+/// The version of Click whose behaviour this is.
+const CLICK_VERSION: &str = "2.1";
+
+impl Router {
+    /// Finds what `handler` means, seen from element `from`: `element.name`, or `name` for the
+    /// router's own.
+    pub fn find_handler(
+        &self,
+        from: Option<ElementId>,
+        handler: &str,
+    ) -> Result<HandlerTarget, HandlerError> {
+        let scope = from.map_or("", |id| self.scope(id));
+        match handler.rsplit_once('.') {
+            None | Some(("", _)) => Ok(HandlerTarget::Global(
+                handler.trim_start_matches('.').into(),
+            )),
+            Some((element, name)) => match self.directory.resolve(scope, element) {
+                Some(id) => Ok(HandlerTarget::Element(id, name.into())),
+                None => Err(HandlerError::NoElement(element.into())),
+            },
+        }
+    }
+
+    /// All handlers of an element, its common ones first. `None` where it is running.
+    pub fn element_handlers(&self, id: ElementId) -> Option<HandlerList> {
+        self.enter(id, |element, _| {
+            let mut list = HandlerList::default();
+            for name in ["name", "class", "config", "ports", "handlers"] {
+                let write = name == "config" && self.class(id).reconfigurable;
+                list.add(name, HandlerFlags { write, ..READ });
+            }
+            element.handlers(&mut list);
+            list
+        })
+    }
+
+    fn handler_info(&self, id: ElementId, name: &str) -> Result<HandlerInfo, HandlerError> {
+        let list = self
+            .element_handlers(id)
+            .ok_or_else(|| HandlerError::Busy(self.full_name(id, name)))?;
+        list.find(name)
+            .cloned()
+            .ok_or_else(|| HandlerError::NoHandler(self.full_name(id, name)))
+    }
+
+    /// What can be done with a handler.
+    pub fn handler_flags(&self, target: &HandlerTarget) -> Result<HandlerFlags, HandlerError> {
+        match target {
+            HandlerTarget::Element(id, name) => self.handler_info(*id, name).map(|info| info.flags),
+            HandlerTarget::Global(name) => self
+                .global_handlers()
+                .find(|(known, _)| known == name)
+                .map(|(_, flags)| flags)
+                .ok_or_else(|| HandlerError::NoHandler(name.clone())),
+        }
+    }
+
+    fn global_handlers(&self) -> impl Iterator<Item = (&'static str, HandlerFlags)> {
+        let swaps = self.source.builder.swaps();
+        GLOBAL_HANDLERS
+            .into_iter()
+            .filter(move |(name, _)| swaps || *name != "hotconfig")
+    }
+
+    fn full_name(&self, id: ElementId, name: &str) -> String {
+        format!("{}.{name}", self.name(id))
+    }
+
+    /// Reads a handler from outside the router and carries on what that set off.
+    pub fn read(&self, handler: &str, parameters: &str) -> Result<String, HandlerError> {
+        let result = self
+            .find_handler(None, handler)
+            .and_then(|target| self.read_target(&target, parameters));
+        self.deliver();
+        result
+    }
+
+    /// Writes a handler from outside the router and carries on what that set off.
+    pub fn write(&self, handler: &str, value: &str) -> Result<(), HandlerError> {
+        let result = self
+            .find_handler(None, handler)
+            .and_then(|target| self.write_target(&target, value));
+        self.deliver();
+        result
+    }
+
+    /// Reads a handler.
+    pub fn read_target(
+        &self,
+        target: &HandlerTarget,
+        parameters: &str,
+    ) -> Result<String, HandlerError> {
+        match target {
+            HandlerTarget::Global(name) => self.read_global(name),
+            HandlerTarget::Element(id, name) => self.read_element(*id, name, parameters),
+        }
+    }
+
+    /// Writes a handler.
+    pub fn write_target(&self, target: &HandlerTarget, value: &str) -> Result<(), HandlerError> {
+        match target {
+            HandlerTarget::Global(name) => self.write_global(name, value),
+            HandlerTarget::Element(id, name) => self.write_element(*id, name, value),
+        }
+    }
+
+    fn read_element(
+        &self,
+        id: ElementId,
+        name: &str,
+        parameters: &str,
+    ) -> Result<String, HandlerError> {
+        let info = self.handler_info(id, name)?;
+        if !info.flags.read {
+            return Err(HandlerError::NotReadable(self.full_name(id, name)));
+        }
+        match name {
+            "name" => return Ok(self.name(id).into()),
+            "class" => return Ok(self.class(id).name.into()),
+            "config" => return Ok(self.element_config(id)),
+            "ports" => return Ok(self.ports_text(id)),
+            "handlers" => return Ok(self.handlers_text(id)),
+            "scheduled" => return Ok(self.task_scheduled(id).to_string()),
+            "tickets" => return Ok(self.tickets(id).to_string()),
+            "home_thread" => return Ok("0".into()),
+            _ => {}
+        }
+        self.enter(id, |element, context| {
+            element.read(context, name, parameters)
+        })
+        .unwrap_or_else(|| Err(HandlerError::Busy(self.full_name(id, name))))
+        .map_err(|error| self.complete(id, error))
+    }
+
+    fn write_element(&self, id: ElementId, name: &str, value: &str) -> Result<(), HandlerError> {
+        let info = self.handler_info(id, name)?;
+        if !info.flags.write {
+            return Err(HandlerError::NotWritable(self.full_name(id, name)));
+        }
+        match name {
+            "config" => return self.reconfigure(id, value).map_err(HandlerError::Failed),
+            "tickets" => {
+                let tickets = value
+                    .trim()
+                    .parse()
+                    .map_err(|_| HandlerError::failed("tickets takes a number"))?;
+                self.set_tickets(id, tickets);
+                return Ok(());
+            }
+            "home_thread" => return Ok(()),
+            _ => {}
+        }
+        self.enter(id, |element, context| element.write(context, name, value))
+            .unwrap_or_else(|| Err(HandlerError::Busy(self.full_name(id, name))))
+            .map_err(|error| self.complete(id, error))
+    }
+
+    /// Puts the element's name into an element's own error.
+    fn complete(&self, id: ElementId, error: HandlerError) -> HandlerError {
+        match error {
+            HandlerError::NoHandler(name) if !name.contains('.') => {
+                HandlerError::NoHandler(self.full_name(id, &name))
+            }
+            other => other,
+        }
+    }
+
+    fn read_global(&self, name: &str) -> Result<String, HandlerError> {
+        let flags = self.handler_flags(&HandlerTarget::Global(name.into()))?;
+        if !flags.read {
+            return Err(HandlerError::NotReadable(name.into()));
+        }
+        let lines = |names: &mut dyn Iterator<Item = &str>| {
+            names.fold(String::new(), |text, name| text + name + "\n")
+        };
+        Ok(match name {
+            "version" => CLICK_VERSION.into(),
+            "list" => {
+                let names = &self.directory.names;
+                format!(
+                    "{}\n{}",
+                    names.len(),
+                    lines(&mut names.iter().map(|name| &**name))
+                )
+            }
+            "classes" => lines(&mut self.source.builder.library().names().into_iter()),
+            "config" => self.source.text.to_string(),
+            "flatconfig" => self.flat_configuration(),
+            "requirements" => lines(&mut self.source.flat.requirements.iter().map(|name| &**name)),
+            "handlers" => {
+                let mut text = String::new();
+                for (name, flags) in self.global_handlers() {
+                    handler_line(&mut text, name, flags);
+                }
+                text
+            }
+            "driver" => "userlevel".into(),
+            // Everything is built in, so no package ever is loaded; nor is time warped.
+            "packages" => String::new(),
+            _ => "1".into(),
+        })
+    }
+
+    fn write_global(&self, name: &str, value: &str) -> Result<(), HandlerError> {
+        let flags = self.handler_flags(&HandlerTarget::Global(name.into()))?;
+        if !flags.write {
+            return Err(HandlerError::NotWritable(name.into()));
+        }
+        match name {
+            "stop" => {
+                self.adjust_run_count(-stop_count(value));
+                Ok(())
+            }
+            "hotconfig" => self.replace_with(value).map_err(HandlerError::Failed),
+            _ => Err(HandlerError::failed(
+                "time can be warped with --simtime only",
+            )),
+        }
+    }
+
+    /// An element's handlers, one a line.
+    fn handlers_text(&self, id: ElementId) -> String {
+        let mut text = String::new();
+        for info in self.element_handlers(id).unwrap_or_default().iter() {
+            handler_line(&mut text, &info.name, info.flags);
+        }
+        text
+    }
+
+    /// An element's ports and their connections, as Click's `ports` handler gives them.
+    fn ports_text(&self, id: ElementId) -> String {
+        let node = self.node(id);
+        let mut text = String::new();
+        heading(&mut text, node.inputs.len(), "input");
+        for (port, input) in node.inputs.iter().enumerate() {
+            let agnostic = ports::processing(node.class.processing, false, port)
+                == ports::Processing::Agnostic;
+            let Input {
+                push, connected, ..
+            } = input;
+            self.port_line(&mut text, *push, agnostic, connected);
+        }
+        let outputs = self.outputs_of(id);
+        heading(&mut text, outputs.len(), "output");
+        for (port, (push, connected)) in outputs.iter().enumerate() {
+            let agnostic =
+                ports::processing(node.class.processing, true, port) == ports::Processing::Agnostic;
+            self.port_line(&mut text, *push, agnostic, connected);
+        }
+        text
+    }
+
+    fn port_line(
+        &self,
+        text: &mut String,
+        push: bool,
+        agnostic: bool,
+        connected: &[(ElementId, u16)],
+    ) {
+        let ends: Vec<String> = connected
+            .iter()
+            .map(|(id, port)| format!("{} [{port}]", self.name(*id)))
+            .collect();
+        // Writing to a string cannot fail.
+        let _ = writeln!(
+            text,
+            "{}{}\t-\t{}",
+            if push { "push" } else { "pull" },
+            if agnostic { "~" } else { "" },
+            ends.join(", ")
+        );
+    }
+
+    /// An element's outputs: whether each pushes, and the inputs it leads to.
+    pub fn outputs_of(&self, id: ElementId) -> Vec<(bool, Vec<(ElementId, u16)>)> {
+        let mut outputs: Vec<(bool, Vec<(ElementId, u16)>)> = Vec::new();
+        for (index, node) in self.nodes.iter().enumerate() {
+            for (port, input) in node.inputs.iter().enumerate() {
+                for (_, output) in input.connected.iter().filter(|(from, _)| *from == id) {
+                    let output = usize::from(*output);
+                    if outputs.len() <= output {
+                        outputs.resize(output + 1, (true, Vec::new()));
+                    }
+                    let port = u16::try_from(port).unwrap_or(u16::MAX);
+                    outputs[output].0 = input.push;
+                    outputs[output].1.push((ElementId::from_index(index), port));
+                }
+            }
+        }
+        outputs
+    }
+
+    /// The configuration with compounds expanded and the elements' present configuration strings.
+    pub fn flat_configuration(&self) -> String {
+        let mut flat = self.source.flat.clone();
+        for (index, element) in flat.elements.iter_mut().enumerate() {
+            element.config = self.element_config(ElementId::from_index(index)).into();
+        }
+        flat.unparse()
+    }
+}
+
+fn heading(text: &mut String, count: usize, what: &str) {
+    // Writing to a string cannot fail.
+    let _ = writeln!(text, "{count} {what}{}", if count == 1 { "" } else { "s" });
+}
+
+fn handler_line(text: &mut String, name: &str, flags: HandlerFlags) {
+    text.push_str(name);
+    text.push('\t');
+    let letters = [
+        (flags.read, 'r'),
+        (flags.write, 'w'),
+        (flags.parameters, '+'),
+        (flags.raw, '%'),
+        (flags.calm, '.'),
+        (flags.expensive, '$'),
+        (flags.button, 'b'),
+        (flags.checkbox, 'c'),
+    ];
+    text.extend(
+        letters
+            .iter()
+            .filter(|(set, _)| *set)
+            .map(|(_, letter)| *letter),
+    );
+    text.push('\n');
+}
+
+/// How many stops a value written to `stop` asks for: one, unless it is a number.
+fn stop_count(value: &str) -> i64 {
+    value.trim().parse().unwrap_or(1)
+}
+
+impl Context<'_> {
+    /// Reads a handler, named as seen from this element. Its own are not reachable this way,
+    /// for it is running.
+    pub fn read_handler(&self, handler: &str, parameters: &str) -> Result<String, HandlerError> {
+        let target = self.router.find_handler(Some(self.id), handler)?;
+        self.router.read_target(&target, parameters)
+    }
+
+    /// Writes a handler, named as seen from this element.
+    pub fn write_handler(&self, handler: &str, value: &str) -> Result<(), HandlerError> {
+        let target = self.router.find_handler(Some(self.id), handler)?;
+        self.router.write_target(&target, value)
+    }
+}
+
+impl HandlerList {
+    /// Adds the handlers of elements with a task: `scheduled`, `tickets` and `home_thread`.
+    pub fn task(&mut self) -> &mut Self {
+        self.read("scheduled")
+            .read_write("tickets")
+            .read_write(Cow::Borrowed("home_thread"))
+    }
+}

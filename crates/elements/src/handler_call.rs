@@ -1,0 +1,51 @@
+//! A handler to be written when something happens: `COUNT_CALL`, `END_CALL` and the like.
+
+use alloc::format;
+use alloc::string::{String, ToString};
+
+use sprat_click::arguments::{Argument, ArgumentError, Names, split_first_word};
+use sprat_click::{Context, Rejected};
+
+/// `HANDLER [VALUE]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct HandlerCall {
+    handler: String,
+    value: String,
+}
+
+impl Argument for HandlerCall {
+    fn parse(text: &str, _: &dyn Names) -> Result<Self, ArgumentError> {
+        let (handler, value) = split_first_word(text);
+        if handler.is_empty() {
+            return Err(ArgumentError::Unreadable);
+        }
+        Ok(Self {
+            handler,
+            value: value.to_string(),
+        })
+    }
+}
+
+impl HandlerCall {
+    /// Checks, once the router is whole, that the handler is there and can be written.
+    pub(crate) fn check(&self, context: &Context<'_>) -> Result<(), Rejected> {
+        let router = context.router();
+        let target = router
+            .find_handler(Some(context.id()), &self.handler)
+            .map_err(|error| context.error(format!("{error}")))?;
+        match router.handler_flags(&target) {
+            Ok(flags) if flags.write => Ok(()),
+            Ok(_) => Err(context.error(format!("'{}' is a read handler", self.handler))),
+            // The element's own handlers are there, and cannot be listed while it runs.
+            Err(sprat_click::HandlerError::Busy(_)) => Ok(()),
+            Err(error) => Err(context.error(format!("{error}"))),
+        }
+    }
+
+    /// Writes the handler; what goes wrong is said on the console.
+    pub(crate) fn call(&self, context: &Context<'_>) {
+        if let Err(error) = context.write_handler(&self.handler, &self.value) {
+            context.chatter(format_args!("{}: {error}", context.name()));
+        }
+    }
+}

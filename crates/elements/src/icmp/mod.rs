@@ -1,0 +1,6 @@
+//! Elements of ICMP.
+
+use sprat_click::Class;
+
+/// The classes of this family.
+pub(crate) const CLASSES: &[&Class] = &[];

@@ -1,0 +1,6 @@
+//! Elements of IPv4.
+
+use sprat_click::Class;
+
+/// The classes of this family.
+pub(crate) const CLASSES: &[&Class] = &[];

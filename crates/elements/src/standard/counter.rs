@@ -1,0 +1,218 @@
+use alloc::format;
+use alloc::string::{String, ToString};
+use core::time::Duration;
+
+use sprat_click::arguments::{Argument, split_first_word};
+use sprat_click::{
+    Arguments, Class, Configuration, Configure, Context, Element, HandlerError, HandlerList,
+    Instant, Rejected,
+};
+use sprat_packet::Batch;
+
+use crate::handler_call::HandlerCall;
+
+pub(super) const COUNTER: Class = Class::of::<Counter>("Counter");
+
+/// Counter: counts packets and bytes.
+///
+/// ```click
+/// Counter([keywords COUNT_CALL, BYTE_COUNT_CALL])
+/// ```
+///
+/// - COUNT_CALL: `N HANDLER [VALUE]`: when the Nth packet comes, writes VALUE to HANDLER, before
+///   the packet goes on.
+/// - BYTE_COUNT_CALL: the same for the packet that makes it N bytes or more.
+///
+/// Handlers: `count`, `byte_count` (read) since the last reset; `rate`, `byte_rate`, `bit_rate`
+/// (read) a second, averaged over recent time; `reset`, `reset_counts` (write);
+/// `count_call`, `byte_count_call` (write).
+///
+/// See Click's manual page Counter(n).
+struct Counter {
+    count: u64,
+    bytes: u64,
+    count_call: Option<Trigger>,
+    byte_count_call: Option<Trigger>,
+    packet_rate: Rate,
+    byte_rate: Rate,
+}
+
+/// A handler to write when a count is reached.
+struct Trigger {
+    at: u64,
+    call: HandlerCall,
+}
+
+impl Argument for Trigger {
+    fn parse(
+        text: &str,
+        names: &dyn sprat_click::arguments::Names,
+    ) -> Result<Self, sprat_click::arguments::ArgumentError> {
+        let (number, call) = split_first_word(text);
+        Ok(Self {
+            at: u64::parse(&number, names)?,
+            call: HandlerCall::parse(call, names)?,
+        })
+    }
+}
+
+/// An exponentially weighted rate: each second a quarter of the way towards what it was.
+#[derive(Default)]
+struct Rate {
+    started: Option<Instant>,
+    seen: u64,
+    average: f64,
+}
+
+/// How often the rate is brought up to date.
+const RATE_PERIOD: Duration = Duration::from_secs(1);
+
+impl Rate {
+    fn add(&mut self, now: Instant, amount: u64) {
+        self.update(now);
+        self.seen += amount;
+    }
+
+    fn update(&mut self, now: Instant) {
+        let started = *self.started.get_or_insert(now);
+        let elapsed = now - started;
+        if elapsed >= RATE_PERIOD {
+            let current = self.seen as f64 / elapsed.as_secs_f64();
+            // The first full period is all that is known.
+            self.average = if self.average == 0.0 {
+                current
+            } else {
+                self.average * 0.75 + current * 0.25
+            };
+            self.seen = 0;
+            self.started = Some(now);
+        }
+    }
+
+    fn per_second(&mut self, now: Instant) -> f64 {
+        self.update(now);
+        self.average
+    }
+}
+
+impl Configure for Counter {
+    fn configure(arguments: &mut Arguments<'_>, _: &Configuration<'_>) -> Result<Self, Rejected> {
+        let count_call = arguments.keyword("COUNT_CALL");
+        let byte_count_call = arguments.keyword("BYTE_COUNT_CALL");
+        arguments.finish()?;
+        Ok(Self {
+            count: 0,
+            bytes: 0,
+            count_call,
+            byte_count_call,
+            packet_rate: Rate::default(),
+            byte_rate: Rate::default(),
+        })
+    }
+}
+
+/// Calls the trigger, once, where the count has come to it.
+fn fire(trigger: &mut Option<Trigger>, count: u64, context: &Context<'_>) {
+    if let Some(reached) = trigger.take_if(|trigger| count >= trigger.at) {
+        reached.call.call(context);
+    }
+}
+
+impl Element for Counter {
+    fn initialize(&mut self, context: &mut Context<'_>) -> Result<(), Rejected> {
+        for trigger in [&self.count_call, &self.byte_count_call]
+            .into_iter()
+            .flatten()
+        {
+            trigger.call.check(context)?;
+        }
+        Ok(())
+    }
+
+    fn process(&mut self, context: &mut Context<'_>, batch: &mut Batch) {
+        if batch.is_empty() {
+            return;
+        }
+        let bytes: u64 = batch.iter().map(|packet| packet.len() as u64).sum();
+        self.count += batch.len() as u64;
+        self.bytes += bytes;
+        let now = context.now();
+        self.packet_rate.add(now, batch.len() as u64);
+        self.byte_rate.add(now, bytes);
+        fire(&mut self.count_call, self.count, context);
+        fire(&mut self.byte_count_call, self.bytes, context);
+    }
+
+    fn handlers(&self, list: &mut HandlerList) {
+        list.read("count")
+            .read("byte_count")
+            .read("rate")
+            .read("bit_rate")
+            .read("byte_rate");
+        list.button("reset")
+            .button("reset_counts")
+            .write("count_call")
+            .write("byte_count_call");
+    }
+
+    fn read(
+        &mut self,
+        context: &mut Context<'_>,
+        name: &str,
+        _: &str,
+    ) -> Result<String, HandlerError> {
+        let now = context.now();
+        match name {
+            "count" => Ok(self.count.to_string()),
+            "byte_count" => Ok(self.bytes.to_string()),
+            "rate" => Ok(format!("{}", self.packet_rate.per_second(now))),
+            "byte_rate" => Ok(format!("{}", self.byte_rate.per_second(now))),
+            "bit_rate" => Ok(format!("{}", self.byte_rate.per_second(now) * 8.0)),
+            _ => Err(HandlerError::NoHandler(name.into())),
+        }
+    }
+
+    fn write(
+        &mut self,
+        context: &mut Context<'_>,
+        name: &str,
+        value: &str,
+    ) -> Result<(), HandlerError> {
+        match name {
+            "reset" | "reset_counts" => {
+                self.count = 0;
+                self.bytes = 0;
+                self.packet_rate = Rate::default();
+                self.byte_rate = Rate::default();
+            }
+            "count_call" => self.count_call = Some(crate::handler_value(context, value)?),
+            "byte_count_call" => self.byte_count_call = Some(crate::handler_value(context, value)?),
+            _ => return Err(HandlerError::NoHandler(name.into())),
+        }
+        Ok(())
+    }
+
+    fn take_state(&mut self, _: &mut Context<'_>, old: &mut dyn Element) {
+        if let Some(old) = old.downcast_mut::<Self>() {
+            self.count = old.count;
+            self.bytes = old.bytes;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::testing::Bench;
+
+    #[test]
+    fn counter_counts_packets_and_bytes() {
+        let bench = Bench::new("FromDevice(in) -> c :: Counter -> Discard");
+        bench.arrive("in", &[1; 60]);
+        bench.arrive("in", &[2; 100]);
+        bench.run();
+        assert_eq!(bench.read("c.count"), "2");
+        assert_eq!(bench.read("c.byte_count"), "160");
+        bench.write("c.reset", "");
+        assert_eq!(bench.read("c.count"), "0");
+    }
+}

@@ -1,0 +1,66 @@
+use sprat_click::{Arguments, Class, Configuration, Configure, Context, Element, Rejected};
+use sprat_packet::Batch;
+
+pub(super) const STRIP: Class = Class::of::<Strip>("Strip");
+pub(super) const UNSTRIP: Class = Class::of::<Unstrip>("Unstrip");
+
+/// Strip: removes bytes from the front of packets.
+///
+/// ```click
+/// Strip(LENGTH)
+/// ```
+///
+/// Removes the first LENGTH bytes; all of a shorter packet. No byte is moved, so
+/// `Unstrip(LENGTH)` brings them back. Commonly `Strip(14)` removes an Ethernet header.
+///
+/// See Click's manual page Strip(n).
+struct Strip {
+    length: usize,
+}
+
+impl Configure for Strip {
+    fn configure(arguments: &mut Arguments<'_>, _: &Configuration<'_>) -> Result<Self, Rejected> {
+        let length = arguments.required::<u32>("LENGTH");
+        arguments.finish()?;
+        Ok(Self {
+            length: length? as usize,
+        })
+    }
+}
+
+impl Element for Strip {
+    fn process(&mut self, _: &mut Context<'_>, batch: &mut Batch) {
+        for packet in batch.iter_mut() {
+            packet.strip(self.length);
+        }
+    }
+}
+
+/// Unstrip: puts bytes back that were stripped from the front of packets.
+///
+/// ```click
+/// Unstrip(LENGTH)
+/// ```
+///
+/// See Click's manual page Unstrip(n).
+struct Unstrip {
+    length: usize,
+}
+
+impl Configure for Unstrip {
+    fn configure(arguments: &mut Arguments<'_>, _: &Configuration<'_>) -> Result<Self, Rejected> {
+        let length = arguments.required::<u32>("LENGTH");
+        arguments.finish()?;
+        Ok(Self {
+            length: length? as usize,
+        })
+    }
+}
+
+impl Element for Unstrip {
+    fn process(&mut self, _: &mut Context<'_>, batch: &mut Batch) {
+        for packet in batch.iter_mut() {
+            packet.prepend(self.length);
+        }
+    }
+}

@@ -1,0 +1,130 @@
+use alloc::string::{String, ToString};
+
+use sprat_click::{
+    Arguments, Class, Configuration, Configure, Context, Element, HandlerError, HandlerList,
+    Rejected,
+};
+use sprat_packet::Batch;
+
+pub(super) const UNQUEUE: Class = Class::of::<Unqueue>("Unqueue").processing("l/h");
+
+/// Unqueue: pulls packets and pushes them on, as fast as it can.
+///
+/// ```click
+/// Unqueue([BURST, keywords ACTIVE, LIMIT, BURST])
+/// ```
+///
+/// - BURST: packets pulled each time it is scheduled; 1. Negative: as many as there are.
+/// - ACTIVE: whether it pulls at all; true.
+/// - LIMIT: stops after so many packets; negative, the default: never.
+///
+/// Handlers: `count` (read) packets so far; `reset` (write) sets it to zero and goes on after a
+/// LIMIT; `active`, `limit`, `burst` (read, write); those of its task.
+///
+/// See Click's manual page Unqueue(n).
+struct Unqueue {
+    burst: Option<usize>,
+    active: bool,
+    limit: Option<u64>,
+    count: u64,
+    batch: Batch,
+}
+
+/// A number where negative means "no bound".
+fn bound(value: i64) -> Option<u64> {
+    u64::try_from(value).ok()
+}
+
+impl Configure for Unqueue {
+    fn configure(arguments: &mut Arguments<'_>, _: &Configuration<'_>) -> Result<Self, Rejected> {
+        let burst = arguments
+            .position::<i32>("BURST")
+            .map(|burst| usize::try_from(burst).unwrap_or(usize::MAX));
+        let active = arguments.keyword("ACTIVE").unwrap_or(true);
+        let limit = arguments.keyword("LIMIT").and_then(bound);
+        arguments.finish()?;
+        Ok(Self {
+            burst,
+            active,
+            limit,
+            count: 0,
+            batch: Batch::new(),
+        })
+    }
+}
+
+impl Unqueue {
+    fn left(&self) -> u64 {
+        self.limit
+            .map_or(u64::MAX, |limit| limit.saturating_sub(self.count))
+    }
+}
+
+impl Element for Unqueue {
+    fn initialize(&mut self, context: &mut Context<'_>) -> Result<(), Rejected> {
+        context.wake_when_nonempty(0);
+        if self.active {
+            context.schedule_task();
+        }
+        Ok(())
+    }
+
+    fn run_task(&mut self, context: &mut Context<'_>) -> bool {
+        let left = usize::try_from(self.left()).unwrap_or(usize::MAX);
+        if !self.active || left == 0 {
+            return false;
+        }
+        let limit = context.burst(self.burst).min(left);
+        context.pull(0, limit, &mut self.batch);
+        let worked = !self.batch.is_empty();
+        self.count += self.batch.len() as u64;
+        context.forward(0, &mut self.batch);
+        if worked || context.upstream_nonempty(0) {
+            context.schedule_task();
+        }
+        worked
+    }
+
+    fn handlers(&self, list: &mut HandlerList) {
+        list.read("count")
+            .button("reset")
+            .read_write("active")
+            .read_write("limit")
+            .read_write("burst")
+            .task();
+    }
+
+    fn read(&mut self, _: &mut Context<'_>, name: &str, _: &str) -> Result<String, HandlerError> {
+        match name {
+            "count" => Ok(self.count.to_string()),
+            "active" => Ok(self.active.to_string()),
+            "limit" => Ok(self
+                .limit
+                .map_or_else(|| "-1".into(), |limit| limit.to_string())),
+            "burst" => Ok(self.burst.unwrap_or(1).to_string()),
+            _ => Err(HandlerError::NoHandler(name.into())),
+        }
+    }
+
+    fn write(
+        &mut self,
+        context: &mut Context<'_>,
+        name: &str,
+        value: &str,
+    ) -> Result<(), HandlerError> {
+        match name {
+            "reset" => self.count = 0,
+            "active" => self.active = crate::handler_value(context, value)?,
+            "limit" => self.limit = bound(crate::handler_value(context, value)?),
+            "burst" => {
+                let burst: i32 = crate::handler_value(context, value)?;
+                self.burst = Some(usize::try_from(burst).unwrap_or(usize::MAX));
+            }
+            _ => return Err(HandlerError::NoHandler(name.into())),
+        }
+        if self.active && self.left() > 0 {
+            context.schedule_task();
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,6 @@
+//! Elements of TCP and UDP.
+
+use sprat_click::Class;
+
+/// The classes of this family.
+pub(crate) const CLASSES: &[&Class] = &[];
