@@ -1,6 +1,17 @@
 //! Elements that choose a route.
 
+mod ip_lookup;
+mod route;
+mod table;
+
 use sprat_click::Class;
 
 /// The classes of this family.
-pub(crate) const CLASSES: &[&Class] = &[];
+pub(crate) const CLASSES: &[&Class] = &[
+    &ip_lookup::DIRECT,
+    &ip_lookup::LINEAR,
+    &ip_lookup::RADIX,
+    &ip_lookup::RANGE,
+    &ip_lookup::SORTED,
+    &ip_lookup::STATIC,
+];

@@ -1,0 +1,326 @@
+use core::net::Ipv4Addr;
+use core::time::Duration;
+
+use alloc::collections::VecDeque;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+
+use hashbrown::HashMap;
+use sprat_click::arguments::{Annotation, Argument};
+use sprat_click::{
+    Arguments, Class, Configuration, Configure, Context, Element, HandlerError, HandlerList,
+    Instant, Rejected,
+};
+use sprat_packet::headers::{Ipv4, Ipv4Mut};
+use sprat_packet::{Batch, Packet};
+
+pub(super) const IP_REASSEMBLER: Class = Class::of::<IPReassembler>("IPReassembler")
+    .ports("1/1-2")
+    .processing("a/ah");
+
+/// IPReassembler: puts fragments of IP packets together.
+///
+/// ```click
+/// IPReassembler([keywords HIMEM, MAX_MTU_ANNO])
+/// ```
+///
+/// Whole packets pass. Fragments are held until all are there, in whatever order they come, and then
+/// leave as one packet, with what stood before the IP header of the fragment at offset zero. Where
+/// fragments overlap, the bytes that came first stay. A packet of which nothing has come for 30 seconds is
+/// given up: where output 1 is used, what there is of it leaves there, each byte in its place, if its
+/// first fragment has come; connect it to `ICMPError(ADDR, timeexceeded, reassembly)`.
+///
+/// Packets need their network header annotation set; those without a good header are dropped.
+///
+/// - HIMEM: the most memory to hold fragments in, in bytes; 262144. When it is exceeded the packets that
+///   have waited longest are given up until three quarters of it are in use.
+/// - MAX_MTU_ANNO: a two-byte annotation that gets the length of the packet's longest fragment.
+///
+/// Handlers: `drops` (read) fragments that were malformed; `expired` (read) packets given up.
+///
+/// See Click's manual page IPReassembler(n) and RFC 791, section 3.2.
+pub(crate) struct IPReassembler {
+    held: HashMap<Name, Datagram>,
+    /// Names with the time of their last fragment, oldest first; out of date where that time is.
+    order: VecDeque<(Instant, Name)>,
+    memory: usize,
+    high_memory: usize,
+    longest_annotation: Option<usize>,
+    drops: u64,
+    expired: u64,
+}
+
+/// How long a packet waits for its next fragment (RFC 1122 asks for 60 to 120, Click waits 30).
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// What a held packet costs beside its bytes.
+const OVERHEAD: usize = 256;
+
+/// What the fragments of one packet have in common (RFC 791).
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+struct Name {
+    source: Ipv4Addr,
+    destination: Ipv4Addr,
+    identification: u16,
+    protocol: u8,
+}
+
+struct Datagram {
+    /// The fragment at offset zero.
+    first: Option<Packet>,
+    payload: Vec<u8>,
+    /// Stretches of the payload that are there: start and end, in order, never touching.
+    there: Vec<(usize, usize)>,
+    /// Known when the last fragment has come.
+    length: Option<usize>,
+    longest: u16,
+    last: Instant,
+}
+
+/// A fragment that contradicts its packet, or itself.
+struct Malformed;
+
+impl Datagram {
+    fn new(now: Instant) -> Self {
+        Self {
+            first: None,
+            payload: Vec::new(),
+            there: Vec::new(),
+            length: None,
+            longest: 0,
+            last: now,
+        }
+    }
+
+    fn memory(&self) -> usize {
+        OVERHEAD + self.payload.capacity() + self.first.as_ref().map_or(0, Packet::len)
+    }
+
+    fn add(&mut self, packet: Packet) -> Result<(), Malformed> {
+        let Some(Ok(ip)) = packet.network_header().map(Ipv4::new) else {
+            return Err(Malformed);
+        };
+        let payload = ip.payload();
+        let (start, end) = (ip.fragment_offset(), ip.fragment_offset() + payload.len());
+        let whole = usize::from(ip.total_length()) == ip.header_length() + payload.len();
+        let contradicts = match (ip.more_fragments(), self.length) {
+            (true, length) => payload.len() % 8 != 0 || length.is_some_and(|length| end > length),
+            (false, Some(length)) => end != length,
+            (false, None) => self.payload.len() > end,
+        };
+        // With its header a packet has at most 65,535 bytes.
+        if !whole || payload.is_empty() || contradicts || end > 65_535 - 20 {
+            return Err(Malformed);
+        }
+        if !ip.more_fragments() {
+            self.length = Some(end);
+        }
+        self.longest = self.longest.max(ip.total_length());
+        if self.payload.len() < end {
+            self.payload.resize(end, 0);
+        }
+        self.fill(start, payload);
+        if start == 0 && self.first.is_none() {
+            self.first = Some(packet);
+        }
+        Ok(())
+    }
+
+    /// Copies bytes to `start` wherever none are yet.
+    fn fill(&mut self, start: usize, bytes: &[u8]) {
+        let end = start + bytes.len();
+        let mut at = start;
+        for &(from, to) in self.there.iter().chain(&[(end, end)]) {
+            if from > at {
+                let stop = from.min(end);
+                if let (Some(place), Some(source)) = (
+                    self.payload.get_mut(at..stop),
+                    bytes.get(at - start..stop - start),
+                ) {
+                    place.copy_from_slice(source);
+                }
+            }
+            at = at.max(to);
+            if at >= end {
+                break;
+            }
+        }
+        let (mut from, mut to) = (start, end);
+        self.there.retain(|stretch| {
+            let apart = stretch.1 < from || stretch.0 > to;
+            if !apart {
+                from = from.min(stretch.0);
+                to = to.max(stretch.1);
+            }
+            apart
+        });
+        let place = self.there.partition_point(|stretch| stretch.0 < from);
+        self.there.insert(place, (from, to));
+    }
+
+    fn is_complete(&self) -> bool {
+        self.length
+            .is_some_and(|length| *self.there == [(0, length)])
+            && self.first.is_some()
+    }
+
+    /// One packet with all there is; `None` without its first fragment.
+    fn assemble(self) -> Option<Packet> {
+        let mut packet = self.first?;
+        let header = packet
+            .network_header()
+            .and_then(|bytes| Ipv4::new(bytes).ok())?
+            .header_length();
+        let start = usize::try_from(packet.transport_offset()?).ok()?;
+        packet.truncate(start);
+        packet
+            .append(self.payload.len())
+            .copy_from_slice(&self.payload);
+        if let Some(Ok(mut ip)) = packet.network_header_mut().map(Ipv4Mut::new) {
+            ip.set_total_length(u16::try_from(header + self.payload.len()).ok()?);
+            ip.set_flags_and_offset(0);
+            ip.fill_checksum();
+        }
+        Some(packet)
+    }
+}
+
+impl Configure for IPReassembler {
+    fn configure(arguments: &mut Arguments<'_>, _: &Configuration<'_>) -> Result<Self, Rejected> {
+        let high_memory = arguments.keyword("HIMEM").unwrap_or(256 * 1024);
+        let longest_annotation = arguments.keyword_with("MAX_MTU_ANNO", |text, names| {
+            Annotation::parse(text, names)?.sized(2)
+        });
+        arguments.finish()?;
+        Ok(Self {
+            held: HashMap::new(),
+            order: VecDeque::new(),
+            memory: 0,
+            high_memory,
+            longest_annotation,
+            drops: 0,
+            expired: 0,
+        })
+    }
+}
+
+impl IPReassembler {
+    /// Adds a fragment, and returns the packet that it completes.
+    fn hold(&mut self, context: &mut Context<'_>, name: Name, packet: Packet) -> Option<Packet> {
+        let now = context.now();
+        let mut datagram = self
+            .held
+            .remove(&name)
+            .unwrap_or_else(|| Datagram::new(now));
+        self.memory = self.memory.saturating_sub(datagram.memory());
+        if datagram.add(packet).is_err() {
+            self.drops += 1;
+        }
+        if datagram.is_complete() {
+            let longest = datagram.longest;
+            let mut packet = datagram.assemble()?;
+            if let Some(annotation) = self.longest_annotation {
+                packet.set_annotation_half(annotation, longest);
+            }
+            return Some(packet);
+        }
+        if datagram.there.is_empty() {
+            return None;
+        }
+        datagram.last = now;
+        self.memory += datagram.memory();
+        self.held.insert(name, datagram);
+        self.order.push_back((now, name));
+        if self.memory > self.high_memory {
+            while self.memory > self.high_memory / 4 * 3 && self.give_up_oldest(context) {}
+        }
+        if context.timer(0).is_none() {
+            context.set_timer_after(0, PATIENCE);
+        }
+        None
+    }
+
+    /// Forgets the packet that has waited longest.
+    fn give_up_oldest(&mut self, context: &mut Context<'_>) -> bool {
+        while let Some((last, name)) = self.order.pop_front() {
+            if self
+                .held
+                .get(&name)
+                .is_some_and(|datagram| datagram.last == last)
+            {
+                if let Some(datagram) = self.held.remove(&name) {
+                    self.memory = self.memory.saturating_sub(datagram.memory());
+                    self.expired += 1;
+                    if let Some(packet) = datagram.assemble() {
+                        context.emit(1, packet);
+                    }
+                }
+                return true;
+            }
+        }
+        false
+    }
+
+    /// Forgets entries of `order` that later fragments have made out of date.
+    fn drop_stale(&mut self) {
+        while let Some((last, name)) = self.order.front() {
+            if self
+                .held
+                .get(name)
+                .is_some_and(|datagram| datagram.last == *last)
+            {
+                break;
+            }
+            self.order.pop_front();
+        }
+    }
+}
+
+impl Element for IPReassembler {
+    fn process(&mut self, context: &mut Context<'_>, batch: &mut Batch) {
+        batch.filter(|packet| {
+            let Some(Ok(ip)) = packet.network_header().map(Ipv4::new) else {
+                self.drops += 1;
+                return None;
+            };
+            if !ip.is_fragment() {
+                return Some(packet);
+            }
+            let name = Name {
+                source: ip.source(),
+                destination: ip.destination(),
+                identification: ip.identification(),
+                protocol: ip.protocol(),
+            };
+            self.hold(context, name, packet)
+        });
+    }
+
+    fn run_timer(&mut self, context: &mut Context<'_>, _: usize) {
+        let now = context.now();
+        self.drop_stale();
+        while self
+            .order
+            .front()
+            .is_some_and(|(last, _)| now.since(*last) >= PATIENCE)
+        {
+            self.give_up_oldest(context);
+            self.drop_stale();
+        }
+        if let Some((last, _)) = self.order.front() {
+            context.set_timer(0, *last + PATIENCE);
+        }
+    }
+
+    fn handlers(&self, list: &mut HandlerList) {
+        list.read("drops").read("expired");
+    }
+
+    fn read(&mut self, _: &mut Context<'_>, name: &str, _: &str) -> Result<String, HandlerError> {
+        match name {
+            "drops" => Ok(self.drops.to_string()),
+            "expired" => Ok(self.expired.to_string()),
+            _ => Err(HandlerError::NoHandler(name.into())),
+        }
+    }
+}

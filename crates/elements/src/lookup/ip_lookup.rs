@@ -1,0 +1,266 @@
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+use core::net::Ipv4Addr;
+
+use sprat_click::arguments::{Argument, Names, NoNames};
+use sprat_click::{
+    Arguments, Class, Configuration, Configure, Context, Element, HandlerError, HandlerList,
+    Rejected,
+};
+use sprat_packet::Batch;
+
+use super::route::{Route, RouteName};
+use super::table::RouteTable;
+
+pub(super) const RADIX: Class = Class::of::<IPLookup>("RadixIPLookup")
+    .ports("1/-")
+    .processing("h/h");
+pub(super) const DIRECT: Class = RADIX.named("DirectIPLookup");
+pub(super) const RANGE: Class = RADIX.named("RangeIPLookup");
+pub(super) const LINEAR: Class = RADIX.named("LinearIPLookup");
+pub(super) const SORTED: Class = RADIX.named("SortedIPLookup");
+pub(super) const STATIC: Class = RADIX.named("StaticIPLookup");
+
+/// RadixIPLookup, DirectIPLookup, RangeIPLookup, LinearIPLookup, SortedIPLookup, StaticIPLookup:
+/// IPv4 routing tables.
+///
+/// ```click
+/// RadixIPLookup(ADDR1/MASK1 [GW1] OUT1, ADDR2/MASK2 [GW2] OUT2, ...)
+/// ```
+///
+/// Looks the destination annotation up, by longest prefix. A packet whose route has a gateway GW
+/// gets GW as its destination annotation; then it leaves by output OUT. A packet without a route
+/// is dropped. `GetIPAddress` or `CheckIPHeader` set the annotation.
+///
+/// One table stands behind all the names, a trie that reads at most four words an address
+/// whatever the number of routes; see `table.rs`. Masks must be prefixes.
+///
+/// Handlers: `table` (read) the routes, a line each; `lookup` (read, with an address) its output
+/// and gateway, `-1` if none. All but StaticIPLookup have also `add` (write) `ADDR/MASK [GW] OUT`,
+/// which fails if the prefix has a route; `set` (write), which replaces one; `remove` (write)
+/// `ADDR/MASK`; `ctrl` (write) a line `add`, `set` or `remove` with its route each, of which all are
+/// done or none; `flush` (write) removes all routes.
+///
+/// See Click's manual pages IPRouteTable(n) and RadixIPLookup(n).
+pub(crate) struct IPLookup {
+    table: RouteTable,
+    outputs: usize,
+    listed_as_added: bool,
+    changeable: bool,
+    /// Packets without a route so far; the first few are reported.
+    lost: u64,
+}
+
+/// How many packets without a route are reported.
+const REPORTED: u64 = 5;
+
+/// What to do with a route.
+#[derive(Clone, Copy)]
+enum Command {
+    Add,
+    Set,
+    Remove,
+}
+
+/// How a command is taken back.
+enum Undo {
+    Restore(Route),
+    Remove(Route),
+}
+
+impl Configure for IPLookup {
+    fn configure(
+        arguments: &mut Arguments<'_>,
+        configuration: &Configuration<'_>,
+    ) -> Result<Self, Rejected> {
+        let mut table = RouteTable::new();
+        let mut replaced = 0;
+        for (number, text) in arguments.rest().iter().enumerate() {
+            match Route::parse(text, arguments.names()) {
+                None => {
+                    arguments.error(format!(
+                        "argument {} should be 'ADDR/MASK [GATEWAY] OUTPUT'",
+                        number + 1
+                    ));
+                }
+                Some(route) if usize::from(route.port) >= configuration.outputs() => {
+                    arguments.error(format!("argument {} bad OUTPUT", number + 1));
+                }
+                Some(route) => replaced += usize::from(table.set(route).is_some()),
+            }
+        }
+        if replaced > 0 {
+            let routes = if replaced > 1 { "routes" } else { "route" };
+            arguments.warning(format!("{replaced} {routes} replaced by later versions"));
+        }
+        arguments.finish()?;
+        let class = configuration.class_of(configuration.id()).name;
+        Ok(Self {
+            table,
+            outputs: configuration.outputs(),
+            listed_as_added: matches!(class, "LinearIPLookup" | "StaticIPLookup"),
+            changeable: class != "StaticIPLookup",
+            lost: 0,
+        })
+    }
+}
+
+impl IPLookup {
+    fn execute(
+        &mut self,
+        command: Command,
+        text: &str,
+        names: &dyn Names,
+    ) -> Result<Undo, HandlerError> {
+        match command {
+            Command::Remove => {
+                let name = RouteName::parse(text, names)
+                    .ok_or_else(|| HandlerError::failed("expected 'ADDR/MASK [GATEWAY OUTPUT]'"))?;
+                match self.table.find(name.prefix, name.length) {
+                    Some(route) if name.means(route) => {
+                        let route = *route;
+                        self.table.remove(name.prefix, name.length);
+                        Ok(Undo::Restore(route))
+                    }
+                    _ => Err(HandlerError::failed(format!(
+                        "route '{}' not found",
+                        text.trim()
+                    ))),
+                }
+            }
+            Command::Add | Command::Set => {
+                let route = Route::parse(text, names)
+                    .filter(|route| usize::from(route.port) < self.outputs)
+                    .ok_or_else(|| HandlerError::failed("expected 'ADDR/MASK [GATEWAY] OUTPUT'"))?;
+                if let (Command::Add, Some(known)) =
+                    (command, self.table.find(route.prefix, route.length))
+                {
+                    return Err(HandlerError::failed(format!(
+                        "conflict with existing route '{known}'"
+                    )));
+                }
+                Ok(match self.table.set(route) {
+                    Some(old) => Undo::Restore(old),
+                    None => Undo::Remove(route),
+                })
+            }
+        }
+    }
+
+    fn control(&mut self, text: &str, names: &dyn Names) -> Result<(), HandlerError> {
+        let mut undo = Vec::new();
+        for line in text.lines().map(str::trim).filter(|line| !line.is_empty()) {
+            let (word, route) = line.split_once(char::is_whitespace).unwrap_or((line, ""));
+            let done = match word {
+                "add" => self.execute(Command::Add, route, names),
+                "set" => self.execute(Command::Set, route, names),
+                "remove" => self.execute(Command::Remove, route, names),
+                _ => Err(HandlerError::failed(format!("bad command '{word}'"))),
+            };
+            match done {
+                Ok(step) => undo.push(step),
+                Err(error) => {
+                    for step in undo.into_iter().rev() {
+                        let _ = match step {
+                            Undo::Restore(route) => self.table.set(route),
+                            Undo::Remove(route) => self.table.remove(route.prefix, route.length),
+                        };
+                    }
+                    return Err(error);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn list(&self) -> String {
+        let mut text = String::new();
+        if self.listed_as_added {
+            self.table
+                .by_addition()
+                .iter()
+                .for_each(|route| route.write_row(&mut text));
+        } else {
+            self.table
+                .sorted()
+                .for_each(|route| route.write_row(&mut text));
+        }
+        text
+    }
+
+    fn report(&self, address: Ipv4Addr) -> String {
+        match self.table.lookup(address) {
+            None => "-1".into(),
+            Some(route) if route.gateway.is_unspecified() => route.port.to_string(),
+            Some(route) => format!("{} {}", route.port, route.gateway),
+        }
+    }
+
+    #[cold]
+    fn lost(&mut self, context: &Context<'_>, address: Ipv4Addr) {
+        self.lost += 1;
+        if self.lost <= REPORTED {
+            context.chatter(format_args!("{}: no route for {address}", context.name()));
+        }
+    }
+}
+
+impl Element for IPLookup {
+    fn push(&mut self, context: &mut Context<'_>, _: usize, batch: &mut Batch) {
+        for mut packet in batch.drain() {
+            let destination = packet.annotations().destination();
+            match self.table.lookup(destination) {
+                Some(route) => {
+                    if !route.gateway.is_unspecified() {
+                        packet.set_destination(route.gateway);
+                    }
+                    context.emit(usize::from(route.port), packet);
+                }
+                None => self.lost(context, destination),
+            }
+        }
+    }
+
+    fn handlers(&self, list: &mut HandlerList) {
+        list.read("table").read_with_parameters("lookup");
+        if self.changeable {
+            list.write("add")
+                .write("set")
+                .write("remove")
+                .write("ctrl")
+                .button("flush");
+        }
+    }
+
+    fn read(
+        &mut self,
+        _: &mut Context<'_>,
+        name: &str,
+        parameters: &str,
+    ) -> Result<String, HandlerError> {
+        match name {
+            "table" => Ok(self.list()),
+            "lookup" => match Ipv4Addr::parse(parameters.trim(), &NoNames) {
+                Ok(address) => Ok(self.report(address)),
+                Err(_) => Err(HandlerError::failed("expected IP address")),
+            },
+            _ => Err(HandlerError::NoHandler(name.into())),
+        }
+    }
+
+    fn write(&mut self, _: &mut Context<'_>, name: &str, value: &str) -> Result<(), HandlerError> {
+        let command = match name {
+            "add" => Command::Add,
+            "set" => Command::Set,
+            "remove" => Command::Remove,
+            "ctrl" => return self.control(value, &NoNames),
+            "flush" => {
+                self.table.clear();
+                return Ok(());
+            }
+            _ => return Err(HandlerError::NoHandler(name.into())),
+        };
+        self.execute(command, value, &NoNames).map(drop)
+    }
+}

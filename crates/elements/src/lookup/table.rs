@@ -1,0 +1,321 @@
+//! A table of IPv4 routes with longest-prefix match.
+//!
+//! A trie of four levels, one for each byte of the address; a node is an array of 256 entries, made when
+//! a route needs it and freed when none does. Prefixes are expanded into every entry they cover ("leaf
+//! pushing"), so a lookup reads at most four entries, usually two or three, and never turns back; what a
+//! longer prefix hides comes back on removal from an ordered map of all prefixes. A table of a few routes
+//! takes a few kilobytes, a thousand scattered /24 networks about a megabyte of which a flow touches
+//! three cache lines.
+
+use alloc::collections::BTreeMap;
+use alloc::vec;
+use alloc::vec::Vec;
+use core::net::Ipv4Addr;
+
+use super::route::Route;
+
+/// Set in entries that name a node; the others hold a route's place plus one, or zero for no route.
+const NODE: u32 = 1 << 31;
+const NONE: u32 = 0;
+
+type Node = [u32; 256];
+
+/// Routes found by the longest prefix that an address has.
+pub(crate) struct RouteTable {
+    /// The first is the root.
+    nodes: Vec<Node>,
+    free_nodes: Vec<u32>,
+    routes: Vec<Stored>,
+    free_routes: Vec<u32>,
+    by_prefix: BTreeMap<(u32, u8), u32>,
+    additions: u64,
+}
+
+#[derive(Clone, Copy)]
+struct Stored {
+    route: Route,
+    /// Counts additions, to list routes in the order in which they came.
+    number: u64,
+}
+
+/// The bits of an address that a prefix of `length` bits fixes.
+fn mask(length: u8) -> u32 {
+    u32::MAX.checked_shl(32 - u32::from(length)).unwrap_or(0)
+}
+
+fn byte(address: u32, level: u32) -> usize {
+    (address >> (24 - 8 * level) & 0xff) as usize
+}
+
+impl RouteTable {
+    pub(crate) fn new() -> Self {
+        Self {
+            nodes: vec![[NONE; 256]],
+            free_nodes: Vec::new(),
+            routes: Vec::new(),
+            free_routes: Vec::new(),
+            by_prefix: BTreeMap::new(),
+            additions: 0,
+        }
+    }
+
+    /// The route of the longest prefix that `address` has.
+    #[inline]
+    pub(crate) fn lookup(&self, address: Ipv4Addr) -> Option<&Route> {
+        let [a, b, c, d] = address.octets();
+        let mut entry = self.nodes.first()?[usize::from(a)];
+        for byte in [b, c, d] {
+            if entry & NODE == 0 {
+                break;
+            }
+            entry = self.nodes.get((entry ^ NODE) as usize)?[usize::from(byte)];
+        }
+        self.routes
+            .get((entry as usize).wrapping_sub(1))
+            .map(|stored| &stored.route)
+    }
+
+    /// The route of exactly this prefix.
+    pub(crate) fn find(&self, prefix: u32, length: u8) -> Option<&Route> {
+        let place = *self.by_prefix.get(&(prefix & mask(length), length))?;
+        self.routes.get(place as usize).map(|stored| &stored.route)
+    }
+
+    /// Adds a route, in place of one of the same prefix; returns that one.
+    pub(crate) fn set(&mut self, route: Route) -> Option<Route> {
+        let key = (route.prefix, route.length);
+        if let Some(&place) = self.by_prefix.get(&key) {
+            let stored = &mut self.routes[place as usize];
+            return Some(core::mem::replace(&mut stored.route, route));
+        }
+        let stored = Stored {
+            route,
+            number: self.additions,
+        };
+        self.additions += 1;
+        let place = match self.free_routes.pop() {
+            Some(place) => {
+                self.routes[place as usize] = stored;
+                place
+            }
+            None => {
+                self.routes.push(stored);
+                // A table of two thousand million routes does not fit in memory.
+                u32::try_from(self.routes.len() - 1).unwrap_or(u32::MAX)
+            }
+        };
+        self.by_prefix.insert(key, place);
+        let entry = place + 1;
+        self.repaint(0, 0, route.prefix, route.length, &mut |routes, old| {
+            let covered = old == NONE || routes[old as usize - 1].route.length <= route.length;
+            if covered { entry } else { old }
+        });
+        None
+    }
+
+    /// Removes the route of exactly this prefix and returns it.
+    pub(crate) fn remove(&mut self, prefix: u32, length: u8) -> Option<Route> {
+        let prefix = prefix & mask(length);
+        let place = self.by_prefix.remove(&(prefix, length))?;
+        let cover = (0..length)
+            .rev()
+            .find_map(|shorter| self.by_prefix.get(&(prefix & mask(shorter), shorter)))
+            .map_or(NONE, |place| place + 1);
+        self.repaint(0, 0, prefix, length, &mut |_, old| {
+            if old == place + 1 { cover } else { old }
+        });
+        self.free_routes.push(place);
+        self.routes.get(place as usize).map(|stored| stored.route)
+    }
+
+    /// Removes all routes.
+    pub(crate) fn clear(&mut self) {
+        *self = Self::new();
+    }
+
+    /// All routes by address and length.
+    pub(crate) fn sorted(&self) -> impl Iterator<Item = &Route> {
+        self.by_prefix
+            .values()
+            .map(|place| &self.routes[*place as usize].route)
+    }
+
+    /// All routes in the order in which they were added.
+    pub(crate) fn by_addition(&self) -> Vec<Route> {
+        let mut stored: Vec<Stored> = self
+            .by_prefix
+            .values()
+            .map(|place| self.routes[*place as usize])
+            .collect();
+        stored.sort_unstable_by_key(|stored| stored.number);
+        stored.into_iter().map(|stored| stored.route).collect()
+    }
+
+    /// Passes every entry that the prefix covers, below `node` at `level`, through `change`.
+    fn repaint(
+        &mut self,
+        node: usize,
+        level: u32,
+        prefix: u32,
+        length: u8,
+        change: &mut dyn FnMut(&[Stored], u32) -> u32,
+    ) {
+        let first = byte(prefix, level);
+        let fixed = 8 * (level + 1);
+        if u32::from(length) > fixed {
+            let below = self.node_below(node, first);
+            self.repaint(below, level + 1, prefix, length, change);
+            self.collapse(node, first);
+            return;
+        }
+        let count = 1 << (fixed - u32::from(length)).min(8);
+        for slot in first..first + count {
+            self.repaint_entry(node, slot, change);
+        }
+    }
+
+    fn repaint_entry(
+        &mut self,
+        node: usize,
+        slot: usize,
+        change: &mut dyn FnMut(&[Stored], u32) -> u32,
+    ) {
+        let entry = self.nodes[node][slot];
+        if entry & NODE == 0 {
+            self.nodes[node][slot] = change(&self.routes, entry);
+            return;
+        }
+        let below = (entry ^ NODE) as usize;
+        for slot in 0..256 {
+            self.repaint_entry(below, slot, change);
+        }
+        self.collapse(node, slot);
+    }
+
+    /// The node that an entry names; made, with the entry's route everywhere, where it names none.
+    fn node_below(&mut self, node: usize, slot: usize) -> usize {
+        let entry = self.nodes[node][slot];
+        if entry & NODE != 0 {
+            return (entry ^ NODE) as usize;
+        }
+        let place = match self.free_nodes.pop() {
+            Some(place) => {
+                self.nodes[place as usize] = [entry; 256];
+                place
+            }
+            None => {
+                self.nodes.push([entry; 256]);
+                u32::try_from(self.nodes.len() - 1).unwrap_or(u32::MAX)
+            }
+        };
+        self.nodes[node][slot] = NODE | place;
+        place as usize
+    }
+
+    /// Frees the node that an entry names if all it holds is one and the same route.
+    fn collapse(&mut self, node: usize, slot: usize) {
+        let entry = self.nodes[node][slot];
+        let place = entry ^ NODE;
+        let Some(below) = self.nodes.get(place as usize).filter(|_| entry & NODE != 0) else {
+            return;
+        };
+        let only = below[0];
+        if only & NODE == 0 && below.iter().all(|entry| *entry == only) {
+            self.nodes[node][slot] = only;
+            self.free_nodes.push(place);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn route(prefix: u32, length: u8, port: u16) -> Route {
+        Route {
+            prefix: prefix & mask(length),
+            length,
+            gateway: Ipv4Addr::UNSPECIFIED,
+            port,
+        }
+    }
+
+    /// The definition: of all routes that match, the longest.
+    fn by_definition(routes: &[Route], address: u32) -> Option<Route> {
+        routes
+            .iter()
+            .filter(|route| (address ^ route.prefix) & mask(route.length) == 0)
+            .max_by_key(|route| route.length)
+            .copied()
+    }
+
+    #[test]
+    fn empty_table_has_no_route() {
+        assert_eq!(RouteTable::new().lookup(Ipv4Addr::LOCALHOST), None);
+    }
+
+    #[test]
+    fn removed_routes_leave_no_nodes_behind() {
+        let mut table = RouteTable::new();
+        for length in 0..=32 {
+            table.set(route(0x1234_5678, length, u16::from(length)));
+        }
+        assert!(table.nodes.len() > 3);
+        for length in 0..=32 {
+            assert!(table.remove(0x1234_5678, length).is_some());
+        }
+        assert_eq!(table.nodes.len() - table.free_nodes.len(), 1);
+        assert_eq!(table.lookup(Ipv4Addr::from_bits(0x1234_5678)), None);
+        assert_eq!(table.remove(0x1234_5678, 8), None);
+    }
+
+    #[test]
+    fn set_replaces_a_route_and_keeps_its_place_in_the_list() {
+        let mut table = RouteTable::new();
+        assert_eq!(table.set(route(0x0a00_0000, 8, 1)), None);
+        assert_eq!(table.set(route(0x0900_0000, 8, 2)), None);
+        assert_eq!(
+            table.set(route(0x0a00_0000, 8, 3)),
+            Some(route(0x0a00_0000, 8, 1))
+        );
+        let ports: Vec<u16> = table.by_addition().iter().map(|route| route.port).collect();
+        assert_eq!(ports, [3, 2]);
+        let ports: Vec<u16> = table.sorted().map(|route| route.port).collect();
+        assert_eq!(ports, [2, 3]);
+    }
+
+    proptest! {
+        /// Addresses from a small range, so that prefixes nest and meet.
+        #[test]
+        fn lookup_finds_the_longest_prefix_through_additions_and_removals(
+            steps in proptest::collection::vec((any::<bool>(), 0_u32..64, 0_u8..=32, any::<u16>()), 1..60),
+            probes in proptest::collection::vec(0_u32..64, 20),
+        ) {
+            // Spreads six bits over the four bytes.
+            let spread = |bits: u32| (bits & 3) << 30 | (bits >> 2 & 1) << 20 | (bits >> 3 & 1) << 11
+                | (bits >> 4) << 3;
+            let mut table = RouteTable::new();
+            let mut list: Vec<Route> = Vec::new();
+            for (add, bits, length, port) in steps {
+                let new = route(spread(bits), length, port);
+                let known = list.iter().position(|old| (old.prefix, old.length) == (new.prefix, length));
+                if add {
+                    let old = table.set(new);
+                    prop_assert_eq!(old, known.map(|at| list.swap_remove(at)));
+                    list.push(new);
+                } else {
+                    let old = table.remove(new.prefix, length);
+                    prop_assert_eq!(old, known.map(|at| list.swap_remove(at)));
+                }
+                for bits in &probes {
+                    let address = spread(*bits) | 1;
+                    prop_assert_eq!(
+                        table.lookup(Ipv4Addr::from_bits(address)).copied(),
+                        by_definition(&list, address)
+                    );
+                }
+            }
+        }
+    }
+}
