@@ -1,1 +1,26 @@
-//! Building images: the manifest, what goes into an image and how large it is.
+//! Builds sealed images and reads what they say about themselves.
+//!
+//! [`build`] drives cargo with the flags that make a Rust program a sealed image (static, at a
+//! fixed address, with this crate's linker script), checks the result as a monitor would, and
+//! splits it in two: the [image](BuiltImage::image), which holds only what is loaded, and the
+//! [sidecar](BuiltImage::sidecar), which holds symbols and line tables and is found by build id.
+//! [`inspect`] reads an image back: segments with their protections, its manifest, and its size
+//! by crate when the sidecar is at hand.
+//!
+//! It refuses to build anything that depends on `libc`, and hands out no image with a segment
+//! both writable and executable, without a build id, or without a manifest.
+#![forbid(unsafe_code)]
+
+mod builder;
+mod elf;
+mod error;
+mod inspect;
+mod progress;
+mod sizes;
+
+pub use builder::{BuildOptions, BuiltImage, Package, TARGET, build};
+pub use elf::{BuildId, Protection, Segment, split};
+pub use error::{BuildError, ImageError};
+pub use inspect::{Inspection, Parameter, WantedDevice, inspect};
+pub use progress::Progress;
+pub use sizes::CrateSize;

@@ -1,1 +1,7 @@
-//! Lanes and ports: what moves frames between instances and the world.
+//! Moves frames between ports.
+//!
+//! A [`port`] is where frames enter or leave: a capture file, a generator, a sink, an instance's
+//! device. This crate refuses to look into frames beyond what finding their way takes, and trusts
+//! nothing an instance says.
+
+pub mod port;

@@ -1,1 +1,89 @@
-//! The platform for running the same sources as an ordinary Linux program.
+//! The platform of ordinary programs: the same sources under a debugger, in a test, on a laptop.
+//!
+//! Each thread is a place of its own. A program that simply starts gets what its command line says
+//! ([`Options::from_arguments`]); a test builds [`Options`] with in-memory [links](link()) and
+//! [installs](Options::install) them on its thread before anything else asks for the platform.
+//!
+//! It moves frames between in-memory links and capture files and nothing else: no taps, no sockets.
+#![forbid(unsafe_code)]
+
+mod alarm;
+mod link;
+mod options;
+mod place;
+mod trace;
+
+pub use link::{Link, link};
+pub use options::{OptionError, Options, USAGE};
+pub use place::{Handle, HostFile, Unix};
+
+use sprat_packet::{Batch, Packet};
+
+/// Where a device's frames come from and go to.
+pub(crate) trait Wire {
+    /// Adds frames that arrived; returns how many.
+    fn receive(&mut self, pool: &sprat_packet::Pool, frames: &mut Batch, limit: usize) -> usize;
+    /// Sends a frame.
+    fn send(&mut self, packet: &Packet);
+    /// Whether frames wait.
+    fn has_frames(&self) -> bool;
+    /// Whether frames may still come.
+    fn is_open(&self) -> bool;
+    /// Hands on everything held back; nothing is sent after that.
+    fn finish(&mut self) {}
+}
+
+/// A network device of an ordinary program.
+pub struct HostDevice {
+    pub(crate) name: &'static str,
+    pub(crate) index: usize,
+    pub(crate) pool: sprat_packet::Pool,
+    pub(crate) wire: std::rc::Rc<std::cell::RefCell<dyn Wire>>,
+}
+
+/// Longest frame an ordinary Ethernet carries, in bytes, with a VLAN tag and without the check
+/// sequence.
+const FRAME_LIMIT: usize = 1518;
+
+impl sprat_platform::Network for HostDevice {
+    fn name(&self) -> &'static str {
+        self.name
+    }
+
+    fn index(&self) -> usize {
+        self.index
+    }
+
+    fn address(&self) -> [u8; 6] {
+        // Locally administered, by number.
+        let [high, low] = u16::try_from(self.index).unwrap_or(u16::MAX).to_be_bytes();
+        [0x02, 0, 0, 0, high, low]
+    }
+
+    fn frame_limit(&self) -> usize {
+        FRAME_LIMIT
+    }
+
+    fn receive(&mut self, frames: &mut Batch, limit: usize) -> usize {
+        self.wire.borrow_mut().receive(&self.pool, frames, limit)
+    }
+
+    fn transmit(&mut self, frames: &mut Batch) -> usize {
+        let mut wire = self.wire.borrow_mut();
+        let count = frames.len();
+        for packet in frames.drain() {
+            if packet.len() <= FRAME_LIMIT {
+                wire.send(&packet);
+            }
+        }
+        count
+    }
+
+    fn room(&self) -> usize {
+        usize::MAX
+    }
+
+    fn has_frames(&self) -> bool {
+        self.wire.borrow().has_frames()
+    }
+}

@@ -1,0 +1,375 @@
+//! Drives cargo to a linked image.
+
+use std::io::{BufRead as _, BufReader, Read as _};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::{fs, thread};
+
+use serde::Deserialize;
+
+use crate::{BuildError, BuildId, Progress, elf};
+
+/// The compiler's target: the host's own, so that no other toolchain is needed.
+pub const TARGET: &str = "x86_64-unknown-linux-gnu";
+
+/// How an image lies in memory.
+const LINKER_SCRIPT: &str = include_str!("image.ld");
+
+/// The package to build an image from.
+#[derive(Debug, Clone)]
+pub struct Package {
+    /// The cargo workspace (or package) it is in.
+    pub workspace: PathBuf,
+    /// Its name in Cargo.toml.
+    pub name: String,
+}
+
+/// How to build.
+#[derive(Debug, Clone)]
+pub struct BuildOptions {
+    /// The cargo to run.
+    pub cargo: PathBuf,
+    /// Where compiled crates are kept. It must not be the directory of a cargo build that waits for
+    /// this one, which holds that directory's lock.
+    pub target_directory: PathBuf,
+    /// Never ask the network, even for a crate that is missing.
+    pub offline: bool,
+}
+
+impl BuildOptions {
+    /// Builds with the `cargo` of the environment into a directory, going to the network only for
+    /// missing crates and not at all where `CARGO_NET_OFFLINE` forbids it.
+    #[must_use]
+    pub fn new(target_directory: PathBuf) -> Self {
+        let forbidden = std::env::var("CARGO_NET_OFFLINE").is_ok_and(|value| value == "true");
+        Self {
+            cargo: std::env::var_os("CARGO").map_or_else(|| "cargo".into(), PathBuf::from),
+            target_directory,
+            offline: forbidden,
+        }
+    }
+}
+
+/// A finished image.
+#[derive(Debug, Clone)]
+pub struct BuiltImage {
+    /// What is loaded, nothing else.
+    pub image: Vec<u8>,
+    /// The linked file with symbols and line tables.
+    pub sidecar: Vec<u8>,
+    /// Names the sidecar that belongs to an image.
+    pub build_id: BuildId,
+    /// The workspace's source files that went into it.
+    pub sources: Vec<PathBuf>,
+}
+
+/// Builds a package as a sealed image.
+///
+/// # Errors
+/// When cargo cannot run or fails, when `libc` is in the dependency tree, or when the result is not
+/// what a monitor would load.
+pub fn build(
+    package: &Package,
+    options: &BuildOptions,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<BuiltImage, BuildError> {
+    fs::create_dir_all(&options.target_directory)
+        .map_err(|source| file_error(&options.target_directory, source))?;
+    let script = options.target_directory.join("image.ld");
+    write_if_changed(&script, LINKER_SCRIPT)?;
+    let flags = flags(&script, &package.workspace);
+    let job = Job {
+        package,
+        options,
+        flags,
+    };
+
+    // Crates that only images use are often fetched already; asking the registry is for when they
+    // are not.
+    let offline = options.offline || job.tree(true, &[]).is_ok();
+    let tree = job.tree(
+        offline,
+        &[
+            "--edges",
+            "normal,build",
+            "--prefix",
+            "none",
+            "--format",
+            "{p}",
+        ],
+    )?;
+    let mut crates: Vec<&str> = tree
+        .lines()
+        .map(|line| line.trim_end_matches(" (*)"))
+        .collect();
+    crates.sort_unstable();
+    crates.dedup();
+    let linked = job.tree(
+        offline,
+        &["--edges", "normal", "--prefix", "none", "--format", "{p}"],
+    )?;
+    if linked.lines().any(|line| line.starts_with("libc v")) {
+        let chain = job.tree(offline, &["--edges", "normal", "--invert", "libc"])?;
+        return Err(BuildError::Libc {
+            package: package.name.clone(),
+            chain,
+        });
+    }
+    progress(Progress::Planned {
+        crates: crates.len(),
+    });
+    let executable = job.compile(offline, crates.len(), progress)?;
+
+    progress(Progress::Checking);
+    let sidecar = fs::read(&executable).map_err(|source| file_error(&executable, source))?;
+    let image_error = |source| BuildError::Image {
+        package: package.name.clone(),
+        source,
+    };
+    let image = elf::split(&sidecar).map_err(image_error)?;
+    let build_id = elf::parse(&image).map_err(image_error)?.build_id;
+    let sources = sources(&executable.with_extension("d"))?;
+    Ok(BuiltImage {
+        image,
+        sidecar,
+        build_id,
+        sources,
+    })
+}
+
+/// The compiler flags that make a program a sealed image.
+fn flags(script: &Path, workspace: &Path) -> Vec<String> {
+    let link = |argument: &str| format!("-Clink-arg={argument}");
+    let mut flags = vec![
+        "--cfg=sprat_target=\"vm\"".to_owned(),
+        "-Clinker=rust-lld".to_owned(),
+        "-Clinker-flavor=ld.lld".to_owned(),
+        "-Crelocation-model=static".to_owned(),
+        "-Ctarget-feature=+crt-static".to_owned(),
+        // Backtraces in death reports follow them.
+        "-Cforce-frame-pointers=yes".to_owned(),
+        "-Csymbol-mangling-version=v0".to_owned(),
+        format!("-Clink-arg=-T{}", script.display()),
+        link("-static"),
+        link("--no-undefined"),
+        link("--no-eh-frame-hdr"),
+        link("--build-id=sha1"),
+        link("--icf=all"),
+        link("--compress-debug-sections=zlib"),
+        link("-zmax-page-size=4096"),
+        link("-znoseparate-code"),
+        format!("--remap-path-prefix={}=", workspace.display()),
+    ];
+    if let Some(home) = cargo_home() {
+        flags.push(format!("--remap-path-prefix={}=cargo", home.display()));
+    }
+    flags
+}
+
+fn cargo_home() -> Option<PathBuf> {
+    std::env::var_os("CARGO_HOME")
+        .map(PathBuf::from)
+        .or_else(|| std::env::home_dir().map(|home| home.join(".cargo")))
+}
+
+/// Everything that the runs of cargo for one build have in common.
+struct Job<'a> {
+    package: &'a Package,
+    options: &'a BuildOptions,
+    flags: Vec<String>,
+}
+
+impl Job<'_> {
+    fn cargo(&self, subcommand: &str, offline: bool) -> Command {
+        let mut command = Command::new(&self.options.cargo);
+        command
+            .current_dir(&self.package.workspace)
+            .arg(subcommand)
+            .args([
+                "--package",
+                &self.package.name,
+                "--target",
+                TARGET,
+                "--locked",
+            ])
+            .env("CARGO_ENCODED_RUSTFLAGS", self.flags.join("\x1f"))
+            .env("CARGO_TERM_COLOR", "never");
+        if offline {
+            command.arg("--offline");
+        }
+        // A build script's environment says how *its* package is compiled; none of that may leak
+        // into the image, least of all a compiler wrapper.
+        for name in [
+            "RUSTFLAGS",
+            "RUSTC_WRAPPER",
+            "RUSTC_WORKSPACE_WRAPPER",
+            "CARGO_TARGET_DIR",
+            "CARGO_BUILD_TARGET",
+        ] {
+            command.env_remove(name);
+        }
+        for (name, _) in std::env::vars_os() {
+            let Some(name) = name.to_str() else { continue };
+            let of_a_package = [
+                "CARGO_PKG_",
+                "CARGO_CFG_",
+                "CARGO_FEATURE_",
+                "CARGO_PROFILE_",
+                "CARGO_MANIFEST_",
+                "DEP_",
+            ];
+            if of_a_package.iter().any(|prefix| name.starts_with(prefix)) {
+                command.env_remove(name);
+            }
+        }
+        command
+    }
+
+    fn start_error(&self, source: std::io::Error) -> BuildError {
+        BuildError::Start {
+            program: self.options.cargo.clone(),
+            source,
+        }
+    }
+
+    fn compile_error(&self, log: String) -> BuildError {
+        BuildError::Compile {
+            package: self.package.name.clone(),
+            log,
+        }
+    }
+
+    /// `cargo tree` of the package.
+    fn tree(&self, offline: bool, arguments: &[&str]) -> Result<String, BuildError> {
+        let output = self
+            .cargo("tree", offline)
+            .args(arguments)
+            .stdin(Stdio::null())
+            .output()
+            .map_err(|source| self.start_error(source))?;
+        if output.status.success() {
+            Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+        } else {
+            Err(self.compile_error(String::from_utf8_lossy(&output.stderr).into_owned()))
+        }
+    }
+
+    /// Compiles and links; the path of the linked file.
+    fn compile(
+        &self,
+        offline: bool,
+        crates: usize,
+        progress: &mut dyn FnMut(Progress),
+    ) -> Result<PathBuf, BuildError> {
+        let mut child = self
+            .cargo("build", offline)
+            .args([
+                "--profile",
+                "image",
+                "--message-format",
+                "json-render-diagnostics",
+                "--target-dir",
+            ])
+            .arg(&self.options.target_directory)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .map_err(|source| self.start_error(source))?;
+        let (Some(stdout), Some(mut stderr)) = (child.stdout.take(), child.stderr.take()) else {
+            unreachable!("both pipes were asked for");
+        };
+        // Read beside stdout, or a full pipe would stop cargo.
+        let log = thread::spawn(move || {
+            let mut log = Vec::new();
+            let read = stderr.read_to_end(&mut log);
+            read.map(|_| String::from_utf8_lossy(&log).into_owned())
+        });
+        let mut executables = Vec::new();
+        let mut done = 0;
+        for line in BufReader::new(stdout).lines() {
+            let line = line.map_err(|source| self.start_error(source))?;
+            let message: Message = serde_json::from_str(&line)?;
+            if message.reason != "compiler-artifact" {
+                continue;
+            }
+            let Some(target) = message.target else {
+                continue;
+            };
+            done = crates.min(done + 1);
+            progress(Progress::Compiled {
+                name: target.name,
+                done,
+                crates,
+            });
+            executables.extend(message.executable);
+        }
+        let status = child.wait().map_err(|source| self.start_error(source))?;
+        let log = log
+            .join()
+            .unwrap_or_else(|_| Ok(String::new()))
+            .map_err(|source| self.start_error(source))?;
+        if !status.success() {
+            return Err(self.compile_error(log));
+        }
+        for line in log.lines() {
+            progress(Progress::Message(line.to_owned()));
+        }
+        match <[PathBuf; 1]>::try_from(executables) {
+            Ok([executable]) => Ok(executable),
+            Err(executables) => Err(BuildError::Executables {
+                package: self.package.name.clone(),
+                found: executables.len(),
+            }),
+        }
+    }
+}
+
+/// What is read of cargo's JSON messages.
+#[derive(Deserialize)]
+struct Message {
+    reason: String,
+    target: Option<MessageTarget>,
+    executable: Option<PathBuf>,
+}
+
+#[derive(Deserialize)]
+struct MessageTarget {
+    name: String,
+}
+
+/// The sources named by cargo's dependency file, which is one make rule; spaces in a name are
+/// escaped by a backslash.
+fn sources(path: &Path) -> Result<Vec<PathBuf>, BuildError> {
+    let rule = fs::read_to_string(path).map_err(|source| file_error(path, source))?;
+    let mut sources = Vec::new();
+    for line in rule.lines() {
+        let Some((_, names)) = line.split_once(": ") else {
+            continue;
+        };
+        let joined = names.replace("\\ ", "\0");
+        sources.extend(
+            joined
+                .split_whitespace()
+                .map(|name| PathBuf::from(name.replace('\0', " "))),
+        );
+    }
+    sources.sort();
+    sources.dedup();
+    Ok(sources)
+}
+
+fn file_error(path: &Path, source: std::io::Error) -> BuildError {
+    BuildError::File {
+        path: path.to_owned(),
+        source,
+    }
+}
+
+/// Leaves an unchanged file's time alone, since cargo relinks when it moves.
+fn write_if_changed(path: &Path, content: &str) -> Result<(), BuildError> {
+    if fs::read_to_string(path).is_ok_and(|current| current == content) {
+        return Ok(());
+    }
+    fs::write(path, content).map_err(|source| file_error(path, source))
+}

@@ -1,0 +1,161 @@
+//! Runs tasks on the instance's one thread.
+//!
+//! Tasks run in the order in which they became ready. When none is, the instance yields to its
+//! monitor until the earliest timer, a device or a request needs it. A turn is bounded, so that a
+//! task that is always ready cannot keep timers and requests waiting.
+
+use alloc::collections::VecDeque;
+use core::cell::RefCell;
+use core::future::Future;
+use core::pin::Pin;
+use core::task::{Context, Poll, Waker};
+
+use async_task::{Runnable, Task};
+use sprat_platform::{Platform as _, Wake};
+
+use crate::local::local;
+use crate::target::platform;
+use crate::{control, network, time};
+
+/// Tasks polled before timers, devices and requests get their turn.
+const TURN: usize = 256;
+
+local! {
+    static READY: RefCell<VecDeque<Runnable>> = RefCell::new(VecDeque::new());
+}
+
+/// Starts a task. It runs when the caller next awaits something; dropping the handle cancels it,
+/// [`Task::detach`] lets it go on by itself.
+pub fn spawn<F>(future: F) -> Task<F::Output>
+where
+    F: Future + 'static,
+    F::Output: 'static,
+{
+    let home = Home::here();
+    let schedule = move |runnable: Runnable| {
+        // A waker may be carried to another thread of an ordinary program, where running or even
+        // dropping the task would be unsound.
+        home.check();
+        READY.with(|ready| ready.borrow_mut().push_back(runnable));
+    };
+    // SAFETY: the future and its output live as long as they like ('static); neither the runnable
+    // nor a waker's last reference acts on another thread, because `schedule` ends the program
+    // there, and the queue that holds runnables belongs to this thread.
+    let (runnable, task) =
+        unsafe { async_task::spawn_unchecked(HomeBound { home, future }, schedule) };
+    runnable.schedule();
+    task
+}
+
+/// Runs tasks until `future` is ready, and returns what it resolves to.
+///
+/// Tasks that are still pending stay as they are; a later call goes on with them.
+pub fn run<F>(future: F) -> F::Output
+where
+    F: Future + 'static,
+    F::Output: 'static,
+{
+    let mut main = spawn(future);
+    loop {
+        let busy = run_ready();
+        if let Poll::Ready(output) =
+            Pin::new(&mut main).poll(&mut Context::from_waker(Waker::noop()))
+        {
+            return output;
+        }
+        let deadline = if busy { Some(0) } else { time::next_deadline() };
+        dispatch(platform().yield_until(deadline));
+    }
+}
+
+/// Polls ready tasks, at most a turn's worth; whether some are left.
+fn run_ready() -> bool {
+    for _ in 0..TURN {
+        let Some(runnable) = READY.with(|ready| ready.borrow_mut().pop_front()) else {
+            return false;
+        };
+        runnable.run();
+    }
+    READY.with(|ready| !ready.borrow().is_empty())
+}
+
+/// Passes on what a return from the monitor says.
+pub(crate) fn dispatch(wake: Wake) {
+    time::fire(wake.now);
+    network::wake(wake.ready);
+    if wake.request {
+        control::serve();
+    }
+    if wake.stop {
+        control::stop();
+    }
+}
+
+/// Lets every other ready task run before going on.
+pub async fn yield_now() {
+    let mut yielded = false;
+    core::future::poll_fn(|context| {
+        if yielded {
+            return Poll::Ready(());
+        }
+        yielded = true;
+        context.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
+}
+
+/// The thread that a task belongs to.
+#[derive(Clone, Copy)]
+struct Home {
+    #[cfg(not(sprat_target = "vm"))]
+    thread: std::thread::ThreadId,
+}
+
+impl Home {
+    #[cfg(sprat_target = "vm")]
+    fn here() -> Self {
+        Self {}
+    }
+
+    #[cfg(sprat_target = "vm")]
+    fn check(self) {}
+
+    #[cfg(not(sprat_target = "vm"))]
+    fn here() -> Self {
+        Self {
+            thread: std::thread::current().id(),
+        }
+    }
+
+    #[cfg(not(sprat_target = "vm"))]
+    fn check(self) {
+        if std::thread::current().id() != self.thread {
+            // Not a panic: unwinding would drop the task here.
+            eprintln!("a task of another thread was woken or dropped on this one");
+            std::process::abort();
+        }
+    }
+}
+
+/// A future that ends the program rather than be dropped on another thread than its own.
+struct HomeBound<F> {
+    home: Home,
+    future: F,
+}
+
+impl<F: Future> Future for HomeBound<F> {
+    type Output = F::Output;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
+        // SAFETY: `future` is pinned whenever `self` is: it is never moved out, and `HomeBound` has
+        // no other way to reach it mutably.
+        unsafe { self.map_unchecked_mut(|bound| &mut bound.future) }.poll(context)
+    }
+}
+
+impl<F> Drop for HomeBound<F> {
+    fn drop(&mut self) {
+        self.home.check();
+    }
+}

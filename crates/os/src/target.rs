@@ -1,0 +1,24 @@
+//! The platform this program was compiled for.
+
+use sprat_platform::Platform;
+
+#[cfg(sprat_target = "vm")]
+pub(crate) use sprat_platform_vm::Vm as Current;
+
+#[cfg(not(sprat_target = "vm"))]
+pub(crate) use sprat_platform_unix::Unix as Current;
+
+/// A network device of this platform.
+pub type NetworkDevice = <Current as Platform>::Network;
+
+/// A writable file of this platform.
+pub type WritableFile = <Current as Platform>::OutputFile;
+
+/// The name of the target this program was compiled for: `vm` or `unix`.
+pub const TARGET: &str = Current::NAME;
+
+/// The place this program runs in, for what the modules of this crate do not wrap.
+#[must_use]
+pub fn platform() -> &'static Current {
+    Current::current()
+}

@@ -1,0 +1,177 @@
+//! Clocks and timers.
+
+use alloc::collections::BTreeMap;
+use core::cell::{Cell, RefCell};
+use core::future::Future;
+use core::pin::{Pin, pin};
+use core::task::{Context, Poll, Waker};
+use core::time::Duration;
+
+use sprat_platform::Platform as _;
+
+use crate::local::local;
+use crate::target::platform;
+
+local! {
+    /// Wakers by deadline; the number keeps equal deadlines apart and in order.
+    static TIMERS: RefCell<BTreeMap<(u64, u64), Waker>> = RefCell::new(BTreeMap::new());
+}
+
+local! {
+    static NEXT_NUMBER: Cell<u64> = Cell::new(0);
+}
+
+/// A moment on the monotonic clock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Instant(u64);
+
+impl Instant {
+    /// This moment.
+    #[must_use]
+    pub fn now() -> Self {
+        Self(platform().monotonic())
+    }
+
+    /// The moment at this many nanoseconds of the monotonic clock.
+    #[must_use]
+    pub const fn from_nanoseconds(nanoseconds: u64) -> Self {
+        Self(nanoseconds)
+    }
+
+    /// Nanoseconds of the monotonic clock.
+    #[must_use]
+    pub const fn nanoseconds(self) -> u64 {
+        self.0
+    }
+
+    /// The time from `earlier` to this moment; zero where it lies ahead.
+    #[must_use]
+    pub const fn since(self, earlier: Self) -> Duration {
+        Duration::from_nanos(self.0.saturating_sub(earlier.0))
+    }
+
+    /// The moment `span` after this one.
+    #[must_use]
+    pub fn after(self, span: Duration) -> Self {
+        Self(
+            self.0
+                .saturating_add(u64::try_from(span.as_nanos()).unwrap_or(u64::MAX)),
+        )
+    }
+}
+
+/// Nanoseconds since the Unix epoch. The host may set this clock forward or back.
+#[must_use]
+pub fn wall() -> i64 {
+    platform().wall()
+}
+
+/// Waits for a moment on the monotonic clock.
+#[must_use = "nothing waits until it is awaited"]
+#[derive(Debug)]
+pub struct Sleep {
+    deadline: u64,
+    /// Our place among equal deadlines once registered.
+    number: Option<u64>,
+}
+
+/// Waits until `moment`.
+pub const fn sleep_until(moment: Instant) -> Sleep {
+    Sleep {
+        deadline: moment.0,
+        number: None,
+    }
+}
+
+/// Waits for `span` from now on.
+pub fn sleep(span: Duration) -> Sleep {
+    sleep_until(Instant::now().after(span))
+}
+
+impl Future for Sleep {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        if platform().monotonic() >= self.deadline {
+            return Poll::Ready(());
+        }
+        let deadline = self.deadline;
+        let number = *self.number.get_or_insert_with(|| {
+            NEXT_NUMBER.with(|next| {
+                let number = next.get();
+                next.set(number + 1);
+                number
+            })
+        });
+        let waker = context.waker().clone();
+        TIMERS.with(|timers| timers.borrow_mut().insert((deadline, number), waker));
+        Poll::Pending
+    }
+}
+
+impl Drop for Sleep {
+    fn drop(&mut self) {
+        if let Some(number) = self.number {
+            // The waker is dropped after the borrow has ended: that may drop a task, which may
+            // hold timers itself.
+            let _waker = TIMERS.with(|timers| timers.borrow_mut().remove(&(self.deadline, number)));
+        }
+    }
+}
+
+/// The time was up first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Elapsed;
+
+impl core::fmt::Display for Elapsed {
+    fn fmt(&self, out: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        out.write_str("the time was up")
+    }
+}
+
+impl core::error::Error for Elapsed {}
+
+/// Waits for `future`, but no longer than `span`.
+///
+/// # Errors
+/// When the time is up first; the future is dropped then.
+pub async fn timeout<F: Future>(span: Duration, future: F) -> Result<F::Output, Elapsed> {
+    let mut future = pin!(future);
+    let mut limit = pin!(sleep(span));
+    core::future::poll_fn(|context| {
+        if let Poll::Ready(output) = future.as_mut().poll(context) {
+            return Poll::Ready(Ok(output));
+        }
+        limit.as_mut().poll(context).map(|()| Err(Elapsed))
+    })
+    .await
+}
+
+/// When the earliest timer is due.
+pub(crate) fn next_deadline() -> Option<u64> {
+    TIMERS.with(|timers| {
+        timers
+            .borrow()
+            .first_key_value()
+            .map(|((deadline, _), _)| *deadline)
+    })
+}
+
+/// Wakes whoever waits for a moment up to `now`.
+pub(crate) fn fire(now: u64) {
+    loop {
+        let due = TIMERS.with(|timers| {
+            let mut timers = timers.borrow_mut();
+            let (&(deadline, _), _) = timers.first_key_value()?;
+            if deadline > now {
+                None
+            } else {
+                timers.pop_first()
+            }
+        });
+        match due {
+            Some((_, waker)) => waker.wake(),
+            None => return,
+        }
+    }
+}

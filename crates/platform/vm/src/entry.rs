@@ -1,0 +1,102 @@
+//! Where the monitor enters the image, and where a panic ends it.
+
+use core::arch::{asm, naked_asm};
+use core::fmt::{self, Write as _};
+use core::mem::MaybeUninit;
+use core::panic::PanicInfo;
+use core::sync::atomic::{AtomicBool, Ordering};
+
+use sprat_abi::boot::BootPage;
+use sprat_abi::guest::Contract;
+use sprat_platform::Platform as _;
+
+use crate::machine::Vm;
+use crate::{heap, memory};
+
+/// The status an instance ends with when it panics, as any Rust program does.
+const PANICKED: i32 = 101;
+
+/// The one machine; set before the application runs and never again.
+static mut MACHINE: MaybeUninit<Vm> = MaybeUninit::uninit();
+
+/// Whether the machine is set.
+static ENTERED: AtomicBool = AtomicBool::new(false);
+
+unsafe extern "Rust" {
+    /// The application, made by `sprat::main!`; returns the exit status.
+    safe fn sprat_main() -> i32;
+}
+
+/// Entered with the boot page's address in RDI and RSP at the end of the stack. A zero RBP ends
+/// every backtrace here.
+#[unsafe(naked)]
+#[unsafe(no_mangle)]
+unsafe extern "C" fn _start() -> ! {
+    naked_asm!("xor ebp, ebp", "and rsp, -16", "call {start}", "ud2", start = sym start)
+}
+
+unsafe extern "C" fn start(page: *const BootPage) -> ! {
+    // SAFETY: the monitor passes the address of its boot page.
+    let Ok(contract) = (unsafe { Contract::attach(page) }) else {
+        // Of a page of another version not even the calls' addresses can be trusted: the fault is
+        // the report. (Monitors refuse such an image long before.)
+        fault()
+    };
+    memory::choose_instructions();
+    // SAFETY: the area is the instance's to use as it likes, and this is its only use.
+    unsafe { heap::claim(contract.page().heap) };
+    // SAFETY: this runs once, before anything reads the static, and the contract is attached to
+    // here alone.
+    unsafe { (&raw mut MACHINE).cast::<Vm>().write(Vm::new(contract)) };
+    ENTERED.store(true, Ordering::Relaxed);
+    let status = sprat_main();
+    Vm::current().exit(status)
+}
+
+impl Vm {
+    /// The machine this image runs on.
+    #[must_use]
+    pub fn current() -> &'static Self {
+        // SAFETY: written once, before the application runs; only shared references exist since.
+        // The panic handler, which may run earlier, asks `ENTERED` first.
+        unsafe { &*(&raw const MACHINE).cast::<Self>() }
+    }
+}
+
+/// Raises the processor's fault for an invalid instruction.
+fn fault() -> ! {
+    // SAFETY: `ud2` ends the instance.
+    unsafe { asm!("ud2", options(noreturn, nomem, nostack)) }
+}
+
+/// Says what happened and where, and ends the instance.
+#[panic_handler]
+fn panic(info: &PanicInfo<'_>) -> ! {
+    static PANICKING: AtomicBool = AtomicBool::new(false);
+    if PANICKING.swap(true, Ordering::Relaxed) || !ENTERED.load(Ordering::Relaxed) {
+        // There is no console, or writing to it failed: the fault is the report.
+        fault();
+    }
+    // A failure to write has nowhere to be told.
+    let _ = match info.location() {
+        Some(place) => writeln!(Console, "panicked at {place}:\n{}", info.message()),
+        None => writeln!(Console, "panicked: {}", info.message()),
+    };
+    Vm::current().exit(PANICKED)
+}
+
+/// The precompiled standard crates are made to unwind and call this at the end of a cleanup. Here a
+/// panic ends the instance before any cleanup begins.
+#[unsafe(no_mangle)]
+extern "C" fn _Unwind_Resume() -> ! {
+    fault()
+}
+
+struct Console;
+
+impl fmt::Write for Console {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        Vm::current().write_console(text.as_bytes());
+        Ok(())
+    }
+}

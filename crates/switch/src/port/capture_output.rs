@@ -1,0 +1,326 @@
+//! A capture file that frames are recorded in.
+
+use std::fs::{self, File};
+use std::io::{self, BufWriter, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use pcap_file::pcap::{PcapHeader, PcapPacket, PcapWriter};
+use pcap_file::{DataLink, PcapError, TsResolution};
+use sprat_abi::frame::FrameHead;
+use sprat_abi::host::Frame;
+use tempfile::NamedTempFile;
+
+use super::{Arrival, Counters, FRAME_LIMIT, Port, PortError};
+
+/// How fine a capture's timestamps are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Resolution {
+    /// A millionth of a second.
+    Microseconds,
+    /// A thousand-millionth.
+    Nanoseconds,
+}
+
+impl Resolution {
+    /// Nanoseconds in one unit.
+    #[must_use]
+    pub fn nanoseconds(self) -> i64 {
+        match self {
+            Self::Microseconds => 1000,
+            Self::Nanoseconds => 1,
+        }
+    }
+}
+
+/// A pcap file being recorded.
+///
+/// The file is written aside and appears under its name when it is complete
+/// ([`Port::finish`]); if that never comes, nothing is left behind.
+pub struct CaptureOutput {
+    path: PathBuf,
+    writer: Option<PcapWriter<BufWriter<Destination>>>,
+    head: FrameHead,
+    data: Vec<u8>,
+    counters: Counters,
+}
+
+enum Destination {
+    Aside(NamedTempFile),
+    /// Standard output, or a device or pipe, which cannot be put in place later.
+    Direct(Box<dyn Write>),
+}
+
+impl Write for Destination {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            Self::Aside(file) => file.write(bytes),
+            Self::Direct(writer) => writer.write(bytes),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        match self {
+            Self::Aside(file) => file.flush(),
+            Self::Direct(writer) => writer.flush(),
+        }
+    }
+}
+
+impl CaptureOutput {
+    /// Begins a capture; `-` is the standard output.
+    ///
+    /// # Errors
+    /// The file cannot be created there.
+    pub fn create(path: &Path, resolution: Resolution) -> Result<Self, PortError> {
+        let fail = |source| PortError::Write {
+            path: path.to_owned(),
+            source,
+        };
+        let destination = destination(path).map_err(fail)?;
+        let header = PcapHeader {
+            snaplen: u32::try_from(FRAME_LIMIT).unwrap_or(u32::MAX),
+            datalink: DataLink::ETHERNET,
+            ts_resolution: match resolution {
+                Resolution::Microseconds => TsResolution::MicroSecond,
+                Resolution::Nanoseconds => TsResolution::NanoSecond,
+            },
+            ..PcapHeader::default()
+        };
+        let writer =
+            PcapWriter::with_header(BufWriter::with_capacity(1 << 18, destination), header)
+                .map_err(|error| fail(to_io(error)))?;
+        Ok(Self {
+            path: path.to_owned(),
+            writer: Some(writer),
+            head: FrameHead::default(),
+            data: Vec::new(),
+            counters: Counters::default(),
+        })
+    }
+
+    fn fail(&self, source: io::Error) -> PortError {
+        PortError::Write {
+            path: self.path.clone(),
+            source,
+        }
+    }
+}
+
+fn destination(path: &Path) -> io::Result<Destination> {
+    if path == Path::new("-") {
+        return Ok(Destination::Direct(Box::new(io::stdout())));
+    }
+    if fs::metadata(path).is_ok_and(|metadata| !metadata.is_file() && !metadata.is_dir()) {
+        return Ok(Destination::Direct(Box::new(
+            File::options().write(true).open(path)?,
+        )));
+    }
+    if path.is_dir() {
+        return Err(io::Error::from(io::ErrorKind::IsADirectory));
+    }
+    let folder = path
+        .parent()
+        .filter(|parent| !parent.as_os_str().is_empty())
+        .unwrap_or(Path::new("."));
+    // The mask of the user who runs us then decides, as for any file.
+    let permissions = fs::Permissions::from_mode(0o666);
+    let file = tempfile::Builder::new()
+        .prefix(".sprat-")
+        .permissions(permissions)
+        .tempfile_in(folder)?;
+    Ok(Destination::Aside(file))
+}
+
+fn to_io(error: PcapError) -> io::Error {
+    match error {
+        PcapError::IoError(source) => source,
+        other => io::Error::other(other.to_string()),
+    }
+}
+
+impl Port for CaptureOutput {
+    fn next_arrival(&mut self) -> Result<Arrival, PortError> {
+        Ok(Arrival::Never)
+    }
+
+    fn receive(
+        &mut self,
+        _: usize,
+        _: i64,
+        _: &mut dyn FnMut(&Frame<'_>) -> bool,
+    ) -> Result<usize, PortError> {
+        Ok(0)
+    }
+
+    fn send(&mut self, part: &Frame<'_>) -> Result<(), PortError> {
+        if self.data.is_empty() {
+            self.head = *part.head();
+        }
+        part.append_to(&mut self.data);
+        if part.has_more() {
+            return Ok(());
+        }
+        let length = u32::try_from(self.data.len()).unwrap_or(u32::MAX);
+        // A frame without a time, or from before the epoch, is recorded at the epoch.
+        let timestamp = Duration::from_nanos(u64::try_from(self.head.timestamp).unwrap_or(0));
+        let written = match &mut self.writer {
+            Some(writer) => writer.write_packet(&PcapPacket::new(timestamp, length, &self.data)),
+            None => Ok(0),
+        };
+        self.counters.sent.add(self.data.len());
+        self.data.clear();
+        written.map(|_| ()).map_err(|error| self.fail(to_io(error)))
+    }
+
+    fn finish(&mut self) -> Result<(), PortError> {
+        let Some(writer) = self.writer.take() else {
+            return Ok(());
+        };
+        let destination = writer
+            .into_writer()
+            .into_inner()
+            .map_err(|error| self.fail(error.into_error()))?;
+        match destination {
+            Destination::Aside(file) => file
+                .persist(&self.path)
+                .map(|_| ())
+                .map_err(|error| self.fail(error.error)),
+            Destination::Direct(mut writer) => writer.flush().map_err(|error| self.fail(error)),
+        }
+    }
+
+    fn counters(&self) -> &Counters {
+        &self.counters
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::CaptureInput;
+    use super::*;
+
+    fn record(path: &Path, resolution: Resolution) -> CaptureOutput {
+        let mut output = CaptureOutput::create(path, resolution).unwrap();
+        output
+            .send(&Frame::new(
+                &[1; 60],
+                FrameHead::at(1_700_000_000_123_456_789),
+            ))
+            .unwrap();
+        output
+            .send(&Frame::new(
+                &[2; 1500],
+                FrameHead::at(1_700_000_001_000_000_000),
+            ))
+            .unwrap();
+        output
+    }
+
+    fn play(path: &Path) -> Vec<(Vec<u8>, i64)> {
+        let mut input = CaptureInput::open(path).unwrap();
+        let mut frames = Vec::new();
+        input
+            .receive(usize::MAX, i64::MAX, &mut |frame| {
+                let mut bytes = Vec::new();
+                frame.append_to(&mut bytes);
+                frames.push((bytes, frame.head().timestamp));
+                true
+            })
+            .unwrap();
+        frames
+    }
+
+    #[test]
+    fn what_is_recorded_plays_back_with_its_times() {
+        let folder = tempfile::tempdir().unwrap();
+        for (resolution, first) in [
+            (Resolution::Nanoseconds, 1_700_000_000_123_456_789),
+            (Resolution::Microseconds, 1_700_000_000_123_456_000),
+        ] {
+            let path = folder.path().join("out.pcap");
+            record(&path, resolution).finish().unwrap();
+            let frames = play(&path);
+            assert_eq!(
+                frames,
+                [
+                    (vec![1; 60], first),
+                    (vec![2; 1500], 1_700_000_001_000_000_000)
+                ]
+            );
+        }
+    }
+
+    #[test]
+    fn a_capture_that_is_not_finished_leaves_nothing_behind() {
+        let folder = tempfile::tempdir().unwrap();
+        drop(record(
+            &folder.path().join("out.pcap"),
+            Resolution::Microseconds,
+        ));
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn a_refused_frame_comes_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("out.pcap");
+        record(&path, Resolution::Nanoseconds).finish().unwrap();
+        let mut input = CaptureInput::open(&path).unwrap();
+        assert_eq!(input.receive(9, i64::MAX, &mut |_| false).unwrap(), 0);
+        assert_eq!(
+            input
+                .receive(9, 1_700_000_000_500_000_000, &mut |_| true)
+                .unwrap(),
+            1
+        );
+        assert_eq!(
+            input.next_arrival().unwrap(),
+            Arrival::At(1_700_000_001_000_000_000)
+        );
+        assert_eq!(input.receive(9, i64::MAX, &mut |_| true).unwrap(), 1);
+        assert_eq!(input.next_arrival().unwrap(), Arrival::Never);
+        assert_eq!(
+            input.counters().received,
+            super::super::Volume {
+                frames: 2,
+                bytes: 1560
+            }
+        );
+    }
+
+    #[test]
+    fn captures_that_are_none_are_refused_by_name() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("not.pcap");
+        fs::write(&path, b"plain text").unwrap();
+        let error = CaptureInput::open(&path).err().unwrap().to_string();
+        assert!(
+            error.contains("not.pcap is no pcap or pcapng capture"),
+            "{error}"
+        );
+        // A raw IP capture: link type 101.
+        let mut header = vec![
+            0xd4, 0xc3, 0xb2, 0xa1, 2, 0, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0,
+        ];
+        header.extend(101_u32.to_le_bytes());
+        fs::write(&path, &header).unwrap();
+        let error = CaptureInput::open(&path).err().unwrap().to_string();
+        assert!(error.contains("link type 101"), "{error}");
+        // An Ethernet capture cut in its first record.
+        header[20..].copy_from_slice(&1_u32.to_le_bytes());
+        header.extend([0; 10]);
+        fs::write(&path, &header).unwrap();
+        let error = CaptureInput::open(&path)
+            .unwrap()
+            .next_arrival()
+            .err()
+            .unwrap()
+            .to_string();
+        assert!(
+            error.contains("record 1 cannot be read: the file ends inside it"),
+            "{error}"
+        );
+    }
+}

@@ -1,0 +1,62 @@
+//! What can be wrong with a port.
+
+use std::io;
+use std::path::PathBuf;
+
+/// Why a port cannot be opened, read or written. The text names the file and says what to do.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum PortError {
+    /// The file cannot be opened.
+    #[error("cannot open the capture {}: {source}", path.display())]
+    Open {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The file is no capture.
+    #[error("{} is no pcap or pcapng capture: it begins with {magic:02x?}", path.display())]
+    NotACapture {
+        /// The file.
+        path: PathBuf,
+        /// Its first bytes.
+        magic: Vec<u8>,
+    },
+    /// The file's frames are not Ethernet frames.
+    #[error("{} holds frames of link type {number} ({name}); only Ethernet captures can be played", path.display())]
+    LinkType {
+        /// The file.
+        path: PathBuf,
+        /// The link type's number in the pcap registry.
+        number: u32,
+        /// Its name.
+        name: String,
+    },
+    /// The file is damaged.
+    #[error("{}: record {record} cannot be read: {reason}", path.display())]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// Which record, counted from 1.
+        record: u64,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// An output file cannot be created or written.
+    #[error("cannot write the capture {}: {source}", path.display())]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The port only gives frames, or only takes them.
+    #[error("the port {name} only {can}")]
+    OneWay {
+        /// What the port is.
+        name: String,
+        /// What it can do.
+        can: &'static str,
+    },
+}

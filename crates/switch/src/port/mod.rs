@@ -1,0 +1,140 @@
+//! Ports: where frames enter and leave a lane.
+//!
+//! One file a kind of port. A port that has frames lends them one by one ([`Port::receive`]); one
+//! that takes frames copies what it needs ([`Port::send`]). Both count what they drop, by cause.
+
+mod capture_input;
+mod capture_output;
+mod error;
+mod generator;
+mod sink;
+
+pub use capture_input::CaptureInput;
+pub use capture_output::{CaptureOutput, Resolution};
+pub use error::PortError;
+pub use generator::{Generator, GeneratorOptions};
+pub use sink::Sink;
+
+use std::fmt;
+
+use sprat_abi::host::Frame;
+
+/// The longest frame a lane carries, in bytes: what a chain of buffers holds, and what the length
+/// fields of Ethernet's protocols can say.
+pub const FRAME_LIMIT: usize = 65_535;
+
+/// When a port has its next frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Arrival {
+    /// Now, or whenever it comes: the port is live.
+    Live,
+    /// At this moment of the port's own clock, in nanoseconds since the Unix epoch.
+    At(i64),
+    /// Never again.
+    Never,
+}
+
+/// Where frames enter and leave.
+pub trait Port {
+    /// When the next frame arrives.
+    ///
+    /// # Errors
+    /// The port can give no more frames; what was wrong.
+    fn next_arrival(&mut self) -> Result<Arrival, PortError>;
+
+    /// Lends up to `limit` frames that arrived before or at `until` (nanoseconds since the Unix
+    /// epoch) to `deliver`, in order, until that returns `false`: the frame it refused comes again
+    /// next time. Returns how many were taken.
+    ///
+    /// # Errors
+    /// As for [`Port::next_arrival`].
+    fn receive(
+        &mut self,
+        limit: usize,
+        until: i64,
+        deliver: &mut dyn FnMut(&Frame<'_>) -> bool,
+    ) -> Result<usize, PortError>;
+
+    /// Sends a frame, or one part of a frame that comes in several.
+    ///
+    /// # Errors
+    /// The port takes no more frames; what was wrong.
+    fn send(&mut self, part: &Frame<'_>) -> Result<(), PortError>;
+
+    /// Completes what the port was made for: an output file appears under its name.
+    ///
+    /// # Errors
+    /// It could not be completed; nothing is left behind.
+    fn finish(&mut self) -> Result<(), PortError> {
+        Ok(())
+    }
+
+    /// What went through so far.
+    fn counters(&self) -> &Counters;
+}
+
+/// What went through a port.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Frames that entered the lane here, and their bytes.
+    pub received: Volume,
+    /// Frames that left the lane here, and their bytes.
+    pub sent: Volume,
+    /// Frames dropped here, by cause.
+    pub dropped: Vec<(DropCause, u64)>,
+}
+
+impl Counters {
+    /// Counts a frame that was dropped.
+    pub fn drop_frame(&mut self, cause: DropCause) {
+        match self.dropped.iter_mut().find(|(known, _)| *known == cause) {
+            Some((_, count)) => *count += 1,
+            None => self.dropped.push((cause, 1)),
+        }
+    }
+
+    /// Frames dropped, for any cause.
+    #[must_use]
+    pub fn total_dropped(&self) -> u64 {
+        self.dropped.iter().map(|(_, count)| count).sum()
+    }
+}
+
+/// A number of frames.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Volume {
+    /// How many.
+    pub frames: u64,
+    /// How many bytes in all.
+    pub bytes: u64,
+}
+
+impl Volume {
+    /// Counts one frame.
+    #[inline]
+    pub fn add(&mut self, bytes: usize) {
+        self.frames += 1;
+        self.bytes += bytes as u64;
+    }
+}
+
+/// Why a port dropped a frame.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DropCause {
+    /// It is longer than [`FRAME_LIMIT`].
+    OverLong,
+    /// It is not an Ethernet frame but of this link type, by its number in the pcap registry.
+    LinkType(u32),
+    /// It comes to a device that nothing takes frames from.
+    NotConnected,
+}
+
+impl fmt::Display for DropCause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::OverLong => write!(f, "longer than {FRAME_LIMIT} bytes"),
+            Self::LinkType(number) => write!(f, "not Ethernet but link type {number}"),
+            Self::NotConnected => f.write_str("no output connected"),
+        }
+    }
+}
