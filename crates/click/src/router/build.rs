@@ -295,7 +295,7 @@ fn nodes(
                 task: super::schedule::Task::default(),
                 timers: [const { Cell::new(Instant::NEVER) }; TIMERS],
                 signal: super::signal::State::default(),
-                packets: Cell::new(0),
+                traffic: super::Traffic::default(),
             }
         })
         .collect();

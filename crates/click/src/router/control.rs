@@ -41,7 +41,7 @@ const WRITE: HandlerFlags = HandlerFlags {
 };
 
 /// The router's own handlers.
-pub const GLOBAL_HANDLERS: [(&str, HandlerFlags); 12] = [
+pub const GLOBAL_HANDLERS: [(&str, HandlerFlags); 13] = [
     ("version", READ),
     ("list", READ),
     ("classes", READ),
@@ -51,6 +51,7 @@ pub const GLOBAL_HANDLERS: [(&str, HandlerFlags); 12] = [
     ("requirements", READ),
     ("handlers", READ),
     ("driver", READ),
+    ("traffic", READ),
     ("stop", WRITE),
     (
         "timewarp",
@@ -258,6 +259,7 @@ impl Router {
                 }
                 text
             }
+            "traffic" => self.traffic_text(),
             "driver" => "userlevel".into(),
             // Everything is built in, so no package ever is loaded; nor is time warped.
             "packages" => String::new(),
@@ -280,6 +282,22 @@ impl Router {
                 "time can be warped with --simtime only",
             )),
         }
+    }
+
+    /// For each element a line: name, class, packets in, packets out.
+    fn traffic_text(&self) -> String {
+        let mut text = String::new();
+        for id in self.elements() {
+            let (taken, given) = self.traffic(id);
+            // Writing to a string cannot fail.
+            let _ = writeln!(
+                text,
+                "{}\t{}\t{taken}\t{given}",
+                self.name(id),
+                self.class(id).name
+            );
+        }
+        text
     }
 
     /// An element's handlers, one a line.

@@ -6,7 +6,7 @@ use core::mem;
 
 use sprat_packet::Batch;
 
-use super::{Output, Router};
+use super::{Output, Router, Traffic};
 use crate::configure::ElementId;
 
 /// Packets on their way to an input.
@@ -27,7 +27,12 @@ pub(super) struct Delivery {
 impl Delivery {
     /// Takes what an element has put out; called when it returns.
     #[inline]
-    pub(super) fn collect(&self, outputs: &mut [Output], touched: &mut Vec<u16>) {
+    pub(super) fn collect(
+        &self,
+        traffic: &Traffic,
+        outputs: &mut [Output],
+        touched: &mut Vec<u16>,
+    ) {
         if touched.is_empty() {
             return;
         }
@@ -36,6 +41,7 @@ impl Delivery {
             let output = &mut outputs[usize::from(port)];
             if let Some((target, port)) = output.target {
                 let batch = mem::replace(&mut output.batch, self.spare_batch());
+                traffic.give(batch.len());
                 pending.push(Pending {
                     target,
                     port,
@@ -101,8 +107,7 @@ impl Router {
         }) = self.delivery.next(self.exact.get())
         {
             let mark = self.delivery.len();
-            let packets = &self.node(target).packets;
-            packets.set(packets.get() + batch.len() as u64);
+            self.node(target).traffic.take(batch.len());
             // Nothing runs while packets are delivered, so the element can always be entered.
             self.enter(target, |element, context| {
                 element.push(context, usize::from(port), &mut batch)
@@ -121,6 +126,7 @@ impl Router {
         if limit == 0 {
             return;
         }
+        let before = batch.len();
         if batch.is_empty() {
             self.pull_output(source, output, limit, batch);
         } else {
@@ -129,6 +135,7 @@ impl Router {
             batch.append(&mut pulled);
             self.delivery.recycle(pulled);
         }
+        self.node(id).traffic.take(batch.len() - before);
     }
 
     fn pull_output(&self, source: ElementId, output: u16, limit: usize, batch: &mut Batch) {
@@ -136,7 +143,6 @@ impl Router {
         self.enter(source, |element, context| {
             element.pull(context, usize::from(output), limit, batch)
         });
-        let packets = &self.node(source).packets;
-        packets.set(packets.get() + batch.len() as u64);
+        self.node(source).traffic.give(batch.len());
     }
 }

@@ -77,8 +77,29 @@ pub(crate) struct Node {
     task: schedule::Task,
     timers: [Cell<Instant>; TIMERS],
     signal: signal::State,
-    /// Packets that went in, by push or by pull.
-    packets: Cell<u64>,
+    traffic: Traffic,
+}
+
+/// Packets that went through an element's ports, pushed or pulled.
+///
+/// What went in and did not come out ended in the element (or is still held there); what came
+/// out without having gone in was made there. Summed over a router, every packet is accounted for.
+#[derive(Debug, Default)]
+struct Traffic {
+    taken: Cell<u64>,
+    given: Cell<u64>,
+}
+
+impl Traffic {
+    #[inline]
+    fn take(&self, packets: usize) {
+        self.taken.set(self.taken.get() + packets as u64);
+    }
+
+    #[inline]
+    fn give(&self, packets: usize) {
+        self.given.set(self.given.get() + packets as u64);
+    }
 }
 
 /// What is borrowed while an element runs.
@@ -141,9 +162,10 @@ impl Router {
         &self.node(id).landmark
     }
 
-    /// Packets that have entered an element so far, by push or by pull.
-    pub fn packets(&self, id: ElementId) -> u64 {
-        self.node(id).packets.get()
+    /// Packets that have gone into an element and come out of it so far, by push or by pull.
+    pub fn traffic(&self, id: ElementId) -> (u64, u64) {
+        let traffic = &self.node(id).traffic;
+        (traffic.taken.get(), traffic.given.get())
     }
 
     /// The element that `name` means, seen from element `from`.
@@ -246,7 +268,8 @@ impl Router {
                 touched,
             },
         );
-        self.delivery.collect(outputs, touched);
+        self.delivery
+            .collect(&self.node(id).traffic, outputs, touched);
         Some(result)
     }
 

@@ -205,6 +205,20 @@ mod tests {
     use crate::testing::Bench;
 
     #[test]
+    fn every_packet_is_accounted_for() {
+        let bench = Bench::new(
+            "FromDevice(in) -> t :: Tee -> q :: Queue(3) -> u :: Unqueue -> d :: Discard; t[1] -> Idle",
+        );
+        for number in 0..5 {
+            bench.arrive("in", &[number; 60]);
+        }
+        bench.run();
+        let lines = "FromDevice@1\tFromDevice\t0\t5\nt\tTee\t5\t10\nq\tQueue\t5\t3\nu\tUnqueue\t3\t3\n\
+                     d\tDiscard\t3\t0\nIdle@6\tIdle\t5\t0\n";
+        assert_eq!(bench.read("traffic"), lines);
+    }
+
+    #[test]
     fn counter_counts_packets_and_bytes() {
         let bench = Bench::new("FromDevice(in) -> c :: Counter -> Discard");
         bench.arrive("in", &[1; 60]);
