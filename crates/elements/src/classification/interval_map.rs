@@ -138,11 +138,13 @@ impl IntervalMap {
             if entry & NARROW_NODE != 0 {
                 let node = &self.narrow[at];
                 let key = signed(key);
-                let passed: usize = node
+                // Summed in the width of the comparison, which vector units then do at once.
+                let passed: i32 = node
                     .starts
                     .iter()
-                    .map(|start| usize::from(*start <= key))
+                    .map(|start| i32::from(*start <= key))
                     .sum();
+                let passed = passed.unsigned_abs() as usize;
                 return node.classes[passed];
             }
             shift -= 8;

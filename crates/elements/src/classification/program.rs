@@ -7,7 +7,7 @@ use core::fmt;
 
 use hashbrown::HashMap;
 
-use super::expression::{Expression, Field, Headers};
+use super::expression::{Base, Expression, Field, Headers};
 use super::interval_map::IntervalMap;
 use super::order::arrange;
 use super::partition::{Partition, divide};
@@ -307,15 +307,55 @@ impl Program {
 
 impl Dimension {
     /// Looks up the field in each packet.
-    #[inline]
     fn classes(&self, packets: &[Headers<'_>], classes: &mut [u16]) {
+        // One loop for each base and width, so that neither is decided again for each packet.
+        match self.field.base {
+            Base::Network => self.classes_of(packets, classes, |headers| headers.network),
+            Base::Transport => self.classes_of(packets, classes, |headers| headers.transport),
+        }
+    }
+
+    #[inline]
+    fn classes_of<'a>(
+        &self,
+        packets: &[Headers<'a>],
+        classes: &mut [u16],
+        data: impl Fn(&Headers<'a>) -> &'a [u8],
+    ) {
+        match self.field.width {
+            1 => self.look_up(packets, classes, |packet, start| {
+                data(packet).get(start).copied().map(u32::from)
+            }),
+            2 => self.look_up(packets, classes, |packet, start| {
+                Some(u16::from_be_bytes(bytes(data(packet), start)?).into())
+            }),
+            _ => self.look_up(packets, classes, |packet, start| {
+                Some(u32::from_be_bytes(bytes(data(packet), start)?))
+            }),
+        }
+    }
+
+    #[inline]
+    fn look_up<'a>(
+        &self,
+        packets: &[Headers<'a>],
+        classes: &mut [u16],
+        read: impl Fn(&Headers<'a>, usize) -> Option<u32>,
+    ) {
+        let start = usize::from(self.field.offset);
         for (packet, class) in packets.iter().zip(classes) {
-            *class = match self.field.read(packet) {
+            *class = match read(packet, start) {
                 Some(value) => self.map.get(value),
                 None => self.missing,
             };
         }
     }
+}
+
+/// `N` bytes from `start` on.
+#[inline]
+fn bytes<const N: usize>(data: &[u8], start: usize) -> Option<[u8; N]> {
+    data.get(start..)?.first_chunk().copied()
 }
 
 /// Replaces pairs of partitions by their cross product for as long as that stays small.

@@ -1,0 +1,212 @@
+//! What a packet costs in the classifiers, by number and kind of rules.
+//!
+//! `ordinary` rules are firewall rules of four shapes, each with its own net or port, and the
+//! packets match only the last of them; `random` rules are overlapping prefixes and port ranges,
+//! some negated. Packets come from 10,000 flows in random order.
+
+use divan::counter::ItemsCount;
+use divan::{Bencher, black_box};
+use sprat_click::arguments::NoNames;
+use sprat_elements::classification::{
+    Expression, Headers, NO_RULE, Program, parse_byte_pattern, parse_ip_pattern,
+};
+
+fn main() {
+    for count in [10, 100, 1_000, 5_000] {
+        for (name, rules) in [("ordinary", ordinary(count)), ("random", random(count))] {
+            let bytes = Program::compile(&rules).map(|program| program.bytes());
+            println!("{count} {name} rules take {} bytes", bytes.unwrap_or(0));
+        }
+    }
+    divan::main();
+}
+
+/// Marsaglia's xorshift, 64 bits, shifts 13, 7, 17.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, limit: u64) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        (self.0 >> 11) % limit
+    }
+
+    fn byte(&mut self) -> u8 {
+        u8::try_from(self.below(256)).unwrap_or(0)
+    }
+}
+
+fn parse(text: &str) -> Expression {
+    parse_ip_pattern(text, &NoNames).unwrap_or(Expression::Constant(false))
+}
+
+/// Firewall rules that deny, and a last one for all UDP.
+fn ordinary(count: usize) -> Vec<Expression> {
+    let mut rules: Vec<Expression> = (0..count - 1)
+        .map(|i| {
+            let (high, low) = (i / 256, i % 256);
+            parse(&match i % 4 {
+                0 => format!(
+                    "udp && src net 172.{}.{low}.0/24 && dst port {}",
+                    16 + high,
+                    1000 + i
+                ),
+                1 => format!(
+                    "tcp && dst host 131.179.{}.{low} && dst port {}",
+                    80 + high,
+                    20 + i
+                ),
+                2 => format!("udp && dst host 131.179.80.139 && src port {}", 3000 + i),
+                _ => format!("src net 192.{}.{low}.0/24", 168 + high),
+            })
+        })
+        .collect();
+    rules.push(parse("udp"));
+    rules
+}
+
+/// Overlapping prefixes, port ranges, protocols and negations.
+fn random(count: usize) -> Vec<Expression> {
+    let mut random = Random(count as u64 + 1);
+    let mut rules = Vec::with_capacity(count);
+    for _ in 0..count {
+        let mut parts = Vec::new();
+        for direction in ["src", "dst"] {
+            if random.below(10) < 7 {
+                let length =
+                    [8, 12, 16, 20, 24, 24, 28, 32][usize::try_from(random.below(8)).unwrap_or(0)];
+                let net = format!("10.{}.{}.{}", random.byte(), random.byte(), random.byte());
+                parts.push(format!("{direction} net {net}/{length}"));
+            }
+        }
+        if random.below(10) < 7 {
+            parts.push(
+                ["tcp", "udp", "icmp"][usize::try_from(random.below(3)).unwrap_or(0)].to_owned(),
+            );
+        }
+        for direction in ["src", "dst"] {
+            if random.below(10) < 4 {
+                let low = random.below(65_000);
+                let high = low + random.below(536);
+                parts.push(format!("{direction} port {low}-{high}"));
+            }
+        }
+        if parts.len() < 3 {
+            parts.push(format!("dst port {}", random.below(65_536)));
+        }
+        if random.below(10) == 0 {
+            parts[0] = format!("not {}", parts[0]);
+        }
+        rules.push(parse(&parts.join(" && ")));
+    }
+    rules
+}
+
+/// 10,000 UDP packets from `10.0.0.0/8`, each of its own flow.
+fn packets() -> Vec<[u8; 46]> {
+    let mut random = Random(4711);
+    (0..10_000)
+        .map(|_| {
+            let mut packet = [0; 46];
+            packet[0] = 0x45;
+            packet[8] = 64;
+            packet[9] = 17;
+            packet[12] = 10;
+            packet[13] = random.byte();
+            packet[14] = random.byte();
+            packet[15] = random.byte();
+            packet[16..20].copy_from_slice(&[131, 179, 80, 139]);
+            if random.below(2) == 0 {
+                packet[16] = 10;
+                packet[17] = random.byte();
+            }
+            for byte in &mut packet[20..24] {
+                *byte = random.byte();
+            }
+            packet
+        })
+        .collect()
+}
+
+fn classify(bencher: Bencher<'_, '_>, rules: &[Expression]) {
+    let Ok(program) = Program::compile(rules) else {
+        return;
+    };
+    let packets = packets();
+    let mut found = [NO_RULE; 32];
+    bencher
+        .counter(ItemsCount::new(packets.len()))
+        .bench_local(|| {
+            for batch in packets.chunks(32) {
+                let mut headers = [Headers::default(); 32];
+                for (headers, packet) in headers.iter_mut().zip(batch) {
+                    *headers = Headers::ip(black_box(packet));
+                }
+                program.classify_batch(&headers[..batch.len()], &mut found);
+                black_box(&found);
+            }
+        });
+}
+
+#[divan::bench(args = [10, 100, 1_000, 5_000])]
+fn packet_through_ordinary_rules(bencher: Bencher<'_, '_>, count: usize) {
+    classify(bencher, &ordinary(count));
+}
+
+#[divan::bench(args = [10, 100, 1_000, 5_000])]
+fn packet_through_random_rules(bencher: Bencher<'_, '_>, count: usize) {
+    classify(bencher, &random(count));
+}
+
+#[divan::bench(args = [10, 100, 1_000, 5_000], sample_count = 10)]
+fn compile_ordinary_rules(bencher: Bencher<'_, '_>, count: usize) {
+    bencher.bench_local(|| Program::compile(&ordinary(black_box(count))));
+}
+
+#[divan::bench(args = [10, 100, 1_000, 5_000], sample_count = 10)]
+fn compile_random_rules(bencher: Bencher<'_, '_>, count: usize) {
+    bencher.bench_local(|| Program::compile(&random(black_box(count))));
+}
+
+#[divan::bench]
+fn packet_through_eight_byte_patterns(bencher: Bencher<'_, '_>) {
+    let rules: Vec<Expression> = [
+        "12/0806 20/0001",
+        "12/0806 20/0002",
+        "12/86dd",
+        "12/8100",
+        "12/0800 23/06",
+        "12/0800 23/01",
+        "12/0800 23/11 36/0035",
+        "12/0800 23/11",
+    ]
+    .iter()
+    .map(|pattern| parse_byte_pattern(pattern).unwrap_or(Expression::Constant(false)))
+    .collect();
+    let Ok(program) = Program::compile(&rules) else {
+        return;
+    };
+    let frames: Vec<[u8; 60]> = packets()
+        .iter()
+        .map(|packet| {
+            let mut frame = [0; 60];
+            frame[12] = 8;
+            frame[14..].copy_from_slice(packet);
+            frame
+        })
+        .collect();
+    let mut found = [NO_RULE; 32];
+    bencher
+        .counter(ItemsCount::new(frames.len()))
+        .bench_local(|| {
+            for batch in frames.chunks(32) {
+                let mut headers = [Headers::default(); 32];
+                for (headers, frame) in headers.iter_mut().zip(batch) {
+                    *headers = Headers::packet(black_box(frame));
+                }
+                program.classify_batch(&headers[..batch.len()], &mut found);
+                black_box(&found);
+            }
+        });
+}
