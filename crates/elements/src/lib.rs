@@ -37,6 +37,7 @@ use handler_value::handler_value;
 /// The classes of each family.
 pub const CLASSES: &[&[&Class]] = &[
     analysis::CLASSES,
+    classification::CLASSES,
     control::CLASSES,
     device::CLASSES,
     dump::CLASSES,

@@ -1,11 +1,17 @@
 //! Packet classification: IP patterns, byte patterns, and the programs both compile to.
 
 mod byte_pattern;
+mod classifier;
+mod dispatch;
 mod expression;
 mod interval_map;
+mod ip_classifier;
+mod ip_filter;
 mod ip_pattern;
+mod listing;
 mod order;
 mod partition;
+mod pattern_handlers;
 #[cfg(test)]
 mod pattern_tests;
 mod predicate;
@@ -16,7 +22,17 @@ mod terms;
 mod tests;
 mod tokens;
 
+use sprat_click::Class;
+
 pub use byte_pattern::{BytePatternError, parse_byte_pattern};
 pub use expression::{Base, Comparison, Expression, Field, Headers, Test};
 pub use ip_pattern::{PatternError, PatternErrorKind, parse_ip_pattern};
+pub use listing::{Layout, Listing};
 pub use program::{CompileError, NO_RULE, Program};
+
+/// The classes of this family.
+pub(crate) const CLASSES: &[&Class] = &[
+    &classifier::CLASSIFIER,
+    &ip_classifier::IP_CLASSIFIER,
+    &ip_filter::IP_FILTER,
+];

@@ -129,14 +129,17 @@ impl Program {
     ///
     /// # Errors
     /// [`CompileError`] where the limits of the representation are passed.
-    pub fn compile(rules: &[Expression]) -> Result<Self, CompileError> {
-        if rules.len() > Self::RULES {
-            return Err(CompileError::TooManyRules);
-        }
+    pub fn compile<'a>(
+        rules: impl IntoIterator<Item = &'a Expression>,
+    ) -> Result<Self, CompileError> {
         let mut space = Dimensions::default();
         let mut numbered: Vec<Numbered> = Vec::new();
         let mut checks = Vec::new();
-        for (rule, expression) in (0..).zip(rules) {
+        for (rule, expression) in rules.into_iter().enumerate() {
+            let rule = match u16::try_from(rule) {
+                Ok(rule) if rule != NO_RULE => rule,
+                _ => return Err(CompileError::TooManyRules),
+            };
             let Terms {
                 mut terms,
                 mut exact,
@@ -226,6 +229,24 @@ impl Program {
             merges,
             outcome,
         })
+    }
+
+    /// For each of `count` rules, whether any packet could have it as its first match. Rules
+    /// hidden behind several others together may go undetected in large programs.
+    #[must_use]
+    pub fn possible(&self, count: usize) -> Vec<bool> {
+        let mut possible = vec![false; count];
+        let outcomes = match &self.outcome {
+            Outcome::Constant(rule) => core::slice::from_ref(rule),
+            Outcome::Table { rules, .. } => rules,
+            Outcome::Intersect(intersection) => &intersection.rules,
+        };
+        for rule in outcomes {
+            if let Some(possible) = possible.get_mut(usize::from(*rule)) {
+                *possible = true;
+            }
+        }
+        possible
     }
 
     /// The first rule that matches a packet, or [`NO_RULE`].

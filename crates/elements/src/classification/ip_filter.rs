@@ -1,0 +1,205 @@
+use alloc::borrow::ToOwned;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+use core::fmt;
+
+use sprat_click::arguments::{Names, parse_unsigned};
+use sprat_click::{
+    Arguments, Class, Configuration, Configure, Context, Element, HandlerError, HandlerList,
+    Rejected,
+};
+use sprat_packet::{Batch, Packet};
+
+use super::dispatch::{Dispatch, Rule, pattern_error, patterns};
+use super::ip_pattern::{PatternError, parse_ip_pattern};
+use super::{Headers, Layout};
+
+pub(super) const IP_FILTER: Class = Class::of::<IpFilter>("IPFilter")
+    .ports("1/-")
+    .processing("h/h")
+    .reconfigurable();
+
+/// IPFilter: passes or drops IP packets by their contents.
+///
+/// ```click
+/// IPFilter(ACTION_1 PATTERN_1, ..., ACTION_N PATTERN_N)
+/// ```
+///
+/// Packets are tested against the patterns in order and handled as the ACTION before the first
+/// one that matches says. A packet that none matches is dropped. The packets' network header
+/// must be set: CheckIPHeader and MarkIPHeader do that.
+///
+/// ACTION is an output number; `allow` (also `pass`, `accept`), which means 0; or `drop` (also
+/// `deny`). PATTERN is an expression as for tcpdump, made of these:
+///
+/// - `ip proto PROTO`: the protocol, by name or number. A name alone will do: `tcp`.
+/// - `[DIR] host ADDR`, `[DIR] net ADDR/BITS`, `[DIR] net ADDR mask MASK`: an address. DIR is
+///   `src`, `dst`, `src or dst` (where nothing is said) or `src and dst`.
+/// - `[DIR] [tcp | udp] port PORT`: a port of TCP or UDP, by name, number or range `LOW-HIGH`.
+/// - `ip vers N`, `ip hl N`, `ip id N`, `ip tos N`, `ip dscp N`, `ip ttl N`: header fields.
+/// - `ip frag`, `ip unfrag`: is, or is not, a fragment.
+/// - `ip ect`, `ip ce`: capable of congestion notification, congestion experienced.
+/// - `tcp opt FLAG`: `syn`, `fin`, `ack`, `rst`, `psh` or `urg` is set; also just `syn`.
+/// - `tcp win N`: the window as it stands in the header.
+/// - `icmp type TYPE`: a name such as `echo` or a number.
+/// - `ip[POS:LEN] N`, `transp[POS:LEN] N`, `tcp[POS:LEN] N`: LEN bytes (1 if left out) of the
+///   network or transport header.
+/// - `true`, `false`; a pattern that is only `-`, `any` or `all` matches every packet.
+///
+/// They combine with `and`, `or`, `not` (`&&`, `||`, `!`), parentheses and `A ? B : C`. Two
+/// beside each other must both hold. All but `tcp opt` take `==` or `!=` before the value, numbers
+/// also `<`, `<=`, `>`, `>=`, and most take a mask: `src port & 1 == 0`. Words that repeat may
+/// be left out: `src port 80 or 81`.
+///
+/// What asks for a transport header (ports, flags, types, `transp[]`) is true of first fragments
+/// only, and no test of bytes that a packet does not have is true, not even `!=`. `not` turns
+/// that round: `src tcp port != 5` wants a TCP packet, `not src tcp port 5` does not.
+///
+/// What a packet costs does not grow with the number of rules.
+///
+/// ```click
+/// IPFilter(deny src 192.168.0.0/16,
+///          allow tcp && dst port 80 or 443,
+///          allow icmp type echo or echo-reply)
+/// ```
+///
+/// Handlers: `program` (read) shows the rules as steps that compare four bytes each; `counts`
+/// (read) the packets each rule decided, `-` standing for none of them; `reset_counts` (write);
+/// `memory` (read) the bytes of the compiled program.
+///
+/// See Click's manual pages IPFilter(n) and IPClassifier(n).
+struct IpFilter {
+    dispatch: Dispatch,
+}
+
+/// Why a rule cannot be read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum RuleError {
+    /// Neither a number nor a known word.
+    UnknownAction(String),
+    /// An output that is not there.
+    OutputOutOfRange(usize),
+    /// The pattern is wrong.
+    Pattern(PatternError),
+}
+
+impl fmt::Display for RuleError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::UnknownAction(word) => write!(formatter, "unknown slot ID '{word}'"),
+            Self::OutputOutOfRange(output) => write!(formatter, "slot '{output}' out of range"),
+            Self::Pattern(error) => error.fmt(formatter),
+        }
+    }
+}
+
+/// Reads `ACTION PATTERN`.
+fn parse_rule(text: &str, outputs: usize, names: &dyn Names) -> Result<Rule, RuleError> {
+    let text = text.trim();
+    let (action, pattern) = text.split_once(char::is_whitespace).unwrap_or((text, ""));
+    let output = match action {
+        "allow" | "pass" | "accept" => Some(0),
+        "deny" | "drop" => None,
+        _ => match parse_unsigned(action) {
+            Some(Ok(number)) => Some(usize::try_from(number).unwrap_or(usize::MAX)),
+            Some(Err(_)) => Some(usize::MAX),
+            None => return Err(RuleError::UnknownAction(action.to_owned())),
+        },
+    };
+    if let Some(output) = output.filter(|output| *output >= outputs) {
+        return Err(RuleError::OutputOutOfRange(output));
+    }
+    let expression = parse_ip_pattern(pattern, names).map_err(RuleError::Pattern)?;
+    Ok(Rule {
+        text: text.to_owned(),
+        expression,
+        output,
+    })
+}
+
+/// The headers of a packet whose network header is set.
+#[inline]
+pub(super) fn ip_headers(packet: &Packet) -> Headers<'_> {
+    Headers::ip(packet.network_header().unwrap_or_default())
+}
+
+impl Configure for IpFilter {
+    fn configure(
+        arguments: &mut Arguments<'_>,
+        configuration: &Configuration<'_>,
+    ) -> Result<Self, Rejected> {
+        let outputs = configuration.outputs();
+        let mut rules = Vec::new();
+        for (number, text) in patterns(arguments).iter().enumerate() {
+            match parse_rule(text, outputs, arguments.names()) {
+                Ok(rule) => rules.push(rule),
+                Err(error) => pattern_error(arguments, number, &error),
+            }
+        }
+        let dispatch = Dispatch::new(rules, Layout::Ip, arguments, configuration)?;
+        Ok(Self { dispatch })
+    }
+}
+
+impl Element for IpFilter {
+    fn push(&mut self, context: &mut Context<'_>, _: usize, batch: &mut Batch) {
+        self.dispatch.send(context, batch, ip_headers);
+    }
+
+    fn configuration(&self) -> Option<String> {
+        Some(self.dispatch.configuration())
+    }
+
+    fn handlers(&self, list: &mut HandlerList) {
+        list.read("program").read("counts").read("memory");
+        list.button("reset_counts");
+    }
+
+    fn read(&mut self, _: &mut Context<'_>, name: &str, _: &str) -> Result<String, HandlerError> {
+        match name {
+            "program" => Ok(self.dispatch.program()),
+            "counts" => Ok(self.dispatch.counts()),
+            "memory" => Ok(self.dispatch.bytes().to_string()),
+            _ => Err(HandlerError::NoHandler(name.into())),
+        }
+    }
+
+    fn write(&mut self, _: &mut Context<'_>, name: &str, _: &str) -> Result<(), HandlerError> {
+        match name {
+            "reset_counts" => self.dispatch.reset(),
+            _ => return Err(HandlerError::NoHandler(name.into())),
+        }
+        Ok(())
+    }
+
+    fn take_state(&mut self, _: &mut Context<'_>, old: &mut dyn Element) {
+        if let Some(old) = old.downcast_mut::<Self>() {
+            self.dispatch.take_state(&old.dispatch);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::testing::Bench;
+
+    #[test]
+    fn mistakes_in_rules_are_reported_with_the_rules_number() {
+        assert_eq!(
+            Bench::errors("Idle -> f :: IPFilter(allow tcp, permit udp, 1 all, deny src) -> Idle"),
+            "config:1: While configuring 'f :: IPFilter':\n  \
+             pattern 1: unknown slot ID 'permit'\n  \
+             pattern 2: slot '1' out of range\n  \
+             pattern 3: partial directive\n"
+        );
+    }
+
+    #[test]
+    fn program_shows_where_packets_go() {
+        let bench = Bench::new("Idle -> f :: IPFilter(deny false, allow src 10.0.0.1) -> Idle");
+        assert_eq!(
+            bench.read("f.program"),
+            " 0 268/0a000001%ffffffff  yes->[0]  no->[X]\nsafe length 272\nalignment offset 0\n"
+        );
+    }
+}
