@@ -94,7 +94,7 @@ pub struct Slot {
     pub offset: u16,
     /// Its length in bytes.
     pub length: u16,
-    /// Bits of [`Slot`]: [`Slot::CHAINED`].
+    /// Bits of [`Slot`]: [`Slot::CHAINED`], [`Slot::RETURNED`].
     pub flags: u16,
     /// Zero.
     pub reserved: u16,
@@ -114,6 +114,11 @@ const _: () = {
 impl Slot {
     /// The frame goes on in the next slot.
     pub const CHAINED: u16 = 1 << 0;
+
+    /// Written by the host into a transmit slot that it has drained: the buffer is the instance's
+    /// again. The host does so when it holds its own share of the pool already, so that an instance
+    /// that makes more packets than it receives never runs out of buffers.
+    pub const RETURNED: u16 = 1 << 1;
 
     /// Whether the frame goes on in the next slot.
     #[must_use]

@@ -5,6 +5,10 @@
 //! are still in the cache. So what an instance costs in cache and in memory follows the batches it
 //! handles, not the length of its rings.
 //!
+//! The host keeps no more buffers than its share. What an instance sends beyond that stays the
+//! instance's: the drained slot says so ([`Slot::RETURNED`]), and the instance takes the buffer back
+//! when it next uses the slot. So one that makes all its packets itself never runs out.
+//!
 //! Nothing read from shared memory is used before it was checked, and what is used is the copy that
 //! was checked. A buffer is accepted from the instance only if it is the instance's at that moment, so
 //! no lie can make the host fill one buffer for two frames.
@@ -169,6 +173,8 @@ const PREFETCH_AHEAD: u32 = 6;
 pub struct BufferPool {
     base: *mut u8,
     count: u32,
+    /// How many buffers the host keeps; what it gets beyond them stays with the instance.
+    share: u32,
     /// The buffers that are the host's; the top was there last.
     stack: Vec<u32>,
     /// For each buffer whether it is on the stack.
@@ -191,6 +197,7 @@ impl BufferPool {
         let mut pool = Self {
             base,
             count,
+            share: first_own,
             stack: Vec::with_capacity(count as usize),
             ours: alloc::vec![false; count as usize].into_boxed_slice(),
             supply,
@@ -203,6 +210,7 @@ impl BufferPool {
     /// host's and the supply ring is empty.
     pub fn reset(&mut self, first_own: u32) {
         self.stack.clear();
+        self.share = first_own;
         self.ours.fill(false);
         for buffer in (0..first_own.min(self.count)).rev() {
             self.give_back(buffer);
@@ -453,6 +461,7 @@ impl NetworkPort {
                 more: slot.is_chained(),
                 marker: PhantomData,
             };
+            let place = done;
             done += 1;
             if slot.is_chained() {
                 chain += 1;
@@ -466,7 +475,12 @@ impl NetworkPort {
                 chain = 0;
             }
             sink(frame);
-            pool.give_back(slot.buffer);
+            if pool.free() < pool.share {
+                pool.give_back(slot.buffer);
+            } else {
+                let flags = Slot::RETURNED;
+                self.transmit.leave(place, Slot { flags, ..slot });
+            }
         }
         if done > 0 {
             self.transmit.release(done);

@@ -118,6 +118,35 @@ fn frames_cross_and_their_buffers_are_filled_again_first() {
 }
 
 #[test]
+fn buffers_beyond_the_host_s_share_stay_with_the_instance() {
+    let mut world = World::new(12);
+    let own = [12, 13, 14].map(|buffer| Slot {
+        buffer,
+        length: 60,
+        ..Slot::default()
+    });
+    assert_eq!(world.transmit.push(&own), Ok(3));
+    assert_eq!(world.drain().expect("honest").len(), 3);
+    assert_eq!(
+        world.pool.free(),
+        12,
+        "the host has its share and takes no more"
+    );
+    // The ring has 8 slots, so the three drained stand 5, 6 and 7 ahead of the next free one.
+    for (ahead, slot) in (5..).zip(own) {
+        assert_eq!(world.transmit.read(ahead).buffer, slot.buffer);
+        assert_eq!(world.transmit.read(ahead).flags, Slot::RETURNED);
+    }
+    // Sent again, they are accepted again; and a host that lacks a buffer keeps the first.
+    assert_eq!(world.deliver(&[&[1; 60]]), 1);
+    assert_eq!(world.transmit.push(&own), Ok(3));
+    assert_eq!(world.drain().expect("honest").len(), 3);
+    assert_eq!(world.pool.free(), 12);
+    let flags = [0, 1, 2].map(|at| world.transmit.read((8 - 3) + at).flags);
+    assert_eq!(flags, [0, Slot::RETURNED, Slot::RETURNED]);
+}
+
+#[test]
 fn long_frames_are_chained_and_put_together_again() {
     let mut world = World::new(12);
     let long: Vec<u8> = (0..5000u32).map(|i| (i % 251).to_le_bytes()[0]).collect();
@@ -198,9 +227,10 @@ fn each_lie_in_a_slot_has_its_own_error() {
             },
         ),
         (
-            &[Slot { buffer: 0, ..own }],
-            SlotLie::NotYours { buffer: 0 },
+            &[Slot { buffer: 5, ..own }],
+            SlotLie::NotYours { buffer: 5 },
         ),
+        // The host lacks a buffer and keeps the first.
         (&[own, own], SlotLie::NotYours { buffer: 14 }),
         (
             &[Slot {
@@ -212,6 +242,7 @@ fn each_lie_in_a_slot_has_its_own_error() {
     ];
     for (slots, lie) in cases {
         let mut world = World::new(12);
+        assert_eq!(world.deliver(&[&[1; 60]]), 1);
         world.transmit.push(slots).expect("honest");
         assert_eq!(world.drain(), Err(Lie::TransmitSlot(lie)));
     }

@@ -351,6 +351,14 @@ impl<T: Entry> Producer<T> {
         entry.store(self.cell(ahead));
     }
 
+    /// What stands in the entry `ahead` of the next free one: the one the other side had last, or
+    /// what it [left](Consumer::leave) there.
+    #[inline]
+    #[must_use]
+    pub fn read(&self, ahead: u32) -> T {
+        T::load(self.cell(ahead))
+    }
+
     /// Publishes the next `count` entries, written before.
     #[inline]
     pub fn publish(&mut self, count: u32) {
@@ -383,6 +391,12 @@ impl<T: Entry> Consumer<T> {
     #[must_use]
     pub fn read(&self, ahead: u32) -> T {
         T::load(self.cell(ahead))
+    }
+
+    /// Writes into the entry `ahead` of the next one, for the other side to find once it is released.
+    #[inline]
+    pub fn leave(&mut self, ahead: u32, entry: T) {
+        entry.store(self.cell(ahead));
     }
 
     /// Gives the next `count` entries back to the other side.

@@ -95,12 +95,41 @@ impl RingDevice {
         Some((Some(whole), count))
     }
 
+    /// Writes a slot, after taking back the buffer that the monitor may have left in its place.
+    fn put(&mut self, ahead: u32, slot: Slot) {
+        self.recover(ahead);
+        self.transmit.write(ahead, slot);
+    }
+
+    /// Takes back the buffer that the monitor left in a free slot.
+    #[inline]
+    fn recover(&self, ahead: u32) -> bool {
+        let old = self.transmit.read(ahead);
+        let returned = old.flags & Slot::RETURNED != 0;
+        if returned {
+            // SAFETY: the monitor says that the buffer is the instance's again; its packet was
+            // surrendered when it was sent, so nobody here has it.
+            unsafe { self.pool.give(old.buffer) };
+        }
+        returned
+    }
+
+    /// Takes back all buffers that the monitor left in free slots.
+    #[cold]
+    fn recover_all(&mut self, room: u32) {
+        for ahead in 0..room {
+            if self.recover(ahead) {
+                self.transmit.write(ahead, Slot::default());
+            }
+        }
+    }
+
     /// Writes the slots of one frame `ahead` of the next free one; how many it took. The frame
     /// comes back when slots or buffers are missing.
     fn send_one(&mut self, packet: Packet, ahead: u32, room: u32) -> Result<u32, Packet> {
         match self.pool.surrender(packet) {
             Ok((buffer, offset, length)) => {
-                self.transmit.write(
+                self.put(
                     ahead,
                     Slot {
                         buffer,
@@ -142,7 +171,7 @@ impl RingDevice {
             } else {
                 0
             };
-            self.transmit.write(
+            self.put(
                 ahead + count,
                 Slot {
                     buffer,
@@ -207,6 +236,9 @@ impl Network for RingDevice {
 
     fn transmit(&mut self, frames: &mut Batch) -> usize {
         let room = self.transmit.available().unwrap_or(0);
+        if self.pool.available() < frames.len() {
+            self.recover_all(room);
+        }
         let mut written = 0;
         let mut taken = 0;
         let mut leftover = mem::take(&mut self.leftover);
