@@ -1,6 +1,19 @@
 //! Elements of ICMP.
 
+mod check_icmp_header;
+mod icmp_error;
+mod icmp_ping_responder;
+mod icmp_ping_source;
+mod names;
+mod set_icmp_checksum;
+
 use sprat_click::Class;
 
 /// The classes of this family.
-pub(crate) const CLASSES: &[&Class] = &[];
+pub(crate) const CLASSES: &[&Class] = &[
+    &check_icmp_header::CHECK_ICMP_HEADER,
+    &icmp_error::ICMP_ERROR,
+    &icmp_ping_responder::ICMP_PING_RESPONDER,
+    &icmp_ping_source::ICMP_PING_SOURCE,
+    &set_icmp_checksum::SET_ICMP_CHECKSUM,
+];

@@ -1,0 +1,327 @@
+use alloc::format;
+use alloc::string::{String, ToString};
+use core::net::Ipv4Addr;
+use core::time::Duration;
+
+use sprat_click::arguments::Bytes;
+use sprat_click::{
+    Arguments, Class, Configuration, Configure, Context, Element, HandlerError, HandlerList,
+    Instant, Rejected,
+};
+use sprat_packet::headers::{Icmp, IcmpFields, IcmpMut, Ipv4, Ipv4Fields, icmp_type, protocol};
+use sprat_packet::{Batch, DEFAULT_HEADROOM, Packet};
+
+pub(super) const ICMP_PING_SOURCE: Class = Class::of::<ICMPPingSource>("ICMPPingSource")
+    .ports("0-1/1")
+    .processing("h/a");
+
+/// ICMPPingSource: sends ICMP echo requests from time to time.
+///
+/// ```click
+/// ICMPPingSource(SRC, DST [, keywords INTERVAL, IDENTIFIER, LIMIT, STOP, DATA, ACTIVE, VERBOSE])
+/// ```
+///
+/// Sends from SRC to DST, with sequence numbers that count up from zero. At a pull output every pull gives
+/// a request. Replies that are led to its input are reported, and counted with their round-trip times
+/// for `summary`.
+///
+/// - INTERVAL: time between requests; 1 second. IDENTIFIER: the identifier field; 0.
+/// - LIMIT: requests to send, negative for no bound; -1. STOP: stop the driver after them; false.
+/// - DATA: bytes to send along; none. ACTIVE: whether to send at all; true.
+/// - VERBOSE: report replies; true.
+///
+/// Handlers: `active`, `src`, `dst` (read, write); `count` (read) requests sent; `limit`, `interval`
+/// (write); `reset_counts` (write); with an input `summary` (read) and `rtt_min`, `rtt_avg`, `rtt_max`
+/// (read) in seconds.
+///
+/// See Click's manual page ICMPPingSource(n).
+pub(crate) struct ICMPPingSource {
+    source: Ipv4Addr,
+    destination: Ipv4Addr,
+    interval: Duration,
+    identifier: u16,
+    limit: Option<u64>,
+    stop: bool,
+    data: Bytes,
+    active: bool,
+    verbose: bool,
+    count: u64,
+    replies: Option<Replies>,
+}
+
+/// What came back.
+#[derive(Default)]
+struct Replies {
+    /// When the latest requests were sent, by the low bits of their sequence numbers.
+    sent: alloc::vec::Vec<Option<(u16, Instant)>>,
+    count: u64,
+    shortest: Duration,
+    longest: Duration,
+    total: Duration,
+}
+
+/// Requests whose replies are waited for.
+const REMEMBERED: usize = 1024;
+
+/// A number where negative means "no bound".
+fn bound(value: i64) -> Option<u64> {
+    u64::try_from(value).ok()
+}
+
+impl Configure for ICMPPingSource {
+    fn configure(
+        arguments: &mut Arguments<'_>,
+        configuration: &Configuration<'_>,
+    ) -> Result<Self, Rejected> {
+        let source = arguments.required("SRC");
+        let destination = arguments.required("DST");
+        let interval = arguments
+            .keyword("INTERVAL")
+            .unwrap_or(Duration::from_secs(1));
+        let identifier = arguments.keyword("IDENTIFIER").unwrap_or(0);
+        let limit = arguments.keyword("LIMIT").and_then(bound);
+        let stop = arguments.keyword("STOP").unwrap_or(false);
+        let data = arguments.keyword("DATA").unwrap_or_default();
+        let active = arguments.keyword("ACTIVE").unwrap_or(true);
+        let verbose = arguments.keyword("VERBOSE").unwrap_or(true);
+        if interval.is_zero() {
+            arguments.error("INTERVAL must be above zero");
+        }
+        arguments.finish()?;
+        let replies = (configuration.inputs() > 0).then(|| Replies {
+            sent: alloc::vec![None; REMEMBERED],
+            ..Replies::default()
+        });
+        Ok(Self {
+            source: source?,
+            destination: destination?,
+            interval,
+            identifier,
+            limit,
+            stop,
+            data,
+            active,
+            verbose,
+            count: 0,
+            replies,
+        })
+    }
+}
+
+impl ICMPPingSource {
+    fn may_send(&self) -> bool {
+        self.active && self.limit.is_none_or(|limit| self.count < limit)
+    }
+
+    /// The sequence number of the next request; it wraps round.
+    fn sequence(&self) -> u16 {
+        u16::try_from(self.count & 0xffff).unwrap_or(0)
+    }
+
+    fn request(&mut self, context: &Context<'_>) -> Packet {
+        let sequence = self.sequence();
+        let length = 28 + self.data.0.len();
+        let network = Ipv4Fields {
+            type_of_service: 0,
+            total_length: u16::try_from(length).unwrap_or(u16::MAX),
+            identification: sequence,
+            flags_and_offset: 0,
+            time_to_live: 255,
+            protocol: protocol::ICMP,
+            source: self.source,
+            destination: self.destination,
+        };
+        let message = IcmpFields {
+            kind: icmp_type::ECHO,
+            code: 0,
+            checksum: 0,
+            second_word: u32::from(self.identifier) << 16 | u32::from(sequence),
+        };
+        let mut packet = context
+            .pool()
+            .packet_uninitialised(DEFAULT_HEADROOM, length);
+        let (header, rest) = packet.data_mut().split_at_mut(20);
+        header.copy_from_slice(&network.to_bytes());
+        rest[..8].copy_from_slice(&message.to_bytes());
+        rest[8..].copy_from_slice(&self.data.0);
+        if let Ok(mut icmp) = IcmpMut::new(rest) {
+            icmp.fill_checksum();
+        }
+        packet.set_network_header(0, 20);
+        packet.set_destination(self.destination);
+        packet.set_timestamp(context.timestamp().0);
+        if let Some(replies) = &mut self.replies {
+            replies.sent[usize::from(sequence) % REMEMBERED] = Some((sequence, context.now()));
+        }
+        self.count += 1;
+        if self.stop && self.limit == Some(self.count) {
+            context.stop_driver();
+        }
+        packet
+    }
+
+    fn reply(&mut self, context: &Context<'_>, packet: &Packet) -> Option<()> {
+        let ip = Ipv4::new(packet.network_header()?).ok()?;
+        let icmp = Icmp::new(ip.payload()).ok()?;
+        let ours = ip.protocol() == protocol::ICMP
+            && icmp.kind() == icmp_type::ECHO_REPLY
+            && icmp.identifier() == self.identifier
+            && ip.source() == self.destination;
+        let sequence = icmp.sequence();
+        let replies = self.replies.as_mut().filter(|_| ours)?;
+        let waiting = replies.sent.get_mut(usize::from(sequence) % REMEMBERED)?;
+        let (_, sent) = waiting.take_if(|(waiting, _)| *waiting == sequence)?;
+        let time = context.now().since(sent);
+        replies.shortest = if replies.count == 0 {
+            time
+        } else {
+            replies.shortest.min(time)
+        };
+        replies.longest = replies.longest.max(time);
+        replies.total += time;
+        replies.count += 1;
+        if self.verbose {
+            context.chatter(format_args!(
+                "{}: {} bytes from {}: icmp_seq={sequence} ttl={} time={} ms",
+                context.name(),
+                8 + icmp.payload().len(),
+                ip.source(),
+                ip.time_to_live(),
+                milliseconds(time),
+            ));
+        }
+        Some(())
+    }
+
+    fn summary(&self, replies: &Replies) -> String {
+        let lost = self.count.saturating_sub(replies.count);
+        let percent = (lost * 100).checked_div(self.count).unwrap_or(0);
+        let mut text = format!(
+            "{} packets transmitted, {} received, {percent}% packet loss\n",
+            self.count, replies.count
+        );
+        if replies.count > 0 {
+            text.push_str(&format!(
+                "rtt min/avg/max = {}/{}/{} ms\n",
+                milliseconds(replies.shortest),
+                milliseconds(replies.average()),
+                milliseconds(replies.longest),
+            ));
+        }
+        text
+    }
+}
+
+impl Replies {
+    fn average(&self) -> Duration {
+        self.total
+            .checked_div(u32::try_from(self.count).unwrap_or(u32::MAX))
+            .unwrap_or_default()
+    }
+}
+
+/// Milliseconds with three decimals.
+fn milliseconds(time: Duration) -> String {
+    format!("{}.{:03}", time.as_millis(), time.as_micros() % 1000)
+}
+
+/// Seconds with nine decimals.
+fn seconds(time: Duration) -> String {
+    format!("{}.{:09}", time.as_secs(), time.subsec_nanos())
+}
+
+impl Element for ICMPPingSource {
+    fn initialize(&mut self, context: &mut Context<'_>) -> Result<(), Rejected> {
+        if self.may_send() && context.output_pushes(0) {
+            context.set_timer_after(0, self.interval);
+        }
+        Ok(())
+    }
+
+    fn run_timer(&mut self, context: &mut Context<'_>, _: usize) {
+        if self.may_send() {
+            let packet = self.request(context);
+            context.emit(0, packet);
+        }
+        if self.may_send() {
+            context.set_timer_after(0, self.interval);
+        }
+    }
+
+    fn push(&mut self, context: &mut Context<'_>, _: usize, batch: &mut Batch) {
+        for packet in batch.drain() {
+            // Other packets are not ours to report.
+            let _ = self.reply(context, &packet);
+        }
+    }
+
+    fn pull(&mut self, context: &mut Context<'_>, _: usize, limit: usize, batch: &mut Batch) {
+        while batch.len() < limit && self.may_send() {
+            let packet = self.request(context);
+            batch.push(packet);
+        }
+    }
+
+    fn handlers(&self, list: &mut HandlerList) {
+        list.read_write("active")
+            .read_write("src")
+            .read_write("dst")
+            .read("count");
+        list.write("limit").write("interval").button("reset_counts");
+        if self.replies.is_some() {
+            list.read("summary")
+                .read("rtt_min")
+                .read("rtt_avg")
+                .read("rtt_max");
+        }
+    }
+
+    fn read(&mut self, _: &mut Context<'_>, name: &str, _: &str) -> Result<String, HandlerError> {
+        match (name, &self.replies) {
+            ("active", _) => Ok(self.active.to_string()),
+            ("src", _) => Ok(self.source.to_string()),
+            ("dst", _) => Ok(self.destination.to_string()),
+            ("count", _) => Ok(self.count.to_string()),
+            ("summary", Some(replies)) => Ok(self.summary(replies)),
+            ("rtt_min", Some(replies)) => Ok(seconds(replies.shortest)),
+            ("rtt_avg", Some(replies)) => Ok(seconds(replies.average())),
+            ("rtt_max", Some(replies)) => Ok(seconds(replies.longest)),
+            _ => Err(HandlerError::NoHandler(name.into())),
+        }
+    }
+
+    fn write(
+        &mut self,
+        context: &mut Context<'_>,
+        name: &str,
+        value: &str,
+    ) -> Result<(), HandlerError> {
+        match name {
+            "active" => self.active = crate::handler_value(context, value)?,
+            "src" => self.source = crate::handler_value(context, value)?,
+            "dst" => self.destination = crate::handler_value(context, value)?,
+            "limit" => self.limit = bound(crate::handler_value(context, value)?),
+            "interval" => {
+                let interval: Duration = crate::handler_value(context, value)?;
+                if interval.is_zero() {
+                    return Err(HandlerError::failed("INTERVAL must be above zero"));
+                }
+                self.interval = interval;
+            }
+            "reset_counts" => {
+                self.count = 0;
+                if let Some(replies) = &mut self.replies {
+                    *replies = Replies {
+                        sent: alloc::vec![None; REMEMBERED],
+                        ..Replies::default()
+                    };
+                }
+            }
+            _ => return Err(HandlerError::NoHandler(name.into())),
+        }
+        if self.may_send() && context.output_pushes(0) && context.timer(0).is_none() {
+            context.set_timer_after(0, self.interval);
+        }
+        Ok(())
+    }
+}

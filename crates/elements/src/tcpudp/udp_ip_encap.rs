@@ -1,0 +1,142 @@
+use alloc::string::{String, ToString};
+use core::net::Ipv4Addr;
+
+use sprat_click::arguments::UdpPort;
+use sprat_click::{
+    Arguments, Class, Configuration, Configure, Context, Element, HandlerError, HandlerList,
+    Rejected,
+};
+use sprat_packet::Batch;
+use sprat_packet::checksum::Sum;
+use sprat_packet::headers::{Ipv4Fields, UdpFields, protocol};
+
+use crate::ip::ip_encap::Destination;
+
+pub(super) const UDP_IP_ENCAP: Class = Class::of::<UDPIPEncap>("UDPIPEncap");
+
+/// UDPIPEncap: puts UDP and IP headers in front of packets.
+///
+/// ```click
+/// UDPIPEncap(SRC, SPORT, DST, DPORT [, CHECKSUM])
+/// ```
+///
+/// The headers go from SRC and SPORT to DST and DPORT; DST becomes the destination annotation, and with
+/// `DST_ANNO` for DST they go to the address that the annotation holds. Time to live is 250,
+/// identifications count up from zero. The UDP checksum is made unless CHECKSUM is false.
+///
+/// Handlers: `src`, `sport`, `dst`, `dport` (read, write).
+///
+/// See Click's manual page UDPIPEncap(n).
+pub(crate) struct UDPIPEncap {
+    network: Ipv4Fields,
+    destination: Destination,
+    transport: UdpFields,
+    checksum: bool,
+}
+
+/// Bytes of both headers.
+const HEADERS: usize = 28;
+
+impl Configure for UDPIPEncap {
+    fn configure(arguments: &mut Arguments<'_>, _: &Configuration<'_>) -> Result<Self, Rejected> {
+        let source = arguments.required("SRC");
+        let source_port = arguments.required("SPORT").map(|UdpPort(port)| port);
+        let destination = arguments.required("DST");
+        let destination_port = arguments.required("DPORT").map(|UdpPort(port)| port);
+        let checksum = arguments.position("CHECKSUM").unwrap_or(true);
+        arguments.finish()?;
+        let network = Ipv4Fields {
+            type_of_service: 0,
+            total_length: 0,
+            identification: 0,
+            flags_and_offset: 0,
+            time_to_live: 250,
+            protocol: protocol::UDP,
+            source: source?,
+            destination: Ipv4Addr::UNSPECIFIED,
+        };
+        let transport = UdpFields {
+            source_port: source_port?,
+            destination_port: destination_port?,
+            length: 0,
+            checksum: 0,
+        };
+        Ok(Self {
+            network,
+            destination: destination?,
+            transport,
+            checksum,
+        })
+    }
+}
+
+impl Element for UDPIPEncap {
+    fn process(&mut self, _: &mut Context<'_>, batch: &mut Batch) {
+        for packet in batch.iter_mut() {
+            self.network.destination = self.destination.of(packet);
+            self.network.total_length = u16::try_from(packet.len() + HEADERS).unwrap_or(u16::MAX);
+            self.transport.length = u16::try_from(packet.len() + 8).unwrap_or(u16::MAX);
+            self.transport.checksum = 0;
+            if self.checksum {
+                let Ipv4Fields {
+                    source,
+                    destination,
+                    ..
+                } = self.network;
+                self.transport.checksum = Sum::pseudo_header_v4(
+                    source,
+                    destination,
+                    protocol::UDP,
+                    self.transport.length,
+                )
+                .add_bytes(&self.transport.to_bytes())
+                .add_bytes(packet.data())
+                .finish_udp();
+            }
+            let headers = packet.prepend(HEADERS);
+            let (network, transport) = headers.split_at_mut(20);
+            network.copy_from_slice(&self.network.to_bytes());
+            transport.copy_from_slice(&self.transport.to_bytes());
+            packet.set_network_header(0, 20);
+            packet.set_destination(self.network.destination);
+            self.network.identification = self.network.identification.wrapping_add(1);
+        }
+    }
+
+    fn handlers(&self, list: &mut HandlerList) {
+        list.read_write("src")
+            .read_write("sport")
+            .read_write("dst")
+            .read_write("dport");
+    }
+
+    fn read(&mut self, _: &mut Context<'_>, name: &str, _: &str) -> Result<String, HandlerError> {
+        match name {
+            "src" => Ok(self.network.source.to_string()),
+            "sport" => Ok(self.transport.source_port.to_string()),
+            "dst" => Ok(self.destination.to_string()),
+            "dport" => Ok(self.transport.destination_port.to_string()),
+            _ => Err(HandlerError::NoHandler(name.into())),
+        }
+    }
+
+    fn write(
+        &mut self,
+        context: &mut Context<'_>,
+        name: &str,
+        value: &str,
+    ) -> Result<(), HandlerError> {
+        match name {
+            "src" => self.network.source = crate::handler_value(context, value)?,
+            "sport" => {
+                self.transport.source_port = crate::handler_value::<UdpPort>(context, value)?.0
+            }
+            "dst" => self.destination = crate::handler_value(context, value)?,
+            "dport" => {
+                self.transport.destination_port = crate::handler_value::<UdpPort>(context, value)?.0
+            }
+            _ => return Err(HandlerError::NoHandler(name.into())),
+        }
+        Ok(())
+    }
+}
