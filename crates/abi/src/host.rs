@@ -13,6 +13,7 @@
 //! was checked. A buffer is accepted from the instance only if it is the instance's at that moment, so
 //! no lie can make the host fill one buffer for two frames.
 
+use crate::control::ControlLie;
 use crate::frame::{
     BUFFER_STRIDE, DATA_SIZE, FrameHead, HEAD_SIZE, MAX_CHAIN, RECEIVE_OFFSET, SINGLE_FRAME_LIMIT,
     Slot, SlotLie,
@@ -36,6 +37,12 @@ pub enum Lie {
     SupplyIndex(RingLie),
     /// A buffer in the supply ring.
     SupplyBuffer(SlotLie),
+    /// An index of the console ring.
+    Console(RingLie),
+    /// An index of the ring of a file being written.
+    File(RingLie),
+    /// An index or a message of a control ring.
+    Control(ControlLie),
 }
 
 impl fmt::Display for Lie {
@@ -46,6 +53,9 @@ impl fmt::Display for Lie {
             Self::TransmitSlot(lie) => write!(f, "transmit ring: {lie}"),
             Self::SupplyIndex(lie) => write!(f, "supply ring: {lie}"),
             Self::SupplyBuffer(lie) => write!(f, "supply ring: {lie}"),
+            Self::Console(lie) => write!(f, "console ring: {lie}"),
+            Self::File(lie) => write!(f, "ring of a file being written: {lie}"),
+            Self::Control(lie) => write!(f, "control ring: {lie}"),
         }
     }
 }

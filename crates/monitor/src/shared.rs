@@ -1,0 +1,325 @@
+//! The host's side of an instance's shared memory.
+
+use crate::layout::{CLOCK_OFFSET, DevicePlan, Plan};
+use crate::memory::Mapping;
+use crate::options::{Grant, Options};
+use sprat_abi::bytes::{ByteConsumer, ByteProducer};
+use sprat_abi::call::{CallBlock, Wake};
+use sprat_abi::clock::ClockPage;
+use sprat_abi::control::{self, Message, MessageHead};
+use sprat_abi::frame::BUFFER_STRIDE;
+use sprat_abi::host::{BufferPool, Delivery, Filler, Frame, Lie, NetworkPort};
+use sprat_abi::ring::{Consumer, Producer};
+use sprat_abi::statistics::{Event, Region, Snapshot};
+use std::sync::Arc;
+
+/// The host's side of everything an instance shares: frames in and out, console, files, control
+/// messages, statistics. All of it may be used between entries, and after the instance's end.
+///
+/// A method that returns a [`Lie`] found the instance breaking the contract: it is to be ended with
+/// [`Instance::kill`](crate::Instance::kill), and the lie is its cause of death.
+#[derive(Debug)]
+pub struct Shared {
+    // The rings' pointers lead into the mappings, so they are declared, and dropped, before them.
+    pool: Option<BufferPool>,
+    networks: Vec<Network>,
+    outputs: Vec<Output>,
+    console: ByteConsumer,
+    requests: ByteProducer,
+    responses: ByteConsumer,
+    statistics: Option<Region>,
+    clock: *const ClockPage,
+    call_block: *const CallBlock,
+    /// Bits of devices that were drained since the last entry: they have room again.
+    drained: u64,
+    _keep: [Arc<Mapping>; 2],
+}
+
+// SAFETY: the two pointers lead to structures of atomics in the mappings kept.
+unsafe impl Send for Shared {}
+
+#[derive(Debug)]
+struct Network {
+    name: String,
+    bit: u64,
+    port: NetworkPort,
+}
+
+#[derive(Debug)]
+struct Output {
+    name: String,
+    bit: u64,
+    ring: ByteConsumer,
+}
+
+/// Where the two stretches of shared memory lie in this process.
+pub(crate) struct Board {
+    /// The mapping the contract lies in, and its offset there.
+    pub(crate) contract: (Arc<Mapping>, u64),
+    /// The mapping the pool lies in, and its offset there.
+    pub(crate) pool: (Arc<Mapping>, u64),
+}
+
+impl Shared {
+    /// The host's side of memory that holds nothing but zeroes yet.
+    pub(crate) fn new(board: Board, plan: &Plan, options: &Options) -> Self {
+        let contract = board.contract.0.at(board.contract.1, plan.contract_length);
+        let pool_base = board.pool.0.at(board.pool.1, plan.pool_length);
+        let at = |offset: u64| contract.wrapping_add(sprat_abi::length(offset));
+        let named = |index: usize| {
+            options
+                .devices
+                .get(index)
+                .map_or(String::new(), |g: &Grant| g.name.clone())
+        };
+        let (mut networks, mut outputs) = (vec![], vec![]);
+        // SAFETY: the plan puts every ring and structure inside the contract, aligned and apart from
+        // all others, and the mappings are kept as long as the value lives. Nobody but the instance has
+        // another side, and no references lead into the mappings but to atomics.
+        unsafe {
+            let pool = (plan.pool_length > 0).then(|| {
+                debug_assert!(
+                    u64::from(plan.sizes.buffers) * BUFFER_STRIDE as u64 <= plan.pool_length
+                );
+                let supply = Consumer::attach(at(plan.supply.0), plan.supply.1);
+                BufferPool::new(
+                    pool_base,
+                    plan.sizes.buffers,
+                    plan.boot.first_own_buffer,
+                    supply,
+                )
+            });
+            for (index, device) in plan.devices.iter().enumerate() {
+                let (name, bit) = (named(index), 1 << index);
+                match *device {
+                    DevicePlan::Network {
+                        receive,
+                        transmit,
+                        slots,
+                    } => networks.push(Network {
+                        name,
+                        bit,
+                        port: NetworkPort::new(
+                            Producer::attach(at(receive), slots),
+                            Consumer::attach(at(transmit), slots),
+                        ),
+                    }),
+                    DevicePlan::OutputFile { ring, capacity } => {
+                        outputs.push(Output {
+                            name,
+                            bit,
+                            ring: ByteConsumer::attach(at(ring), capacity),
+                        });
+                    }
+                    DevicePlan::InputFile => {}
+                }
+            }
+            Self {
+                pool,
+                networks,
+                outputs,
+                console: ByteConsumer::attach(at(plan.console.0), plan.console.1),
+                requests: ByteProducer::attach(at(plan.requests.0), plan.requests.1),
+                responses: ByteConsumer::attach(at(plan.responses.0), plan.responses.1),
+                statistics: Region::attach(at(plan.statistics), plan.statistics_length),
+                clock: at(CLOCK_OFFSET).cast(),
+                call_block: at(plan.call_block).cast(),
+                drained: 0,
+                _keep: [board.contract.0, board.pool.0],
+            }
+        }
+    }
+
+    /// Names of the network devices. The methods below take their places in this order.
+    pub fn networks(&self) -> impl ExactSizeIterator<Item = &str> {
+        self.networks.iter().map(|network| network.name.as_str())
+    }
+
+    /// Names of the files being written. [`Shared::read_output`] takes their places in this order.
+    pub fn outputs(&self) -> impl ExactSizeIterator<Item = &str> {
+        self.outputs.iter().map(|output| output.name.as_str())
+    }
+
+    /// How many frames of one buffer could be delivered to a network device now.
+    ///
+    /// # Errors
+    /// If the instance broke a ring.
+    ///
+    /// # Panics
+    /// If there is no such device.
+    pub fn room(&self, network: usize) -> Result<u32, Lie> {
+        match &self.pool {
+            Some(pool) => self.networks[network].port.room(pool),
+            None => Ok(0),
+        }
+    }
+
+    /// Delivered slots that the instance has not taken yet.
+    ///
+    /// # Errors
+    /// If the instance broke a ring.
+    ///
+    /// # Panics
+    /// If there is no such device.
+    pub fn waiting(&self, network: usize) -> Result<u32, Lie> {
+        self.networks[network].port.waiting()
+    }
+
+    /// Begins a delivery to a network device; `None` never happens for one that
+    /// [`networks`](Self::networks) lists.
+    ///
+    /// # Errors
+    /// If the instance broke a ring.
+    #[inline]
+    pub fn fill(&mut self, network: usize) -> Result<Option<Filler<'_>>, Lie> {
+        match (&mut self.pool, self.networks.get_mut(network)) {
+            (Some(pool), Some(network)) => network.port.fill(pool).map(Some),
+            _ => Ok(None),
+        }
+    }
+
+    /// Copies frames to a network device; see [`NetworkPort::deliver`].
+    ///
+    /// # Errors
+    /// If the instance broke a ring.
+    #[inline]
+    pub fn deliver<'f>(
+        &mut self,
+        network: usize,
+        frames: impl IntoIterator<Item = Frame<'f>>,
+    ) -> Result<Delivery<'f>, Lie> {
+        match (&mut self.pool, self.networks.get_mut(network)) {
+            (Some(pool), Some(network)) => network.port.deliver(pool, frames),
+            _ => Ok(Delivery {
+                delivered: 0,
+                refused: None,
+            }),
+        }
+    }
+
+    /// Hands every frame a network device sent to `sink`, part by part; see [`NetworkPort::drain`].
+    /// Says how many slots that were.
+    ///
+    /// # Errors
+    /// If the instance broke a ring.
+    #[inline]
+    pub fn drain(
+        &mut self,
+        network: usize,
+        limit: u32,
+        sink: impl FnMut(Frame<'_>),
+    ) -> Result<u32, Lie> {
+        let (Some(pool), Some(network)) = (&mut self.pool, self.networks.get_mut(network)) else {
+            return Ok(0);
+        };
+        let drained = network.port.drain(pool, limit, sink)?;
+        if drained > 0 {
+            self.drained |= network.bit;
+        }
+        Ok(drained)
+    }
+
+    /// Takes back the buffers of frames that the instance dropped. Do it after each entry.
+    ///
+    /// # Errors
+    /// If the instance broke a ring.
+    #[inline]
+    pub fn reclaim(&mut self) -> Result<u32, Lie> {
+        self.pool.as_mut().map_or(Ok(0), BufferPool::reclaim)
+    }
+
+    /// Buffers that are the host's to fill now.
+    #[must_use]
+    pub fn free_buffers(&self) -> u32 {
+        self.pool.as_ref().map_or(0, BufferPool::free)
+    }
+
+    /// Reads what the instance wrote to its console; says how many bytes.
+    ///
+    /// # Errors
+    /// If the instance broke the ring.
+    pub fn read_console(&mut self, bytes: &mut [u8]) -> Result<usize, Lie> {
+        self.console.read(bytes).map_err(Lie::Console)
+    }
+
+    /// Reads what the instance wrote to a file; says how many bytes.
+    ///
+    /// # Errors
+    /// If the instance broke the ring.
+    ///
+    /// # Panics
+    /// If there is no such file.
+    pub fn read_output(&mut self, output: usize, bytes: &mut [u8]) -> Result<usize, Lie> {
+        let output = &mut self.outputs[output];
+        let count = output.ring.read(bytes).map_err(Lie::File)?;
+        if count > 0 {
+            self.drained |= output.bit;
+        }
+        Ok(count)
+    }
+
+    /// Sends a control request; `false` if there is no room for it now. See [`control::send`].
+    ///
+    /// # Errors
+    /// If the instance broke the ring.
+    pub fn send_request(
+        &mut self,
+        head: MessageHead,
+        name: &[u8],
+        data: &[u8],
+    ) -> Result<bool, Lie> {
+        control::send(&mut self.requests, head, name, data).map_err(|lie| Lie::Control(lie.into()))
+    }
+
+    /// Takes the next answer to a control request. `buffer` should hold
+    /// [`answer_limit`](Self::answer_limit) bytes.
+    ///
+    /// # Errors
+    /// If the instance broke the ring.
+    pub fn receive_answer<'b>(&mut self, buffer: &'b mut [u8]) -> Result<Option<Message<'b>>, Lie> {
+        control::receive(&mut self.responses, buffer).map_err(Lie::Control)
+    }
+
+    /// Longest answer, in bytes.
+    #[must_use]
+    pub fn answer_limit(&self) -> usize {
+        self.responses.capacity() as usize
+    }
+
+    /// Counters of elements, tasks and devices, as the instance wrote them.
+    pub fn records(&self) -> impl Iterator<Item = Snapshot> + '_ {
+        self.statistics.iter().flat_map(Region::records)
+    }
+
+    /// The newest events, oldest first, as the instance wrote them.
+    pub fn events(&self) -> impl Iterator<Item = Event> + '_ {
+        self.statistics.iter().flat_map(Region::events)
+    }
+
+    /// The instance's clock.
+    pub(crate) fn clock(&self) -> &ClockPage {
+        // SAFETY: inside the contract, which is kept; made of atomics.
+        unsafe { &*self.clock }
+    }
+
+    /// The block of the two calls.
+    pub(crate) fn call_block(&self) -> &CallBlock {
+        // SAFETY: inside the contract, which is kept; made of atomics.
+        unsafe { &*self.call_block }
+    }
+
+    /// The bitmap for the next return from `yield`.
+    pub(crate) fn take_ready(&mut self) -> u64 {
+        let mut ready = std::mem::take(&mut self.drained);
+        for network in &self.networks {
+            // A broken ring is reported by whoever uses it; here it only counts as something to do.
+            if network.port.waiting() != Ok(0) {
+                ready |= network.bit;
+            }
+        }
+        if self.requests.available() != Ok(self.requests.capacity()) {
+            ready |= Wake::CONTROL;
+        }
+        ready
+    }
+}
