@@ -63,6 +63,25 @@ impl Landmark {
         }
     }
 
+    /// A place at byte `offset` of `text` whose column is known.
+    pub(crate) fn placed(
+        file: Rc<str>,
+        line: u32,
+        column: u32,
+        text: &Rc<str>,
+        offset: usize,
+    ) -> Self {
+        Self {
+            file,
+            line,
+            column,
+            origin: Some(Origin {
+                text: text.clone(),
+                offset: floor_char_boundary(text, offset),
+            }),
+        }
+    }
+
     /// The source line this place is on, without its newline, where the source is known.
     #[must_use]
     pub fn excerpt(&self) -> Option<&str> {

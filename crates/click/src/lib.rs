@@ -23,6 +23,7 @@ pub mod element;
 pub mod environment;
 pub mod graph;
 pub mod handler;
+pub mod language;
 pub mod library;
 pub mod names;
 pub mod router;

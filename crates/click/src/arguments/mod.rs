@@ -24,6 +24,7 @@ pub use names::{IpProtocol, Names, NoNames, TcpPort, UdpPort};
 pub use numbers::{Overflow, parse_signed, parse_unsigned};
 pub use quantities::{Bandwidth, Microseconds, Milliseconds, Timestamp, parse_duration};
 pub use reader::{Arguments, Rejected, split_first_word};
+pub(crate) use split::{Piece, piece_at};
 pub use split::{quote, split_arguments, split_words, strip_comments, unquote, unquote_bytes};
 pub use text::{Bytes, ElementName, Raw, Word};
 

@@ -251,7 +251,10 @@ impl Router {
             "classes" => lines(&mut self.source.builder.library().names().into_iter()),
             "config" => self.source.text.to_string(),
             "flatconfig" => self.flat_configuration(),
-            "requirements" => lines(&mut self.source.flat.requirements.iter().map(|name| &**name)),
+            "requirements" => {
+                let requirements = self.source.flat.requirements.iter();
+                lines(&mut requirements.map(|requirement| &*requirement.name))
+            }
             "handlers" => {
                 let mut text = String::new();
                 for (name, flags) in self.global_handlers() {
