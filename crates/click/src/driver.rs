@@ -25,6 +25,7 @@ pub enum Step {
 pub struct Driver {
     router: Router,
     stopped: bool,
+    replacements: u64,
 }
 
 impl Driver {
@@ -33,12 +34,19 @@ impl Driver {
         Self {
             router,
             stopped: false,
+            replacements: 0,
         }
     }
 
     /// The router as of now.
     pub fn router(&self) -> &Router {
         &self.router
+    }
+
+    /// How often another router has taken the first one's place: while this stays, element
+    /// identifiers mean the same.
+    pub fn replacements(&self) -> u64 {
+        self.replacements
     }
 
     /// Runs a round.
@@ -54,6 +62,7 @@ impl Driver {
         if let Some(replacement) = self.router.take_replacement() {
             replacement.take_state(&self.router);
             self.router = *replacement;
+            self.replacements += 1;
             return Step::Again;
         }
         if self.router.run_count() <= 0 || (progress.worked && progress.runnable) {

@@ -79,8 +79,16 @@ fn run_ready() -> bool {
     READY.with(|ready| !ready.borrow().is_empty())
 }
 
+/// Yields to the monitor until something happens or `deadline` passes, and serves what came with
+/// it: timers, requests, the request to end. `None` waits for an event alone.
+///
+/// For programs with a loop of their own; [`run`] does the same between tasks.
+pub fn wait_until(deadline: Option<time::Instant>) {
+    dispatch(platform().yield_until(deadline.map(time::Instant::nanoseconds)));
+}
+
 /// Passes on what a return from the monitor says.
-pub(crate) fn dispatch(wake: Wake) {
+fn dispatch(wake: Wake) {
     time::fire(wake.now);
     network::wake(wake.ready);
     if wake.request {

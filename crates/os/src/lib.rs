@@ -26,7 +26,7 @@ pub mod time;
 
 pub use application::{Outcome, Status, exit, start, start_async};
 pub use async_task::Task;
-pub use executor::{run, spawn, yield_now};
+pub use executor::{run, spawn, wait_until, yield_now};
 pub use log;
 pub use logging::{LevelError, set_levels};
 pub use parameters::declare as declare_parameters;

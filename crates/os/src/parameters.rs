@@ -10,7 +10,7 @@ use core::net::IpAddr;
 use core::time::Duration;
 
 use sprat_abi::manifest::ManifestBuilder;
-pub use sprat_abi::manifest::ParameterType;
+pub use sprat_abi::manifest::{ANY_NAME, ParameterType};
 
 /// A type that boot parameters can have.
 pub trait ParameterValue: Sized {
@@ -164,11 +164,17 @@ impl Given {
         })
     }
 
-    /// Refuses what is not declared.
+    /// Refuses what is not declared; a declaration called [`ANY_NAME`] allows every name.
     ///
     /// # Errors
     /// The first unknown name.
     pub fn check_names(&self, declared: &[Declaration]) -> Result<(), ParameterError> {
+        if declared
+            .iter()
+            .any(|declaration| declaration.name == ANY_NAME)
+        {
+            return Ok(());
+        }
         let known = || {
             declared
                 .iter()
@@ -184,6 +190,11 @@ impl Given {
             }
         }
         Ok(())
+    }
+
+    /// Everything given, in order.
+    pub fn pairs(&self) -> impl Iterator<Item = (&'static str, &'static str)> {
+        self.pairs.iter().copied()
     }
 
     /// The text given for a name.

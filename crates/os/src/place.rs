@@ -37,3 +37,8 @@ pub fn take_output_files() -> Vec<(&'static str, WritableFile)> {
 pub fn seed() -> [u8; 32] {
     platform().seed()
 }
+
+/// Writes to the console; waits for room where there is too little.
+pub fn write_console(text: &[u8]) {
+    platform().write_console(text);
+}

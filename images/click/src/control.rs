@@ -1,0 +1,56 @@
+//! Requests from outside, answered by the router's handlers.
+
+use alloc::rc::Rc;
+use alloc::string::ToString as _;
+use alloc::vec::Vec;
+use core::cell::RefCell;
+use core::str;
+
+use sprat::control::{Handlers, Refusal};
+use sprat_click::HandlerError;
+use sprat_click::driver::Driver;
+
+/// The handlers of the router that runs now.
+pub(crate) struct RouterHandlers {
+    driver: Rc<RefCell<Driver>>,
+}
+
+impl RouterHandlers {
+    pub(crate) fn new(driver: Rc<RefCell<Driver>>) -> Self {
+        Self { driver }
+    }
+}
+
+fn refusal(error: &HandlerError) -> Refusal {
+    let words = error.to_string();
+    match error {
+        HandlerError::NoElement(_) => Refusal::NoElement(words),
+        HandlerError::NoHandler(_) => Refusal::NoHandler(words),
+        HandlerError::NotReadable(_) | HandlerError::NotWritable(_) => Refusal::Direction(words),
+        HandlerError::Busy(_) | HandlerError::Failed(_) => Refusal::Failed(words),
+    }
+}
+
+fn text(bytes: &[u8]) -> Result<&str, Refusal> {
+    str::from_utf8(bytes).map_err(|_| Refusal::Failed("not UTF-8 text".into()))
+}
+
+impl Handlers for RouterHandlers {
+    fn read(&mut self, handler: &[u8], argument: &[u8]) -> Result<Vec<u8>, Refusal> {
+        let driver = self.driver.borrow();
+        let value = driver.router().read(text(handler)?, text(argument)?);
+        value
+            .map(alloc::string::String::into_bytes)
+            .map_err(|error| refusal(&error))
+    }
+
+    fn write(&mut self, handler: &[u8], value: &[u8]) -> Result<Vec<u8>, Refusal> {
+        let driver = self.driver.borrow();
+        let done = driver.router().write(text(handler)?, text(value)?);
+        done.map(|()| Vec::new()).map_err(|error| refusal(&error))
+    }
+
+    fn replace(&mut self, configuration: &[u8]) -> Result<Vec<u8>, Refusal> {
+        self.write(b"hotconfig", configuration)
+    }
+}
