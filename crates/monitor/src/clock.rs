@@ -4,6 +4,27 @@ use sprat_abi::clock::{ClockPoint, counter};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
+/// A moment at which an instance's clocks stand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StandingTime {
+    /// Monotonic time in nanoseconds.
+    pub monotonic: u64,
+    /// Wall time in nanoseconds since the Unix epoch.
+    pub wall: i64,
+}
+
+impl StandingTime {
+    /// The moment as a point of the clock page: with no scale, time does not pass.
+    pub(crate) fn point(self) -> ClockPoint {
+        ClockPoint {
+            counter: counter(),
+            scale: 0,
+            monotonic: self.monotonic,
+            wall: self.wall,
+        }
+    }
+}
+
 /// Monotonic time in nanoseconds: the scale of every deadline of an instance. It is the system's
 /// `CLOCK_MONOTONIC`.
 #[must_use]

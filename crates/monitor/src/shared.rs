@@ -1,5 +1,6 @@
 //! The host's side of an instance's shared memory.
 
+use crate::clock::{self, StandingTime};
 use crate::layout::{CLOCK_OFFSET, DevicePlan, Plan};
 use crate::memory::Mapping;
 use crate::options::{Grant, Options};
@@ -29,6 +30,7 @@ pub struct Shared {
     responses: ByteConsumer,
     statistics: Option<Region>,
     clock: *const ClockPage,
+    time: Time,
     call_block: *const CallBlock,
     /// Bits of devices that were drained since the last entry: they have room again.
     drained: u64,
@@ -37,6 +39,21 @@ pub struct Shared {
 
 // SAFETY: the two pointers lead to structures of atomics in the mappings kept.
 unsafe impl Send for Shared {}
+
+/// The time an instance sees.
+#[derive(Clone, Copy, Debug)]
+enum Time {
+    /// The clock page was not written yet.
+    Unset,
+    /// The host's, last written at this monotonic time.
+    Host { written: u64 },
+    /// One that the host sets.
+    Standing(StandingTime),
+}
+
+/// How old the clock page may get, in nanoseconds: small enough to follow corrections of the host's
+/// clocks closely.
+const CLOCK_PERIOD: u64 = 100_000_000;
 
 #[derive(Debug)]
 struct Network {
@@ -123,6 +140,7 @@ impl Shared {
                 responses: ByteConsumer::attach(at(plan.responses.0), plan.responses.1),
                 statistics: Region::attach(at(plan.statistics), plan.statistics_length),
                 clock: at(CLOCK_OFFSET).cast(),
+                time: Time::Unset,
                 call_block: at(plan.call_block).cast(),
                 drained: 0,
                 _keep: [board.contract.0, board.pool.0],
@@ -296,8 +314,34 @@ impl Shared {
         self.statistics.iter().flat_map(Region::events)
     }
 
+    /// Has the instance live in a time of its own that stands still between calls of this method,
+    /// as for traffic that is played back; with `None`, in the host's. Deadlines follow the time.
+    pub fn set_time(&mut self, time: Option<StandingTime>) {
+        self.time = match time {
+            Some(standing) => {
+                self.clock().write(standing.point());
+                Time::Standing(standing)
+            }
+            None => Time::Unset,
+        };
+    }
+
+    /// Brings the clock page up to date where it is old. Says the monotonic time that the instance
+    /// sees, given the host's.
+    pub(crate) fn show_time(&mut self, now: u64) -> u64 {
+        match self.time {
+            Time::Standing(standing) => return standing.monotonic,
+            Time::Host { written } if now.saturating_sub(written) < CLOCK_PERIOD => {}
+            _ => {
+                self.clock().write(clock::point_now(0));
+                self.time = Time::Host { written: now };
+            }
+        }
+        now
+    }
+
     /// The instance's clock.
-    pub(crate) fn clock(&self) -> &ClockPage {
+    fn clock(&self) -> &ClockPage {
         // SAFETY: inside the contract, which is kept; made of atomics.
         unsafe { &*self.clock }
     }

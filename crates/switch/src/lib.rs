@@ -1,7 +1,8 @@
 //! Moves frames between ports.
 //!
-//! A [`port`] is where frames enter or leave: a capture file, a generator, a sink, an instance's
-//! device. This crate refuses to look into frames beyond what finding their way takes, and trusts
+//! A [`port`] is where frames enter or leave: a capture file, a generator, a sink. A [`lane`] is
+//! the loop that carries frames between ports and an instance that it runs to completion. This crate refuses to look into frames beyond what finding their way takes, and trusts
 //! nothing an instance says.
 
+pub mod lane;
 pub mod port;

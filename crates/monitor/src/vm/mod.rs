@@ -94,8 +94,8 @@ impl Monitor for VmMonitor {
             contract: (memory.clone(), places.contract),
             pool: (memory.clone(), places.pool),
         };
-        let shared = Shared::new(board, &plan, options);
-        shared.clock().write(clock::point_now(0));
+        let mut shared = Shared::new(board, &plan, options);
+        shared.show_time(clock::monotonic_now());
         times.contract = watch.lap();
 
         let machine = Machine::new(
@@ -117,13 +117,9 @@ impl Monitor for VmMonitor {
             times,
             at_yield: true,
             ended: false,
-            clock_written: clock::monotonic_now(),
         }))
     }
 }
-
-/// How often the clock page is written, so that steps of the wall clock arrive.
-const CLOCK_PERIOD: u64 = 100_000_000;
 
 /// Measures one part after the other.
 struct Stopwatch(Instant);
@@ -274,7 +270,6 @@ struct VmInstance {
     /// Whether it waits in `yield` (or at its first instruction), not in the midst of something.
     at_yield: bool,
     ended: bool,
-    clock_written: u64,
 }
 
 impl VmInstance {
@@ -292,15 +287,12 @@ impl Instance for VmInstance {
             return Err(MonitorError::Ended);
         }
         let now = clock::monotonic_now();
-        if now.saturating_sub(self.clock_written) >= CLOCK_PERIOD {
-            self.shared.clock().write(clock::point_now(0));
-            self.clock_written = now;
-        }
+        let shown = self.shared.show_time(now);
         if self.at_yield {
             let stop = if stop { Wake::STOP } else { 0 };
             let wake = Wake {
                 ready: self.shared.take_ready() | stop,
-                now,
+                now: shown,
             };
             self.shared.call_block().set_wake(wake);
         }

@@ -1,0 +1,429 @@
+//! A lane: a loop that carries frames between ports and an instance that it runs to completion.
+//!
+//! Gather a batch from the ports, copy it into the instance's rings, enter the instance on this
+//! thread until it yields, drain what it sent, and again. An instance without work costs nothing.
+//!
+//! Time runs in one of two ways. Live, the instance sees the real clocks. In playback, when all
+//! frames come from captures, it sees the captures' own time: the clock stands at the arrival of
+//! the frames at hand, and jumps to the next frame or timer. So timeouts and rates act on a
+//! capture as they acted on the traffic, however fast it is played, and twice gives the same.
+
+mod clock;
+mod control;
+
+use std::thread;
+use std::time::{Duration, Instant as HostInstant};
+
+use sprat_abi::host::Lie;
+use sprat_monitor::{Death, Instance, MonitorError, Outcome};
+
+use crate::port::{Arrival, Port, PortError};
+
+pub use control::ControlError;
+
+use clock::{Clock, Deadline};
+
+/// How a lane treats its instance.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LaneOptions {
+    /// Frames handed over at a time, for each device.
+    pub batch: usize,
+    /// How long an entry may take.
+    pub budget: Duration,
+    /// How many entries in a row may use their budget up before the instance counts as hung.
+    pub patience: u32,
+    /// How long, in the instance's time, nothing must have moved before a run is over.
+    pub linger: Duration,
+    /// Whether the instance lives in the captures' time.
+    pub playback: bool,
+    /// Console bytes passed on for each entry; the rest is dropped and counted.
+    pub console_limit: usize,
+}
+
+impl Default for LaneOptions {
+    fn default() -> Self {
+        Self {
+            batch: 1024,
+            budget: Duration::from_millis(100),
+            patience: 20,
+            linger: Duration::from_secs(1),
+            playback: false,
+            console_limit: 64 << 10,
+        }
+    }
+}
+
+/// A device of the instance and the ports that frames come from and go to.
+pub struct Link {
+    /// The device's name.
+    pub device: String,
+    /// Where frames for the device come from.
+    pub input: Option<Box<dyn Port>>,
+    /// Where frames that the device sends go.
+    pub output: Option<Box<dyn Port>>,
+    /// Frames the device sent while it has no output.
+    pub unconnected: u64,
+}
+
+impl Link {
+    /// A device and its ports.
+    #[must_use]
+    pub fn new(device: &str, input: Option<Box<dyn Port>>, output: Option<Box<dyn Port>>) -> Self {
+        Self {
+            device: device.into(),
+            input,
+            output,
+            unconnected: 0,
+        }
+    }
+}
+
+/// Why a lane stopped before its work was done.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LaneError {
+    /// A port failed.
+    #[error(transparent)]
+    Port(#[from] PortError),
+    /// The monitor could not enter the instance.
+    #[error(transparent)]
+    Monitor(#[from] MonitorError),
+    /// The instance came to its end.
+    #[error("the instance {0}")]
+    Death(Box<Death>),
+}
+
+/// What a lane has done so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LaneCounters {
+    /// Times the instance was entered.
+    pub entries: u64,
+    /// Frames handed to the instance.
+    pub delivered: u64,
+    /// Frames taken from the instance.
+    pub collected: u64,
+    /// The largest number of frames handed over for one entry.
+    pub largest_batch: u64,
+    /// Time spent in entries.
+    pub inside: Duration,
+    /// Time from the first entry to the first frame that came out.
+    pub first_frame: Option<Duration>,
+    /// Console bytes dropped because there were too many.
+    pub console_dropped: u64,
+}
+
+/// A lane with one instance.
+pub struct Lane {
+    instance: Box<dyn Instance>,
+    links: Vec<Link>,
+    options: LaneOptions,
+    clock: Clock,
+    counters: LaneCounters,
+    started: Option<HostInstant>,
+    console: Vec<u8>,
+    /// What came out of each file that is being written, to be taken by whoever writes it.
+    files: Vec<Vec<u8>>,
+    requests: u64,
+    exited: Option<i32>,
+}
+
+/// Console and file bytes are moved in pieces of this size.
+const PIECE: usize = 16 << 10;
+
+impl Lane {
+    /// A lane that joins the instance's devices to ports. Each device of the instance needs a link
+    /// of its name; links come in any order.
+    #[must_use]
+    pub fn new(
+        mut instance: Box<dyn Instance>,
+        mut links: Vec<Link>,
+        options: LaneOptions,
+    ) -> Self {
+        let shared = instance.shared();
+        let place = |name: &str| shared.networks().position(|network| network == name);
+        links.sort_by_key(|link| place(&link.device).unwrap_or(usize::MAX));
+        let files = shared.outputs().map(|_| Vec::new()).collect();
+        Self {
+            instance,
+            links,
+            options,
+            clock: Clock::new(options.playback),
+            counters: LaneCounters::default(),
+            started: None,
+            console: Vec::new(),
+            files,
+            requests: 0,
+            exited: None,
+        }
+    }
+
+    /// The links, in the order of the instance's devices.
+    #[must_use]
+    pub fn links(&self) -> &[Link] {
+        &self.links
+    }
+
+    /// What the lane has done so far.
+    #[must_use]
+    pub fn counters(&self) -> &LaneCounters {
+        &self.counters
+    }
+
+    /// The instance.
+    pub fn instance(&mut self) -> &mut dyn Instance {
+        &mut *self.instance
+    }
+
+    /// Takes what the instance wrote to its console.
+    pub fn take_console(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.console)
+    }
+
+    /// Takes what the instance wrote to each of its files, in the order they were granted.
+    pub fn take_files(&mut self) -> Vec<Vec<u8>> {
+        self.files.iter_mut().map(std::mem::take).collect()
+    }
+
+    /// The status the instance exited with, where it did.
+    #[must_use]
+    pub fn exit_status(&self) -> Option<i32> {
+        self.exited
+    }
+
+    /// Carries frames until the ports have no more and the instance has come to rest, or it exits.
+    /// `watch` is called now and then, with the lane; while it returns `false` the run ends early.
+    ///
+    /// # Errors
+    /// A port failed, or the instance died. Its console can still be taken.
+    pub fn run(&mut self, watch: &mut dyn FnMut(&mut Self) -> bool) -> Result<(), LaneError> {
+        let mut quiet_since = None;
+        while self.exited.is_none() {
+            let (arrival, until) = self.advance()?;
+            let fed = self.feed(until)?;
+            let deadline = self.enter(false)?;
+            let moved = fed + self.collect()?;
+            if !watch(self) {
+                return Ok(());
+            }
+            if moved > 0 {
+                quiet_since = None;
+                self.clock.wait_for(deadline);
+                continue;
+            }
+            let deadline = self.clock.soften(deadline);
+            self.clock.wait_for(deadline);
+            if arrival == Arrival::Never {
+                let since = *quiet_since.get_or_insert(self.clock.now());
+                let waited = self.clock.now().saturating_sub(since);
+                let lasting = u64::try_from(self.options.linger.as_nanos()).unwrap_or(u64::MAX);
+                if deadline == Deadline::None || waited >= lasting {
+                    return Ok(());
+                }
+            }
+            if let Some(pause) = self.clock.pause(self.options.linger) {
+                thread::sleep(pause);
+            }
+        }
+        Ok(())
+    }
+
+    /// Moves the clock on to what comes next: the earliest frame or the instance's deadline. Says
+    /// when the next frame comes and up to which arrival frames may be handed over now.
+    fn advance(&mut self) -> Result<(Arrival, i64), LaneError> {
+        let mut next = Arrival::Never;
+        for input in self.links.iter_mut().filter_map(|link| link.input.as_mut()) {
+            next = match (next, input.next_arrival()?) {
+                (Arrival::Live, _) | (_, Arrival::Live) => Arrival::Live,
+                (Arrival::At(one), Arrival::At(other)) => Arrival::At(one.min(other)),
+                (Arrival::Never, other) => other,
+                (one, Arrival::Never) => one,
+            };
+        }
+        Ok((next, self.clock.advance(next)))
+    }
+
+    /// Hands arrived frames to the instance, a batch for each device.
+    fn feed(&mut self, until: i64) -> Result<u64, LaneError> {
+        let mut fed = 0;
+        let mut latest = i64::MIN;
+        let mut lie = None;
+        for (network, link) in self.links.iter_mut().enumerate() {
+            let Some(input) = &mut link.input else {
+                continue;
+            };
+            match self.instance.shared().fill(network) {
+                Ok(Some(mut filler)) => {
+                    fed += input.receive(self.options.batch, until, &mut |frame| {
+                        latest = latest.max(frame.head().timestamp);
+                        filler.push(frame)
+                    })?;
+                }
+                Ok(None) => {}
+                Err(found) => lie = Some(found),
+            }
+        }
+        if let Some(found) = lie {
+            return Err(self.lied(found));
+        }
+        let fed = fed as u64;
+        self.counters.delivered += fed;
+        self.counters.largest_batch = self.counters.largest_batch.max(fed);
+        self.clock.reached(latest);
+        Ok(fed)
+    }
+
+    /// Enters the instance until it yields.
+    fn enter(&mut self, stop: bool) -> Result<Deadline, LaneError> {
+        self.clock.apply(&mut *self.instance);
+        let begin = HostInstant::now();
+        self.started.get_or_insert(begin);
+        let mut overruns = 0;
+        loop {
+            self.counters.entries += 1;
+            match self.instance.enter(self.options.budget, stop)? {
+                Outcome::Yielded { deadline } => {
+                    self.counters.inside += begin.elapsed();
+                    return Ok(Deadline::from_call(deadline));
+                }
+                Outcome::Exited { status } => {
+                    self.exited = Some(status);
+                    return Ok(Deadline::None);
+                }
+                Outcome::Faulted(report) => return Err(self.died(Death::Faulted(report))),
+                Outcome::OutOfBudget => {
+                    overruns += 1;
+                    if overruns >= self.options.patience {
+                        return Err(self.died(Death::Hung { budgets: overruns }));
+                    }
+                    // What it has said so far may be why it takes so long.
+                    self.collect_texts()?;
+                }
+            }
+        }
+    }
+
+    /// Takes what the instance sent, wrote and dropped.
+    fn collect(&mut self) -> Result<u64, LaneError> {
+        let mut collected = 0;
+        let shared = self.instance.shared();
+        let mut failed = None;
+        let mut lie = None;
+        for (network, link) in self.links.iter_mut().enumerate() {
+            let drained = shared.drain(network, u32::MAX, |part| {
+                let whole = u64::from(!part.has_more());
+                collected += whole;
+                match &mut link.output {
+                    Some(output) => {
+                        if let Err(error) = output.send(&part) {
+                            failed.get_or_insert(error);
+                        }
+                    }
+                    None => link.unconnected += whole,
+                }
+            });
+            lie = lie.or(drained.err());
+        }
+        lie = lie.or(shared.reclaim().err());
+        if let Some(found) = lie {
+            return Err(self.lied(found));
+        }
+        if let Some(error) = failed {
+            return Err(error.into());
+        }
+        if collected > 0 {
+            self.counters.collected += collected;
+            if self.counters.first_frame.is_none() {
+                self.counters.first_frame = self.started.map(|started| started.elapsed());
+            }
+        }
+        self.collect_texts()?;
+        Ok(collected)
+    }
+
+    /// Takes what the instance wrote to its console and its files.
+    fn collect_texts(&mut self) -> Result<(), LaneError> {
+        let shared = self.instance.shared();
+        let mut piece = [0; PIECE];
+        let mut room = self.options.console_limit;
+        let mut found = None;
+        loop {
+            match shared.read_console(&mut piece) {
+                Ok(0) => break,
+                Ok(count) => {
+                    let kept = count.min(room);
+                    self.console.extend_from_slice(&piece[..kept]);
+                    self.counters.console_dropped += (count - kept) as u64;
+                    room -= kept;
+                    if room == 0 {
+                        break;
+                    }
+                }
+                Err(lie) => {
+                    found = Some(lie);
+                    break;
+                }
+            }
+        }
+        for (index, file) in self.files.iter_mut().enumerate() {
+            loop {
+                match shared.read_output(index, &mut piece) {
+                    Ok(0) => break,
+                    Ok(count) => file.extend_from_slice(&piece[..count]),
+                    Err(lie) => {
+                        found = Some(lie);
+                        break;
+                    }
+                }
+            }
+        }
+        found.map_or(Ok(()), |lie| Err(self.lied(lie)))
+    }
+
+    /// Asks the instance to come to an end by itself and takes what it still has to say. One that
+    /// does not within its patience is ended.
+    ///
+    /// # Errors
+    /// A port failed, or the instance died instead.
+    pub fn stop(&mut self) -> Result<(), LaneError> {
+        for _ in 0..self.options.patience {
+            if self.exited.is_some() {
+                break;
+            }
+            self.enter(true)?;
+            self.collect()?;
+        }
+        self.collect()?;
+        self.instance.kill();
+        Ok(())
+    }
+
+    /// Completes all ports: output files appear under their names.
+    ///
+    /// # Errors
+    /// The first port that cannot be completed.
+    pub fn finish(&mut self) -> Result<(), PortError> {
+        for link in &mut self.links {
+            for port in [&mut link.input, &mut link.output].into_iter().flatten() {
+                port.finish()?;
+            }
+        }
+        Ok(())
+    }
+
+    fn lied(&mut self, lie: Lie) -> LaneError {
+        self.died(Death::Lied(lie))
+    }
+
+    /// Ends the instance, whose console holds what it said last.
+    fn died(&mut self, death: Death) -> LaneError {
+        self.instance.kill();
+        let mut piece = [0; PIECE];
+        while let Ok(count @ 1..) = self.instance.shared().read_console(&mut piece) {
+            if self.console.len() >= self.options.console_limit {
+                break;
+            }
+            self.console.extend_from_slice(&piece[..count]);
+        }
+        LaneError::Death(Box::new(death))
+    }
+}

@@ -1,0 +1,126 @@
+//! Reading and writing the handlers of the instance in a lane.
+
+use std::fmt;
+
+use sprat_abi::control::{MessageHead, MessageKind, status};
+
+use super::{Lane, LaneError};
+
+/// Why a handler could not be read or written.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ControlError {
+    /// The instance refused: its words.
+    #[error("{0}")]
+    Refused(Refusal),
+    /// The instance did not answer in as many entries as it has patience.
+    #[error("the instance does not answer")]
+    Silent,
+    /// The request is longer than its ring.
+    #[error("the request of {0} bytes is too long")]
+    TooLong(usize),
+    /// The lane failed on the way.
+    #[error(transparent)]
+    Lane(#[from] LaneError),
+}
+
+/// An instance's refusal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// One of [`sprat_abi::control::status`].
+    pub status: u32,
+    /// What it said.
+    pub text: String,
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl Lane {
+    /// Reads a handler of the instance.
+    ///
+    /// # Errors
+    /// It refused, was silent, or died.
+    pub fn read_handler(
+        &mut self,
+        handler: &str,
+        parameters: &str,
+    ) -> Result<Vec<u8>, ControlError> {
+        self.request(MessageKind::Read, handler, parameters.as_bytes())
+    }
+
+    /// Writes a handler of the instance.
+    ///
+    /// # Errors
+    /// It refused, was silent, or died.
+    pub fn write_handler(&mut self, handler: &str, value: &[u8]) -> Result<(), ControlError> {
+        self.request(MessageKind::Write, handler, value).map(|_| ())
+    }
+
+    fn request(
+        &mut self,
+        kind: MessageKind,
+        name: &str,
+        data: &[u8],
+    ) -> Result<Vec<u8>, ControlError> {
+        self.requests += 1;
+        let id = self.requests;
+        let head = MessageHead {
+            id,
+            kind: kind as u16,
+            ..MessageHead::default()
+        };
+        let sent = self
+            .instance
+            .shared()
+            .send_request(head, name.as_bytes(), data);
+        if !sent.map_err(|lie| self.lied(lie))? {
+            return Err(ControlError::TooLong(name.len() + data.len()));
+        }
+        let mut answer = Vec::new();
+        for _ in 0..self.options.patience {
+            if self.exited.is_some() {
+                break;
+            }
+            self.enter(false)?;
+            self.collect()?;
+            if let Some(status) = self.take_answer(id, &mut answer)? {
+                return match status {
+                    status::OK | status::OK_WARNING => Ok(answer),
+                    status => {
+                        let text = String::from_utf8_lossy(&answer).into_owned();
+                        Err(ControlError::Refused(Refusal { status, text }))
+                    }
+                };
+            }
+        }
+        Err(ControlError::Silent)
+    }
+
+    /// Adds what has come of the answer; its status once it is whole.
+    fn take_answer(&mut self, id: u64, answer: &mut Vec<u8>) -> Result<Option<u32>, LaneError> {
+        let shared = self.instance.shared();
+        let mut buffer = vec![0; shared.answer_limit()];
+        loop {
+            let (status, more) = match shared.receive_answer(&mut buffer) {
+                Ok(Some(message)) if message.head.id == id => {
+                    answer.extend_from_slice(message.data);
+                    (
+                        message.head.status,
+                        message.head.flags & MessageHead::MORE != 0,
+                    )
+                }
+                // An answer that nobody waits for any more.
+                Ok(Some(_)) => continue,
+                Ok(None) => return Ok(None),
+                Err(lie) => return Err(self.lied(lie)),
+            };
+            if !more {
+                return Ok(Some(status));
+            }
+        }
+    }
+}
