@@ -47,10 +47,26 @@ pub trait Environment {
         Err(AccessError::Unsupported)
     }
 
-    /// Whether `name`d signal has arrived since it was last asked for; asking first subscribes.
+    /// Whether a signal has arrived since it was last asked for; asking first subscribes.
     fn signal(&self, number: i32) -> bool {
         let _ = number;
         false
+    }
+
+    /// Leaves a signal that was asked for to what it does by default.
+    fn release_signal(&self, number: i32) {
+        let _ = number;
+    }
+
+    /// The number of the process the router is, where it is one.
+    fn process_id(&self) -> Option<i32> {
+        None
+    }
+
+    /// Sends a signal to a process.
+    fn send_signal(&self, process: i32, number: i32) -> Result<(), AccessError> {
+        let _ = (process, number);
+        Err(AccessError::Unsupported)
     }
 }
 

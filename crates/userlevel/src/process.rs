@@ -1,0 +1,193 @@
+//! The outside of a router that is an ordinary process.
+
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::collections::hash_map::RandomState;
+use std::hash::{BuildHasher, Hasher};
+use std::io::Write;
+use std::os::fd::OwnedFd;
+use std::path::Path;
+use std::rc::Rc;
+
+use rustix::process::{Pid, Signal, kill_process};
+use sprat_click::environment::{
+    AccessError, Connection, Console, Device, Environment, Input, Listener, Output, SocketAddress,
+};
+use sprat_click::{Instant, Timestamp};
+
+use crate::capture::{CaptureDevice, CaptureError};
+use crate::clock::Clock;
+use crate::files;
+use crate::readiness::{Readiness, Watched};
+use crate::signals::Signals;
+use crate::sockets;
+use crate::standard_output::StandardOutput;
+
+/// How a router is to run.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ProcessOptions {
+    /// Simulated time, from this moment on the wall clock: it jumps to the next timer whenever
+    /// there is nothing to do.
+    pub simulated_time: Option<Timestamp>,
+    /// What random choices follow from; by default something new each time.
+    pub seed: Option<u64>,
+}
+
+/// An ordinary process as the place a router runs in.
+pub struct Process {
+    pub(crate) clock: Clock,
+    pub(crate) readiness: Rc<Readiness>,
+    pub(crate) signals: Signals,
+    pub(crate) devices: RefCell<HashMap<String, Rc<CaptureDevice>>>,
+    /// Whether the driver has been told that no more frames will arrive.
+    pub(crate) told_exhausted: Cell<bool>,
+    standard_output: Rc<StandardOutput>,
+    seed: Option<u64>,
+    /// What signals write to; nobody reads what it says.
+    pub(crate) woken: Option<Rc<Watched>>,
+}
+
+impl Process {
+    /// An environment without devices. SIGINT and SIGTERM stop its routers from now on.
+    #[must_use]
+    pub fn new(options: ProcessOptions) -> Rc<Self> {
+        let readiness = Rc::new(Readiness::default());
+        let (signals, woken) = Signals::new();
+        let woken = woken.map(|woken| readiness.add(OwnedFd::from(woken)));
+        Rc::new(Self {
+            clock: options
+                .simulated_time
+                .map_or_else(Clock::system, Clock::simulated),
+            readiness,
+            signals,
+            devices: RefCell::default(),
+            told_exhausted: Cell::new(false),
+            standard_output: Rc::default(),
+            seed: options.seed,
+            woken,
+        })
+    }
+
+    /// Has the frames of a capture arrive at a device.
+    ///
+    /// # Errors
+    /// The file cannot be read, or is no Ethernet capture.
+    pub fn device_input(&self, device: &str, path: &Path) -> Result<(), CaptureError> {
+        self.capture_device(device).read_from(path)
+    }
+
+    /// Has the frames sent on a device go into a capture, which takes its place when
+    /// [`finish`](Self::finish) is called.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub fn device_output(&self, device: &str, path: &Path) -> Result<(), CaptureError> {
+        self.capture_device(device).write_to(path)
+    }
+
+    fn capture_device(&self, name: &str) -> Rc<CaptureDevice> {
+        self.devices
+            .borrow_mut()
+            .entry(name.into())
+            .or_default()
+            .clone()
+    }
+
+    /// Writes everything out that is held back, and puts captures in their place. Returns what
+    /// was wrong with the captures that were read.
+    ///
+    /// # Errors
+    /// A capture cannot be written.
+    pub fn finish(&self) -> Result<Vec<String>, CaptureError> {
+        self.flush();
+        let mut faults = Vec::new();
+        for (name, device) in &*self.devices.borrow() {
+            device.finish()?;
+            faults.extend(device.take_fault());
+            if device.too_long() > 0 {
+                let count = device.too_long();
+                faults.push(format!(
+                    "{name}: {count} frames longer than a buffer left out"
+                ));
+            }
+        }
+        Ok(faults)
+    }
+
+    pub(crate) fn flush(&self) {
+        self.standard_output.flush();
+    }
+}
+
+impl Environment for Process {
+    fn instant(&self) -> Instant {
+        self.clock.instant()
+    }
+
+    fn timestamp(&self) -> Timestamp {
+        self.clock.timestamp()
+    }
+
+    fn console(&self, stream: Console, text: &[u8]) {
+        match stream {
+            Console::Output => self.standard_output.write(text),
+            Console::Error => {
+                // Where both go to one place, they stand in the order they were said.
+                self.standard_output.flush();
+                let _ = std::io::stderr().write_all(text);
+            }
+        }
+    }
+
+    fn random_seed(&self) -> u64 {
+        self.seed
+            .unwrap_or_else(|| RandomState::new().build_hasher().finish())
+    }
+
+    fn open_input(&self, name: &str) -> Result<Box<dyn Input>, AccessError> {
+        files::open_input(name)
+    }
+
+    fn open_output(&self, name: &str, append: bool) -> Result<Box<dyn Output>, AccessError> {
+        files::open_output(name, append, &self.standard_output)
+    }
+
+    fn device(&self, name: &str) -> Result<Rc<dyn Device>, AccessError> {
+        match self.devices.borrow().get(name) {
+            Some(device) => Ok(device.clone()),
+            None => Err(AccessError::NotGranted {
+                grant: format!("--in {name}=FILE or --out {name}=FILE"),
+            }),
+        }
+    }
+
+    fn listen(&self, address: &SocketAddress) -> Result<Box<dyn Listener>, AccessError> {
+        sockets::listen(address, &self.readiness)
+    }
+
+    fn connect(&self, address: &SocketAddress) -> Result<Box<dyn Connection>, AccessError> {
+        sockets::connect(address, &self.readiness)
+    }
+
+    fn signal(&self, number: i32) -> bool {
+        self.signals.arrived(number)
+    }
+
+    fn release_signal(&self, number: i32) {
+        self.signals.release(number);
+    }
+
+    fn process_id(&self) -> Option<i32> {
+        i32::try_from(std::process::id()).ok()
+    }
+
+    fn send_signal(&self, process: i32, number: i32) -> Result<(), AccessError> {
+        let (Some(process), Some(signal)) =
+            (Pid::from_raw(process), Signal::from_named_raw(number))
+        else {
+            return Err(AccessError::System("Invalid argument".into()));
+        };
+        self.flush();
+        kill_process(process, signal).map_err(|error| files::access_error(&error.into()))
+    }
+}

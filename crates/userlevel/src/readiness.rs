@@ -1,0 +1,75 @@
+//! Which sockets may have something, so that nobody asks those that have not.
+
+use std::cell::{Cell, RefCell};
+use std::os::fd::OwnedFd;
+use std::rc::{Rc, Weak};
+use std::time::Duration;
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+
+/// A socket that is waited for.
+pub(crate) struct Watched {
+    pub(crate) socket: OwnedFd,
+    /// Something may be there to be read, or accepted.
+    pub(crate) readable: Cell<bool>,
+    /// There may be room to write.
+    pub(crate) writable: Cell<bool>,
+}
+
+/// All sockets that are waited for.
+#[derive(Default)]
+pub(crate) struct Readiness {
+    watched: RefCell<Vec<Weak<Watched>>>,
+}
+
+impl Readiness {
+    /// Waits for this socket too, as long as it is held.
+    pub(crate) fn add(&self, socket: OwnedFd) -> Rc<Watched> {
+        let watched = Rc::new(Watched {
+            socket,
+            readable: Cell::new(true),
+            writable: Cell::new(true),
+        });
+        self.watched.borrow_mut().push(Rc::downgrade(&watched));
+        watched
+    }
+
+    /// Waits until a socket is ready, a signal arrives or the time is over; without a time, for
+    /// ever. Notes which sockets are ready.
+    pub(crate) fn wait(&self, timeout: Option<Duration>) {
+        let mut live = Vec::new();
+        self.watched.borrow_mut().retain(|watched| {
+            let watched = watched.upgrade();
+            let held = watched.is_some();
+            live.extend(watched);
+            held
+        });
+        let mut polled: Vec<PollFd<'_>> = live
+            .iter()
+            .map(|watched| {
+                let mut events = PollFlags::IN;
+                if !watched.writable.get() {
+                    events |= PollFlags::OUT;
+                }
+                PollFd::new(&watched.socket, events)
+            })
+            .collect();
+        let timeout = timeout.map(|span| Timespec {
+            tv_sec: i64::try_from(span.as_secs()).unwrap_or(i64::MAX),
+            tv_nsec: span.subsec_nanos().into(),
+        });
+        // An interruption by a signal is what is waited for, too.
+        if poll(&mut polled, timeout.as_ref()).unwrap_or(0) == 0 {
+            return;
+        }
+        for (watched, polled) in live.iter().zip(&polled) {
+            let events = polled.revents();
+            if events.intersects(PollFlags::IN | PollFlags::HUP | PollFlags::ERR) {
+                watched.readable.set(true);
+            }
+            if events.intersects(PollFlags::OUT | PollFlags::HUP | PollFlags::ERR) {
+                watched.writable.set(true);
+            }
+        }
+    }
+}
