@@ -11,7 +11,10 @@
 
 mod capture;
 mod clock;
+mod control_sockets;
 mod files;
+mod handlers;
+mod libraries;
 mod process;
 mod readiness;
 mod run;
@@ -20,4 +23,7 @@ mod sockets;
 mod standard_output;
 
 pub use capture::CaptureError;
+pub use control_sockets::{ControlAddress, with_control_sockets};
+pub use handlers::{exit_status, read_handlers};
+pub use libraries::Libraries;
 pub use process::{Process, ProcessOptions};

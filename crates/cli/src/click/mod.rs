@@ -1,0 +1,190 @@
+//! `sprat click`: a Click router as an ordinary process, with the options of Click's own driver.
+
+mod arguments;
+mod dump;
+mod times;
+
+use std::io::{Read, Write};
+use std::process::ExitCode;
+use std::rc::Rc;
+
+use sprat_click::diagnostics::{Diagnostic, Diagnostics};
+use sprat_click::driver::Driver;
+use sprat_click::language::{Source, parser};
+use sprat_click::router::{Builder, Router};
+use sprat_packet::Pool;
+use sprat_userlevel::{
+    Libraries, Process, ProcessOptions, exit_status, read_handlers, with_control_sockets,
+};
+
+pub(crate) use arguments::ClickCommand;
+use arguments::{Configuration, Request};
+
+use crate::explain::explain;
+
+impl ClickCommand {
+    /// Does what the command line asks for.
+    pub(crate) fn run(self) -> ExitCode {
+        let status = match self.request() {
+            Ok(request) => run(&request),
+            Err(message) => Err(Failure::Message(message)),
+        };
+        match status {
+            Ok(status) => status.into(),
+            Err(Failure::Explained) => ExitCode::FAILURE,
+            Err(Failure::Message(message)) => {
+                eprintln!("{message}");
+                ExitCode::FAILURE
+            }
+        }
+    }
+}
+
+/// Why the command could not do what was asked.
+enum Failure {
+    /// That has been said.
+    Explained,
+    /// To be said.
+    Message(String),
+}
+
+fn run(request: &Request) -> Result<u8, Failure> {
+    let source = read(&request.configuration)?;
+    let process = Process::new(ProcessOptions {
+        simulated_time: request.simulated_time,
+        seed: None,
+    });
+    for (device, path) in &request.inputs {
+        process
+            .device_input(device, path)
+            .map_err(|error| Failure::Message(error.to_string()))?;
+    }
+    for (device, path) in &request.outputs {
+        process
+            .device_output(device, path)
+            .map_err(|error| Failure::Message(error.to_string()))?;
+    }
+    let libraries = Rc::new(Libraries::along(request.click_path.as_deref()));
+    let parse = parser(libraries, request.definitions.clone());
+    let builder = Builder::new(
+        sprat_elements::library(),
+        process.clone(),
+        Pool::growing(),
+        with_control_sockets(parse, request.control_sockets.clone()),
+    );
+    let builder = Rc::new(builder.hot_swap(request.hot_swap));
+    let router = build(&builder, &source, request.warnings)?;
+    if router.is_empty() && request.warnings {
+        let message = format!("{}: configuration has no elements, exiting", source.name);
+        explain(&[Diagnostic::warning(message)].into_iter().collect());
+    }
+    if let Some(path) = &request.output {
+        write_output(path, &router.flat_configuration())?;
+    }
+    if let Some(form) = request.dump {
+        print(&dump::dump(&router, form));
+    }
+    let mut driver = Driver::new(router);
+    let began = std::time::Instant::now();
+    if request.drive && !driver.router().is_empty() {
+        process.run(&mut driver);
+    }
+    if request.times {
+        print(&times::spent(began.elapsed()));
+    }
+    let status = answer(driver.router(), request);
+    drop(driver.finish());
+    let faults = process
+        .finish()
+        .map_err(|error| Failure::Message(error.to_string()))?;
+    for fault in faults {
+        eprintln!("warning: {fault}");
+    }
+    status
+}
+
+/// Reads what is to be read when the router has run, and finds the exit status.
+fn answer(router: &Router, request: &Request) -> Result<u8, Failure> {
+    let read = read_handlers(router, &request.handlers);
+    print(&read.text);
+    for error in &read.errors {
+        eprintln!("{error}");
+    }
+    if !read.errors.is_empty() {
+        return Err(Failure::Explained);
+    }
+    let Some(handler) = &request.exit_handler else {
+        return Ok(0);
+    };
+    let value = router
+        .read(handler, "")
+        .map_err(|error| Failure::Message(error.to_string()))?;
+    exit_status(&value).ok_or_else(|| {
+        Failure::Message(format!(
+            "exit handler '{handler}' gave '{}', neither a number nor true or false",
+            value.trim_end()
+        ))
+    })
+}
+
+fn read(configuration: &Configuration) -> Result<Source, Failure> {
+    let (name, bytes) = match configuration {
+        Configuration::Expression(text) => return Ok(Source::new("config", text)),
+        Configuration::StandardInput => {
+            let mut bytes = Vec::new();
+            let read = std::io::stdin().read_to_end(&mut bytes);
+            ("<stdin>", read.map(|_| bytes))
+        }
+        Configuration::File(path) => (path.as_str(), std::fs::read(path)),
+    };
+    let bytes = bytes.map_err(|error| Failure::Message(format!("{name}: {}", plain(&error))))?;
+    Source::from_bytes(name, &bytes).map_err(|error| Failure::Message(format!("{name}: {error}")))
+}
+
+/// The system's words for an error, as Click gives them, without the number that Rust adds.
+fn plain(error: &std::io::Error) -> String {
+    let text = error.to_string();
+    match text.find(" (os error") {
+        Some(end) => text[..end].into(),
+        None => text,
+    }
+}
+
+fn build(builder: &Rc<Builder>, source: &Source, warnings: bool) -> Result<Router, Failure> {
+    match builder.build(&source.text, &source.name) {
+        Ok((router, found)) => {
+            let said: Diagnostics = found
+                .into_iter()
+                .filter(|message| {
+                    warnings || message.level != sprat_click::diagnostics::Level::Warning
+                })
+                .collect();
+            explain(&said);
+            Ok(router)
+        }
+        Err(error) => {
+            explain(&error.diagnostics);
+            if error.readable {
+                eprintln!("Router could not be initialized!");
+            }
+            Err(Failure::Explained)
+        }
+    }
+}
+
+fn write_output(path: &str, text: &str) -> Result<(), Failure> {
+    if path == "-" {
+        print(text);
+        return Ok(());
+    }
+    std::fs::write(path, text)
+        .map_err(|error| Failure::Message(format!("{path}: {}", plain(&error))))
+}
+
+/// Writes to the standard output; that its reader went away is no error.
+fn print(text: &str) {
+    let mut output = std::io::stdout().lock();
+    let _ = output
+        .write_all(text.as_bytes())
+        .and_then(|()| output.flush());
+}

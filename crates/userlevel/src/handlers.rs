@@ -1,0 +1,200 @@
+//! Reading the handlers that the command line names, as `click -h` does.
+
+use std::fmt::Write;
+
+use sprat_click::HandlerError;
+use sprat_click::router::Router;
+
+/// What came of reading some handlers.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct HandlersRead {
+    /// The text for the standard output.
+    pub text: String,
+    /// What could not be read, in Click's words.
+    pub errors: Vec<String>,
+}
+
+/// Reads handlers; their names may hold `*`, `?` and `[…]`. The value of a single handler stands
+/// alone, those of several under their names.
+#[must_use]
+pub fn read_handlers(router: &Router, patterns: &[String]) -> HandlersRead {
+    let mut read = HandlersRead::default();
+    let alone = matches!(patterns, [one] if !is_pattern(one));
+    for pattern in patterns {
+        let names = match is_pattern(pattern) {
+            true => matching(router, pattern),
+            false => vec![pattern.clone()],
+        };
+        if names.is_empty() {
+            read.errors
+                .push(format!("no handlers matching '{pattern}'"));
+        }
+        for name in names {
+            match router.read(&name, "") {
+                Ok(value) => add(&mut read.text, (!alone).then_some(&*name), &value),
+                // A pattern asks for what can be read.
+                Err(HandlerError::NotReadable(_)) if is_pattern(pattern) => {}
+                Err(error) => read.errors.push(error.to_string()),
+            }
+        }
+    }
+    read
+}
+
+fn add(text: &mut String, name: Option<&str>, value: &str) {
+    if let Some(name) = name {
+        // Writing to a string cannot fail.
+        let _ = writeln!(text, "{name}:");
+    }
+    text.push_str(value);
+    if !value.ends_with('\n') {
+        text.push('\n');
+    }
+    if name.is_some() {
+        text.push('\n');
+    }
+}
+
+/// The exit status that a handler's value asks for: a number is one, true is 0 and false is 1.
+/// `None` where the value is none of these.
+#[must_use]
+pub fn exit_status(value: &str) -> Option<u8> {
+    match value.trim() {
+        "true" | "yes" | "t" | "y" => Some(0),
+        "false" | "no" | "f" | "n" => Some(1),
+        number => {
+            let number: i32 = number.parse().ok()?;
+            // As the system does, whatever is left of a larger number counts.
+            u8::try_from(number & 0xff).ok()
+        }
+    }
+}
+
+fn is_pattern(name: &str) -> bool {
+    name.contains(['*', '?', '['])
+}
+
+fn matching(router: &Router, pattern: &str) -> Vec<String> {
+    let (elements, handlers) = pattern.rsplit_once('.').unwrap_or(("", pattern));
+    if elements.is_empty() {
+        let known = sprat_click::router::GLOBAL_HANDLERS.iter();
+        return known
+            .filter(|(name, flags)| flags.read && matches(handlers, name))
+            .map(|(name, _)| (*name).into())
+            .collect();
+    }
+    let mut names = Vec::new();
+    for id in router.elements() {
+        let element = router.name(id);
+        if matches(elements, element) {
+            let known = router.element_handlers(id).unwrap_or_default();
+            let known = known
+                .iter()
+                .filter(|handler| matches(handlers, &handler.name));
+            names.extend(known.map(|handler| format!("{element}.{}", handler.name)));
+        }
+    }
+    names
+}
+
+/// Whether a name is as a pattern of the shell's says: `*` any text, `?` any letter, `[a-z]` one
+/// of these, `[^a-z]` none of them.
+fn matches(pattern: &str, name: &str) -> bool {
+    let pattern: Vec<char> = pattern.chars().collect();
+    let name: Vec<char> = name.chars().collect();
+    let (mut p, mut n) = (0, 0);
+    // Where the last star stood, and what it has been tried up to.
+    let mut star: Option<(usize, usize)> = None;
+    while n < name.len() {
+        if pattern.get(p) == Some(&'*') {
+            star = Some((p, n));
+            p += 1;
+            continue;
+        }
+        match one(&pattern[p..], name[n]) {
+            Some(length) => (p, n) = (p + length, n + 1),
+            None => match star {
+                Some((at, tried)) => {
+                    star = Some((at, tried + 1));
+                    (p, n) = (at + 1, tried + 1);
+                }
+                None => return false,
+            },
+        }
+    }
+    pattern[p..].iter().all(|letter| *letter == '*')
+}
+
+/// The length of what stands first in a pattern, if it stands for this letter.
+fn one(pattern: &[char], letter: char) -> Option<usize> {
+    match pattern.first()? {
+        '?' => Some(1),
+        '[' => {
+            let end = pattern.iter().skip(2).position(|letter| *letter == ']')? + 2;
+            let inverse = matches!(pattern[1], '^' | '!');
+            let mut members = &pattern[1 + usize::from(inverse)..end];
+            let mut found = false;
+            while let Some((first, rest)) = members.split_first() {
+                members = match rest {
+                    ['-', last, rest @ ..] => {
+                        found |= (*first..=*last).contains(&letter);
+                        rest
+                    }
+                    rest => {
+                        found |= *first == letter;
+                        rest
+                    }
+                };
+            }
+            (found != inverse).then_some(end + 1)
+        }
+        same => (*same == letter).then_some(1),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patterns_are_those_of_the_shell() {
+        for (pattern, name, expected) in [
+            ("*", "", true),
+            ("c*t", "count", true),
+            ("c*t", "counter", false),
+            ("c*t*", "counter", true),
+            ("*@[0-9]", "Print@7", true),
+            ("*@[^0-9]", "Print@7", false),
+            ("?", "ab", false),
+            ("[a", "[a", false),
+            ("q?.*", "q1.length", true),
+        ] {
+            assert_eq!(matches(pattern, name), expected, "{pattern} {name}");
+        }
+    }
+
+    #[test]
+    fn a_handler_says_how_the_process_ends() {
+        for (value, expected) in [
+            ("0\n", Some(0)),
+            ("3", Some(3)),
+            ("true", Some(0)),
+            ("false\n", Some(1)),
+            ("256", Some(0)),
+            ("perhaps", None),
+        ] {
+            assert_eq!(exit_status(value), expected, "{value}");
+        }
+    }
+
+    #[test]
+    fn several_values_stand_under_their_names() {
+        let mut text = String::new();
+        add(&mut text, Some("a.count"), "5");
+        add(&mut text, Some("a.config"), "x\n");
+        assert_eq!(text, "a.count:\n5\n\na.config:\nx\n\n");
+        let mut text = String::new();
+        add(&mut text, None, "5");
+        assert_eq!(text, "5\n");
+    }
+}
