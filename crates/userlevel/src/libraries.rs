@@ -49,7 +49,10 @@ mod tests {
         std::fs::write(b.join("two.click"), "Idle").unwrap();
         let path = format!("{}:{}", a.display(), b.display());
         let libraries = Libraries::along(Some(&path));
-        assert_eq!(&*libraries.library("one.click").unwrap().text, "Idle -> Discard");
+        assert_eq!(
+            &*libraries.library("one.click").unwrap().text,
+            "Idle -> Discard"
+        );
         assert_eq!(&*libraries.library("two.click").unwrap().text, "Idle");
         assert!(libraries.library("three.click").is_none());
     }

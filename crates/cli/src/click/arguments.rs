@@ -158,9 +158,7 @@ impl ClickCommand {
         let ports = self.ports.into_iter().map(ControlAddress::Port);
         let unix_sockets = self.unix_sockets.into_iter().map(ControlAddress::Unix);
         Ok(Request {
-            configuration: configurations
-                .pop()
-                .unwrap_or(Configuration::StandardInput),
+            configuration: configurations.pop().unwrap_or(Configuration::StandardInput),
             definitions,
             handlers: self.handlers,
             exit_handler: self.exit_handler,
@@ -253,7 +251,10 @@ mod tests {
     fn simulated_time_starts_at_a_milliard_unless_told() {
         let start = |words: &str| request(words).unwrap().simulated_time;
         assert_eq!(start("-e x"), None);
-        assert_eq!(start("--simtime t.click"), Some(Timestamp(1_000_000_000_000_000_000)));
+        assert_eq!(
+            start("--simtime t.click"),
+            Some(Timestamp(1_000_000_000_000_000_000))
+        );
         assert_eq!(start("--simtime=5.5"), Some(Timestamp(5_500_000_000)));
         assert!(request("--simtime=noon").is_err());
     }

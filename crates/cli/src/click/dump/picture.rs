@@ -104,13 +104,10 @@ fn columns(count: usize, lines: &[Line]) -> Vec<usize> {
         }
     }
     // There is a loop: breadth first from the elements that nothing leads to.
-    let mut columns = vec![usize::MAX; count];
-    for start in 0..count {
-        let source = !lines.iter().any(|line| line.to.index() == start);
-        if columns[start] == usize::MAX && (source || start == 0) {
-            columns[start] = 0;
-        }
-    }
+    let led_to = |index| lines.iter().any(|line| line.to.index() == index);
+    let mut columns: Vec<usize> = (0..count)
+        .map(|index| if led_to(index) { usize::MAX } else { 0 })
+        .collect();
     loop {
         let mut changed = false;
         for line in lines {
@@ -147,7 +144,11 @@ fn places(router: &Router, columns: &[usize]) -> Vec<Place> {
             let row = rows[column];
             rows[column] += 1;
             Place {
-                x: MARGIN + widths[..column].iter().map(|width| width + GAP).sum::<usize>(),
+                x: MARGIN
+                    + widths[..column]
+                        .iter()
+                        .map(|width| width + GAP)
+                        .sum::<usize>(),
                 y: MARGIN + row * ROW,
                 width: widths[column],
             }
