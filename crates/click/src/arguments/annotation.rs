@@ -1,5 +1,7 @@
 //! Packet annotations named in configurations.
 
+use sprat_packet::{ANNOTATION_SIZE, annotations};
+
 use super::numbers::parse_unsigned;
 use super::{Argument, ArgumentError, Names};
 
@@ -12,38 +14,35 @@ pub struct Annotation {
     pub size: Option<u8>,
 }
 
-/// The size of the annotation area in bytes.
-const AREA: u8 = 48;
-
 /// Click's names, each with its offset and size in bytes. Several share bytes: a configuration
 /// uses at most one of those at a time.
-const NAMES: [(&str, u8, u8); 16] = [
-    ("DST_IP", 0, 4),
-    ("DST_IP6", 0, 16),
+const NAMES: [(&str, usize, u8); 16] = [
+    ("DST_IP", annotations::DESTINATION_IP, 4),
+    ("DST_IP6", annotations::DESTINATION_IP, 16),
     ("WIFI_EXTRA", 16, 24),
-    ("PAINT", 16, 1),
-    ("ICMP_PARAMPROB", 17, 1),
-    ("FIX_IP_SRC", 18, 1),
-    ("VLAN_TCI", 20, 2),
-    ("AGGREGATE", 20, 4),
+    ("PAINT", annotations::PAINT, 1),
+    ("ICMP_PARAMPROB", annotations::ICMP_PARAMETER_PROBLEM, 1),
+    ("FIX_IP_SRC", annotations::FIX_IP_SOURCE, 1),
+    ("VLAN_TCI", annotations::VLAN_TCI, 2),
+    ("AGGREGATE", annotations::AGGREGATE, 4),
     ("FWD_RATE", 20, 4),
     ("MISC_IP", 20, 4),
-    ("EXTRA_PACKETS", 24, 4),
+    ("EXTRA_PACKETS", annotations::EXTRA_PACKETS, 4),
     ("REV_RATE", 24, 4),
-    ("EXTRA_LENGTH", 28, 4),
-    ("PACKET_NUMBER", 32, 4),
-    ("SEQUENCE_NUMBER", 32, 4),
-    ("FIRST_TIMESTAMP", 40, 8),
+    ("EXTRA_LENGTH", annotations::EXTRA_LENGTH, 4),
+    ("FIRST_TIMESTAMP", annotations::FIRST_TIMESTAMP, 8),
+    ("PACKET_NUMBER", annotations::PACKET_NUMBER, 4),
+    ("SEQUENCE_NUMBER", annotations::PACKET_NUMBER, 4),
 ];
 
 impl Annotation {
     /// The annotation of a name such as `PAINT`.
     #[must_use]
     pub fn named(name: &str) -> Option<Self> {
-        let (_, offset, size) = NAMES.iter().find(|(known, ..)| *known == name)?;
+        let &(_, offset, size) = NAMES.iter().find(|(known, ..)| *known == name)?;
         Some(Self {
-            offset: *offset,
-            size: Some(*size),
+            offset: u8::try_from(offset).ok()?,
+            size: Some(size),
         })
     }
 
@@ -52,7 +51,10 @@ impl Annotation {
     /// # Errors
     /// It has another size, or would reach past the end of the area.
     pub fn sized(self, size: u8) -> Result<usize, ArgumentError> {
-        let fits = self.offset.checked_add(size).is_some_and(|end| end <= AREA);
+        let fits = self
+            .offset
+            .checked_add(size)
+            .is_some_and(|end| usize::from(end) <= ANNOTATION_SIZE);
         if self.size.is_some_and(|own| own != size) || !fits {
             return Err(ArgumentError::other(alloc::format!(
                 "expected {size}-byte annotation"
@@ -82,7 +84,7 @@ impl Argument for Annotation {
         let size = size.map(number).transpose()?;
         if offset
             .checked_add(size.unwrap_or(1))
-            .is_none_or(|end| end > AREA)
+            .is_none_or(|end| usize::from(end) > ANNOTATION_SIZE)
         {
             return Err(ArgumentError::other("annotation offset out of range"));
         }
@@ -97,6 +99,10 @@ mod tests {
 
     #[test]
     fn annotations_are_names_or_offsets_within_the_area() {
+        for (name, ..) in NAMES {
+            let named = Annotation::named(name).unwrap();
+            assert!(named.sized(named.size.unwrap()).is_ok(), "{name}");
+        }
         assert_eq!(
             Annotation::parse("PAINT", &NoNames),
             Ok(Annotation {

@@ -1,13 +1,24 @@
 //! A configuration after expansion: elements of primitive classes, and connections between them.
 //!
 //! The language makes it, the router is built from it, and people can look at it: it can be
-//! written as Click text.
+//! written as Click text, as JSON, for Graphviz and as a picture.
 
+mod dot;
+mod json;
+mod layout;
+mod svg;
+#[cfg(test)]
+mod tests;
 mod unparse;
 
 use alloc::rc::Rc;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
+use core::fmt;
+
+pub use dot::Dot;
+pub use json::Json;
+pub use svg::Svg;
 
 use crate::diagnostics::Landmark;
 
@@ -55,7 +66,44 @@ pub struct Requirement {
     pub name: Rc<str>,
 }
 
+/// How packets pass a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Flow {
+    /// The element before hands them on.
+    Push,
+    /// The element after asks for them.
+    Pull,
+}
+
+impl fmt::Display for Flow {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Push => "push",
+            Self::Pull => "pull",
+        })
+    }
+}
+
 impl Flat {
+    /// The configuration as JSON. `flows` says how packets pass each connection, in order; empty
+    /// where that is not known.
+    #[must_use]
+    pub fn json<'a>(&'a self, flows: &'a [Flow]) -> Json<'a> {
+        Json { flat: self, flows }
+    }
+
+    /// The configuration for Graphviz; `flows` as for [`json`](Self::json).
+    #[must_use]
+    pub fn dot<'a>(&'a self, flows: &'a [Flow]) -> Dot<'a> {
+        Dot { flat: self, flows }
+    }
+
+    /// The configuration as an SVG picture; `flows` as for [`json`](Self::json).
+    #[must_use]
+    pub fn svg<'a>(&'a self, flows: &'a [Flow]) -> Svg<'a> {
+        Svg { flat: self, flows }
+    }
+
     /// The configuration as Click text; the same as its `Display`.
     #[must_use]
     pub fn unparse(&self) -> String {
@@ -107,4 +155,15 @@ impl Flat {
         names.sort_unstable();
         names
     }
+}
+
+/// At most so many letters of a text, with an ellipsis where some are left out.
+fn shortened(text: &str, most: usize) -> String {
+    if text.chars().count() <= most {
+        return text.into();
+    }
+    text.chars()
+        .take(most.saturating_sub(1))
+        .chain(['…'])
+        .collect()
 }

@@ -142,7 +142,7 @@ impl Lexer {
                 }
                 b')' => depth -= 1,
                 b'(' => depth += 1,
-                b'#' if self.at_line_start() => {
+                b'#' if self.at_line_start() && moves_place(&text[self.at..]) => {
                     out.push_str(&text[kept..self.at]);
                     self.line_directive();
                     kept = self.at;
@@ -257,6 +257,16 @@ impl Lexer {
     }
 }
 
+/// True when a line that begins with `#` names the place of the next one.
+fn moves_place(line: &str) -> bool {
+    let rest = line[1..].trim_start_matches([' ', '\t']);
+    let rest = rest
+        .strip_prefix("line")
+        .unwrap_or(rest)
+        .trim_start_matches([' ', '\t']);
+    rest.starts_with(|c: char| c.is_ascii_digit())
+}
+
 /// True for the second and later bytes of a character in UTF-8.
 fn is_continuation(byte: u8) -> bool {
     byte & 0xc0 == 0x80
@@ -365,6 +375,7 @@ mod tests {
             ("/* comment) */ and backslash \\)", "and backslash \\"),
             ("'a)' \\<29 )> x) y", "'a)' \\<29 )> x"),
             ("\n# 100 \"foobar.click\"\n\"test\")", "\"test\""),
+            ("STYLE\n#c { activity })", "STYLE\n#c { activity }"),
         ] {
             let mut lexer = Lexer::new(Source::new("t.click", text));
             assert_eq!(
