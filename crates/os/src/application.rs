@@ -1,7 +1,7 @@
 //! From the platform's entry to the application and back: parameters, logs, the exit status.
 
 use alloc::format;
-use core::fmt::Display;
+use core::error::Error;
 use core::future::Future;
 
 use sprat_platform::Platform as _;
@@ -38,15 +38,32 @@ impl Outcome for Status {
     }
 }
 
-impl<T: Outcome, E: Display> Outcome for Result<T, E> {
+impl<T: Outcome, E: Failure> Outcome for Result<T, E> {
     fn status(self) -> i32 {
         match self {
             Ok(outcome) => outcome.status(),
-            Err(error) => {
-                say(&format!("error: {error}\n"));
-                FAILED
-            }
+            Err(error) => error.status(),
         }
+    }
+}
+
+/// What an application may fail with.
+pub trait Failure {
+    /// The exit status, after saying what went wrong.
+    fn status(self) -> i32;
+}
+
+/// The application has said what is wrong itself.
+impl Failure for Status {
+    fn status(self) -> i32 {
+        self.0
+    }
+}
+
+impl<E: Error> Failure for E {
+    fn status(self) -> i32 {
+        say(&format!("error: {self}\n"));
+        FAILED
     }
 }
 

@@ -24,7 +24,7 @@ pub mod place;
 mod target;
 pub mod time;
 
-pub use application::{Outcome, Status, exit, start, start_async};
+pub use application::{Failure, Outcome, Status, exit, start, start_async};
 pub use async_task::Task;
 pub use executor::{run, spawn, wait_until, yield_now};
 pub use log;

@@ -19,10 +19,10 @@ use alloc::vec::Vec;
 use core::cell::RefCell;
 use core::fmt;
 
+use sprat::Status;
 use sprat::abi::boot::DeviceKind;
 use sprat::parameters::{ANY_NAME, Declaration, Given, ParameterError, ParameterType, Parameters};
 use sprat::time::Instant;
-use sprat_click::diagnostics::Diagnostics;
 use sprat_click::driver::{Driver, Step};
 use sprat_click::language::{NoLibraries, parser};
 use sprat_click::router::Builder;
@@ -81,34 +81,18 @@ impl Parameters for Definitions {
     }
 }
 
-/// Why there is no router.
-#[derive(Debug)]
-enum Failure {
-    /// The configuration is not UTF-8.
-    Text {
-        /// Offset of the first byte that is not.
-        at: usize,
-    },
-    /// The configuration is wrong.
-    Configuration(Diagnostics),
-}
+/// The status of an instance without a router.
+const REFUSED: Status = Status(1);
 
-impl fmt::Display for Failure {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Text { at } => write!(out, "the configuration is not UTF-8 text (byte {at})"),
-            Self::Configuration(diagnostics) => {
-                write!(out, "the configuration cannot be run\n{diagnostics}")
-            }
-        }
-    }
-}
-
-fn run(definitions: Definitions) -> Result<(), Failure> {
-    let text =
-        core::str::from_utf8(sprat::place::configuration()).map_err(|error| Failure::Text {
-            at: error.valid_up_to(),
-        })?;
+fn run(definitions: Definitions) -> Result<(), Status> {
+    let file = definitions.file;
+    let text = str::from_utf8(sprat::place::configuration()).map_err(|error| {
+        say(format_args!(
+            "{file}: not UTF-8 text (byte {})\n",
+            error.valid_up_to()
+        ));
+        REFUSED
+    })?;
     let machine = Rc::new(Machine::new());
     let builder = Builder::new(
         sprat_elements::library(),
@@ -117,18 +101,25 @@ fn run(definitions: Definitions) -> Result<(), Failure> {
         parser(Rc::new(NoLibraries), definitions.variables),
     )
     .hot_swap(true);
-    let (router, warnings) = Rc::new(builder)
-        .build(text, definitions.file)
-        .map_err(|error| Failure::Configuration(error.diagnostics))?;
-    if !warnings.is_empty() {
-        sprat::log::warn!("{warnings}");
-    }
+    let (router, warnings) = Rc::new(builder).build(text, file).map_err(|error| {
+        say(format_args!("{}", error.diagnostics));
+        if error.readable {
+            say(format_args!("Router could not be initialized!\n"));
+        }
+        REFUSED
+    })?;
+    say(format_args!("{warnings}"));
     let driver = Rc::new(RefCell::new(Driver::new(router)));
     sprat::control::serve_with(RouterHandlers::new(driver.clone()));
     drive(&driver, &mut Statistics::new(machine));
     // The handlers hold the driver too; nobody asks any more.
     driver.borrow().router().cleanup();
     Ok(())
+}
+
+/// Writes to the console.
+fn say(text: fmt::Arguments<'_>) {
+    sprat::place::write_console(text.to_string().as_bytes());
 }
 
 /// Runs the router until it stops or the monitor asks it to.

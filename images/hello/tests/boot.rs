@@ -8,9 +8,20 @@ use sprat_image::{BuildOptions, BuiltImage, Package, build};
 use sprat_monitor::{Image, Monitor, Options, Outcome, VmMonitor};
 
 fn built() -> BuiltImage {
-    let workspace = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().expect("the workspace");
-    let package = Package { workspace: workspace.clone(), name: "hello".into() };
-    build(&package, &BuildOptions::new(workspace.join("target/images")), &mut |_| {}).expect("hello builds")
+    let workspace = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+        .join("../..")
+        .canonicalize()
+        .expect("the workspace");
+    let package = Package {
+        workspace: workspace.clone(),
+        name: "hello".into(),
+    };
+    build(
+        &package,
+        &BuildOptions::new(workspace.join("target/images")),
+        &mut |_| {},
+    )
+    .expect("hello builds")
 }
 
 fn monitors() -> Vec<Box<dyn Monitor>> {
@@ -29,10 +40,15 @@ fn run(monitor: &dyn Monitor, image: &Image, options: &Options) -> (i32, String)
     let created = start.elapsed();
     let mut text = Vec::new();
     let status = loop {
-        let outcome = instance.enter(Duration::from_secs(5), false).expect("entered");
+        let outcome = instance
+            .enter(Duration::from_secs(5), false)
+            .expect("entered");
         let mut part = [0; 4096];
         loop {
-            let count = instance.shared().read_console(&mut part).expect("an honest instance");
+            let count = instance
+                .shared()
+                .read_console(&mut part)
+                .expect("an honest instance");
             if count == 0 {
                 break;
             }
@@ -45,12 +61,19 @@ fn run(monitor: &dyn Monitor, image: &Image, options: &Options) -> (i32, String)
             Outcome::Yielded { .. } => {}
         }
     };
-    eprintln!("{:?}: created in {created:?}, ended after {:?}", monitor.kind(), start.elapsed());
+    eprintln!(
+        "{:?}: created in {created:?}, ended after {:?}",
+        monitor.kind(),
+        start.elapsed()
+    );
     (status, String::from_utf8(text).expect("text"))
 }
 
 fn with_parameter(name: &str, value: &str) -> Options {
-    Options { parameters: vec![(name.into(), value.into())], ..Options::default() }
+    Options {
+        parameters: vec![(name.into(), value.into())],
+        ..Options::default()
+    }
 }
 
 #[test]
@@ -59,9 +82,15 @@ fn hello_logs_a_line_and_ends() {
     for monitor in monitors() {
         let (status, text) = run(&*monitor, &image, &Options::default());
         assert_eq!(status, 0, "{text}");
-        assert!(text.starts_with('[') && text.ends_with("] INFO  hello: hello, world\n"), "{text}");
+        assert!(
+            text.starts_with('[') && text.ends_with("] INFO  hello: hello, world\n"),
+            "{text}"
+        );
         let (status, text) = run(&*monitor, &image, &with_parameter("name", "sprat"));
-        assert!(status == 0 && text.ends_with("] INFO  hello: hello, sprat\n"), "{text}");
+        assert!(
+            status == 0 && text.ends_with("] INFO  hello: hello, sprat\n"),
+            "{text}"
+        );
     }
 }
 
@@ -69,9 +98,15 @@ fn hello_logs_a_line_and_ends() {
 fn hello_says_less_when_asked_to_and_refuses_nonsense() {
     let image = Image::load(&built().image).expect("a sound image");
     for monitor in monitors() {
-        assert_eq!(run(&*monitor, &image, &with_parameter("log", "warn")), (0, String::new()));
+        assert_eq!(
+            run(&*monitor, &image, &with_parameter("log", "warn")),
+            (0, String::new())
+        );
         let (status, text) = run(&*monitor, &image, &with_parameter("log", "loud"));
         assert_eq!(status, 2);
-        assert!(text.starts_with("error: parameter 'log': 'loud' is not a log level"), "{text}");
+        assert!(
+            text.starts_with("error: parameter 'log': 'loud' is not a log level"),
+            "{text}"
+        );
     }
 }
