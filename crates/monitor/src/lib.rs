@@ -8,7 +8,7 @@
 //! # use sprat_monitor::*;
 //! # use std::time::Duration;
 //! let image = Image::load(&std::fs::read("hello.elf")?)?;
-//! let monitor = VmMonitor::open()?;
+//! let monitor = open(None)?.monitor;
 //! let mut instance = monitor.create(&image, &Options::default())?;
 //! loop {
 //!     match instance.enter(Duration::from_millis(100), false)? {
@@ -41,11 +41,15 @@ mod instance;
 mod layout;
 mod memory;
 mod options;
+mod process;
 mod report;
 mod shared;
+mod stopwatch;
 mod symbols;
 #[cfg(test)]
 mod testing;
+#[cfg(test)]
+mod tests;
 mod tick;
 mod usage;
 mod vm;
@@ -56,6 +60,7 @@ pub use instance::{CreationTimes, Death, Instance, MemoryUse, Monitor, MonitorEr
 pub use layout::LayoutError;
 pub use memory::SystemError;
 pub use options::{Grant, GrantedDevice, Options, OptionsError};
+pub use process::ProcessMonitor;
 pub use report::{BACKTRACE_LIMIT, Cause, FaultReport, Frame, Name, Registers, page_fault, vector};
 pub use shared::Shared;
 pub use sprat_abi::boot::MonitorKind;
@@ -64,6 +69,38 @@ pub use tick::TICK;
 pub use vm::VmMonitor;
 
 use layout::{Content, Plan};
+
+/// A monitor, and why it is this one.
+#[derive(Debug)]
+pub struct Chosen {
+    /// The monitor.
+    pub monitor: Box<dyn Monitor>,
+    /// Why it is not the vm monitor, if nobody asked for another.
+    pub fallback: Option<MonitorError>,
+}
+
+/// Opens a monitor of this kind; with `None` the vm monitor where it can be had, else the process
+/// monitor.
+///
+/// # Errors
+/// If the one asked for cannot be had.
+pub fn open(kind: Option<MonitorKind>) -> Result<Chosen, MonitorError> {
+    let process = |fallback| Chosen {
+        monitor: Box::new(ProcessMonitor::new()),
+        fallback,
+    };
+    match (kind, VmMonitor::open) {
+        (Some(MonitorKind::Process), _) => Ok(process(None)),
+        (kind, open) => match (open(), kind) {
+            (Ok(monitor), _) => Ok(Chosen {
+                monitor: Box::new(monitor),
+                fallback: None,
+            }),
+            (Err(error), None) => Ok(process(Some(error))),
+            (Err(error), Some(_)) => Err(error),
+        },
+    }
+}
 
 /// The random bytes of a new instance.
 fn seed(options: &Options) -> Result<[u8; 32], SystemError> {

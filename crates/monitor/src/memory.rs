@@ -150,6 +150,30 @@ impl Mapping {
         })
     }
 
+    /// A file, shared with all who map it.
+    pub(crate) fn shared(file: &File, length: u64) -> Result<Self, SystemError> {
+        let length = sprat_abi::length(length);
+        let protection = libc::PROT_READ | libc::PROT_WRITE;
+        // SAFETY: a new mapping at an address of the kernel's choice.
+        let base = unsafe {
+            libc::mmap(
+                std::ptr::null_mut(),
+                length,
+                protection,
+                libc::MAP_SHARED,
+                file.as_raw_fd(),
+                0,
+            )
+        };
+        if base == libc::MAP_FAILED {
+            return Err(SystemError::last("mapping a file in memory"));
+        }
+        Ok(Self {
+            base: base.cast(),
+            length,
+        })
+    }
+
     /// Puts `length` bytes of a file over a stretch of the mapping, for this process alone: what is
     /// written there goes to a copy.
     pub(crate) fn place_private(

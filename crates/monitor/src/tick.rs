@@ -131,10 +131,12 @@ fn install_handler() -> Result<(), SystemError> {
     static INSTALLED: OnceLock<Option<i32>> = OnceLock::new();
     let failure = INSTALLED.get_or_init(|| {
         // SAFETY: the handler only touches its own thread's statics and makes one call that is allowed
-        // in handlers. Without SA_RESTART the run of a virtual processor returns.
+        // in handlers. SA_RESTART keeps other
+        // calls from noticing; the run of a virtual processor returns all the same.
         let done = unsafe {
             let mut action: libc::sigaction = zeroed();
             action.sa_sigaction = on_tick as *const () as usize;
+            action.sa_flags = libc::SA_RESTART;
             libc::sigemptyset(&raw mut action.sa_mask);
             libc::sigaction(signal_number(), &raw const action, null_mut())
         };

@@ -4,19 +4,29 @@ use crate::instance::MemoryUse;
 use crate::memory::{Mapping, SystemError};
 use std::fs;
 
+/// A name that no mapping has.
+const NOTHING: &str = "\0";
+
 /// The use of a mapping of this process.
 pub(crate) fn of_mapping(mapping: &Mapping) -> Result<MemoryUse, SystemError> {
     let start = mapping.base().addr() as u64;
     let range = start..start + mapping.length();
     let text = fs::read_to_string("/proc/self/smaps")
         .map_err(|error| SystemError::new("reading /proc/self/smaps", error))?;
-    Ok(sum(&text, |address| range.contains(&address)))
+    Ok(sum(&text, |address| range.contains(&address), NOTHING))
+}
+
+/// The use of all mappings of another process. Pages of the file in memory called `own` are its own.
+pub(crate) fn of_process(process: libc::pid_t, own: &str) -> Result<MemoryUse, SystemError> {
+    let text = fs::read_to_string(format!("/proc/{process}/smaps"))
+        .map_err(|error| SystemError::new("reading a process's smaps", error))?;
+    Ok(sum(&text, |_| true, own))
 }
 
 /// Adds up the mappings that `counts` is true for, by their first addresses.
-fn sum(smaps: &str, counts: impl Fn(u64) -> bool) -> MemoryUse {
+fn sum(smaps: &str, counts: impl Fn(u64) -> bool, own: &str) -> MemoryUse {
     let mut total = MemoryUse::default();
-    let mut counted = false;
+    let (mut counted, mut is_own) = (false, false);
     for line in smaps.lines() {
         let Some((name, rest)) = line.split_once([' ', '-']) else {
             continue;
@@ -31,12 +41,17 @@ fn sum(smaps: &str, counts: impl Fn(u64) -> bool) -> MemoryUse {
             match name {
                 _ if !counted => {}
                 // Pages of an unwritten file that only this process happens to map are still the file's.
-                "Anonymous" => total.private += kilobytes() << 10,
+                "Rss" if is_own => {
+                    total.private += kilobytes() << 10;
+                    total.shared += kilobytes() << 10;
+                }
+                "Anonymous" if !is_own => total.private += kilobytes() << 10,
                 "Rss" => total.shared += kilobytes() << 10,
                 _ => {}
             }
         } else if let Ok(address) = u64::from_str_radix(name, 16) {
             counted = counts(address);
+            is_own = rest.contains(own);
         }
     }
     total.shared -= total.private.min(total.shared);
@@ -61,7 +76,7 @@ Anonymous:             0 kB\n\
 b000-c000 rw-p 00000000 00:00 0 \n\
 Rss:                   4 kB\n\
 Anonymous:             4 kB\n";
-        let all = sum(smaps, |_| true);
+        let all = sum(smaps, |_| true, NOTHING);
         assert_eq!(
             all,
             MemoryUse {
@@ -69,7 +84,7 @@ Anonymous:             4 kB\n";
                 shared: 4 << 10
             }
         );
-        let first = sum(smaps, |address| address < 0xb000);
+        let first = sum(smaps, |address| address < 0xb000, NOTHING);
         assert_eq!(
             first,
             MemoryUse {

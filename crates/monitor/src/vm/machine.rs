@@ -7,8 +7,9 @@ use crate::memory::Mapping;
 use crate::report::{Cause, Registers, vector};
 use crate::tick::Running;
 use kvm_bindings::{
-    CpuId, KVM_MAX_CPUID_ENTRIES, KVM_VCPU_TSC_CTRL, KVM_VCPU_TSC_OFFSET, kvm_device_attr,
-    kvm_dtable, kvm_regs, kvm_segment, kvm_sregs, kvm_userspace_memory_region, kvm_xcrs,
+    CpuId, KVM_MAX_CPUID_ENTRIES, KVM_VCPU_TSC_CTRL, KVM_VCPU_TSC_OFFSET, Msrs, kvm_device_attr,
+    kvm_dtable, kvm_msr_entry, kvm_regs, kvm_segment, kvm_sregs, kvm_userspace_memory_region,
+    kvm_xcrs,
 };
 use kvm_ioctls::{Kvm, VcpuExit, VcpuFd, VmFd};
 use std::os::fd::AsRawFd;
@@ -27,6 +28,18 @@ const VECTOR_STATE: u64 = 0xe7;
 
 fn kvm_error(call: &'static str) -> impl Fn(kvm_ioctls::Error) -> MonitorError {
     move |error| MonitorError::Kvm { call, error }
+}
+
+/// Does it again when a signal came between: a tick may be under way.
+fn retried<T>(
+    mut call: impl FnMut() -> Result<T, kvm_ioctls::Error>,
+) -> Result<T, kvm_ioctls::Error> {
+    loop {
+        match call() {
+            Err(error) if error.errno() == libc::EINTR => {}
+            result => return result,
+        }
+    }
 }
 
 /// What is the same for every machine, worked out once.
@@ -93,7 +106,7 @@ impl Machine {
         tables: u64,
         supervisor_stack: u64,
     ) -> Result<Self, MonitorError> {
-        let vm = kvm.create_vm().map_err(kvm_error("making a machine"))?;
+        let vm = retried(|| kvm.create_vm()).map_err(kvm_error("making a machine"))?;
         let region = kvm_userspace_memory_region {
             slot: 0,
             flags: 0,
@@ -104,7 +117,7 @@ impl Machine {
         // SAFETY: the mapping is kept as long as the machine.
         unsafe { vm.set_user_memory_region(region) }
             .map_err(kvm_error("giving the machine its memory"))?;
-        let vcpu = vm.create_vcpu(0).map_err(kvm_error("making a processor"))?;
+        let vcpu = retried(|| vm.create_vcpu(0)).map_err(kvm_error("making a processor"))?;
         vcpu.set_cpuid2(&template.cpuid)
             .map_err(kvm_error("describing the processor"))?;
         if template.xcr0 != 0 {
@@ -121,6 +134,7 @@ impl Machine {
         set_special(&mut special, tables, template.xcr0 != 0);
         vcpu.set_sregs(&special)
             .map_err(kvm_error("setting registers"))?;
+        catch_system_calls(&vcpu)?;
         let general = kvm_regs {
             rip: entry,
             rsp: plan.stack_pointer(),
@@ -204,6 +218,18 @@ impl Machine {
             error_code: frame.error_code,
             address: (vector == vector::PAGE_FAULT).then_some(special.cr2),
         };
+        if frame.rip == supervisor::SYSTEM_CALL_STUB {
+            // The instruction left the address behind it in RCX.
+            let rip = regs.rcx.wrapping_sub(2);
+            let at_call = Registers {
+                rip,
+                rsp: frame.rsp,
+                rflags: regs.r11,
+                ..registers(&regs)
+            };
+            let number = regs.rax.cast_signed();
+            return Ok(Exit::Fault(Cause::SystemCall { number }, Box::new(at_call)));
+        }
         let at_fault = Registers {
             rip: frame.rip,
             rsp: frame.rsp,
@@ -211,6 +237,24 @@ impl Machine {
             ..registers(&regs)
         };
         Ok(Exit::Fault(cause, Box::new(at_fault)))
+    }
+}
+
+/// `syscall` is switched off. Where KVM works without hardware virtualization it enters ring 0 all the
+/// same, at the address in this register.
+fn catch_system_calls(vcpu: &VcpuFd) -> Result<(), MonitorError> {
+    const LSTAR: u32 = 0xc000_0082;
+    let entry = kvm_msr_entry {
+        index: LSTAR,
+        data: supervisor::SYSTEM_CALL_STUB,
+        ..kvm_msr_entry::default()
+    };
+    let failed = kvm_error("closing the entry for system calls");
+    let none = |_| failed(kvm_ioctls::Error::new(libc::ENOMEM));
+    let entries = Msrs::from_entries(&[entry]).map_err(none)?;
+    match vcpu.set_msrs(&entries).map_err(&failed)? {
+        1 => Ok(()),
+        _ => Err(failed(kvm_ioctls::Error::new(libc::EINVAL))),
     }
 }
 

@@ -13,7 +13,9 @@ use crate::instance::{CreationTimes, Instance, MemoryUse, Monitor, MonitorError,
 use crate::layout::{Content, Plan, SUPERVISOR_ADDRESS};
 use crate::memory::{HUGE_PAGE, Mapping};
 use crate::options::{GrantedDevice, Options};
+use crate::report::{Cause, Registers, vector};
 use crate::shared::{Board, Shared};
+use crate::stopwatch::Stopwatch;
 use crate::{clock, usage};
 use kvm_ioctls::Kvm;
 use machine::{Machine, Template};
@@ -22,7 +24,7 @@ use sprat_abi::boot::MonitorKind;
 use sprat_abi::call::Wake;
 use std::os::fd::AsFd;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tables::Mapped;
 
 /// Makes instances as virtual machines.
@@ -54,7 +56,7 @@ impl Monitor for VmMonitor {
 
     fn create(&self, image: &Image, options: &Options) -> Result<Box<dyn Instance>, MonitorError> {
         let mut times = CreationTimes::default();
-        let mut watch = Stopwatch(Instant::now());
+        let mut watch = Stopwatch::new();
 
         let mut plan = Plan::new(image, options, MonitorKind::Vm)?;
         plan.boot.seed = crate::seed(options)?;
@@ -118,18 +120,6 @@ impl Monitor for VmMonitor {
             at_yield: true,
             ended: false,
         }))
-    }
-}
-
-/// Measures one part after the other.
-struct Stopwatch(Instant);
-
-impl Stopwatch {
-    fn lap(&mut self) -> Duration {
-        let now = Instant::now();
-        let lap = now - self.0;
-        self.0 = now;
-        lap
     }
 }
 
@@ -281,6 +271,27 @@ impl VmInstance {
     }
 }
 
+impl VmInstance {
+    /// Tells a `syscall`, which is no instruction here, from other nonsense.
+    fn name_system_call(&self, cause: Cause, registers: &Registers) -> Cause {
+        const SYSTEM_CALL: u64 = 0x050f;
+        let is_invalid = matches!(
+            cause,
+            Cause::Exception {
+                vector: vector::INVALID_OPCODE,
+                ..
+            }
+        );
+        let instruction = || self.read_word(registers.rip).map(|word| word & 0xffff);
+        if is_invalid && instruction() == Some(SYSTEM_CALL) {
+            return Cause::SystemCall {
+                number: registers.rax.cast_signed(),
+            };
+        }
+        cause
+    }
+}
+
 impl Instance for VmInstance {
     fn enter(&mut self, budget: Duration, stop: bool) -> Result<Outcome, MonitorError> {
         if self.ended {
@@ -313,6 +324,7 @@ impl Instance for VmInstance {
             }
             machine::Exit::Fault(cause, registers) => {
                 self.ended = true;
+                let cause = self.name_system_call(cause, &registers);
                 let region = crate::report_region(&self.plan, &cause);
                 let report =
                     crate::FaultReport::new(cause, *registers, region, |at| self.read_word(at));
@@ -337,6 +349,3 @@ impl Instance for VmInstance {
         Ok(usage::of_mapping(&self.memory)?)
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -33,6 +33,10 @@ const TSS_SIZE: u64 = 104;
 /// Bits for the ports up to the fault port, and the closing byte of ones.
 const BITMAP_SIZE: u64 = 0x100 / 8 + 1;
 
+/// Where `syscall` leads on processors that do not heed that it is switched off: to an instruction that
+/// faults.
+pub(crate) const SYSTEM_CALL_STUB: u64 = SUPERVISOR_ADDRESS + VECTORS * STUB_SIZE;
+
 /// Length of both pages.
 pub(crate) const LENGTH: u64 = 2 * PAGE_SIZE;
 
@@ -45,7 +49,7 @@ pub(crate) const IDT: (u64, u16) = (SUPERVISOR_ADDRESS + IDT_OFFSET, 32 * 16 - 1
 pub(crate) const TSS: (u64, u32) = (SUPERVISOR_ADDRESS + TSS_OFFSET, 104 + 33 - 1);
 
 const _: () = {
-    assert!(VECTORS * STUB_SIZE <= IDT_OFFSET);
+    assert!(VECTORS * STUB_SIZE + 2 <= IDT_OFFSET);
     assert!(IDT_OFFSET + VECTORS * 16 <= GDT_OFFSET);
     assert!(TSS_OFFSET + TSS_SIZE + BITMAP_SIZE <= PAGE_SIZE);
     assert!(BITMAP_SIZE == 33);
@@ -69,6 +73,8 @@ pub(crate) fn page() -> Vec<u8> {
         let at = sprat_abi::length(vector * STUB_SIZE);
         page[at..at + stub.len()].copy_from_slice(&stub);
     }
+    let at = sprat_abi::length(VECTORS * STUB_SIZE);
+    page[at..at + 2].copy_from_slice(&[0x0f, 0x0b]); // ud2
     for vector in 0..VECTORS {
         page.extend(gate(SUPERVISOR_ADDRESS + vector * STUB_SIZE, vector));
     }

@@ -1,0 +1,481 @@
+//! Instances under both monitors: that they run, yield, exit, and are ended with the right report.
+
+use crate::testing::{DATA, Elf, RODATA, TEXT, guest};
+use crate::*;
+use std::time::{Duration, Instant};
+
+const BUDGET: Duration = Duration::from_secs(2);
+
+/// Runs a test under each monitor there is.
+fn with_each(test: impl Fn(&dyn Monitor)) {
+    match VmMonitor::open() {
+        Ok(monitor) => test(&monitor),
+        Err(error) => eprintln!("the vm monitor is left out: {error}"),
+    }
+    test(&ProcessMonitor::new());
+}
+
+fn start(monitor: &dyn Monitor, code: &[u8]) -> Box<dyn Instance> {
+    start_with(monitor, code, &Options::default())
+}
+
+fn start_with(monitor: &dyn Monitor, code: &[u8], options: &Options) -> Box<dyn Instance> {
+    let image = Image::load(&Elf::new(code).bytes()).expect("a sound image");
+    monitor.create(&image, options).expect("created")
+}
+
+fn fault(monitor: &dyn Monitor, code: &[u8]) -> Box<FaultReport> {
+    let mut instance = start(monitor, code);
+    match instance.enter(BUDGET, false) {
+        Ok(Outcome::Faulted(report)) => report,
+        other => panic!("{:?}: {other:?}", monitor.kind()),
+    }
+}
+
+guest!(
+    counts_yields,
+    "mov rbx, rdi",
+    "mov r12, [rbx + 40]",
+    "mov qword ptr [r12], 1000",
+    "call [rbx + 24]",
+    "mov r13, rdx",
+    "mov qword ptr [r12], 2000",
+    "call [rbx + 24]",
+    "mov edi, 1",
+    "cmp rdx, r13",
+    "jb 1f",
+    "mov edi, 7",
+    "1: call [rbx + 32]",
+);
+
+#[test]
+fn an_instance_yields_with_its_deadlines_and_exits_with_its_status() {
+    with_each(|monitor| {
+        let mut instance = start(monitor, counts_yields());
+        let outcome = instance.enter(BUDGET, false);
+        assert!(
+            matches!(outcome, Ok(Outcome::Yielded { deadline: 1000 })),
+            "{outcome:?}"
+        );
+        assert!(matches!(
+            instance.enter(BUDGET, false),
+            Ok(Outcome::Yielded { deadline: 2000 })
+        ));
+        let outcome = instance.enter(BUDGET, false);
+        assert!(
+            matches!(outcome, Ok(Outcome::Exited { status: 7 })),
+            "{outcome:?}"
+        );
+        assert!(matches!(
+            instance.enter(BUDGET, false),
+            Err(MonitorError::Ended)
+        ));
+    });
+}
+
+guest!(round_trips, "mov rbx, rdi", "1: call [rbx + 24]", "jmp 1b");
+
+#[test]
+#[ignore = "a measurement"]
+fn measure_creation_and_round_trip() {
+    with_each(|monitor| {
+        for _ in 0..5 {
+            let start_time = Instant::now();
+            let mut instance = start(monitor, round_trips());
+            assert!(matches!(
+                instance.enter(BUDGET, false),
+                Ok(Outcome::Yielded { .. })
+            ));
+            eprintln!(
+                "{:?} to the first yield, {:?}, {:?}",
+                start_time.elapsed(),
+                instance.creation_times(),
+                instance.memory_use()
+            );
+            let start = Instant::now();
+            for _ in 0..1000 {
+                assert!(matches!(
+                    instance.enter(BUDGET, false),
+                    Ok(Outcome::Yielded { .. })
+                ));
+            }
+            eprintln!("{:?} a round trip", start.elapsed() / 1000);
+        }
+    });
+}
+
+guest!(spins, "1: pause", "jmp 1b");
+
+#[test]
+fn an_instance_that_spins_runs_out_of_its_budget_and_can_go_on() {
+    with_each(|monitor| {
+        let mut instance = start(monitor, spins());
+        for _ in 0..3 {
+            let start = Instant::now();
+            let budget = Duration::from_millis(20);
+            let outcome = instance.enter(budget, false);
+            assert!(matches!(outcome, Ok(Outcome::OutOfBudget)), "{outcome:?}");
+            assert!(start.elapsed() >= budget);
+            assert!(
+                start.elapsed() < Duration::from_millis(500),
+                "{:?}",
+                start.elapsed()
+            );
+        }
+    });
+}
+
+guest!(
+    reads_page_zero,
+    "push 0",
+    "push rbp",
+    "mov rbp, rsp",
+    "call 1f",
+    "ud2",
+    "1: push rbp",
+    "mov rbp, rsp",
+    "xor eax, eax",
+    "mov rax, [rax + 5]",
+);
+
+#[test]
+fn a_fault_is_reported_with_address_registers_and_backtrace() {
+    with_each(|monitor| {
+        let report = fault(monitor, reads_page_zero());
+        assert_eq!(
+            report.cause,
+            Cause::Exception {
+                vector: 14,
+                error_code: 4,
+                address: Some(5)
+            }
+        );
+        assert_eq!(report.region, Some("page zero"));
+        assert_eq!(report.registers.rip, TEXT + 19);
+        let frames: Vec<u64> = report.backtrace.iter().map(|frame| frame.address).collect();
+        assert_eq!(frames, [TEXT + 19, TEXT + 11]);
+    });
+}
+
+guest!(writes_text, "lea rax, [rip]", "mov byte ptr [rax], 0x90");
+guest!(
+    writes_constants,
+    "mov eax, 0x1002000",
+    "mov byte ptr [rax], 0"
+);
+guest!(writes_boot_page, "mov qword ptr [rdi + 24], 0");
+guest!(
+    writes_call_page,
+    "mov rax, [rdi + 24]",
+    "mov byte ptr [rax], 0"
+);
+guest!(runs_data, "mov eax, 0x1004000", "jmp rax");
+guest!(runs_stack, "mov rax, 0xc3", "push rax", "jmp rsp");
+guest!(runs_constants, "mov eax, 0x1002000", "jmp rax");
+guest!(jumps_to_zero, "xor eax, eax", "call rax");
+guest!(overflows_stack, "1: push rax", "jmp 1b");
+guest!(
+    reads_supervisor_pages,
+    "mov eax, 0x200000",
+    "mov rax, [rax]"
+);
+guest!(reads_between, "mov eax, 0x1003000", "mov rax, [rax]");
+guest!(halts, "hlt");
+guest!(writes_cr3, "mov rax, 0", "mov cr3, rax");
+guest!(
+    writes_an_msr,
+    "mov ecx, 0xc0000080",
+    "xor eax, eax",
+    "xor edx, edx",
+    "wrmsr"
+);
+guest!(disables_interrupts, "cli");
+guest!(uses_another_port, "mov al, 0", "out 0x80, al");
+guest!(uses_the_fault_port, "mov al, 0", "out 0xf1, al");
+guest!(raises_an_exception_by_hand, "int 0xe");
+guest!(
+    divides_by_zero,
+    "xor ecx, ecx",
+    "xor edx, edx",
+    "mov eax, 1",
+    "div ecx"
+);
+guest!(executes_nonsense, "ud2");
+guest!(
+    goes_beyond_canonical,
+    "mov rax, 0x1234567890abcdef",
+    "mov rax, [rax]"
+);
+
+/// What a vector and error code look like where the error code is whole, and where only part is known.
+fn exception(vector: u8, error_code: u64, address: Option<u64>) -> Cause {
+    Cause::Exception {
+        vector,
+        error_code,
+        address,
+    }
+}
+
+#[test]
+fn each_breach_of_the_address_space_has_its_exact_report() {
+    let (read, write, run) = (4, 6, 0x14);
+    let (present, zero) = (1, 0);
+    let cases: [(&[u8], Cause, Option<&str>); 9] = [
+        (
+            writes_text(),
+            exception(14, write | present, Some(TEXT + 7)),
+            Some("image text"),
+        ),
+        (
+            writes_constants(),
+            exception(14, write | present, Some(RODATA)),
+            Some("image read-only data"),
+        ),
+        (
+            runs_data(),
+            exception(14, run | present, Some(DATA)),
+            Some("image data"),
+        ),
+        (
+            runs_constants(),
+            exception(14, run | present, Some(RODATA)),
+            Some("image read-only data"),
+        ),
+        (
+            jumps_to_zero(),
+            exception(14, run, Some(zero)),
+            Some("page zero"),
+        ),
+        (
+            reads_between(),
+            exception(14, read, Some(DATA - 0x1000)),
+            None,
+        ),
+        (divides_by_zero(), exception(0, 0, None), None),
+        (executes_nonsense(), exception(6, 0, None), None),
+        (goes_beyond_canonical(), exception(13, 0, None), None),
+    ];
+    with_each(|monitor| {
+        for (code, cause, region) in &cases {
+            let report = fault(monitor, code);
+            assert_eq!(
+                (report.cause, report.region),
+                (*cause, *region),
+                "{:?}",
+                monitor.kind()
+            );
+        }
+    });
+}
+
+#[test]
+fn breaches_at_addresses_the_monitor_chose_are_reported_by_region() {
+    with_each(|monitor| {
+        let cases: [(&[u8], &str, u64); 4] = [
+            (writes_boot_page(), "boot page", 7),
+            (writes_call_page(), "call page", 7),
+            (runs_stack(), "stack", 0x15),
+            (overflows_stack(), "stack guard", 6),
+        ];
+        for (code, region, expected) in cases {
+            let report = fault(monitor, code);
+            let Cause::Exception {
+                vector: 14,
+                error_code,
+                address: Some(_),
+            } = report.cause
+            else {
+                panic!("{:?}", report.cause)
+            };
+            // The process monitor cannot tell a write from a read where nothing is mapped.
+            let known = if monitor.kind() == MonitorKind::Process && expected & 1 == 0 {
+                !2
+            } else {
+                !0
+            };
+            assert_eq!(
+                (report.region, error_code),
+                (Some(region), expected & known),
+                "{:?}",
+                monitor.kind()
+            );
+        }
+    });
+}
+
+#[test]
+fn what_only_a_kernel_may_do_ends_an_instance() {
+    with_each(|monitor| {
+        for code in [
+            halts(),
+            writes_cr3(),
+            writes_an_msr(),
+            disables_interrupts(),
+            uses_another_port(),
+            uses_the_fault_port(),
+        ] {
+            let report = fault(monitor, code);
+            assert_eq!(report.cause, exception(13, 0, None), "{:?}", monitor.kind());
+        }
+        let report = fault(monitor, raises_an_exception_by_hand());
+        assert!(
+            matches!(report.cause, Cause::Exception { vector: 13 | 6, .. }),
+            "{report}"
+        );
+        let report = fault(monitor, reads_supervisor_pages());
+        let Cause::Exception {
+            vector: 14,
+            address: Some(0x20_0000),
+            ..
+        } = report.cause
+        else {
+            panic!("{report}")
+        };
+        assert_eq!(report.region, Some("supervisor pages"));
+    });
+}
+
+guest!(
+    asks_for_a_system_call,
+    "mov eax, 39",
+    "syscall",
+    "mov rbx, rdi",
+    "xor edi, edi",
+    "call [rbx + 32]"
+);
+
+#[test]
+fn a_system_call_is_refused_by_its_number() {
+    with_each(|monitor| {
+        let report = fault(monitor, asks_for_a_system_call());
+        assert_eq!(
+            report.cause,
+            Cause::SystemCall { number: 39 },
+            "{:?}",
+            monitor.kind()
+        );
+    });
+}
+
+guest!(
+    exits_with_garbage,
+    "mov rax, [rdi + 40]",
+    "mov rbx, rdi",
+    "mov edi, 0x80000001",
+    "call [rbx + 32]"
+);
+
+#[test]
+fn any_status_is_passed_on() {
+    with_each(|monitor| {
+        let outcome = start(monitor, exits_with_garbage()).enter(BUDGET, false);
+        assert!(
+            matches!(
+                outcome,
+                Ok(Outcome::Exited {
+                    status: -2147483647
+                })
+            ),
+            "{outcome:?}"
+        );
+    });
+}
+
+// Sums the image's data, `.bss` and constants: 1 + ... + 255 = 32640, 'c' = 99; and writes to all that
+// can be written.
+guest!(
+    uses_its_memory,
+    "mov rbx, rdi",
+    "mov esi, 0x1004000",
+    "xor eax, eax",
+    "xor edx, edx",
+    "1: movzx ecx, byte ptr [rsi]",
+    "add eax, ecx",
+    "mov byte ptr [rsi], 0",
+    "inc rsi",
+    "inc edx",
+    "cmp edx, 0x2000",
+    "jb 1b",
+    "movzx ecx, byte ptr [0x1002000]",
+    "add eax, ecx",
+    "mov rsi, [rbx + 72]",
+    "add rax, [rsi]",
+    "mov [rsi], rax",
+    "mov edi, eax",
+    "call [rbx + 32]",
+);
+
+#[test]
+fn instances_of_one_image_have_their_own_data() {
+    with_each(|monitor| {
+        let image = Image::load(&Elf::new(uses_its_memory()).bytes()).expect("a sound image");
+        for _ in 0..3 {
+            let mut instance = monitor
+                .create(&image, &Options::default())
+                .expect("created");
+            let outcome = instance.enter(BUDGET, false);
+            assert!(
+                matches!(outcome, Ok(Outcome::Exited { status: 32739 })),
+                "{outcome:?}"
+            );
+        }
+    });
+}
+
+// Exits with the first byte of the first device's file, plus the configuration's and the parameters'.
+guest!(
+    reads_what_it_was_given,
+    "mov rbx, rdi",
+    "mov rax, [rbx + 240]",
+    "mov rsi, [rax + 32]",
+    "movzx edi, byte ptr [rsi]",
+    "mov rsi, [rbx + 208]",
+    "movzx eax, byte ptr [rsi]",
+    "add edi, eax",
+    "mov rsi, [rbx + 224]",
+    "movzx eax, byte ptr [rsi]",
+    "add edi, eax",
+    "call [rbx + 32]",
+);
+
+#[test]
+fn a_granted_file_configuration_and_parameters_arrive() {
+    use std::io::Write;
+    with_each(|monitor| {
+        let mut file = tempfile::tempfile().expect("a file");
+        file.write_all(b"\x01 and more").expect("written");
+        let options = Options {
+            configuration: b"\x10nfiguration".to_vec(),
+            parameters: vec![("\x40".into(), "value".into())],
+            devices: vec![Grant {
+                name: "a.txt".into(),
+                device: GrantedDevice::InputFile(file),
+            }],
+            ..Options::default()
+        };
+        let mut instance = start_with(monitor, reads_what_it_was_given(), &options);
+        let outcome = instance.enter(BUDGET, false);
+        assert!(
+            matches!(outcome, Ok(Outcome::Exited { status: 0x51 })),
+            "{outcome:?}"
+        );
+    });
+}
+
+#[test]
+fn a_killed_instance_is_gone_and_what_it_shared_is_still_there() {
+    with_each(|monitor| {
+        let mut instance = start(monitor, round_trips());
+        assert!(matches!(
+            instance.enter(BUDGET, false),
+            Ok(Outcome::Yielded { .. })
+        ));
+        instance.kill();
+        assert!(matches!(
+            instance.enter(BUDGET, false),
+            Err(MonitorError::Ended)
+        ));
+        assert_eq!(instance.shared().read_console(&mut [0; 8]), Ok(0));
+        assert_eq!(instance.shared().records().count(), 0);
+    });
+}
