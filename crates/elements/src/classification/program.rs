@@ -57,13 +57,11 @@ struct Dimension {
     missing: u16,
 }
 
-/// Two columns of classes made one: the result replaces the left one.
+/// Several columns of classes made one: the result replaces the first of them.
 #[derive(Clone, Debug)]
 struct Merge {
-    left: usize,
-    right: usize,
-    /// Classes on the right.
-    stride: usize,
+    /// Columns, and how far apart in the table their classes are.
+    parts: Vec<(usize, u32)>,
     table: Vec<u16>,
 }
 
@@ -101,6 +99,8 @@ struct Intersection {
     rules: Vec<u16>,
     /// The first rule of each block.
     first: Vec<u16>,
+    /// A bit for each block.
+    present: Vec<u64>,
     /// Rules whose terms say too much, to be checked; by ascending rule.
     checks: Vec<(u16, Expression)>,
 }
@@ -275,15 +275,7 @@ impl Program {
             dimension.classes(packets, classes);
         }
         for merge in &self.merges {
-            // Columns are combined in place; the right one is not used again.
-            let right = classes[merge.right];
-            for (class, right) in classes[merge.left]
-                .iter_mut()
-                .zip(&right)
-                .take(packets.len())
-            {
-                *class = merge.table[usize::from(*class) * merge.stride + usize::from(*right)];
-            }
+            merge.apply(&mut classes);
         }
         match &self.outcome {
             Outcome::Constant(rule) => rules.fill(*rule),
@@ -296,10 +288,7 @@ impl Program {
                 }
             }
             Outcome::Intersect(intersection) => {
-                for (lane, (packet, rule)) in packets.iter().zip(rules).enumerate() {
-                    *rule = intersection
-                        .first_rule(packet, |column| usize::from(classes[column][lane]));
-                }
+                intersection.first_rules(packets, &classes, rules);
             }
         }
     }
@@ -315,7 +304,9 @@ impl Program {
         let merges: usize = self
             .merges
             .iter()
-            .map(|merge| size_of_val(merge) + size_of_val(&*merge.table))
+            .map(|merge| {
+                size_of_val(merge) + size_of_val(&*merge.parts) + size_of_val(&*merge.table)
+            })
             .sum();
         let outcome = match &self.outcome {
             Outcome::Constant(_) => 0,
@@ -379,38 +370,67 @@ fn bytes<const N: usize>(data: &[u8], start: usize) -> Option<[u8; N]> {
     data.get(start..)?.first_chunk().copied()
 }
 
-/// Replaces pairs of partitions by their cross product for as long as that stays small.
+impl Merge {
+    /// Combines columns in place; all but the first are not used again.
+    fn apply<const N: usize>(&self, classes: &mut [[u16; N]; DIMENSIONS]) {
+        let mut index = [0u32; N];
+        for (column, stride) in &self.parts {
+            for (index, class) in index.iter_mut().zip(&classes[*column]) {
+                *index += u32::from(*class) * stride;
+            }
+        }
+        for (class, index) in classes[self.parts[0].0].iter_mut().zip(index) {
+            *class = self.table[index as usize];
+        }
+    }
+}
+
+/// Replaces partitions by their cross product for as long as that stays small, those with the
+/// fewest classes first, as many at once as one table holds.
 fn merge(partitions: &mut [Option<Partition>]) -> Result<Vec<Merge>, CompileError> {
     let mut merges = Vec::new();
     loop {
-        let mut best: Option<(usize, usize, usize)> = None;
-        for (left, mine) in partitions.iter().enumerate() {
-            let Some(mine) = mine else { continue };
-            for (right, theirs) in partitions.iter().enumerate().skip(left + 1) {
-                let Some(theirs) = theirs else { continue };
-                let entries = mine.classes() * theirs.classes();
-                if entries <= MERGED_ENTRIES
-                    && mine.cost_of_cross(theirs) <= MERGE_WORK
-                    && best.is_none_or(|(least, _, _)| entries < least)
-                {
-                    best = Some((entries, left, right));
-                }
+        let mut by_size: Vec<(usize, usize)> = partitions
+            .iter()
+            .enumerate()
+            .filter_map(|(at, partition)| Some((partition.as_ref()?.classes(), at)))
+            .collect();
+        by_size.sort_unstable();
+        let mut chosen = by_size.into_iter();
+        let Some((_, first)) = chosen.next() else {
+            return Ok(merges);
+        };
+        let Some(mut merged) = partitions[first].take() else {
+            return Ok(merges);
+        };
+        let mut table: Vec<u16> = (0..=u16::MAX).take(merged.classes()).collect();
+        let mut parts = vec![(first, 1)];
+        for (classes, column) in chosen {
+            let Some(next) = &partitions[column] else {
+                break;
+            };
+            if table.len() * classes > MERGED_ENTRIES || merged.cost_of_cross(next) > MERGE_WORK {
+                break;
             }
+            let (crossed, pairs) = merged.cross(next)?;
+            table = table
+                .iter()
+                .flat_map(|&class| &pairs[usize::from(class) * classes..][..classes])
+                .copied()
+                .collect();
+            for (_, stride) in &mut parts {
+                // A table has at most MERGED_ENTRIES entries.
+                *stride *= u32::try_from(classes).unwrap_or(u32::MAX);
+            }
+            parts.push((column, 1));
+            merged = crossed;
+            partitions[column] = None;
         }
-        let Some((_, left, right)) = best else {
+        partitions[first] = Some(merged);
+        if parts.len() == 1 {
             return Ok(merges);
-        };
-        let (Some(mine), Some(theirs)) = (partitions[left].take(), partitions[right].take()) else {
-            return Ok(merges);
-        };
-        let (crossed, table) = mine.cross(&theirs)?;
-        partitions[left] = Some(crossed);
-        merges.push(Merge {
-            left,
-            right,
-            stride: theirs.classes(),
-            table,
-        });
+        }
+        merges.push(Merge { parts, table });
     }
 }
 
@@ -438,6 +458,9 @@ impl Intersection {
             .enumerate()
             .filter_map(|(at, partition)| Some(Column::new(at, blocks, partition?)))
             .collect();
+        let present = (0..blocks.div_ceil(64))
+            .map(|at| u64::MAX >> (64 - (blocks - at * 64).min(64)))
+            .collect();
         let first = rules
             .chunks(64)
             .map(|block| block.iter().copied().min().unwrap_or(NO_RULE))
@@ -447,48 +470,87 @@ impl Intersection {
             blocks,
             rules,
             first,
+            present,
             checks,
         }
     }
 
-    /// The first rule with a term that every column admits.
+    /// For each packet the first rule with a term that every column admits.
+    fn first_rules<const N: usize>(
+        &self,
+        packets: &[Headers<'_>],
+        classes: &[[u16; N]; DIMENSIONS],
+        rules: &mut [u16],
+    ) {
+        // The common numbers of columns, each with its loops unrolled.
+        match self.columns.len() {
+            1 => self.first_rules_of::<N, 1>(packets, classes, rules),
+            2 => self.first_rules_of::<N, 2>(packets, classes, rules),
+            3 => self.first_rules_of::<N, 3>(packets, classes, rules),
+            4 => self.first_rules_of::<N, 4>(packets, classes, rules),
+            5 => self.first_rules_of::<N, 5>(packets, classes, rules),
+            6 => self.first_rules_of::<N, 6>(packets, classes, rules),
+            _ => self.first_rules_of::<N, DIMENSIONS>(packets, classes, rules),
+        }
+    }
+
     #[inline]
-    fn first_rule(&self, packet: &Headers<'_>, class: impl Fn(usize) -> usize) -> u16 {
-        let summary_words = self.blocks.div_ceil(64);
-        let mut best = NO_RULE;
-        for at in 0..summary_words {
-            let mut live = self.columns.iter().fold(u64::MAX, |live, column| {
-                live & column.summaries[class(column.at) * summary_words + at]
-            });
-            while live != 0 {
-                let block = at * 64 + live.trailing_zeros() as usize;
-                live &= live - 1;
-                // Without columns, bits past the last block stay set.
-                let Some(&first) = self.first.get(block) else {
-                    break;
-                };
-                if first >= best {
-                    continue;
+    fn first_rules_of<const N: usize, const C: usize>(
+        &self,
+        packets: &[Headers<'_>],
+        classes: &[[u16; N]; DIMENSIONS],
+        rules: &mut [u16],
+    ) {
+        let width = self.blocks.div_ceil(64);
+        for (lane, (packet, rule)) in packets.iter().zip(rules).enumerate() {
+            let mut summaries: [&[u64]; C] = [&[]; C];
+            let mut rows: [&[u16]; C] = [&[]; C];
+            for ((column, summary), row) in self.columns.iter().zip(&mut summaries).zip(&mut rows) {
+                let class = usize::from(classes[column.at][lane]);
+                *summary = &column.summaries[class * width..][..width];
+                *row = &column.rows[class * self.blocks..][..self.blocks];
+            }
+            let columns = self.columns.len().min(C);
+            let mut best = NO_RULE;
+            for (at, everything) in self.present.iter().enumerate() {
+                let mut live = *everything;
+                for summary in &summaries[..columns] {
+                    live &= summary[at];
                 }
-                let mut word = self.columns.iter().fold(u64::MAX, |word, column| {
-                    let number = column.rows[class(column.at) * self.blocks + block];
-                    word & column.words[column.pools[block] as usize + usize::from(number)]
-                });
-                while word != 0 {
-                    let term = block * 64 + word.trailing_zeros() as usize;
-                    word &= word - 1;
-                    let Some(&rule) = self.rules.get(term) else {
-                        break;
-                    };
-                    // Within a block terms stand in the order of their rules.
-                    if rule >= best {
-                        break;
+                while live != 0 {
+                    let block = at * 64 + live.trailing_zeros() as usize;
+                    live &= live - 1;
+                    if self.first[block] >= best {
+                        continue;
                     }
-                    if self.confirmed(rule, packet) {
-                        best = rule;
-                        break;
+                    let mut word = u64::MAX;
+                    for (column, row) in self.columns.iter().zip(&rows[..columns]) {
+                        let number = column.pools[block] as usize + usize::from(row[block]);
+                        word &= column.words[number];
                     }
+                    best = self.first_of_block(block, word, best, packet);
                 }
+            }
+            *rule = best;
+        }
+    }
+
+    /// The first rule of a block that has its bit in `word`, if it comes before `best`.
+    #[inline]
+    fn first_of_block(&self, block: usize, mut word: u64, best: u16, packet: &Headers<'_>) -> u16 {
+        while word != 0 {
+            let term = block * 64 + word.trailing_zeros() as usize;
+            word &= word - 1;
+            // Without columns, bits past the last term stay set.
+            let Some(&rule) = self.rules.get(term) else {
+                break;
+            };
+            // Within a block terms stand in the order of their rules.
+            if rule >= best {
+                break;
+            }
+            if self.confirmed(rule, packet) {
+                return rule;
             }
         }
         best
