@@ -1,17 +1,23 @@
 //! A map from the values of one field to classes of values, constant on intervals.
 //!
-//! A radix tree of 256-way chunks that goes no deeper than it must: a stretch that holds few
-//! boundaries is a *narrow* node, one cache line of boundaries compared all at once; a stretch
-//! with none is the class itself. Few boundaries in all make a narrow node or two, many start from
-//! a root of 65,536 entries. A lookup is one to four dependent loads.
+//! Three forms, by how many boundaries there are between classes. A *table* for one-byte fields.
+//! A *list* where there are few: each boundary is compared with the values of a whole group of
+//! packets, which vector units do several at a time. A *tree* else: a radix tree of 256-way
+//! chunks that goes no deeper than it must. A stretch of values that holds few boundaries is a
+//! narrow node, one cache line of boundaries; a stretch with none is the class itself. With many
+//! boundaries the root has 65,536 entries. A lookup in the tree is one to four dependent loads.
 
+use alloc::boxed::Box;
 use alloc::vec;
 use alloc::vec::Vec;
+
+/// The most boundaries in a list.
+const LISTED: usize = 12;
 
 /// Boundaries in a narrow node: they and their classes fill a cache line.
 const NARROW: usize = 8;
 
-/// With more boundaries than this, the root of a four-byte field covers 16 bits, not 8.
+/// With more boundaries than this, the root of a tree covers 16 bits of a four-byte field, not 8.
 const BOUNDARIES_FOR_WIDE_ROOT: usize = 512;
 
 /// Entries: two bits of kind, thirty of class or index.
@@ -23,8 +29,7 @@ const CHUNK: u32 = 2 << 30;
 #[derive(Clone, Debug)]
 #[repr(align(64))]
 struct Narrow {
-    /// Where the next class begins; order-preserving as signed numbers, since that is the
-    /// comparison vector units have. Unused ones repeat the greatest.
+    /// Where the next class begins, as `signed` orders. Unused ones repeat the greatest.
     starts: [i32; NARROW],
     /// The class below the first boundary, then the class from each boundary on.
     classes: [u16; NARROW + 1],
@@ -32,7 +37,89 @@ struct Narrow {
 
 /// The map.
 #[derive(Clone, Debug)]
-pub(super) struct IntervalMap {
+pub(super) enum IntervalMap {
+    /// The class of each value of a byte.
+    Table(Box<[u16; 256]>),
+    /// Where each class but the first begins, as `signed` orders; and the classes.
+    List {
+        starts: Vec<i32>,
+        classes: [u16; LISTED + 1],
+    },
+    /// Too many for a list.
+    Tree(Tree),
+}
+
+impl IntervalMap {
+    /// Builds the map of a field of `width` bytes from the value at which each stretch of one
+    /// class begins, ascending from 0.
+    pub(super) fn new(width: u8, starts: &[(u32, u16)]) -> Self {
+        if width == 1 {
+            let mut table = Box::new([0; 256]);
+            for (start, class) in starts {
+                table[(start & 0xff) as usize..].fill(*class);
+            }
+            return Self::Table(table);
+        }
+        if starts.len() <= LISTED + 1 {
+            let mut classes = [0; LISTED + 1];
+            for (class, (_, given)) in classes.iter_mut().zip(starts) {
+                *class = *given;
+            }
+            return Self::List {
+                starts: starts[1..]
+                    .iter()
+                    .map(|(start, _)| signed(*start))
+                    .collect(),
+                classes,
+            };
+        }
+        Self::Tree(Tree::new(width, starts))
+    }
+
+    /// The classes of the values of a group of packets.
+    #[inline]
+    pub(super) fn classes<const N: usize>(&self, values: &[u32; N], classes: &mut [u16; N]) {
+        match self {
+            Self::Table(table) => {
+                for (class, value) in classes.iter_mut().zip(values) {
+                    *class = table[(value & 0xff) as usize];
+                }
+            }
+            Self::List {
+                starts,
+                classes: listed,
+            } => {
+                let mut passed = [0u32; N];
+                for start in starts {
+                    for (passed, value) in passed.iter_mut().zip(values) {
+                        *passed += u32::from(*start <= signed(*value));
+                    }
+                }
+                for (class, passed) in classes.iter_mut().zip(passed) {
+                    *class = listed[passed as usize];
+                }
+            }
+            Self::Tree(tree) => {
+                for (class, value) in classes.iter_mut().zip(values) {
+                    *class = tree.get(*value);
+                }
+            }
+        }
+    }
+
+    /// The memory the map takes, in bytes.
+    pub(super) fn bytes(&self) -> usize {
+        match self {
+            Self::Table(table) => size_of_val(&**table),
+            Self::List { starts, .. } => size_of_val(&**starts),
+            Self::Tree(tree) => tree.bytes(),
+        }
+    }
+}
+
+/// The tree form.
+#[derive(Clone, Debug)]
+pub(super) struct Tree {
     /// Keys are moved to the top of 32 bits.
     align: u32,
     /// How far the aligned key is shifted to index the root.
@@ -42,20 +129,16 @@ pub(super) struct IntervalMap {
     narrow: Vec<Narrow>,
 }
 
-/// Order-preserving map of unsigned to signed numbers.
+/// Maps unsigned to signed numbers in the same order: that is the comparison vector units have.
 #[inline]
 fn signed(value: u32) -> i32 {
     (value ^ 0x8000_0000).cast_signed()
 }
 
-impl IntervalMap {
-    /// Builds the map of a field of `width` bytes from the value at which each stretch of one
-    /// class begins, ascending from 0.
-    pub(super) fn new(width: u8, starts: &[(u32, u16)]) -> Self {
+impl Tree {
+    fn new(width: u8, starts: &[(u32, u16)]) -> Self {
         let align = 32 - 8 * u32::from(width);
         let root_bits = match width {
-            1 => 8,
-            _ if starts.len() <= NARROW + 1 => 1,
             4 if starts.len() > BOUNDARIES_FOR_WIDE_ROOT => 16,
             _ => 8,
         };
@@ -126,7 +209,7 @@ impl IntervalMap {
 
     /// The class of a value.
     #[inline]
-    pub(super) fn get(&self, value: u32) -> u16 {
+    fn get(&self, value: u32) -> u16 {
         let key = value << self.align;
         let mut shift = self.root_shift;
         let mut entry = self.root[(key >> shift) as usize];
@@ -138,22 +221,19 @@ impl IntervalMap {
             if entry & NARROW_NODE != 0 {
                 let node = &self.narrow[at];
                 let key = signed(key);
-                // Summed in the width of the comparison, which vector units then do at once.
-                let passed: i32 = node
-                    .starts
-                    .iter()
-                    .map(|start| i32::from(*start <= key))
-                    .sum();
-                let passed = passed.unsigned_abs() as usize;
-                return node.classes[passed];
+                let mut passed = [0u32; NARROW];
+                for (passed, start) in passed.iter_mut().zip(&node.starts) {
+                    *passed = u32::from(*start <= key);
+                }
+                let passed: u32 = passed.iter().sum();
+                return node.classes[passed as usize];
             }
             shift -= 8;
             entry = self.chunks[at][(key >> shift & 0xff) as usize];
         }
     }
 
-    /// The memory the map takes, in bytes.
-    pub(super) fn bytes(&self) -> usize {
+    fn bytes(&self) -> usize {
         size_of_val(&*self.root) + size_of_val(&*self.chunks) + size_of_val(&*self.narrow)
     }
 }

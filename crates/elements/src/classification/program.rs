@@ -17,7 +17,7 @@ use super::terms::{DIMENSIONS, Dimensions, Term, Terms};
 /// What [`Program::classify`] returns for a packet that no rule matches.
 pub const NO_RULE: u16 = u16::MAX;
 
-/// Packets looked at together, so that their memory accesses overlap.
+/// Packets looked at together, so that their memory accesses overlap. At most 64.
 const LANES: usize = 32;
 
 /// All terms together; the terms of further rules are widened to one each.
@@ -319,7 +319,7 @@ impl Program {
 
 impl Dimension {
     /// Looks up the field in each packet.
-    fn classes(&self, packets: &[Headers<'_>], classes: &mut [u16]) {
+    fn classes<const N: usize>(&self, packets: &[Headers<'_>], classes: &mut [u16; N]) {
         // One loop for each base and width, so that neither is decided again for each packet.
         match self.field.base {
             Base::Network => self.classes_of(packets, classes, |headers| headers.network),
@@ -328,10 +328,10 @@ impl Dimension {
     }
 
     #[inline]
-    fn classes_of<'a>(
+    fn classes_of<'a, const N: usize>(
         &self,
         packets: &[Headers<'a>],
-        classes: &mut [u16],
+        classes: &mut [u16; N],
         data: impl Fn(&Headers<'a>) -> &'a [u8],
     ) {
         match self.field.width {
@@ -348,18 +348,25 @@ impl Dimension {
     }
 
     #[inline]
-    fn look_up<'a>(
+    fn look_up<'a, const N: usize>(
         &self,
         packets: &[Headers<'a>],
-        classes: &mut [u16],
+        classes: &mut [u16; N],
         read: impl Fn(&Headers<'a>, usize) -> Option<u32>,
     ) {
         let start = usize::from(self.field.offset);
-        for (packet, class) in packets.iter().zip(classes) {
-            *class = match read(packet, start) {
-                Some(value) => self.map.get(value),
-                None => self.missing,
-            };
+        let mut values = [0; N];
+        let mut absent = 0u64;
+        for (lane, (value, packet)) in values.iter_mut().zip(packets).enumerate() {
+            match read(packet, start) {
+                Some(read) => *value = read,
+                None => absent |= 1 << lane,
+            }
+        }
+        self.map.classes(&values, classes);
+        while absent != 0 {
+            classes[absent.trailing_zeros() as usize] = self.missing;
+            absent &= absent - 1;
         }
     }
 }
