@@ -12,7 +12,11 @@ use sprat_elements::classification::{
 };
 
 fn main() {
-    for count in [10, 100, 1_000, 5_000] {
+    // Only where nothing in particular was asked for.
+    let everything = std::env::args()
+        .skip(1)
+        .all(|argument| argument == "--bench");
+    for count in [10, 100, 1_000, 5_000].into_iter().filter(|_| everything) {
         for (name, rules) in [("ordinary", ordinary(count)), ("random", random(count))] {
             let bytes = Program::compile(&rules).map(|program| program.bytes());
             println!("{count} {name} rules take {} bytes", bytes.unwrap_or(0));
@@ -129,12 +133,13 @@ fn packets() -> Vec<[u8; 46]> {
         .collect()
 }
 
-fn classify(bencher: Bencher<'_, '_>, rules: &[Expression]) {
+fn classify(bencher: Bencher<'_, '_>, rules: &[Expression], cached: bool) {
     let Ok(program) = Program::compile(rules) else {
         return;
     };
     let packets = packets();
     let mut found = [NO_RULE; 32];
+    let mut cache = if cached { program.flow_cache() } else { None };
     bencher
         .counter(ItemsCount::new(packets.len()))
         .bench_local(|| {
@@ -143,20 +148,34 @@ fn classify(bencher: Bencher<'_, '_>, rules: &[Expression]) {
                 for (headers, packet) in headers.iter_mut().zip(batch) {
                     *headers = Headers::ip(black_box(packet));
                 }
-                program.classify_batch(&headers[..batch.len()], &mut found);
+                let headers = &headers[..batch.len()];
+                match &mut cache {
+                    Some(cache) => program.classify_batch_cached(headers, &mut found, cache),
+                    None => program.classify_batch(headers, &mut found),
+                }
                 black_box(&found);
             }
         });
 }
 
 #[divan::bench(args = [10, 100, 1_000, 5_000])]
+fn new_flow_through_ordinary_rules(bencher: Bencher<'_, '_>, count: usize) {
+    classify(bencher, &ordinary(count), false);
+}
+
+#[divan::bench(args = [10, 100, 1_000, 5_000])]
+fn new_flow_through_random_rules(bencher: Bencher<'_, '_>, count: usize) {
+    classify(bencher, &random(count), false);
+}
+
+#[divan::bench(args = [10, 100, 1_000, 5_000])]
 fn packet_through_ordinary_rules(bencher: Bencher<'_, '_>, count: usize) {
-    classify(bencher, &ordinary(count));
+    classify(bencher, &ordinary(count), true);
 }
 
 #[divan::bench(args = [10, 100, 1_000, 5_000])]
 fn packet_through_random_rules(bencher: Bencher<'_, '_>, count: usize) {
-    classify(bencher, &random(count));
+    classify(bencher, &random(count), true);
 }
 
 #[divan::bench(args = [10, 100, 1_000, 5_000], sample_count = 10)]

@@ -11,7 +11,7 @@ use sprat_click::arguments::unquote;
 use sprat_click::{Arguments, Configuration, Context, Rejected};
 use sprat_packet::{Batch, Packet};
 
-use super::{Expression, Headers, Layout, Listing, NO_RULE, Program};
+use super::{Expression, FlowCache, Headers, Layout, Listing, NO_RULE, Program};
 
 /// Packets classified at a time.
 const GROUP: usize = 32;
@@ -30,6 +30,7 @@ pub(super) struct Rule {
 pub(super) struct Dispatch {
     rules: Vec<Rule>,
     program: Program,
+    cache: Option<FlowCache>,
     layout: Layout,
     /// For each rule where its packets go; the last is for packets that no rule matches.
     outputs: Vec<Option<usize>>,
@@ -86,6 +87,7 @@ impl Dispatch {
         Ok(Self {
             counts: vec![0; outputs.len()],
             rules,
+            cache: program.flow_cache(),
             program,
             layout,
             outputs,
@@ -191,8 +193,8 @@ impl Dispatch {
         }
     }
 
-    /// The memory of the compiled program, in bytes.
+    /// The memory of the compiled program and its cache, in bytes.
     pub(super) fn bytes(&self) -> usize {
-        self.program.bytes()
+        self.program.bytes() + self.cache.as_ref().map_or(0, FlowCache::bytes)
     }
 }

@@ -107,6 +107,11 @@ impl IntervalMap {
         }
     }
 
+    /// Whether looking up takes a walk.
+    pub(super) fn is_tree(&self) -> bool {
+        matches!(self, Self::Tree(_))
+    }
+
     /// The memory the map takes, in bytes.
     pub(super) fn bytes(&self) -> usize {
         match self {
@@ -170,9 +175,10 @@ impl Tree {
             while from + 1 < starts.len() && u64::from(starts[from + 1].0) <= low {
                 from += 1;
             }
-            let to = from
-                + 1
-                + starts[from + 1..].partition_point(|(start, _)| u64::from(*start) <= high);
+            let mut to = from + 1;
+            while to < starts.len() && u64::from(starts[to].0) <= high {
+                to += 1;
+            }
             // Both fit: `low` lies in the key space of 32 bits.
             let low = u32::try_from(low).unwrap_or(u32::MAX);
             *entry = self.entry(low, shift, &starts[from..to]);

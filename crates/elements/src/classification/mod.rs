@@ -2,13 +2,17 @@
 
 mod byte_pattern;
 mod classifier;
+mod dimension;
 mod dispatch;
 mod expression;
+mod flow_cache;
+mod intersection;
 mod interval_map;
 mod ip_classifier;
 mod ip_filter;
 mod ip_pattern;
 mod listing;
+mod merge;
 mod order;
 mod partition;
 mod pattern_handlers;
@@ -26,6 +30,7 @@ use sprat_click::Class;
 
 pub use byte_pattern::{BytePatternError, parse_byte_pattern};
 pub use expression::{Base, Comparison, Expression, Field, Headers, Test};
+pub use flow_cache::FlowCache;
 pub use ip_pattern::{PatternError, PatternErrorKind, parse_ip_pattern};
 pub use listing::{Layout, Listing};
 pub use program::{CompileError, NO_RULE, Program};

@@ -1,0 +1,93 @@
+//! The rules of packets seen lately, by the values of all fields that a program looks at.
+//!
+//! Traffic is flows: the values that decide about a packet are those of many packets before it.
+//! Where a program is expensive, remembering them costs less. What is remembered follows from the
+//! values alone, so an entry is never stale.
+
+use alloc::vec;
+use alloc::vec::Vec;
+
+/// Entries in a set: one cache line.
+const WAYS: usize = 4;
+
+/// Sets at first, and when grown. 8,192 sets are 512 KiB and hold some 30,000 flows.
+const LEAST_SETS: usize = 64;
+const MOST_SETS: usize = 8192;
+
+/// The low bits of a key's second word, which hold the rule.
+const RULE: u64 = 0xffff;
+
+/// What identifies a packet's field values: 112 bits, the low 16 of the second word being zero.
+pub(super) type Key = [u64; 2];
+
+#[derive(Clone, Debug)]
+#[repr(align(64))]
+struct Set([Key; WAYS]);
+
+/// A cache for one program. It is emptied by making a new one.
+#[derive(Clone, Debug)]
+pub struct FlowCache {
+    sets: Vec<Set>,
+    /// How far a hash of 32 bits is shifted to index the sets.
+    shift: u32,
+    /// Insertions since the last growth.
+    inserted: usize,
+    /// What fills empty entries: the key of zeros with its true rule.
+    empty: Key,
+}
+
+impl FlowCache {
+    /// A cache for a program that finds `rule` where all fields are zero.
+    pub(super) fn new(rule: u16) -> Self {
+        let empty = [0, rule.into()];
+        Self {
+            sets: vec![Set([empty; WAYS]); LEAST_SETS],
+            shift: 32 - LEAST_SETS.ilog2(),
+            inserted: 0,
+            empty,
+        }
+    }
+
+    /// The set of a key. Multiplication by odd numbers spreads every bit of the key upwards; the
+    /// numbers are fractions of the golden ratio and of the square root of three.
+    #[inline]
+    fn set(&self, key: Key) -> usize {
+        let hash = (key[0] ^ key[0] >> 29)
+            .wrapping_mul(0x9e37_79b9_7f4a_7c15)
+            .wrapping_add((key[1] ^ key[1] >> 31).wrapping_mul(0xbb67_ae85_84ca_a73b));
+        // The upper half is spread best.
+        let hash = (hash >> 32 & 0xffff_ffff) as u32;
+        (hash >> self.shift) as usize
+    }
+
+    /// The rule found for a key before.
+    #[inline]
+    pub(super) fn get(&self, key: Key) -> Option<u16> {
+        let set = &self.sets[self.set(key)];
+        set.0
+            .iter()
+            .find(|entry| entry[0] == key[0] && (entry[1] ^ key[1]) & !RULE == 0)
+            .map(|entry| (entry[1] & RULE) as u16)
+    }
+
+    /// Remembers the rule of a key, forgetting the oldest of its set.
+    pub(super) fn insert(&mut self, key: Key, rule: u16) {
+        self.inserted += 1;
+        if self.inserted > self.sets.len() * WAYS * 2 && self.sets.len() < MOST_SETS {
+            let sets = self.sets.len() * 4;
+            self.sets = vec![Set([self.empty; WAYS]); sets.min(MOST_SETS)];
+            self.shift = 32 - self.sets.len().ilog2();
+            self.inserted = 0;
+        }
+        let at = self.set(key);
+        let set = &mut self.sets[at].0;
+        set.copy_within(..WAYS - 1, 1);
+        set[0] = [key[0], key[1] | u64::from(rule)];
+    }
+
+    /// The memory it takes, in bytes.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        size_of_val(&*self.sets)
+    }
+}
