@@ -51,18 +51,22 @@ const PROGRAMS: [(&str, &str); 3] = [
 ];
 
 /// Installs the programs that tests start and this machine lacks, saying what.
-///
-/// Where that cannot be done it says so and goes on: the tests that need them are skipped
-/// and say why.
 pub(crate) fn install_programs() {
-    let missing: Vec<_> = PROGRAMS
+    install_packages(&PROGRAMS);
+}
+
+/// Installs those of the programs that this machine lacks, each given with its Debian package.
+///
+/// Where that cannot be done it says so and goes on: what needs them will say so too.
+pub(crate) fn install_packages(programs: &[(&str, &str)]) {
+    let packages: Vec<_> = programs
         .iter()
         .filter(|(program, _)| !has_program(program))
+        .map(|(_, package)| *package)
         .collect();
-    if missing.is_empty() {
+    if packages.is_empty() {
         return;
     }
-    let packages: Vec<_> = missing.iter().map(|(_, package)| *package).collect();
     if !is_root() || !has_program("apt-get") {
         println!(
             "    lacks {}: as root on Debian, apt-get install {0}",
@@ -85,6 +89,28 @@ pub(crate) fn install_programs() {
     let installed = apt(&install) || apt(&["update", "-qq"]) && apt(&install);
     if !installed {
         println!("    apt-get could not install {}", packages.join(" "));
+    }
+}
+
+/// Installs a cargo subcommand from crates.io where it is missing, saying so.
+///
+/// # Errors
+/// It could not be installed.
+pub(crate) fn install_cargo_tool(name: &str) -> std::io::Result<()> {
+    let home = std::env::var_os("CARGO_HOME")
+        .map(std::path::PathBuf::from)
+        .or_else(|| std::env::home_dir().map(|home| home.join(".cargo")));
+    if has_program(name) || home.is_some_and(|home| home.join("bin").join(name).is_file()) {
+        return Ok(());
+    }
+    println!("    installing {name} (cargo install)");
+    let mut install = crate::process::cargo(&["install", "--locked", "--quiet", name]);
+    if crate::process::show(&mut install)? {
+        Ok(())
+    } else {
+        Err(std::io::Error::other(format!(
+            "cargo could not install {name}"
+        )))
     }
 }
 

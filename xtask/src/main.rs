@@ -6,6 +6,10 @@
 
 #![forbid(unsafe_code)]
 
+mod audit;
+mod conformance;
+mod element_pages;
+mod fuzz;
 mod libtest;
 mod machine;
 mod process;
@@ -18,7 +22,11 @@ use std::process::ExitCode;
 const HELP: &str = "\
 usage: cargo xtask <command>
 
-  test          format, lints, documentation, every test, the README's commands
+  test                          format, lints, documentation, every test, the README's commands
+  conformance                   Click's own cases, run by `sprat click`
+  fuzz [TARGET..] [--seconds N] fuzz targets under the address sanitizer, 60 seconds each
+  audit                         licences and sources of what we depend on
+  docs-elements                 writes docs/elements/ from the elements' manual pages
 ";
 
 fn main() -> ExitCode {
@@ -29,6 +37,10 @@ fn main() -> ExitCode {
     };
     let outcome = match command {
         "test" => test::run(rest),
+        "conformance" => conformance::run(),
+        "fuzz" => fuzz::run(rest),
+        "audit" => audit::run(),
+        "docs-elements" => element_pages::write(),
         "help" | "-h" | "--help" => {
             print!("{HELP}");
             Ok(true)
@@ -46,6 +58,11 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// Where cargo puts what it builds.
+fn target_folder() -> std::path::PathBuf {
+    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), Into::into)
 }
 
 /// The folder of the workspace, wherever the command was started.

@@ -5,7 +5,7 @@
 
 use crate::libtest::{Reader, Show};
 use crate::report::Report;
-use crate::{machine, process, readme};
+use crate::{conformance, element_pages, machine, process, readme};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -15,11 +15,13 @@ type Step = (&'static str, fn() -> Outcome);
 /// No step may take longer; a healthy one takes a few minutes.
 const LIMIT: Duration = Duration::from_secs(25 * 60);
 
-const STEPS: [Step; 5] = [
+const STEPS: [Step; 7] = [
     ("format", format),
     ("lints", lints),
     ("documentation", documentation),
+    ("reference of elements", element_pages::check),
     ("tests", tests),
+    ("Click's own cases", conformance::check),
     ("the README's commands", readme_commands),
 ];
 

@@ -1,0 +1,227 @@
+//! `cargo xtask conformance`: Click's own cases, run by `sprat click` in place of `click`.
+//!
+//! The cases are not part of the project: they are looked for in `../shared/conformance`, and
+//! where they are not there this says so.
+
+use crate::process;
+use crate::report::Report;
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::io::{Error, Result};
+use std::process::Command;
+
+/// What became of the cases.
+#[derive(Debug, Default)]
+struct Outcome {
+    passed: Vec<String>,
+    /// Case and what differed.
+    failed: Vec<(String, String)>,
+    /// Case and the class that it wants and there is not yet.
+    lacking: Vec<(String, String)>,
+    /// Case and the requirement that this machine does not meet.
+    skipped: Vec<(String, String)>,
+}
+
+/// Prints what passes, fails, and needs elements that are not there yet.
+///
+/// # Errors
+/// The command or the runner cannot be started, or the runner's answer cannot be read.
+pub(crate) fn run() -> Result<bool> {
+    let Some(outcome) = measure()? else {
+        println!("{ABSENT}");
+        return Ok(true);
+    };
+    println!("\npassed:");
+    for case in &outcome.passed {
+        println!("  {case}");
+    }
+    for (title, cases) in [
+        ("failed", &outcome.failed),
+        ("needs an element that is not there yet", &outcome.lacking),
+        ("skipped", &outcome.skipped),
+    ] {
+        println!("\n{title}:");
+        for (case, why) in cases {
+            println!("  {case}\n      {why}");
+        }
+    }
+    println!("\nclasses wanted, by number of cases:");
+    for (class, count) in wanted(&outcome.lacking) {
+        println!("  {count:3} {class}");
+    }
+    println!(
+        "\n{} passed, {} failed, {} need elements that are not there yet, {} skipped",
+        outcome.passed.len(),
+        outcome.failed.len(),
+        outcome.lacking.len(),
+        outcome.skipped.len()
+    );
+    Ok(outcome.failed.is_empty())
+}
+
+const ABSENT: &str = "    not run: Click's cases are not at ../shared/conformance";
+
+/// As a step of the tests: what passed counts as passed; a case that fails and is not in the list
+/// of known differences counts as failed, and so does a known difference that is none any more.
+///
+/// # Errors
+/// As for [`run`].
+pub(crate) fn check() -> Result<Report> {
+    let mut report = Report::default();
+    let Some(outcome) = measure()? else {
+        println!("{ABSENT}");
+        return Ok(report);
+    };
+    let known = known_failures()?;
+    for case in outcome.passed {
+        if known.contains_key(&case) {
+            report.failed.push(format!(
+                "conformance {case}: passes now, take it out of {LIST}"
+            ));
+        } else {
+            report.passed += 1;
+        }
+    }
+    for (case, why) in outcome.failed {
+        match known.get(&case) {
+            Some(reason) => report.skipped.push(format!("conformance {case}: {reason}")),
+            None => report.failed.push(format!("conformance {case}: {why}")),
+        }
+    }
+    for (class, count) in wanted(&outcome.lacking) {
+        report
+            .skipped
+            .push(format!("conformance: {count} cases want the class {class}"));
+    }
+    report.skipped.extend(
+        outcome
+            .skipped
+            .into_iter()
+            .map(|(case, why)| format!("conformance {case}: {why}")),
+    );
+    Ok(report)
+}
+
+/// Cases that are known to fail, each with the reason.
+const LIST: &str = "tests/conformance-differences.txt";
+
+/// Reads `case: reason` lines; `#` begins a comment.
+fn known_failures() -> Result<BTreeMap<String, String>> {
+    let text = match std::fs::read_to_string(crate::root().join(LIST)) {
+        Ok(text) => text,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
+        Err(error) => return Err(error),
+    };
+    Ok(text
+        .lines()
+        .filter(|line| !line.starts_with('#'))
+        .filter_map(|line| line.split_once(": "))
+        .map(|(case, reason)| (case.trim().to_owned(), reason.trim().to_owned()))
+        .collect())
+}
+
+/// Runs the cases; `None` where there are none.
+fn measure() -> Result<Option<Outcome>> {
+    let Some(folder) = crate::root()
+        .parent()
+        .map(|parent| parent.join("shared/conformance"))
+    else {
+        return Ok(None);
+    };
+    let (runner, cases) = (folder.join("run.py"), folder.join("click"));
+    if !runner.is_file() {
+        return Ok(None);
+    }
+    if !process::show(&mut process::cargo(&[
+        "build",
+        "--release",
+        "--locked",
+        "--package",
+        "sprat-cli",
+    ]))? {
+        return Err(Error::other("sprat does not build"));
+    }
+    let sprat = crate::target_folder().join("release/sprat");
+    println!(
+        "    {} --click '{} click'",
+        runner.display(),
+        sprat.display()
+    );
+    let output = Command::new("python3")
+        .arg(&runner)
+        .arg("--click")
+        .arg(format!("{} click", sprat.display()))
+        .arg("--json")
+        .arg(&cases)
+        .output()?;
+    // After the array of cases stands a line of counts.
+    let text = String::from_utf8_lossy(&output.stdout);
+    let end = text.rfind(']').map_or(0, |at| at + 1);
+    let list: Vec<Value> = serde_json::from_str(&text[..end]).map_err(|error| {
+        Error::other(format!(
+            "{}: {error}\n{}",
+            runner.display(),
+            String::from_utf8_lossy(&output.stderr)
+        ))
+    })?;
+    let mut outcome = Outcome::default();
+    for case in list {
+        let field = |name: &str| case[name].as_str().unwrap_or_default().to_owned();
+        let (path, result, why) = (field("case"), field("result"), field("why"));
+        let name = path
+            .strip_prefix(&*format!("{}/", cases.display()))
+            .unwrap_or(&path)
+            .to_owned();
+        match result.as_str() {
+            "passed" => outcome.passed.push(name),
+            "skipped" => outcome.skipped.push((name, why)),
+            _ => match missing_class(&why) {
+                Some(class) => outcome.lacking.push((name, class)),
+                None => outcome.failed.push((name, why)),
+            },
+        }
+    }
+    Ok(Some(outcome))
+}
+
+/// The class in Click's message `unknown element class 'X'`.
+fn missing_class(why: &str) -> Option<String> {
+    let rest = why.split("unknown element class ").nth(1)?;
+    let name: String = rest
+        .chars()
+        .skip_while(|c| !c.is_ascii_alphanumeric())
+        .take_while(|c| c.is_ascii_alphanumeric() || *c == '_')
+        .collect();
+    (!name.is_empty()).then_some(name)
+}
+
+/// Classes and how many cases want them, most wanted first.
+fn wanted(lacking: &[(String, String)]) -> Vec<(&str, usize)> {
+    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+    for (_, class) in lacking {
+        *counts.entry(class).or_default() += 1;
+    }
+    let mut counts: Vec<_> = counts.into_iter().collect();
+    counts.sort_by_key(|(class, count)| (std::cmp::Reverse(*count), *class));
+    counts
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_missing_class_is_found_in_clicks_message() {
+        let why = "script exited with 1: config:3: unknown element class 'RadixSort'\nRouter could not be initialized!";
+        assert_eq!(missing_class(why).as_deref(), Some("RadixSort"));
+        assert_eq!(missing_class("stdout: line 1: expected 'a', got 'b'"), None);
+    }
+
+    #[test]
+    fn classes_are_listed_by_how_many_cases_want_them() {
+        let lacking: Vec<_> = [("1", "B"), ("2", "A"), ("3", "B")]
+            .map(|(case, class)| (case.to_owned(), class.to_owned()))
+            .into();
+        assert_eq!(wanted(&lacking), [("B", 2), ("A", 1)]);
+    }
+}
