@@ -1,6 +1,6 @@
 //! The platform of sealed images: a program alone in its address space, under a monitor.
 //!
-//! The monitor enters the image at [`_start`](entry), which attaches to the contract
+//! The monitor enters the image at `_start` (`entry`), which attaches to the contract
 //! ([`sprat_abi::guest`]), gives the heap to the allocator and calls the application. What the
 //! library OS asks for afterwards goes through [`Vm`]. There is one thread, nothing interrupts it,
 //! and nothing but the contract's two calls ever leaves it.
