@@ -82,6 +82,12 @@ impl Bench {
             .expect("a handler that can be read")
     }
 
+    /// What a handler says to a value that it refuses.
+    pub(crate) fn write_fails(&self, handler: &str, value: &str) -> Option<String> {
+        let written = self.driver.borrow().router().write(handler, value);
+        written.err().map(|error| alloc::format!("{error}"))
+    }
+
     /// Writes a handler that takes the value.
     pub(crate) fn write(&self, handler: &str, value: &str) {
         self.driver

@@ -6,6 +6,8 @@ mod icmp_ping_responder;
 mod icmp_ping_source;
 mod names;
 mod set_icmp_checksum;
+#[cfg(test)]
+mod tests;
 
 use sprat_click::Class;
 

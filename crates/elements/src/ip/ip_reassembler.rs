@@ -1,7 +1,7 @@
 use core::net::Ipv4Addr;
 use core::time::Duration;
 
-use alloc::collections::VecDeque;
+use alloc::collections::BTreeMap;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
@@ -41,8 +41,9 @@ pub(super) const IP_REASSEMBLER: Class = Class::of::<IPReassembler>("IPReassembl
 /// See Click's manual page IPReassembler(n) and RFC 791, section 3.2.
 pub(crate) struct IPReassembler {
     held: HashMap<Name, Datagram>,
-    /// Names with the time of their last fragment, oldest first; out of date where that time is.
-    order: VecDeque<(Instant, Name)>,
+    /// All that are held, by age.
+    order: BTreeMap<Age, Name>,
+    arrivals: u64,
     memory: usize,
     high_memory: usize,
     longest_annotation: Option<usize>,
@@ -65,6 +66,9 @@ struct Name {
     protocol: u8,
 }
 
+/// When a packet's last fragment came, and a number that sets apart those that came at once.
+type Age = (Instant, u64);
+
 struct Datagram {
     /// The fragment at offset zero.
     first: Option<Packet>,
@@ -74,21 +78,21 @@ struct Datagram {
     /// Known when the last fragment has come.
     length: Option<usize>,
     longest: u16,
-    last: Instant,
+    age: Age,
 }
 
 /// A fragment that contradicts its packet, or itself.
 struct Malformed;
 
 impl Datagram {
-    fn new(now: Instant) -> Self {
+    fn new() -> Self {
         Self {
             first: None,
             payload: Vec::new(),
             there: Vec::new(),
             length: None,
             longest: 0,
-            last: now,
+            age: (Instant(0), 0),
         }
     }
 
@@ -194,7 +198,8 @@ impl Configure for IPReassembler {
         arguments.finish()?;
         Ok(Self {
             held: HashMap::new(),
-            order: VecDeque::new(),
+            order: BTreeMap::new(),
+            arrivals: 0,
             memory: 0,
             high_memory,
             longest_annotation,
@@ -205,14 +210,17 @@ impl Configure for IPReassembler {
 }
 
 impl IPReassembler {
+    /// Takes a packet out of all lists.
+    fn take(&mut self, name: &Name) -> Option<Datagram> {
+        let datagram = self.held.remove(name)?;
+        self.order.remove(&datagram.age);
+        self.memory = self.memory.saturating_sub(datagram.memory());
+        Some(datagram)
+    }
+
     /// Adds a fragment, and returns the packet that it completes.
     fn hold(&mut self, context: &mut Context<'_>, name: Name, packet: Packet) -> Option<Packet> {
-        let now = context.now();
-        let mut datagram = self
-            .held
-            .remove(&name)
-            .unwrap_or_else(|| Datagram::new(now));
-        self.memory = self.memory.saturating_sub(datagram.memory());
+        let mut datagram = self.take(&name).unwrap_or_else(Datagram::new);
         if datagram.add(packet).is_err() {
             self.drops += 1;
         }
@@ -227,10 +235,11 @@ impl IPReassembler {
         if datagram.there.is_empty() {
             return None;
         }
-        datagram.last = now;
+        self.arrivals += 1;
+        datagram.age = (context.now(), self.arrivals);
+        self.order.insert(datagram.age, name);
         self.memory += datagram.memory();
         self.held.insert(name, datagram);
-        self.order.push_back((now, name));
         if self.memory > self.high_memory {
             while self.memory > self.high_memory / 4 * 3 && self.give_up_oldest(context) {}
         }
@@ -240,39 +249,21 @@ impl IPReassembler {
         None
     }
 
-    /// Forgets the packet that has waited longest.
+    /// Gives up the packet that has waited longest; false if there is none.
     fn give_up_oldest(&mut self, context: &mut Context<'_>) -> bool {
-        while let Some((last, name)) = self.order.pop_front() {
-            if self
-                .held
-                .get(&name)
-                .is_some_and(|datagram| datagram.last == last)
-            {
-                if let Some(datagram) = self.held.remove(&name) {
-                    self.memory = self.memory.saturating_sub(datagram.memory());
-                    self.expired += 1;
-                    if let Some(packet) = datagram.assemble() {
-                        context.emit(1, packet);
-                    }
-                }
-                return true;
-            }
+        let Some(name) = self.order.first_key_value().map(|(_, name)| *name) else {
+            return false;
+        };
+        self.expired += 1;
+        if let Some(packet) = self.take(&name).and_then(Datagram::assemble) {
+            context.emit(1, packet);
         }
-        false
+        true
     }
 
-    /// Forgets entries of `order` that later fragments have made out of date.
-    fn drop_stale(&mut self) {
-        while let Some((last, name)) = self.order.front() {
-            if self
-                .held
-                .get(name)
-                .is_some_and(|datagram| datagram.last == *last)
-            {
-                break;
-            }
-            self.order.pop_front();
-        }
+    /// When the last fragment came of the packet that has waited longest.
+    fn oldest(&self) -> Option<Instant> {
+        self.order.first_key_value().map(|((last, _), _)| *last)
     }
 }
 
@@ -298,17 +289,14 @@ impl Element for IPReassembler {
 
     fn run_timer(&mut self, context: &mut Context<'_>, _: usize) {
         let now = context.now();
-        self.drop_stale();
         while self
-            .order
-            .front()
-            .is_some_and(|(last, _)| now.since(*last) >= PATIENCE)
+            .oldest()
+            .is_some_and(|last| now.since(last) >= PATIENCE)
         {
             self.give_up_oldest(context);
-            self.drop_stale();
         }
-        if let Some((last, _)) = self.order.front() {
-            context.set_timer(0, *last + PATIENCE);
+        if let Some(last) = self.oldest() {
+            context.set_timer(0, last + PATIENCE);
         }
     }
 

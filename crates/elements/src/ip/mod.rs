@@ -17,6 +17,8 @@ mod set_ip_checksum;
 mod set_ip_dscp;
 mod store_ip_address;
 mod strip_ip_header;
+#[cfg(test)]
+mod tests;
 
 use sprat_click::Class;
 

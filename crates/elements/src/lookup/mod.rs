@@ -3,6 +3,8 @@
 mod ip_lookup;
 mod route;
 mod table;
+#[cfg(test)]
+mod tests;
 
 use sprat_click::Class;
 

@@ -2,6 +2,8 @@
 
 mod check_transport_header;
 mod set_transport_checksum;
+#[cfg(test)]
+mod tests;
 mod udp_ip_encap;
 
 use sprat_click::Class;

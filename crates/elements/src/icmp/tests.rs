@@ -1,0 +1,333 @@
+//! The ICMP elements on messages made by hand from RFC 792.
+
+use core::net::Ipv4Addr;
+use core::time::Duration;
+use std::format;
+use std::vec::Vec;
+
+use sprat_packet::headers::{
+    Icmp, IcmpFields, IcmpMut, Ipv4, Ipv4Fields, Ipv4Mut, icmp_type, protocol,
+};
+
+use crate::testing::Bench;
+
+/// Long enough for all that is there to pass; a device polls each simulated microsecond.
+const MOMENT: Duration = Duration::from_micros(20);
+
+const SOURCE: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 1);
+const DESTINATION: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 7);
+
+fn packet(kind: u8, payload: &[u8]) -> Vec<u8> {
+    let fields = Ipv4Fields {
+        type_of_service: 0,
+        total_length: u16::try_from(20 + payload.len()).unwrap(),
+        identification: 7,
+        flags_and_offset: 0,
+        time_to_live: 64,
+        protocol: kind,
+        source: SOURCE,
+        destination: DESTINATION,
+    };
+    [&fields.to_bytes()[..], payload].concat()
+}
+
+fn icmp(kind: u8, payload: &[u8]) -> Vec<u8> {
+    let head = IcmpFields {
+        kind,
+        code: 0,
+        checksum: 0,
+        second_word: 0x0102_0003,
+    }
+    .to_bytes();
+    let mut message = [&head[..], payload].concat();
+    IcmpMut::new(&mut message).unwrap().fill_checksum();
+    packet(protocol::ICMP, &message)
+}
+
+fn frame(destination: [u8; 6], packet: &[u8]) -> Vec<u8> {
+    [&destination[..], &[0, 6, 7, 8, 9, 10, 0x08, 0x00], packet].concat()
+}
+
+const STATION: [u8; 6] = [0, 1, 2, 3, 4, 5];
+
+fn through(element: &str, frames: &[Vec<u8>]) -> Vec<Vec<u8>> {
+    let bench = Bench::new(&format!(
+        "FromDevice(in) -> MarkIPHeader(14) -> Strip(14) -> {element} -> ToDevice(out)"
+    ));
+    for frame in frames {
+        bench.arrive("in", frame);
+    }
+    bench.run_for(MOMENT);
+    bench.sent("out")
+}
+
+fn changed(mut packet: Vec<u8>, change: impl FnOnce(&mut Ipv4Mut<'_>)) -> Vec<u8> {
+    let mut ip = Ipv4Mut::new(&mut packet).unwrap();
+    change(&mut ip);
+    ip.fill_checksum();
+    packet
+}
+
+#[test]
+fn an_error_quotes_the_packet_and_goes_to_its_source() {
+    let original = packet(protocol::UDP, &[0xab; 30]);
+    let sent = through(
+        "ICMPError(9.9.9.9, unreachable, needfrag, PMTU 1400)",
+        &[frame(STATION, &original)],
+    );
+    let ip = Ipv4::new(&sent[0]).unwrap();
+    assert!(ip.checksum_is_right());
+    assert_eq!(
+        (ip.source(), ip.destination()),
+        (Ipv4Addr::new(9, 9, 9, 9), SOURCE)
+    );
+    assert_eq!(usize::from(ip.total_length()), 20 + 8 + original.len());
+    let icmp = Icmp::new(ip.payload()).unwrap();
+    assert!(icmp.checksum_is_right());
+    assert_eq!(
+        (icmp.kind(), icmp.code(), icmp.next_hop_mtu()),
+        (3, 4, 1400)
+    );
+    assert_eq!(icmp.payload(), original);
+}
+
+#[test]
+fn an_error_is_no_longer_than_its_mtu() {
+    let long = packet(protocol::UDP, &[0xab; 1400]);
+    let sent = through("ICMPError(9.9.9.9, timeexceeded)", &[frame(STATION, &long)]);
+    assert_eq!(sent[0].len(), 576);
+    assert_eq!(sent[0][28..], long[..548]);
+    let sent = through(
+        "ICMPError(9.9.9.9, timeexceeded, MTU 1000)",
+        &[frame(STATION, &long)],
+    );
+    assert_eq!(sent[0].len(), 1000);
+}
+
+#[test]
+fn nothing_is_sent_about_what_must_not_be_answered() {
+    let udp = packet(protocol::UDP, &[0; 8]);
+    for (why, frame) in [
+        (
+            "an error",
+            frame(STATION, &icmp(icmp_type::UNREACHABLE, &udp)),
+        ),
+        (
+            "a later fragment",
+            frame(
+                STATION,
+                &changed(udp.clone(), |ip| ip.set_flags_and_offset(1)),
+            ),
+        ),
+        ("a link broadcast", frame([0xff; 6], &udp)),
+        ("a link multicast", frame([1, 0, 0x5e, 0, 0, 9], &udp)),
+        (
+            "a multicast",
+            frame(
+                STATION,
+                &changed(udp.clone(), |ip| ip.set_destination([224, 0, 0, 9].into())),
+            ),
+        ),
+        (
+            "from nobody",
+            frame(
+                STATION,
+                &changed(udp.clone(), |ip| ip.set_source([0; 4].into())),
+            ),
+        ),
+        (
+            "from a group",
+            frame(
+                STATION,
+                &changed(udp.clone(), |ip| ip.set_source([224, 0, 0, 9].into())),
+            ),
+        ),
+        (
+            "from a bad address",
+            frame(
+                STATION,
+                &changed(udp.clone(), |ip| ip.set_source([10, 0, 0, 2].into())),
+            ),
+        ),
+        (
+            "to a bad address",
+            frame(
+                STATION,
+                &changed(udp.clone(), |ip| ip.set_destination([10, 0, 0, 2].into())),
+            ),
+        ),
+    ] {
+        let sent = through(
+            "ICMPError(9.9.9.9, timeexceeded, BADADDRS 10.0.0.2)",
+            &[frame],
+        );
+        assert!(sent.is_empty(), "{why}");
+    }
+    // But about queries it is.
+    let echo = frame(STATION, &icmp(icmp_type::ECHO, &[]));
+    assert_eq!(
+        through("ICMPError(9.9.9.9, timeexceeded)", &[echo]).len(),
+        1
+    );
+}
+
+#[test]
+fn a_source_route_comes_back_reversed_as_far_as_it_was_followed() {
+    let mut routed = packet(protocol::UDP, &[0; 8]);
+    let options = [131, 15, 12, 1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3, 0];
+    routed.splice(20..20, options);
+    let routed = changed(routed, |ip| {
+        ip.set_version_and_length(0x49);
+        ip.set_total_length(44);
+    });
+    let sent = through(
+        "ICMPError(9.9.9.9, timeexceeded)",
+        &[frame(STATION, &routed)],
+    );
+    let ip = Ipv4::new(&sent[0]).unwrap();
+    assert!(ip.checksum_is_right());
+    assert_eq!(ip.option_bytes(), [131, 11, 4, 2, 2, 2, 2, 1, 1, 1, 1, 0]);
+    assert!(Icmp::new(ip.payload()).unwrap().checksum_is_right());
+    assert_eq!(Icmp::new(ip.payload()).unwrap().payload(), routed);
+}
+
+#[test]
+fn fix_ip_src_gives_errors_the_address_of_their_interface() {
+    let original = frame(STATION, &packet(protocol::UDP, &[0; 8]));
+    let source = |elements: &str| {
+        let sent = through(elements, core::slice::from_ref(&original));
+        let ip = Ipv4::new(&sent[0]).unwrap();
+        assert!(ip.checksum_is_right());
+        ip.source()
+    };
+    let fixed = Ipv4Addr::new(8, 8, 8, 8);
+    assert_eq!(
+        source("ICMPError(9.9.9.9, timeexceeded) -> FixIPSrc(8.8.8.8)"),
+        fixed
+    );
+    assert_eq!(
+        source("ICMPError(9.9.9.9, timeexceeded, SET_FIX_ANNO false) -> FixIPSrc(8.8.8.8)"),
+        Ipv4Addr::new(9, 9, 9, 9)
+    );
+    assert_eq!(source("FixIPSrc(8.8.8.8)"), SOURCE);
+}
+
+#[test]
+fn a_redirect_names_the_gateway_of_the_destination_annotation() {
+    let original = frame(STATION, &packet(protocol::UDP, &[0; 8]));
+    let sent = through(
+        "SetIPAddress(7.6.5.4) -> ICMPError(9.9.9.9, redirect, host)",
+        &[original],
+    );
+    let ip = Ipv4::new(&sent[0]).unwrap();
+    let icmp = Icmp::new(ip.payload()).unwrap();
+    assert_eq!(
+        (icmp.kind(), icmp.code(), icmp.gateway()),
+        (5, 1, Ipv4Addr::new(7, 6, 5, 4))
+    );
+}
+
+#[test]
+fn echo_requests_are_answered_and_nothing_else() {
+    let bench = Bench::new(
+        "FromDevice(in) -> MarkIPHeader(14) -> Strip(14) -> r :: ICMPPingResponder -> ToDevice(out);
+         r[1] -> ToDevice(side)",
+    );
+    let others = [
+        icmp(icmp_type::ECHO_REPLY, b"abc"),
+        packet(protocol::UDP, &[0; 8]),
+    ];
+    bench.arrive("in", &frame(STATION, &icmp(icmp_type::ECHO, b"abc")));
+    for packet in &others {
+        bench.arrive("in", &frame(STATION, packet));
+    }
+    bench.run_for(MOMENT);
+    let sent = bench.sent("out");
+    let ip = Ipv4::new(&sent[0]).unwrap();
+    assert!(ip.checksum_is_right());
+    assert_eq!((ip.source(), ip.destination()), (DESTINATION, SOURCE));
+    let reply = Icmp::new(ip.payload()).unwrap();
+    assert!(reply.checksum_is_right());
+    assert_eq!(
+        (
+            reply.kind(),
+            reply.identifier(),
+            reply.sequence(),
+            reply.payload()
+        ),
+        (0, 0x0102, 3, &b"abc"[..])
+    );
+    assert_eq!(bench.sent("side"), others);
+}
+
+#[test]
+fn check_icmp_header_knows_the_length_of_each_type() {
+    let udp = packet(protocol::UDP, &[0; 8]);
+    let mut wrong = icmp(icmp_type::ECHO, &[]);
+    wrong[27] ^= 1;
+    for (why, packet, good) in [
+        ("an echo request", icmp(icmp_type::ECHO, &[]), true),
+        (
+            "a short timestamp",
+            icmp(icmp_type::TIMESTAMP, &[0; 11]),
+            false,
+        ),
+        ("a timestamp", icmp(icmp_type::TIMESTAMP, &[0; 12]), true),
+        (
+            "a short error",
+            icmp(icmp_type::UNREACHABLE, &udp[..27]),
+            false,
+        ),
+        ("an error", icmp(icmp_type::UNREACHABLE, &udp), true),
+        ("another protocol", udp, false),
+        ("a wrong checksum", wrong, false),
+    ] {
+        assert_eq!(
+            through("CheckICMPHeader", &[frame(STATION, &packet)]).len(),
+            usize::from(good),
+            "{why}"
+        );
+    }
+}
+
+#[test]
+fn set_icmp_checksum_rights_a_wrong_one() {
+    let right = icmp(icmp_type::ECHO, b"abcde");
+    let mut wrong = right.clone();
+    wrong[22] ^= 0x55;
+    assert_eq!(
+        through("SetICMPChecksum", &[frame(STATION, &wrong)]),
+        [right]
+    );
+}
+
+#[test]
+fn pings_are_sent_at_their_interval_and_their_replies_are_timed() {
+    let bench = Bench::new(
+        "p :: ICMPPingSource(10.0.0.1, 10.0.0.2, INTERVAL 0.1, LIMIT 3, DATA abcd) -> CheckIPHeader
+           -> CheckICMPHeader -> r :: ICMPPingResponder -> CheckIPHeader -> CheckICMPHeader -> [0]p",
+    );
+    bench.run_for(Duration::from_millis(250));
+    assert_eq!(bench.read("p.count"), "2");
+    bench.run_for(Duration::from_secs(1));
+    assert_eq!(bench.read("p.count"), "3");
+    let summary = bench.read("p.summary");
+    assert!(
+        summary.starts_with("3 packets transmitted, 3 received, 0% packet loss\n"),
+        "{summary}"
+    );
+    assert!(
+        bench
+            .simulation
+            .take_errors()
+            .contains("12 bytes from 10.0.0.2: icmp_seq=2 ttl=255")
+    );
+}
+
+#[test]
+fn only_errors_can_be_asked_for() {
+    let errors = Bench::errors("Idle -> ICMPError(1.0.0.1, echo) -> Idle");
+    assert!(errors.contains("TYPE: not an ICMP error"), "{errors}");
+    let errors = Bench::errors("Idle -> ICMPError(1.0.0.1, timeexceeded, port) -> Idle");
+    assert!(errors.contains("CODE: invalid number"), "{errors}");
+}
