@@ -479,3 +479,169 @@ fn a_killed_instance_is_gone_and_what_it_shared_is_still_there() {
         assert_eq!(instance.shared().records().count(), 0);
     });
 }
+
+// Turns every frame of the first device round: swaps its Ethernet addresses and sends it back where it
+// came from, in the buffer it came in.
+guest!(
+    turns_frames_round,
+    "mov rbx, rdi",
+    "mov rax, [rbx + 40]",
+    "mov qword ptr [rax], -1",
+    "mov rax, [rbx + 240]",
+    "mov r12, [rax + 32]",
+    "mov r13, [rax + 48]",
+    "mov r14, [rbx + 168]",
+    "xor r15d, r15d",
+    "1: mov eax, [r12]",
+    "cmp eax, r15d",
+    "je 3f",
+    "2: mov ecx, r15d",
+    "and ecx, 1023",
+    "shl ecx, 4",
+    "mov r8, [r12 + rcx + 128]",
+    "mov r9, [r12 + rcx + 136]",
+    "mov [r13 + rcx + 128], r8",
+    "mov [r13 + rcx + 136], r9",
+    "mov r10d, r8d",
+    "imul r10, r10, 2112",
+    "shr r8, 32",
+    "movzx r8d, r8w",
+    "add r10, r8",
+    "mov rdx, [r14 + r10 + 128]",
+    "mov esi, [r14 + r10 + 136]",
+    "mov rdi, rdx",
+    "shr rdi, 48",
+    "shl rsi, 16",
+    "or rdi, rsi",
+    "mov rsi, rdx",
+    "shl rsi, 48",
+    "or rdi, rsi",
+    "mov [r14 + r10 + 128], rdi",
+    "shr rdx, 16",
+    "mov [r14 + r10 + 136], edx",
+    "inc r15d",
+    "cmp r15d, eax",
+    "jne 2b",
+    "mov [r12 + 64], r15d",
+    "mov [r13], r15d",
+    "3: call [rbx + 24]",
+    "jmp 1b",
+);
+
+fn one_network(huge_pool: bool) -> Options {
+    let device = GrantedDevice::Network {
+        address: [2, 0, 0, 0, 0, 1],
+        frame_limit: 1514,
+        features: 0,
+    };
+    let grant = Grant {
+        name: "eth0".into(),
+        device,
+    };
+    Options {
+        devices: vec![grant],
+        huge_pool,
+        ..Options::default()
+    }
+}
+
+#[test]
+fn frames_go_through_an_instance_and_come_back_changed_by_it_alone() {
+    use sprat_abi::frame::FrameHead;
+    use sprat_abi::host::Frame;
+    with_each(|monitor| {
+        let mut instance = start_with(monitor, turns_frames_round(), &one_network(false));
+        for round in 0u32..50 {
+            let frames: Vec<Vec<u8>> = (0..100u32)
+                .map(|i| {
+                    let mut frame = b"\x02aaaa\x01\x02bbbb\x02".to_vec();
+                    frame.extend(
+                        (round * 100 + i)
+                            .to_be_bytes()
+                            .repeat(12 + (i as usize) * 3),
+                    );
+                    frame
+                })
+                .collect();
+            let heads = |i: usize| FrameHead::at(i64::try_from(i).expect("small"));
+            let offered = frames
+                .iter()
+                .enumerate()
+                .map(|(i, frame)| Frame::new(frame, heads(i)));
+            let delivery = instance.shared().deliver(0, offered).expect("honest");
+            assert_eq!(delivery.delivered, 100);
+            assert!(matches!(
+                instance.enter(BUDGET, false),
+                Ok(Outcome::Yielded { deadline: u64::MAX })
+            ));
+            let mut back = vec![];
+            let drained = instance.shared().drain(0, u32::MAX, |frame| {
+                assert_eq!(
+                    frame.head().timestamp,
+                    i64::try_from(back.len()).expect("small")
+                );
+                let mut bytes = vec![];
+                frame.append_to(&mut bytes);
+                back.push(bytes);
+            });
+            assert_eq!(drained, Ok(100));
+            for (sent, got) in frames.iter().zip(&back) {
+                assert_eq!(
+                    (&got[..6], &got[6..12], &got[12..]),
+                    (&sent[6..12], &sent[..6], &sent[12..])
+                );
+            }
+        }
+    });
+}
+
+#[test]
+#[ignore = "a measurement"]
+fn measure_frames_through_an_instance() {
+    use sprat_abi::frame::FrameHead;
+    use sprat_abi::host::Frame;
+    with_each(|monitor| {
+        for (huge, batch) in [(false, 256), (false, 1024), (true, 256), (true, 1024)] {
+            let mut instance = start_with(monitor, turns_frames_round(), &one_network(huge));
+            let bytes = [0x42u8; 64];
+            let mut best = f64::MAX;
+            for _ in 0..10 {
+                let (start, rounds) = (Instant::now(), 400_000 / batch);
+                let (mut entering, mut total) = (Duration::ZERO, 0u64);
+                for _ in 0..rounds {
+                    let frames = (0..batch).map(|_| Frame::new(&bytes, FrameHead::at(1)));
+                    instance.shared().deliver(0, frames).expect("honest");
+                    let before = Instant::now();
+                    assert!(matches!(
+                        instance.enter(BUDGET, false),
+                        Ok(Outcome::Yielded { .. })
+                    ));
+                    entering += before.elapsed();
+                    let mut copy = [0; 64];
+                    instance
+                        .shared()
+                        .drain(0, u32::MAX, |frame| {
+                            total += frame.copy_to(&mut copy) as u64
+                        })
+                        .expect("honest");
+                    instance.shared().reclaim().expect("honest");
+                }
+                assert_eq!(total, rounds * batch * 64);
+                let whole = start.elapsed().as_secs_f64() * 1e9;
+                let frames = f64::from(u32::try_from(rounds * batch).expect("small"));
+                best = best.min(whole / frames);
+                if best == whole / frames {
+                    eprint!(
+                        "[host {:.1} ns] ",
+                        (whole - entering.as_secs_f64() * 1e9) / frames
+                    );
+                }
+            }
+            eprintln!(
+                "{:?} huge {huge} batch {batch}: {best:.1} ns, {:.1} million/s",
+                monitor.kind(),
+                1e3 / best
+            );
+        }
+    });
+}
