@@ -88,7 +88,8 @@ impl Router {
     fn stops(&self) -> bool {
         while self.run_count() <= 0 {
             let goes_on = self.driver_manager().is_some_and(|id| {
-                self.enter(id, |element, context| element.driver_stopped(context))
+                self.consult(id, |agent, context| agent.driver_stopped(context))
+                    .or_else(|| self.enter(id, |element, context| element.driver_stopped(context)))
                     .unwrap_or(false)
             });
             self.deliver();

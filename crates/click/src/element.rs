@@ -11,11 +11,13 @@
 //! returned. So no element is ever entered twice at once, and loops in the graph are safe.
 
 use alloc::boxed::Box;
+use alloc::rc::Rc;
 use alloc::string::String;
 use core::any::Any;
 
 use sprat_packet::Batch;
 
+use crate::agent::Agent;
 use crate::arguments::{Arguments, Rejected};
 use crate::configure::Configuration;
 use crate::context::Context;
@@ -103,6 +105,12 @@ pub trait Element: Any {
     /// Asked when the driver is about to stop, of the element that manages it: whether to go on.
     fn driver_stopped(&mut self, context: &mut Context<'_>) -> bool {
         false
+    }
+
+    /// What answers for this element to all but packets, where it must be reached even while it
+    /// runs; asked once, after it was configured. See [`crate::agent`].
+    fn agent(&self) -> Option<Rc<dyn Agent>> {
+        None
     }
 
     /// Called once when the router ends, to write out what is buffered.

@@ -14,6 +14,7 @@ extern crate alloc;
 #[cfg(test)]
 extern crate std;
 
+pub mod agent;
 pub mod arguments;
 pub mod configure;
 pub mod context;
@@ -30,6 +31,7 @@ pub mod router;
 pub mod simulation;
 pub mod time;
 
+pub use agent::Agent;
 pub use arguments::{Arguments, Rejected};
 pub use configure::{Configuration, ElementId};
 pub use context::Context;

@@ -27,8 +27,10 @@ impl Argument for HandlerCall {
 }
 
 impl HandlerCall {
-    /// Checks, once the router is whole, that the handler is there and can be written.
+    /// Checks, once the router is whole, that the handler is there and can be written. From
+    /// then on packets go one by one, for the call comes between two of them.
     pub(crate) fn check(&self, context: &Context<'_>) -> Result<(), Rejected> {
+        context.observe_order();
         let router = context.router();
         let target = router
             .find_handler(Some(context.id()), &self.handler)
@@ -42,9 +44,10 @@ impl HandlerCall {
         }
     }
 
-    /// Writes the handler; what goes wrong is said on the console.
-    pub(crate) fn call(&self, context: &Context<'_>) {
-        if let Err(error) = context.write_handler(&self.handler, &self.value) {
+    /// Writes the handler when this element has returned, after the packets it has put out; what
+    /// goes wrong is said on the console.
+    pub(crate) fn call(&self, context: &mut Context<'_>) {
+        if let Err(error) = context.write_handler_after(&self.handler, &self.value) {
             context.chatter(format_args!("{}: {error}", context.name()));
         }
     }

@@ -101,12 +101,24 @@ impl Builder {
         text: &str,
         file: &str,
     ) -> Result<(Router, Diagnostics), BuildError> {
+        let built = self.build_instead(text, file, None)?;
+        built.0.start();
+        Ok(built)
+    }
+
+    /// Makes a router that is going to take the place of another, and starts when it does.
+    fn build_instead(
+        self: &Rc<Self>,
+        text: &str,
+        file: &str,
+        replaced: Option<&Router>,
+    ) -> Result<(Router, Diagnostics), BuildError> {
         let (flat, mut diagnostics) =
             (self.parse)(&self.library, text, file).map_err(|diagnostics| BuildError {
                 diagnostics,
                 readable: false,
             })?;
-        match self.assemble(text, flat, &mut diagnostics) {
+        match self.put_together(text, flat, replaced, &mut diagnostics) {
             Some(router) => Ok((router, diagnostics)),
             None => Err(BuildError {
                 diagnostics,
@@ -123,6 +135,18 @@ impl Builder {
         flat: Flat,
         diagnostics: &mut Diagnostics,
     ) -> Option<Router> {
+        let router = self.put_together(text, flat, None, diagnostics)?;
+        router.start();
+        Some(router)
+    }
+
+    fn put_together(
+        self: &Rc<Self>,
+        text: &str,
+        flat: Flat,
+        replaced: Option<&Router>,
+        diagnostics: &mut Diagnostics,
+    ) -> Option<Router> {
         let classes = self.classes(&flat, diagnostics)?;
         let ports = connect::resolve(&flat, &classes, diagnostics);
         if diagnostics.has_errors() {
@@ -133,7 +157,7 @@ impl Builder {
         let elements = self.configure(&flat, &directory, &order, &ports, diagnostics)?;
         let mut router = Router {
             directory,
-            nodes: nodes(&flat, &classes, &ports, elements),
+            nodes: nodes(&flat, &classes, &ports, elements, replaced),
             order,
             environment: self.environment.clone(),
             pool: self.pool.clone(),
@@ -144,6 +168,7 @@ impl Builder {
             },
             diagnostics: RefCell::default(),
             delivery: super::deliver::Delivery::default(),
+            running: Cell::new(0),
             scheduler: super::schedule::Scheduler::default(),
             random: Cell::new(1),
             exact: Cell::new(self.exact),
@@ -267,6 +292,7 @@ fn nodes(
     classes: &[&'static Class],
     ports: &[connect::Ports],
     elements: Vec<Box<dyn Element>>,
+    replaced: Option<&Router>,
 ) -> Vec<Node> {
     let mut nodes: Vec<Node> = elements
         .into_iter()
@@ -282,6 +308,7 @@ fn nodes(
                 source: None,
                 connected: Vec::new(),
             };
+            let agent = RefCell::new(element.agent());
             Node {
                 class: classes[index],
                 config: RefCell::new(flat.elements[index].config.clone()),
@@ -296,6 +323,11 @@ fn nodes(
                 timers: [const { Cell::new(Instant::NEVER) }; TIMERS],
                 signal: super::signal::State::default(),
                 traffic: super::Traffic::default(),
+                agent,
+                inherits: replaced.is_some_and(|router| {
+                    let old = router.directory.by_name.get(&flat.elements[index].name);
+                    old.is_some_and(|old| router.class(*old).name == classes[index].name)
+                }),
             }
         })
         .collect();
@@ -354,6 +386,7 @@ impl Router {
         let mut old = match made {
             Ok(element) => {
                 let mut active = node.active.borrow_mut();
+                *node.agent.borrow_mut() = element.agent();
                 core::mem::replace(&mut active.element, element)
             }
             Err(Rejected) => return Err(messages(&found)),
@@ -366,6 +399,7 @@ impl Router {
             initialized
         });
         if initialized == Some(Err(Rejected)) {
+            *node.agent.borrow_mut() = old.agent();
             node.active.borrow_mut().element = old;
             return Err(messages(&self.take_diagnostics()));
         }
@@ -376,7 +410,8 @@ impl Router {
     /// Prepares a router of another configuration to take this one's place; the driver swaps
     /// them when it next looks.
     pub(crate) fn replace_with(&self, text: &str) -> Result<(), Vec<String>> {
-        match self.source.builder.build(text, "hotconfig") {
+        let builder = &self.source.builder;
+        match builder.build_instead(text, "hotconfig", Some(self)) {
             Ok((router, _)) => {
                 *self.replacement.borrow_mut() = Some(Box::new(router));
                 Ok(())

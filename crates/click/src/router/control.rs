@@ -88,15 +88,14 @@ impl Router {
 
     /// All handlers of an element, its common ones first. `None` where it is running.
     pub fn element_handlers(&self, id: ElementId) -> Option<HandlerList> {
-        self.enter(id, |element, _| {
-            let mut list = HandlerList::default();
-            for name in ["name", "class", "config", "ports", "handlers"] {
-                let write = name == "config" && self.class(id).reconfigurable;
-                list.add(name, HandlerFlags { write, ..READ });
-            }
-            element.handlers(&mut list);
-            list
-        })
+        let mut list = HandlerList::default();
+        for name in ["name", "class", "config", "ports", "handlers"] {
+            let write = name == "config" && self.class(id).reconfigurable;
+            list.add(name, HandlerFlags { write, ..READ });
+        }
+        self.consult(id, |agent, _| agent.handlers(&mut list))
+            .or_else(|| self.enter(id, |element, _| element.handlers(&mut list)))?;
+        Some(list)
     }
 
     fn handler_info(&self, id: ElementId, name: &str) -> Result<HandlerInfo, HandlerError> {
@@ -190,11 +189,14 @@ impl Router {
             "home_thread" => return Ok("0".into()),
             _ => {}
         }
-        self.enter(id, |element, context| {
-            element.read(context, name, parameters)
-        })
-        .unwrap_or_else(|| Err(HandlerError::Busy(self.full_name(id, name))))
-        .map_err(|error| self.complete(id, error))
+        self.consult(id, |agent, context| agent.read(context, name, parameters))
+            .or_else(|| {
+                self.enter(id, |element, context| {
+                    element.read(context, name, parameters)
+                })
+            })
+            .unwrap_or_else(|| Err(HandlerError::Busy(self.full_name(id, name))))
+            .map_err(|error| self.complete(id, error))
     }
 
     fn write_element(&self, id: ElementId, name: &str, value: &str) -> Result<(), HandlerError> {
@@ -215,7 +217,8 @@ impl Router {
             "home_thread" => return Ok(()),
             _ => {}
         }
-        self.enter(id, |element, context| element.write(context, name, value))
+        self.consult(id, |agent, context| agent.write(context, name, value))
+            .or_else(|| self.enter(id, |element, context| element.write(context, name, value)))
             .unwrap_or_else(|| Err(HandlerError::Busy(self.full_name(id, name))))
             .map_err(|error| self.complete(id, error))
     }
@@ -418,17 +421,45 @@ fn stop_count(value: &str) -> i64 {
 }
 
 impl Context<'_> {
-    /// Reads a handler, named as seen from this element. Its own are not reachable this way,
-    /// for it is running.
+    /// Reads a handler, named as seen from this element. Those of elements that are running,
+    /// its own among them, are not reachable this way unless they have an agent.
     pub fn read_handler(&self, handler: &str, parameters: &str) -> Result<String, HandlerError> {
         let target = self.router.find_handler(Some(self.id), handler)?;
-        self.router.read_target(&target, parameters)
+        let mark = self.router.delivery_mark();
+        let result = self.router.read_target(&target, parameters);
+        self.router.deliver_above(mark);
+        result
     }
 
-    /// Writes a handler, named as seen from this element.
+    /// Writes a handler, named as seen from this element. One of an element that is running is
+    /// written as soon as it is not; what is wrong then is said on the console.
     pub fn write_handler(&self, handler: &str, value: &str) -> Result<(), HandlerError> {
         let target = self.router.find_handler(Some(self.id), handler)?;
-        self.router.write_target(&target, value)
+        let mark = self.router.delivery_mark();
+        let result = match self.router.write_target(&target, value) {
+            Err(HandlerError::Busy(_)) => {
+                self.router.write_later(self.id, target, value);
+                Ok(())
+            }
+            other => other,
+        };
+        self.router.deliver_above(mark);
+        result
+    }
+
+    /// Writes a handler, named as seen from this element, when this element has returned:
+    /// after the packets it has put out, and before those it puts out from now on.
+    pub fn write_handler_after(&mut self, handler: &str, value: &str) -> Result<(), HandlerError> {
+        let target = self.router.find_handler(Some(self.id), handler)?;
+        self.router.collect(self);
+        self.router.write_later(self.id, target, value);
+        Ok(())
+    }
+
+    /// Whether this element is going to take over the state of one in another router, which this
+    /// router is to replace ([`Element::take_state`](crate::Element::take_state)).
+    pub fn inherits(&self) -> bool {
+        self.router.inherits(self.id)
     }
 }
 

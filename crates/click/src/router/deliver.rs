@@ -1,22 +1,39 @@
 //! Carrying packets from where they were put out to where they go.
 
+use alloc::boxed::Box;
+use alloc::format;
+use alloc::string::String;
 use alloc::vec::Vec;
 use core::cell::RefCell;
 use core::mem;
 
 use sprat_packet::Batch;
 
-use super::{Output, Router, Traffic};
+use super::{HandlerTarget, Output, Router, Traffic};
 use crate::configure::ElementId;
+use crate::context::Context;
+use crate::environment::Console;
 
-/// Packets on their way to an input.
-struct Pending {
-    target: ElementId,
-    port: u16,
-    batch: Batch,
+/// What is on its way.
+enum Pending {
+    /// Packets, to an input.
+    Packets {
+        target: ElementId,
+        port: u16,
+        batch: Batch,
+    },
+    /// A value, to a handler.
+    Write(Box<HandlerWrite>),
 }
 
-/// Packets put out and not yet delivered, and empty batches to be used again.
+/// A handler to be written when nothing runs any more that would be in its way.
+struct HandlerWrite {
+    from: ElementId,
+    target: HandlerTarget,
+    value: String,
+}
+
+/// What was put out and is not yet delivered, and empty batches to be used again.
 #[derive(Default)]
 pub(super) struct Delivery {
     /// The next to be delivered is the last.
@@ -42,7 +59,7 @@ impl Delivery {
             if let Some((target, port)) = output.target {
                 let batch = mem::replace(&mut output.batch, self.spare_batch());
                 traffic.give(batch.len());
-                pending.push(Pending {
+                pending.push(Pending::Packets {
                     target,
                     port,
                     batch,
@@ -81,13 +98,18 @@ impl Delivery {
     fn next(&self, exact: bool) -> Option<Pending> {
         let mut pending = self.pending.borrow_mut();
         if exact {
-            let last = pending.last_mut()?;
-            if last.batch.len() > 1 {
+            if let Pending::Packets {
+                target,
+                port,
+                batch: packets,
+            } = pending.last_mut()?
+                && packets.len() > 1
+            {
                 let mut batch = self.spare_batch();
-                batch.extend(last.batch.drain_front(1));
-                return Some(Pending {
-                    target: last.target,
-                    port: last.port,
+                batch.extend(packets.drain_front(1));
+                return Some(Pending::Packets {
+                    target: *target,
+                    port: *port,
                     batch,
                 });
             }
@@ -99,21 +121,66 @@ impl Delivery {
 impl Router {
     /// Delivers everything that has been put out, and all that elements put out in turn.
     pub(crate) fn deliver(&self) {
-        self.delivery.put_in_order(0);
-        while let Some(Pending {
-            target,
-            port,
-            mut batch,
-        }) = self.delivery.next(self.exact.get())
+        self.deliver_above(0);
+    }
+
+    /// How much is still to be delivered.
+    pub(crate) fn delivery_mark(&self) -> usize {
+        self.delivery.len()
+    }
+
+    /// Delivers what has been put out since there was as much pending as `mark` says. Packets
+    /// wait as long as an element runs, for it might be the one they go to.
+    pub(crate) fn deliver_above(&self, mark: usize) {
+        if self.running.get() > 0 {
+            return;
+        }
+        self.delivery.put_in_order(mark);
+        while self.delivery.len() > mark
+            && let Some(next) = self.delivery.next(self.exact.get())
         {
-            let mark = self.delivery.len();
-            self.node(target).traffic.take(batch.len());
-            // Nothing runs while packets are delivered, so the element can always be entered.
-            self.enter(target, |element, context| {
-                element.push(context, usize::from(port), &mut batch)
-            });
-            self.delivery.recycle(batch);
-            self.delivery.put_in_order(mark);
+            let rest = self.delivery.len();
+            match next {
+                Pending::Packets {
+                    target,
+                    port,
+                    mut batch,
+                } => {
+                    self.node(target).traffic.take(batch.len());
+                    self.enter(target, |element, context| {
+                        element.push(context, usize::from(port), &mut batch)
+                    });
+                    self.delivery.recycle(batch);
+                }
+                Pending::Write(write) => self.write_late(&write),
+            }
+            self.delivery.put_in_order(rest);
+        }
+    }
+
+    /// Takes what a running element has put out so far, so that it comes before what follows.
+    pub(crate) fn collect(&self, context: &mut Context<'_>) {
+        let traffic = &self.node(context.id).traffic;
+        self.delivery
+            .collect(traffic, context.outputs, context.touched);
+    }
+
+    /// Writes a handler when nothing runs that would be in its way.
+    pub(crate) fn write_later(&self, from: ElementId, target: HandlerTarget, value: &str) {
+        let value = value.into();
+        let write = HandlerWrite {
+            from,
+            target,
+            value,
+        };
+        let mut pending = self.delivery.pending.borrow_mut();
+        pending.push(Pending::Write(Box::new(write)));
+    }
+
+    fn write_late(&self, write: &HandlerWrite) {
+        if let Err(error) = self.write_target(&write.target, &write.value) {
+            let text = format!("{}: {error}\n", self.name(write.from));
+            self.environment.console(Console::Error, text.as_bytes());
         }
     }
 

@@ -29,6 +29,7 @@ use core::cell::{Cell, RefCell};
 
 use sprat_packet::{Batch, Pool};
 
+use crate::agent::Agent;
 use crate::configure::{Directory, ElementId};
 use crate::context::Context;
 use crate::diagnostics::{Diagnostics, Landmark};
@@ -57,6 +58,8 @@ pub struct Router {
     pub(crate) source: build::Source,
     diagnostics: RefCell<Diagnostics>,
     delivery: deliver::Delivery,
+    /// How many elements are running, each called by the one before.
+    running: Cell<usize>,
     scheduler: schedule::Scheduler,
     random: Cell<u64>,
     exact: Cell<bool>,
@@ -78,6 +81,10 @@ pub(crate) struct Node {
     timers: [Cell<Instant>; TIMERS],
     signal: signal::State,
     traffic: Traffic,
+    /// What answers for the element while it runs.
+    pub(crate) agent: RefCell<Option<Rc<dyn Agent>>>,
+    /// An element of the same name and class is going to give its state.
+    inherits: bool,
 }
 
 /// Packets that went through an element's ports, pushed or pulled.
@@ -259,6 +266,7 @@ impl Router {
             outputs,
             touched,
         } = &mut *active;
+        self.running.set(self.running.get() + 1);
         let result = action(
             &mut **element,
             &mut Context {
@@ -268,12 +276,14 @@ impl Router {
                 touched,
             },
         );
+        self.running.set(self.running.get() - 1);
         self.delivery
             .collect(&self.node(id).traffic, outputs, touched);
         Some(result)
     }
 
-    /// Takes over the state of the elements of `old` that have the same name and class here.
+    /// Takes over the state of the elements of `old` that have the same name and class here, and
+    /// starts.
     pub fn take_state(&self, old: &Router) {
         for id in self.order.iter().copied() {
             let Some(previous) = old.directory.by_name.get(self.name(id)).copied() else {
@@ -287,6 +297,12 @@ impl Router {
             });
         }
         self.deliver();
+        self.start();
+    }
+
+    /// Whether an element is to take over the state of one in the router this one replaces.
+    pub(crate) fn inherits(&self, id: ElementId) -> bool {
+        self.node(id).inherits
     }
 
     /// Has every element write out what it holds back; the end of the router.

@@ -215,9 +215,9 @@ impl Router {
                 continue;
             }
             expiry.set(Instant::NEVER);
-            self.enter(id, |element, context| {
-                element.run_timer(context, usize::from(timer))
-            });
+            let timer = usize::from(timer);
+            self.consult(id, |agent, context| agent.run_timer(context, timer))
+                .or_else(|| self.enter(id, |element, context| element.run_timer(context, timer)));
             self.deliver();
             worked = true;
             if self.run_count() <= 0 {
@@ -246,7 +246,8 @@ impl Router {
             let Some(id) = self.watchers.borrow().get(index).copied() else {
                 break;
             };
-            self.enter(id, |element, context| element.run_io(context));
+            self.consult(id, |agent, context| agent.run_io(context))
+                .or_else(|| self.enter(id, |element, context| element.run_io(context)));
             self.deliver();
         }
     }

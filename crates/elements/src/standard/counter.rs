@@ -112,7 +112,7 @@ impl Configure for Counter {
 }
 
 /// Calls the trigger, once, where the count has come to it.
-fn fire(trigger: &mut Option<Trigger>, count: u64, context: &Context<'_>) {
+fn fire(trigger: &mut Option<Trigger>, count: u64, context: &mut Context<'_>) {
     if let Some(reached) = trigger.take_if(|trigger| count >= trigger.at) {
         reached.call.call(context);
     }

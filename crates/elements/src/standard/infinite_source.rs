@@ -130,7 +130,7 @@ impl InfiniteSource {
     }
 
     /// Does what is to be done when the last packet has been made.
-    fn end(&mut self, context: &Context<'_>) {
+    fn end(&mut self, context: &mut Context<'_>) {
         if self.stop {
             context.stop_driver();
         }
