@@ -79,7 +79,7 @@ fn run(request: &Request) -> Result<u8, Failure> {
         explain(&[Diagnostic::warning(message)].into_iter().collect());
     }
     if let Some(path) = &request.output {
-        write_output(path, &router.flat_configuration())?;
+        write_output(path, &router.flat_configuration().unparse())?;
     }
     if let Some(form) = request.dump {
         print(&dump::dump(&router, form));

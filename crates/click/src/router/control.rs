@@ -13,6 +13,7 @@ use core::fmt::Write;
 use super::{Input, Router, ports};
 use crate::configure::ElementId;
 use crate::context::Context;
+use crate::graph::{Flat, FlatConnection, Flow};
 use crate::handler::{HandlerError, HandlerFlags, HandlerInfo, HandlerList};
 
 /// A handler of one element, or of the router as a whole.
@@ -252,8 +253,10 @@ impl Router {
                 )
             }
             "classes" => lines(&mut self.source.builder.library().names().into_iter()),
+            // Who requires it asks not to keep the text.
+            "config" if self.requires("compact_config") => self.flat_configuration().unparse(),
             "config" => self.source.text.to_string(),
-            "flatconfig" => self.flat_configuration(),
+            "flatconfig" => self.flat_configuration().unparse(),
             "requirements" => {
                 let requirements = self.source.flat.requirements.iter();
                 lines(&mut requirements.map(|requirement| &*requirement.name))
@@ -304,6 +307,11 @@ impl Router {
             );
         }
         text
+    }
+
+    fn requires(&self, name: &str) -> bool {
+        let mut requirements = self.source.flat.requirements.iter();
+        requirements.any(|requirement| &*requirement.name == name)
     }
 
     /// An element's handlers, one a line.
@@ -379,12 +387,27 @@ impl Router {
     }
 
     /// The configuration with compounds expanded and the elements' present configuration strings.
-    pub fn flat_configuration(&self) -> String {
+    pub fn flat_configuration(&self) -> Flat {
         let mut flat = self.source.flat.clone();
         for (index, element) in flat.elements.iter_mut().enumerate() {
             element.config = self.element_config(ElementId::from_index(index)).into();
         }
-        flat.unparse()
+        flat
+    }
+
+    /// How packets pass each connection of the flat configuration, in order.
+    pub fn flows(&self) -> Vec<Flow> {
+        let connections = self.source.flat.connections.iter();
+        let pushes = |connection: &FlatConnection| {
+            let (to, port) = connection.to;
+            self.nodes[to].inputs[usize::from(port)].push
+        };
+        connections
+            .map(|connection| match pushes(connection) {
+                true => Flow::Push,
+                false => Flow::Pull,
+            })
+            .collect()
     }
 }
 

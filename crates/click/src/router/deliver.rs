@@ -97,22 +97,21 @@ impl Delivery {
     #[inline]
     fn next(&self, exact: bool) -> Option<Pending> {
         let mut pending = self.pending.borrow_mut();
-        if exact {
-            if let Pending::Packets {
+        if exact
+            && let Pending::Packets {
                 target,
                 port,
                 batch: packets,
             } = pending.last_mut()?
-                && packets.len() > 1
-            {
-                let mut batch = self.spare_batch();
-                batch.extend(packets.drain_front(1));
-                return Some(Pending::Packets {
-                    target: *target,
-                    port: *port,
-                    batch,
-                });
-            }
+            && packets.len() > 1
+        {
+            let mut batch = self.spare_batch();
+            batch.extend(packets.drain_front(1));
+            return Some(Pending::Packets {
+                target: *target,
+                port: *port,
+                batch,
+            });
         }
         pending.pop()
     }
