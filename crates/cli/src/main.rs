@@ -2,7 +2,9 @@
 #![forbid(unsafe_code)]
 
 mod click;
+mod embedded;
 mod explain;
+mod inspect;
 
 use std::process::ExitCode;
 
@@ -18,11 +20,13 @@ struct Command {
 
 #[derive(Subcommand)]
 enum Subcommands {
-    Click(click::ClickCommand),
+    Click(Box<click::ClickCommand>),
+    Inspect(inspect::InspectCommand),
 }
 
 fn main() -> ExitCode {
     match Command::parse().subcommand {
         Subcommands::Click(command) => command.run(),
+        Subcommands::Inspect(command) => command.run(),
     }
 }

@@ -1,0 +1,17 @@
+//! The middlebox image that this binary carries, so that it runs alone on a bare machine.
+
+/// The image with every element, as a monitor loads it.
+#[cfg(carries_image)]
+pub(crate) static IMAGE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/click.image"));
+
+/// Its symbols and line tables, for death reports and sizes by crate.
+#[cfg(carries_image)]
+pub(crate) static SYMBOLS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/click.symbols"));
+
+/// Lints are run without building the image: see build.rs.
+#[cfg(not(carries_image))]
+pub(crate) static IMAGE: &[u8] = &[];
+
+/// Lints are run without building the image: see build.rs.
+#[cfg(not(carries_image))]
+pub(crate) static SYMBOLS: &[u8] = &[];

@@ -1,0 +1,232 @@
+//! `sprat inspect`: what an image is, wants and weighs.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::Args;
+
+use comfy_table::{CellAlignment, Table, presets::NOTHING};
+use sprat_image::{ImageError, Inspection, inspect};
+
+use crate::embedded;
+
+/// Show an image's manifest, segments with their protections, and size by crate
+#[derive(Args)]
+pub(crate) struct InspectCommand {
+    /// The image; the middlebox that this command carries, if none is named
+    image: Option<PathBuf>,
+
+    /// Its symbols, for the size by crate; IMAGE.symbols, if that exists
+    #[arg(long, value_name = "FILE", requires = "image")]
+    symbols: Option<PathBuf>,
+
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, thiserror::Error)]
+enum InspectError {
+    #[error("{}: {source}", path.display())]
+    Read {
+        path: PathBuf,
+        source: std::io::Error,
+    },
+    #[error("{}: {source}", path.display())]
+    Image { path: PathBuf, source: ImageError },
+    #[error("JSON: {0}")]
+    Json(#[from] serde_json::Error),
+}
+
+impl InspectCommand {
+    pub(crate) fn run(&self) -> ExitCode {
+        match self.text() {
+            Ok(text) => {
+                print!("{text}");
+                ExitCode::SUCCESS
+            }
+            Err(error) => {
+                eprintln!("sprat inspect: {error}");
+                ExitCode::FAILURE
+            }
+        }
+    }
+
+    fn text(&self) -> Result<String, InspectError> {
+        let inspection = match &self.image {
+            None => inspect(embedded::IMAGE, Some(embedded::SYMBOLS)).map_err(|source| {
+                InspectError::Image {
+                    path: "the built-in image".into(),
+                    source,
+                }
+            })?,
+            Some(path) => {
+                let symbols = match &self.symbols {
+                    Some(symbols) => Some(read(symbols)?),
+                    None => fs::read(beside(path)).ok(),
+                };
+                inspect(&read(path)?, symbols.as_deref()).map_err(|source| InspectError::Image {
+                    path: path.clone(),
+                    source,
+                })?
+            }
+        };
+        if self.json {
+            return Ok(serde_json::to_string_pretty(&inspection)? + "\n");
+        }
+        Ok(describe(&inspection))
+    }
+}
+
+/// Where an image's symbols lie if nobody says otherwise.
+fn beside(image: &Path) -> PathBuf {
+    let mut name = image.as_os_str().to_owned();
+    name.push(".symbols");
+    name.into()
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, InspectError> {
+    fs::read(path).map_err(|source| InspectError::Read {
+        path: path.to_owned(),
+        source,
+    })
+}
+
+/// A table without lines, whose `numbers` columns are aligned to the right.
+fn table(header: &[&str], numbers: &[usize], rows: impl Iterator<Item = Vec<String>>) -> String {
+    let mut table = Table::new();
+    table.load_style(NOTHING).set_header(header).add_rows(rows);
+    for column in numbers {
+        if let Some(column) = table.column_mut(*column) {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+    }
+    table.trim_fmt() + "\n"
+}
+
+fn describe(image: &Inspection) -> String {
+    let mut text = format!(
+        "{} {}, {} bytes\nbuild {}\nentry {:#x}, heap {}, stack {}\n\n",
+        image.name,
+        image.version,
+        image.file_size,
+        image.build_id,
+        image.entry,
+        size(image.heap),
+        size(image.stack)
+    );
+    let segments = image.segments.iter().map(|segment| {
+        vec![
+            format!("{:#x}", segment.address),
+            segment.protection.to_string(),
+            segment.memory.to_string(),
+            segment.file.to_string(),
+        ]
+    });
+    text += &table(&["SEGMENT", "MAY", "MEMORY", "FILE"], &[2, 3], segments);
+    if !image.devices.is_empty() {
+        let devices = image.devices.iter().map(|device| {
+            let name = if device.name == "*" {
+                "any"
+            } else {
+                &device.name
+            };
+            let need = if device.required {
+                "required"
+            } else {
+                "optional"
+            };
+            vec![name.to_owned(), device.kind.clone(), need.to_owned()]
+        });
+        text += &format!("\n{}", table(&["DEVICE", "KIND", "NEED"], &[], devices));
+    }
+    if !image.parameters.is_empty() {
+        let parameters = image.parameters.iter().map(|parameter| {
+            let name = if parameter.name == "*" {
+                "any other"
+            } else {
+                &parameter.name
+            };
+            let default = parameter
+                .default
+                .clone()
+                .unwrap_or_else(|| "(must be given)".into());
+            vec![
+                name.to_owned(),
+                parameter.kind.to_owned(),
+                default,
+                parameter.help.clone(),
+            ]
+        });
+        text += &format!(
+            "\n{}",
+            table(
+                &["PARAMETER", "TYPE", "DEFAULT", "MEANING"],
+                &[],
+                parameters
+            )
+        );
+    }
+    if !image.crates.is_empty() {
+        let crates = image.crates.iter().map(|size| {
+            vec![
+                size.name.clone(),
+                size.text.to_string(),
+                size.data.to_string(),
+            ]
+        });
+        text += &format!("\n{}", table(&["CRATE", "CODE", "DATA"], &[1, 2], crates));
+    }
+    text
+}
+
+/// Bytes in the largest unit that divides them.
+fn size(bytes: u64) -> String {
+    match bytes {
+        0 => "0".to_owned(),
+        _ if bytes.is_multiple_of(1 << 30) => format!("{} GiB", bytes >> 30),
+        _ if bytes.is_multiple_of(1 << 20) => format!("{} MiB", bytes >> 20),
+        _ if bytes.is_multiple_of(1 << 10) => format!("{} KiB", bytes >> 10),
+        _ => format!("{bytes} bytes"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_built_in_image_says_what_it_is() {
+        let text = InspectCommand {
+            image: None,
+            symbols: None,
+            json: false,
+        }
+        .text()
+        .expect("an image");
+        assert!(text.starts_with("click "), "{text}");
+        for expected in ["r-x", "rw-", "any", "network", "sprat_elements"] {
+            assert!(text.contains(expected), "no '{expected}' in\n{text}");
+        }
+    }
+
+    #[test]
+    fn an_unreadable_image_is_named_with_the_reason() {
+        let missing = InspectCommand {
+            image: Some("/nowhere/x".into()),
+            symbols: None,
+            json: false,
+        };
+        let error = missing.text().expect_err("missing").to_string();
+        assert_eq!(error, "/nowhere/x: No such file or directory (os error 2)");
+    }
+
+    #[test]
+    fn sizes_are_given_in_the_largest_unit_that_divides_them() {
+        assert_eq!(
+            [0, 4096, 3 << 20, 1 << 30, 1000].map(size),
+            ["0", "4 KiB", "3 MiB", "1 GiB", "1000 bytes"]
+        );
+    }
+}
