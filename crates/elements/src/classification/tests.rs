@@ -3,7 +3,9 @@
 use alloc::vec;
 use alloc::vec::Vec;
 
-use super::{Comparison, Expression, Field, Headers, NO_RULE, Program, Test};
+use sprat_click::arguments::NoNames;
+
+use super::{Comparison, CompileError, Expression, Field, Headers, NO_RULE, Program, Test};
 
 /// A small deterministic generator (Marsaglia's xorshift, 64 bits, shifts 13, 7, 17).
 pub(super) struct Random(u64);
@@ -254,30 +256,109 @@ fn agree(rules: &[Expression], random: &mut Random, packets: usize) {
 
 #[test]
 fn program_agrees_with_first_match_on_ordinary_rules() {
-    for seed in 0..40 {
+    for seed in 0..30 {
         let mut random = Random::new(seed);
-        let count = [1, 3, 10, 40, 200, 700][random.below(6) as usize];
+        let count = [1, 3, 10, 40, 200][random.below(5) as usize];
         let rules: Vec<_> = (0..count).map(|_| ordinary_rule(&mut random)).collect();
-        agree(&rules, &mut random, 10_000 / 40 + 2_000);
+        agree(&rules, &mut random, 1_000);
     }
 }
 
 #[test]
 fn program_agrees_with_first_match_on_odd_expressions() {
-    for seed in 0..300 {
+    for seed in 0..200 {
         let mut random = Random::new(seed);
         let rules: Vec<_> = (0..1 + random.below(12))
             .map(|_| expression(&mut random, 4))
             .collect();
-        agree(&rules, &mut random, 500);
+        agree(&rules, &mut random, 200);
     }
 }
 
 #[test]
-fn five_thousand_rules_agree_with_first_match_within_their_memory() {
+fn ten_thousand_packets_agree_with_first_match() {
+    let mut random = Random::new(11);
+    let rules: Vec<_> = (0..60).map(|_| ordinary_rule(&mut random)).collect();
+    agree(&rules, &mut random, 10_000);
+}
+
+#[test]
+fn five_thousand_rules_agree_with_first_match() {
     let mut random = Random::new(77);
     let rules: Vec<_> = (0..5_000).map(|_| ordinary_rule(&mut random)).collect();
-    let program = Program::compile(&rules).unwrap();
-    assert!(program.bytes() <= 16 << 20, "{} bytes", program.bytes());
-    agree(&rules, &mut random, 2_000);
+    agree(&rules, &mut random, 1_000);
 }
+
+#[test]
+fn a_rule_behind_one_for_everything_is_impossible() {
+    let udp = Expression::Test(Test::equal(Field::network(9, 1), 0xff, 17));
+    let never = Expression::All(vec![udp.clone(), udp.clone().negate()]);
+    let rules = [never, udp.clone(), Expression::Constant(true), udp];
+    let program = Program::compile(&rules).unwrap();
+    assert_eq!(program.possible(4), [false, true, true, false]);
+}
+
+#[test]
+fn more_rules_than_numbers_are_refused() {
+    let udp = Expression::Test(Test::equal(Field::network(9, 1), 0xff, 17));
+    let rules = vec![udp; Program::RULES + 1];
+    assert_eq!(
+        Program::compile(&rules).unwrap_err(),
+        CompileError::TooManyRules
+    );
+}
+
+proptest::proptest! {
+    #[test]
+    fn any_text_is_a_pattern_or_an_error_within_it(text in "[a-z0-9 .()!&|?:<>=/%\\[\\]-]{0,60}|.{0,40}") {
+        if let Err(error) = super::parse_ip_pattern(&text, &NoNames) {
+            proptest::prop_assert!(error.offset <= text.len());
+        }
+        let _ = super::parse_byte_pattern(&text);
+    }
+
+    #[test]
+    fn patterns_of_words_compile_to_what_they_mean(
+        words in proptest::collection::vec(proptest::sample::select(&WORDS[..]), 1..12),
+        seed in 0u64..1000,
+    ) {
+        if let Ok(expression) = super::parse_ip_pattern(&words.join(" "), &NoNames) {
+            agree(&[expression], &mut Random::new(seed), 20);
+        }
+    }
+}
+
+const WORDS: [&str; 32] = [
+    "src",
+    "dst",
+    "host",
+    "net",
+    "port",
+    "10.0.0.1",
+    "10.0.0.0/8",
+    "80",
+    "443",
+    "tcp",
+    "udp",
+    "icmp",
+    "ip",
+    "proto",
+    "ttl",
+    "frag",
+    "syn",
+    "ack",
+    "opt",
+    "and",
+    "or",
+    "not",
+    "(",
+    ")",
+    "!=",
+    ">",
+    "<=",
+    "&",
+    "?",
+    ":",
+    "transp[0:2]",
+    "www",
+];
