@@ -7,6 +7,7 @@
 #![forbid(unsafe_code)]
 
 mod audit;
+mod bench;
 mod conformance;
 mod element_pages;
 mod fuzz;
@@ -25,6 +26,8 @@ usage: cargo xtask <command>
   test                          format, lints, documentation, every test, the README's commands
   conformance                   Click's own cases, run by `sprat click`
   fuzz [TARGET..] [--seconds N] fuzz targets under the address sanitizer, 60 seconds each
+  bench [NAME..] [--peer NAME=COMMAND]
+                                what SPECIFICATION.md promises, measured
   audit                         licences and sources of what we depend on
   docs-elements                 writes docs/elements/ from the elements' manual pages
 ";
@@ -39,6 +42,7 @@ fn main() -> ExitCode {
         "test" => test::run(rest),
         "conformance" => conformance::run(),
         "fuzz" => fuzz::run(rest),
+        "bench" => bench::run(rest),
         "audit" => audit::run(),
         "docs-elements" => element_pages::write(),
         "help" | "-h" | "--help" => {

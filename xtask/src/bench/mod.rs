@@ -1,0 +1,113 @@
+//! `cargo xtask bench [NAME..]`: what SPECIFICATION.md promises, measured with the command as it ships.
+//!
+//! Each benchmark is one function that gives rows of one table. Everything is run several times;
+//! the table has medians and how far runs lay apart. Machines that share their cores with others
+//! are noisy: compare figures of one run with each other rather than with yesterday's.
+
+mod click;
+mod filter;
+mod sealed;
+mod table;
+mod trace;
+
+use crate::process;
+use std::io::{Error, ErrorKind, Result};
+use std::path::PathBuf;
+use table::Row;
+
+/// What a benchmark has to hand.
+struct Bench {
+    /// The command under test.
+    sprat: PathBuf,
+    /// A folder for what benchmarks write.
+    scratch: PathBuf,
+    /// Other commands that take Click configurations, by name, to be timed in turn with ours.
+    peers: Vec<(String, String)>,
+}
+
+type Measure = fn(&Bench) -> Result<Vec<Row>>;
+
+const BENCHMARKS: [(&str, &str, Measure); 6] = [
+    (
+        "boot",
+        "from nothing to the first frame out, under both monitors",
+        sealed::boot,
+    ),
+    ("size", "bytes of the images", sealed::size),
+    ("memory", "private memory of an instance", sealed::memory),
+    (
+        "forward",
+        "frames through one sealed instance",
+        sealed::forward,
+    ),
+    (
+        "filter",
+        "IPFilter with 10, 100 and 5,000 rules",
+        filter::measure,
+    ),
+    (
+        "click",
+        "Click configurations over a trace of 10,000 flows",
+        click::measure,
+    ),
+];
+
+/// Runs the benchmarks named, or all; true when every bar is kept.
+///
+/// # Errors
+/// An argument is wrong, Sprat does not build, or a benchmark cannot run.
+pub(crate) fn run(arguments: &[String]) -> Result<bool> {
+    let mut chosen = Vec::new();
+    let mut peers = Vec::new();
+    let mut arguments = arguments.iter();
+    while let Some(argument) = arguments.next() {
+        if argument == "--peer" {
+            let peer = arguments.next().and_then(|peer| peer.split_once('='));
+            let (name, command) = peer.ok_or_else(|| {
+                invalid("--peer: expected NAME=COMMAND, such as click=/usr/bin/click")
+            })?;
+            peers.push((name.to_owned(), command.to_owned()));
+        } else if let Some(benchmark) = BENCHMARKS.iter().find(|(name, ..)| name == argument) {
+            chosen.push(benchmark);
+        } else {
+            let known: Vec<_> = BENCHMARKS
+                .iter()
+                .map(|(name, what, _)| format!("  {name:8} {what}"))
+                .collect();
+            return Err(invalid(&format!(
+                "no benchmark '{argument}'; there are:\n{}",
+                known.join("\n")
+            )));
+        }
+    }
+    if chosen.is_empty() {
+        chosen = BENCHMARKS.iter().collect();
+    }
+    if !process::show(&mut process::cargo(&[
+        "build",
+        "--release",
+        "--locked",
+        "--package",
+        "sprat-cli",
+    ]))? {
+        return Err(Error::other("sprat does not build"));
+    }
+    let scratch = crate::target_folder().join("bench");
+    std::fs::create_dir_all(&scratch)?;
+    let bench = Bench {
+        sprat: crate::target_folder().join("release/sprat"),
+        scratch,
+        peers,
+    };
+    let mut rows = Vec::new();
+    for (name, what, measure) in chosen {
+        println!("==> {name}: {what}");
+        rows.extend(measure(&bench)?);
+    }
+    println!("\n{}", table::markdown(&rows));
+    Ok(rows.iter().all(|row| row.kept != Some(false)))
+}
+
+fn invalid(text: &str) -> Error {
+    Error::new(ErrorKind::InvalidInput, text.to_owned())
+}

@@ -1,0 +1,167 @@
+//! Sealed instances: boot, size, memory, speed.
+
+use super::Bench;
+use super::table::{Row, Sample};
+use serde_json::Value;
+use std::io::{Error, Result};
+use std::process::Command;
+
+const RUNS: usize = 9;
+
+/// `sprat run` with a report in JSON.
+fn report(bench: &Bench, arguments: &[&str]) -> Result<Value> {
+    let output = Command::new(&bench.sprat)
+        .arg("run")
+        .args(arguments)
+        .arg("--json")
+        .output()?;
+    if !output.status.success() {
+        let errors = String::from_utf8_lossy(&output.stderr);
+        return Err(Error::other(format!(
+            "sprat run {}: {errors}",
+            arguments.join(" ")
+        )));
+    }
+    serde_json::from_slice(&output.stdout).map_err(Error::other)
+}
+
+fn number(report: &Value, pointer: &str) -> Result<f64> {
+    report
+        .pointer(pointer)
+        .and_then(Value::as_f64)
+        .ok_or_else(|| Error::other(format!("no {pointer} in the report")))
+}
+
+/// The firewall over its own capture.
+fn firewall<'a>(bench: &Bench, monitor: &'a str, example: &'a str) -> Result<Value> {
+    let output = bench.scratch.join("clean.pcap");
+    let out = format!("eth1={}", output.display());
+    report(bench, &[example, "--monitor", monitor, "--out", &out])
+}
+
+/// From nothing to the first frame out.
+pub(super) fn boot(bench: &Bench) -> Result<Vec<Row>> {
+    let example = crate::root().join("examples/firewall");
+    let example = example.to_string_lossy();
+    let mut rows = Vec::new();
+    for (monitor, bar) in [("vm", 4.0), ("process", 2.5)] {
+        if monitor == "vm" && !crate::machine::has_kvm() {
+            rows.push(Row::plain(
+                "boot to first frame out, vm",
+                "no KVM here".to_owned(),
+            ));
+            continue;
+        }
+        let mut reports = Vec::new();
+        for _ in 0..RUNS {
+            reports.push(firewall(bench, monitor, &example)?);
+        }
+        let milliseconds = |pointer: &str| -> Result<Sample> {
+            let values = reports
+                .iter()
+                .map(|report| Ok(number(report, pointer)? / 1000.0));
+            Ok(Sample::of(values.collect::<Result<_>>()?))
+        };
+        rows.push(Row::at_most(
+            &format!("boot to first frame out, {monitor}"),
+            &milliseconds("/boot/total")?,
+            bar,
+            "ms",
+        ));
+        for (part, what) in [
+            ("load", "load the image"),
+            ("memory", "memory"),
+            ("machine", "the machine"),
+            ("page_tables", "page tables"),
+            ("contract", "rings and boot page"),
+            ("guest_start", "guest start"),
+            ("first_frame", "first frame"),
+        ] {
+            let sample = milliseconds(&format!("/boot/{part}"))?;
+            rows.push(Row::plain(
+                &format!("of that, {what}, {monitor}"),
+                sample.text("ms"),
+            ));
+        }
+    }
+    Ok(rows)
+}
+
+/// Private memory of an instance that has forwarded and is idle.
+pub(super) fn memory(bench: &Bench) -> Result<Vec<Row>> {
+    let example = crate::root().join("examples/firewall");
+    let example = example.to_string_lossy();
+    let monitor = if crate::machine::has_kvm() {
+        "vm"
+    } else {
+        "process"
+    };
+    let sample = Sample::take(3, || {
+        Ok(number(&firewall(bench, monitor, &example)?, "/memory/private")? / 1048576.0)
+    })?;
+    Ok(vec![Row::at_most(
+        "private memory of the firewall instance",
+        &sample,
+        1.5,
+        "MiB",
+    )])
+}
+
+/// Bytes of the images.
+pub(super) fn size(bench: &Bench) -> Result<Vec<Row>> {
+    let example = crate::root().join("examples/firewall");
+    let monitor = if crate::machine::has_kvm() {
+        "vm"
+    } else {
+        "process"
+    };
+    let click = number(
+        &firewall(bench, monitor, &example.to_string_lossy())?,
+        "/image_bytes",
+    )?;
+    Ok(vec![Row::at_most(
+        "Click image with every element",
+        &Sample::of(vec![click / 1000.0]),
+        600.0,
+        "KB",
+    )])
+}
+
+/// 64-byte frames through one instance that turns them round, generator and sink included.
+pub(super) fn forward(bench: &Bench) -> Result<Vec<Row>> {
+    let configuration = bench.scratch.join("mirror.click");
+    std::fs::write(
+        &configuration,
+        "FromDevice(eth0) -> EtherMirror -> Queue(2048) -> ToDevice(eth0);\n",
+    )?;
+    let configuration = configuration.to_string_lossy();
+    let mut rows = Vec::new();
+    for monitor in ["vm", "process"] {
+        if monitor == "vm" && !crate::machine::has_kvm() {
+            rows.push(Row::plain(
+                "FromDevice → EtherMirror → ToDevice, vm",
+                "no KVM here".to_owned(),
+            ));
+            continue;
+        }
+        let sample = Sample::take(RUNS, || {
+            let arguments = [
+                &*configuration,
+                "--monitor",
+                monitor,
+                "--in",
+                "eth0=generate:size=64,count=20000000",
+                "--out",
+                "eth0=sink",
+            ];
+            Ok(number(&report(bench, &arguments)?, "/frames_per_second")? / 1e6)
+        })?;
+        let what = format!("FromDevice → EtherMirror → ToDevice, 64 bytes, {monitor}");
+        rows.push(if monitor == "vm" {
+            Row::at_least(&what, &sample, 8.0, "million frames/s")
+        } else {
+            Row::plain(&what, sample.text("million frames/s"))
+        });
+    }
+    Ok(rows)
+}

@@ -1,0 +1,121 @@
+//! A seeded trace: 64-byte UDP frames of 10,000 flows, as a capture file.
+
+use std::io::{BufWriter, Result, Write};
+use std::path::{Path, PathBuf};
+
+/// Flows of the trace.
+const FLOWS: usize = 10_000;
+/// Frames of the trace.
+pub(super) const FRAMES: usize = 4_000_000;
+
+/// Numbers that look random and are the same every time (SplitMix64).
+pub(super) struct Random(pub(super) u64);
+
+impl Random {
+    /// The next number.
+    pub(super) fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ (mixed >> 31)
+    }
+
+    /// A number below `limit`.
+    pub(super) fn below(&mut self, limit: u64) -> u64 {
+        self.next() % limit
+    }
+}
+
+/// The trace in a folder; made there if it is not there yet (320 MB).
+pub(super) fn make(folder: &Path) -> Result<PathBuf> {
+    let path = folder.join("trace.pcap");
+    let size = 24 + FRAMES * 80;
+    if std::fs::metadata(&path).is_ok_and(|there| there.len() == size as u64) {
+        return Ok(path);
+    }
+    println!("    making {}", path.display());
+    let mut random = Random(42);
+    let flows: Vec<[u8; 64]> = (0..FLOWS)
+        .map(|number| frame(number, &mut random))
+        .collect();
+    let unfinished = folder.join("trace.pcap.unfinished");
+    let mut file = BufWriter::with_capacity(1 << 20, std::fs::File::create(&unfinished)?);
+    for word in [0xa1b2_c3d4_u32, 0x0004_0002, 0, 0, 65535, 1] {
+        file.write_all(&word.to_le_bytes())?;
+    }
+    for number in 0..FRAMES as u64 {
+        // One microsecond apart.
+        let times = [
+            1_700_000_000 + number / 1_000_000,
+            number % 1_000_000,
+            64,
+            64,
+        ];
+        for word in times {
+            file.write_all(&u32::try_from(word).unwrap_or(u32::MAX).to_le_bytes())?;
+        }
+        let flow = usize::try_from(random.below(FLOWS as u64)).unwrap_or(0);
+        file.write_all(&flows[flow])?;
+    }
+    file.flush()?;
+    std::fs::rename(&unfinished, &path)?;
+    Ok(path)
+}
+
+/// The frame of a flow: its own source address in 10.0.0.0/8, a destination anywhere else in
+/// unicast space, its own ports.
+fn frame(number: usize, random: &mut Random) -> [u8; 64] {
+    let destination = loop {
+        let [a, b, c, d, ..] = random.next().to_le_bytes();
+        if (1..224).contains(&a) && a != 10 && a != 127 && d != 0 && d != 255 {
+            break [a, b, c, d];
+        }
+    };
+    let mut frame = [0; 64];
+    frame[..14].copy_from_slice(&[0, 0, 0, 0, 0, 2, 0, 0, 0, 0, 0, 1, 8, 0]);
+    let identifier = u16::try_from(number % 65536).unwrap_or(0).to_be_bytes();
+    let source = (0x0a00_0001 + u32::try_from(number).unwrap_or(0)).to_be_bytes();
+    let ip = &mut frame[14..34];
+    ip[..4].copy_from_slice(&[0x45, 0, 0, 50]);
+    ip[4..6].copy_from_slice(&identifier);
+    ip[8..10].copy_from_slice(&[64, 17]);
+    ip[12..16].copy_from_slice(&source);
+    ip[16..20].copy_from_slice(&destination);
+    let sum = internet_checksum(ip).to_be_bytes();
+    ip[10..12].copy_from_slice(&sum);
+    for at in [34, 36] {
+        let port = u16::try_from(1024 + random.below(65536 - 1024)).unwrap_or(1024);
+        frame[at..at + 2].copy_from_slice(&port.to_be_bytes());
+    }
+    frame[38..40].copy_from_slice(&30_u16.to_be_bytes());
+    frame
+}
+
+/// RFC 1071.
+fn internet_checksum(bytes: &[u8]) -> u16 {
+    let sum: u32 = bytes
+        .chunks(2)
+        .map(|pair| u32::from(u16::from_be_bytes([pair[0], pair[1]])))
+        .sum();
+    let folded = (sum & 0xffff) + (sum >> 16);
+    !u16::try_from((folded & 0xffff) + (folded >> 16)).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn frames_carry_a_right_checksum() {
+        let frame = frame(77, &mut Random(1));
+        assert_eq!(internet_checksum(&frame[14..34]), 0);
+        assert_eq!(frame[26..30], [10, 0, 0, 78]);
+    }
+
+    #[test]
+    fn random_is_the_same_every_time() {
+        // The first output of SplitMix64 for seed 0, from its reference implementation.
+        assert_eq!(Random(0).next(), 0xe220_a839_7b1d_cdaf);
+    }
+}
