@@ -24,9 +24,9 @@ pub const EXTRA_PACKETS: usize = 24;
 /// Bytes of the original packet that are not here.
 pub const EXTRA_LENGTH: usize = 28;
 /// When the first packet of the flow was seen.
-pub const FIRST_TIMESTAMP: usize = 32;
+pub const FIRST_TIMESTAMP: usize = 40;
 /// The packet's number.
-pub const PACKET_NUMBER: usize = 40;
+pub const PACKET_NUMBER: usize = 32;
 
 /// A packet's annotations, to be read.
 #[derive(Clone, Copy, Debug)]

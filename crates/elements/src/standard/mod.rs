@@ -1,32 +1,94 @@
 //! Elements that know nothing of protocols: sources and sinks, queues, counters, switches,
-//! schedulers, shapers.
+//! schedulers, and what deals with annotations, lengths and times.
 
+mod bypass;
 mod counter;
+mod crc32;
 mod discard;
+mod drr_sched;
 mod idle;
 mod infinite_source;
+mod length;
 mod null;
-mod queue;
+mod paint;
+pub(crate) mod queue;
+mod random;
+mod sched;
+mod set_annotation;
+mod spread;
+mod stride;
 mod strip;
+mod switch;
 mod tee;
+mod time_filter;
+mod time_sorted_sched;
+pub(crate) mod timestamps;
 mod unqueue;
 
 use sprat_click::Class;
 
 /// The classes of this family.
 pub(crate) const CLASSES: &[&Class] = &[
+    &timestamps::ADJUST_TIMESTAMP,
+    &null::ALIGN,
+    &bypass::BYPASS,
+    &length::CHECK_AVERAGE_LENGTH,
+    &crc32::CHECK_CRC32,
+    &length::CHECK_LENGTH,
+    &paint::CHECK_PAINT,
+    &set_annotation::CLEAR_ANNO,
     &counter::COUNTER,
     &discard::DISCARD,
+    &drr_sched::DRR_SCHED,
+    &queue::FRONT_DROP_QUEUE,
+    &queue::FULL_NOTE_QUEUE,
+    &spread::HASH_SWITCH,
     &idle::IDLE,
     &infinite_source::INFINITE_SOURCE,
-    &null::NULL,
-    &queue::FULL_NOTE_QUEUE,
+    &switch::INPUT_SWITCH,
+    &queue::MIXED_QUEUE,
+    &queue::MS_QUEUE,
     &queue::NOTIFIER_QUEUE,
+    &null::NULL,
+    &length::PAD,
+    &paint::PAINT,
+    &paint::PAINT_SWITCH,
+    &paint::PAINT_TEE,
+    &sched::PRIO_SCHED,
+    &random::PROB_SPLITTER,
+    &null::PULL_NULL,
+    &switch::PULL_SWITCH,
+    &tee::PULL_TEE,
+    &null::PUSH_NULL,
     &queue::QUEUE,
+    &queue::QUICK_NOTE_QUEUE,
+    &random::RANDOM_BIT_ERRORS,
+    &random::RANDOM_SAMPLE,
+    &sched::RANDOM_SCHED,
+    &spread::RANDOM_SWITCH,
+    &sched::ROUND_ROBIN_SCHED,
+    &spread::ROUND_ROBIN_SWITCH,
+    &set_annotation::SET_ANNO_BYTE,
+    &crc32::SET_CRC32,
+    &set_annotation::SET_PACKET_TYPE,
+    &timestamps::SET_TIMESTAMP,
+    &timestamps::SET_TIMESTAMP_DELTA,
+    &sched::SIMPLE_PRIO_SCHED,
     &queue::SIMPLE_QUEUE,
-    &queue::THREAD_SAFE_QUEUE,
+    &sched::SIMPLE_ROUND_ROBIN_SCHED,
+    &switch::STATIC_PULL_SWITCH,
+    &switch::STATIC_SWITCH,
+    &stride::STRIDE_SCHED,
+    &stride::STRIDE_SWITCH,
     &strip::STRIP,
-    &strip::UNSTRIP,
+    &strip::STRIP_TO_NETWORK_HEADER,
+    &switch::SWITCH,
     &tee::TEE,
+    &queue::THREAD_SAFE_QUEUE,
+    &time_filter::TIME_FILTER,
+    &time_filter::TIME_RANGE,
+    &time_sorted_sched::TIME_SORTED_SCHED,
+    &length::TRUNCATE,
     &unqueue::UNQUEUE,
+    &strip::UNSTRIP,
 ];

@@ -1,10 +1,13 @@
 use alloc::collections::VecDeque;
 use alloc::format;
+use alloc::rc::Rc;
 use alloc::string::{String, ToString};
+use core::cell::Cell;
+use core::marker::PhantomData;
 
 use sprat_click::{
-    Arguments, Class, Configuration, Configure, Context, Element, HandlerError, HandlerList,
-    Rejected, Signals,
+    Arguments, Class, Configuration, Configure, Context, Element, ElementId, HandlerError,
+    HandlerList, Rejected, Signals,
 };
 use sprat_packet::{Batch, Packet};
 
@@ -12,18 +15,90 @@ const fn class<T: Configure>(name: &'static str) -> Class {
     Class::of::<T>(name).processing("h/l")
 }
 
-pub(super) const SIMPLE_QUEUE: Class = class::<Queue<SIMPLE>>("SimpleQueue");
-pub(super) const NOTIFIER_QUEUE: Class = class::<Queue<NOTIFIER>>("NotifierQueue");
-pub(super) const FULL_NOTE_QUEUE: Class = class::<Queue<FULL_NOTE>>("FullNoteQueue");
+pub(super) const SIMPLE_QUEUE: Class = class::<Queue<Simple>>("SimpleQueue");
+pub(super) const NOTIFIER_QUEUE: Class = class::<Queue<Notifier>>("NotifierQueue");
+pub(super) const FULL_NOTE_QUEUE: Class = class::<Queue<FullNote>>("FullNoteQueue");
 pub(super) const QUEUE: Class = FULL_NOTE_QUEUE.named("Queue");
+pub(super) const QUICK_NOTE_QUEUE: Class = FULL_NOTE_QUEUE.named("QuickNoteQueue");
 pub(super) const THREAD_SAFE_QUEUE: Class = FULL_NOTE_QUEUE.named("ThreadSafeQueue");
+pub(super) const MS_QUEUE: Class = FULL_NOTE_QUEUE.named("MSQueue");
+pub(super) const FRONT_DROP_QUEUE: Class = class::<Queue<FrontDrop>>("FrontDropQueue");
+pub(super) const MIXED_QUEUE: Class = class::<Queue<Mixed>>("MixedQueue").ports("2/1");
 
-/// Says nothing to its neighbours.
-const SIMPLE: u8 = 0;
-/// Says when it has packets.
-const NOTIFIER: u8 = 1;
-/// Says when it has packets and when it has room.
-const FULL_NOTE: u8 = 2;
+/// What a queue tells its neighbours, and what becomes of packets that find it full.
+trait Policy: 'static {
+    /// It says when it has packets.
+    const NONEMPTY: bool = true;
+    /// It says when it has room.
+    const NONFULL: bool = false;
+
+    /// Puts packets that came in at `port` into the queue, which may hold up to `capacity`;
+    /// returns how many packets were dropped.
+    fn insert(
+        packets: &mut VecDeque<Packet>,
+        capacity: usize,
+        _port: usize,
+        batch: &mut Batch,
+    ) -> usize {
+        let room = capacity - packets.len();
+        packets.extend(batch.drain_front(room));
+        batch.len()
+    }
+}
+
+struct Simple;
+struct Notifier;
+struct FullNote;
+struct FrontDrop;
+struct Mixed;
+
+impl Policy for Simple {
+    const NONEMPTY: bool = false;
+}
+
+impl Policy for Notifier {}
+
+impl Policy for FullNote {
+    const NONFULL: bool = true;
+}
+
+impl Policy for FrontDrop {
+    fn insert(
+        packets: &mut VecDeque<Packet>,
+        capacity: usize,
+        _: usize,
+        batch: &mut Batch,
+    ) -> usize {
+        let excess = (packets.len() + batch.len()).saturating_sub(capacity);
+        let old = excess.min(packets.len());
+        packets.drain(..old);
+        batch.drain_front(excess - old);
+        packets.extend(batch.drain());
+        excess
+    }
+}
+
+impl Policy for Mixed {
+    fn insert(
+        packets: &mut VecDeque<Packet>,
+        capacity: usize,
+        port: usize,
+        batch: &mut Batch,
+    ) -> usize {
+        if port == 0 {
+            return FullNote::insert(packets, capacity, port, batch);
+        }
+        let mut dropped = 0;
+        for packet in batch.drain() {
+            packets.push_front(packet);
+            if packets.len() > capacity {
+                packets.pop_back();
+                dropped += 1;
+            }
+        }
+        dropped
+    }
+}
 
 const DEFAULT_CAPACITY: usize = 1000;
 
@@ -35,28 +110,49 @@ const DEFAULT_CAPACITY: usize = 1000;
 /// NotifierQueue([CAPACITY])
 /// FullNoteQueue([CAPACITY])
 /// ThreadSafeQueue([CAPACITY])
+/// FrontDropQueue([CAPACITY])
+/// MixedQueue([CAPACITY])
 /// ```
 ///
-/// Holds up to CAPACITY packets (1,000); those that come while it is full are dropped. `Queue`,
-/// `FullNoteQueue` and `ThreadSafeQueue` tell elements before them when they are full and
-/// elements after them when they are empty, `NotifierQueue` the latter only, `SimpleQueue`
-/// neither.
+/// Holds up to CAPACITY packets (1,000). `Queue`, `FullNoteQueue`, `QuickNoteQueue`, `MSQueue` and
+/// `ThreadSafeQueue` are one class: it tells elements before it when it is full and elements
+/// after it when it is empty. The others tell when they are empty only, and `SimpleQueue` not
+/// even that.
+///
+/// Packets that come while it is full are dropped. A `FrontDropQueue` drops those at its front
+/// instead, which have waited longest. A `MixedQueue` has two inputs: packets from input 1 go to
+/// its front, where they are the next to leave, and push out the last packet while it is full.
 ///
 /// Handlers: `length`, `highwater_length`, `drops` (read); `capacity` (read, write): packets
 /// beyond a smaller one are dropped; `reset_counts` (write) zeroes drops and highwater;
 /// `reset` (write) drops all packets.
 ///
-/// See Click's manual page Queue(n).
-struct Queue<const KIND: u8> {
+/// See Click's manual pages Queue(n), FrontDropQueue(n) and MixedQueue(n).
+struct Queue<P> {
     packets: VecDeque<Packet>,
     capacity: usize,
     /// Whether the capacity is no longer what the configuration said.
     resized: bool,
     highwater: usize,
     drops: u64,
+    /// The length, for elements that watch it.
+    length: Rc<Cell<usize>>,
+    policy: PhantomData<P>,
 }
 
-impl<const KIND: u8> Configure for Queue<KIND> {
+/// The length of the queue that `id` is, to be looked at from now on; `None` where it is none.
+pub(crate) fn length_of(context: &Context<'_>, id: ElementId) -> Option<Rc<Cell<usize>>> {
+    fn of<P: Policy>(context: &Context<'_>, id: ElementId) -> Option<Rc<Cell<usize>>> {
+        context.with::<Queue<P>, _>(id, |queue, _| queue.length.clone())
+    }
+    of::<FullNote>(context, id)
+        .or_else(|| of::<Notifier>(context, id))
+        .or_else(|| of::<Simple>(context, id))
+        .or_else(|| of::<FrontDrop>(context, id))
+        .or_else(|| of::<Mixed>(context, id))
+}
+
+impl<P: Policy> Configure for Queue<P> {
     fn configure(arguments: &mut Arguments<'_>, _: &Configuration<'_>) -> Result<Self, Rejected> {
         let capacity = arguments
             .position::<u32>("CAPACITY")
@@ -68,16 +164,20 @@ impl<const KIND: u8> Configure for Queue<KIND> {
             resized: false,
             highwater: 0,
             drops: 0,
+            length: Rc::default(),
+            policy: PhantomData,
         })
     }
 }
 
-impl<const KIND: u8> Queue<KIND> {
+impl<P: Policy> Queue<P> {
+    #[inline]
     fn signal(&self, context: &Context<'_>) {
-        if KIND >= NOTIFIER && !self.packets.is_empty() {
+        self.length.set(self.packets.len());
+        if P::NONEMPTY && !self.packets.is_empty() {
             context.set_nonempty(true);
         }
-        if KIND >= FULL_NOTE {
+        if P::NONFULL {
             context.set_nonfull(self.packets.len() < self.capacity);
         }
     }
@@ -91,16 +191,14 @@ impl<const KIND: u8> Queue<KIND> {
     }
 }
 
-impl<const KIND: u8> Element for Queue<KIND> {
+impl<P: Policy> Element for Queue<P> {
     fn initialize(&mut self, context: &mut Context<'_>) -> Result<(), Rejected> {
         self.signal(context);
         Ok(())
     }
 
-    fn push(&mut self, context: &mut Context<'_>, _: usize, batch: &mut Batch) {
-        let room = self.capacity - self.packets.len();
-        self.drops += batch.len().saturating_sub(room) as u64;
-        self.packets.extend(batch.drain_front(room));
+    fn push(&mut self, context: &mut Context<'_>, port: usize, batch: &mut Batch) {
+        self.drops += P::insert(&mut self.packets, self.capacity, port, batch) as u64;
         self.highwater = self.highwater.max(self.packets.len());
         self.signal(context);
     }
@@ -117,8 +215,8 @@ impl<const KIND: u8> Element for Queue<KIND> {
 
     fn signals(&self) -> Signals {
         Signals {
-            nonempty: KIND >= NOTIFIER,
-            nonfull: KIND >= FULL_NOTE,
+            nonempty: P::NONEMPTY,
+            nonfull: P::NONFULL,
         }
     }
 
@@ -211,5 +309,47 @@ mod tests {
         bench.run();
         assert_eq!(bench.read("i.count"), "7");
         assert_eq!(bench.read("q.drops"), "0");
+    }
+
+    /// What is left of frames 0 to 3 pushed into a queue of two, in the order they come out.
+    fn left(queue: &str) -> std::vec::Vec<u8> {
+        let bench = Bench::new(&std::format!(
+            "FromDevice(in) -> q :: {queue}(2) -> u :: Unqueue(ACTIVE false) -> ToDevice(out)"
+        ));
+        for number in 0..4 {
+            bench.arrive("in", &[number]);
+        }
+        bench.run();
+        assert_eq!(bench.read("q.drops"), "2");
+        bench.write("u.active", "true");
+        bench.run();
+        bench.sent("out").concat()
+    }
+
+    #[test]
+    fn a_full_queue_drops_the_newest_and_a_front_drop_queue_the_oldest() {
+        assert_eq!(left("Queue"), [0, 1]);
+        assert_eq!(left("NotifierQueue"), [0, 1]);
+        assert_eq!(left("FrontDropQueue"), [2, 3]);
+    }
+
+    #[test]
+    fn a_mixed_queue_puts_its_second_input_first_and_drops_the_last() {
+        let bench = Bench::new(
+            "FromDevice(back) -> q :: MixedQueue(3) -> u :: Unqueue(ACTIVE false) \
+             -> ToDevice(out); FromDevice(front) -> [1] q",
+        );
+        for number in 0..3 {
+            bench.arrive("back", &[number]);
+        }
+        bench.run();
+        for number in 10..12 {
+            bench.arrive("front", &[number]);
+        }
+        bench.run();
+        assert_eq!(bench.read("q.drops"), "2");
+        bench.write("u.active", "true");
+        bench.run();
+        assert_eq!(bench.sent("out").concat(), [11, 10, 0]);
     }
 }

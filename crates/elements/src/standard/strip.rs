@@ -3,6 +3,8 @@ use sprat_packet::Batch;
 
 pub(super) const STRIP: Class = Class::of::<Strip>("Strip");
 pub(super) const UNSTRIP: Class = Class::of::<Unstrip>("Unstrip");
+pub(super) const STRIP_TO_NETWORK_HEADER: Class =
+    Class::of::<StripToNetworkHeader>("StripToNetworkHeader");
 
 /// Strip: removes bytes from the front of packets.
 ///
@@ -61,6 +63,41 @@ impl Element for Unstrip {
     fn process(&mut self, _: &mut Context<'_>, batch: &mut Batch) {
         for packet in batch.iter_mut() {
             packet.prepend(self.length);
+        }
+    }
+}
+
+/// StripToNetworkHeader: makes packets begin with their network header.
+///
+/// ```click
+/// StripToNetworkHeader
+/// ```
+///
+/// Removes what stands before the network header, or puts back what was stripped of it. Packets
+/// whose network header nobody has marked pass as they are.
+///
+/// See Click's manual page StripToNetworkHeader(n).
+struct StripToNetworkHeader;
+
+impl Configure for StripToNetworkHeader {
+    fn configure(arguments: &mut Arguments<'_>, _: &Configuration<'_>) -> Result<Self, Rejected> {
+        arguments.finish()?;
+        Ok(Self)
+    }
+}
+
+impl Element for StripToNetworkHeader {
+    fn process(&mut self, _: &mut Context<'_>, batch: &mut Batch) {
+        for packet in batch.iter_mut() {
+            match packet.network_offset() {
+                Some(offset) if offset < 0 => {
+                    packet.prepend(offset.unsigned_abs());
+                }
+                Some(offset) => {
+                    packet.strip(offset.unsigned_abs());
+                }
+                None => {}
+            }
         }
     }
 }

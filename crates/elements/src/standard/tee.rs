@@ -2,6 +2,35 @@ use sprat_click::{Arguments, Class, Configuration, Configure, Context, Element, 
 use sprat_packet::Batch;
 
 pub(super) const TEE: Class = Class::of::<Tee>("Tee").ports("1/1-").processing("h/h");
+pub(super) const PULL_TEE: Class = Class::of::<PullTee>("PullTee")
+    .ports("1/1-")
+    .processing("l/lh");
+
+/// Reads the argument N, which must agree with the outputs in use.
+fn check_outputs(
+    arguments: &mut Arguments<'_>,
+    configuration: &Configuration<'_>,
+) -> Result<(), Rejected> {
+    if let Some(outputs) = arguments.position::<usize>("N")
+        && outputs != configuration.outputs()
+    {
+        arguments.error(alloc::format!(
+            "{outputs} outputs implied, {} in use",
+            configuration.outputs()
+        ));
+    }
+    arguments.finish()
+}
+
+/// Sends copies of the packets out of each of `ports`.
+fn copy_to(context: &mut Context<'_>, ports: core::ops::Range<usize>, batch: &Batch) {
+    for port in ports {
+        for packet in batch {
+            let copy = context.duplicate(packet);
+            context.emit(port, copy);
+        }
+    }
+}
 
 /// Tee: sends a copy of each packet out of every output.
 ///
@@ -21,15 +50,7 @@ impl Configure for Tee {
         arguments: &mut Arguments<'_>,
         configuration: &Configuration<'_>,
     ) -> Result<Self, Rejected> {
-        if let Some(outputs) = arguments.position::<usize>("N")
-            && outputs != configuration.outputs()
-        {
-            arguments.error(alloc::format!(
-                "{outputs} outputs implied, {} in use",
-                configuration.outputs()
-            ));
-        }
-        arguments.finish()?;
+        check_outputs(arguments, configuration)?;
         Ok(Self)
     }
 }
@@ -37,13 +58,37 @@ impl Configure for Tee {
 impl Element for Tee {
     fn push(&mut self, context: &mut Context<'_>, _: usize, batch: &mut Batch) {
         let last = context.outputs() - 1;
-        for port in 0..last {
-            for packet in batch.iter() {
-                let copy = context.duplicate(packet);
-                context.emit(port, copy);
-            }
-        }
+        copy_to(context, 0..last, batch);
         context.forward(last, batch);
+    }
+}
+
+/// PullTee: pushes a copy of each packet pulled through it out of every other output.
+///
+/// ```click
+/// PullTee
+/// PullTee(N)
+/// ```
+///
+/// Output 0 is pull; outputs 1 to N-1 push a copy of each packet that passes. N, where given,
+/// must be the number of outputs in use.
+///
+/// See Click's manual page PullTee(n).
+struct PullTee;
+
+impl Configure for PullTee {
+    fn configure(
+        arguments: &mut Arguments<'_>,
+        configuration: &Configuration<'_>,
+    ) -> Result<Self, Rejected> {
+        check_outputs(arguments, configuration)?;
+        Ok(Self)
+    }
+}
+
+impl Element for PullTee {
+    fn process(&mut self, context: &mut Context<'_>, batch: &mut Batch) {
+        copy_to(context, 1..context.outputs(), batch);
     }
 }
 
@@ -55,6 +100,18 @@ mod tests {
     fn tee_sends_whole_copies_out_of_every_output() {
         let bench = Bench::new(
             "FromDevice(in) -> t :: Tee -> Strip(2) -> ToDevice(a); t[1] -> ToDevice(b)",
+        );
+        bench.arrive("in", b"frame");
+        bench.run();
+        assert_eq!(bench.sent("a"), [b"ame"]);
+        assert_eq!(bench.sent("b"), [b"frame"]);
+    }
+
+    #[test]
+    fn pull_tee_pushes_copies_of_what_is_pulled() {
+        let bench = Bench::new(
+            "FromDevice(in) -> Queue -> t :: PullTee -> Unqueue -> Strip(2) -> ToDevice(a);
+             t[1] -> ToDevice(b)",
         );
         bench.arrive("in", b"frame");
         bench.run();

@@ -1,0 +1,283 @@
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+
+use sprat_click::arguments::{Argument, NoNames};
+use sprat_click::{
+    Arguments, Class, Configuration, Configure, Context, Element, HandlerError, HandlerList,
+    Rejected,
+};
+use sprat_packet::Batch;
+
+pub(super) const STRIDE_SCHED: Class = Class::of::<StrideSched>("StrideSched")
+    .ports("1-/1")
+    .processing("l/l");
+pub(super) const STRIDE_SWITCH: Class = Class::of::<StrideSwitch>("StrideSwitch")
+    .ports("1/1-")
+    .processing("h/h");
+
+/// How far a port with one ticket strides, and the most tickets a port can have.
+const STRIDE: u32 = 1 << 16;
+
+/// Ports that share in proportion to their tickets: stride scheduling (Waldspurger and Weihl,
+/// "Stride Scheduling", 1995). The port that has come least far is next; those equally far go
+/// in order.
+struct Shares {
+    ports: Vec<Share>,
+    round: u64,
+}
+
+struct Share {
+    tickets: u32,
+    pass: u64,
+    /// The last round in which this port had a turn.
+    round: u64,
+}
+
+impl Share {
+    fn stride(&self) -> u64 {
+        u64::from(STRIDE / self.tickets)
+    }
+}
+
+fn tickets(text: &str) -> Result<u32, String> {
+    match u32::parse(text, &NoNames) {
+        Ok(tickets) if (1..=STRIDE).contains(&tickets) => Ok(tickets),
+        Ok(_) => Err(format!("tickets must be between 1 and {STRIDE}")),
+        Err(error) => Err(format!("{error}")),
+    }
+}
+
+impl Shares {
+    fn configure(arguments: &mut Arguments<'_>, ports: usize) -> Result<Self, Rejected> {
+        let given = arguments.rest();
+        if given.len() != ports {
+            return Err(arguments.error(format!("need {ports} arguments, one per port")));
+        }
+        let mut shares = Vec::with_capacity(ports);
+        for (port, text) in given.iter().enumerate() {
+            match tickets(text) {
+                Ok(tickets) => {
+                    let pass = u64::from(STRIDE / tickets);
+                    shares.push(Share {
+                        tickets,
+                        pass,
+                        round: 0,
+                    });
+                }
+                Err(error) => {
+                    arguments.error(format!("TICKETS{port}: {error}"));
+                }
+            }
+        }
+        arguments.finish()?;
+        Ok(Self {
+            ports: shares,
+            round: 0,
+        })
+    }
+
+    /// Begins a round, in which every port has at most one turn.
+    fn begin_round(&mut self) {
+        self.round += 1;
+    }
+
+    /// The port whose turn it is, of those that had none in this round; it is advanced.
+    fn next(&mut self) -> Option<usize> {
+        let round = self.round;
+        let waiting = self.ports.iter_mut().enumerate();
+        let (port, share) = waiting
+            .filter(|(_, share)| share.round != round)
+            .min_by_key(|(_, share)| share.pass)?;
+        share.round = round;
+        share.pass += share.stride();
+        Some(port)
+    }
+
+    fn handlers(&self, list: &mut HandlerList) {
+        for port in 0..self.ports.len() {
+            list.read_write(format!("tickets{port}"));
+        }
+    }
+
+    fn port_of(&self, handler: &str) -> Result<usize, HandlerError> {
+        handler
+            .strip_prefix("tickets")
+            .and_then(|port| port.parse().ok())
+            .filter(|port| *port < self.ports.len())
+            .ok_or_else(|| HandlerError::NoHandler(handler.into()))
+    }
+
+    fn read(&self, name: &str) -> Result<String, HandlerError> {
+        let port = self.port_of(name)?;
+        Ok(self.ports[port].tickets.to_string())
+    }
+
+    fn write(&mut self, name: &str, value: &str) -> Result<(), HandlerError> {
+        let port = self.port_of(name)?;
+        self.ports[port].tickets = tickets(value.trim()).map_err(HandlerError::failed)?;
+        Ok(())
+    }
+}
+
+/// StrideSched: pulls from its inputs in proportion to their tickets.
+///
+/// ```click
+/// StrideSched(TICKETS0, ..., TICKETSN-1)
+/// ```
+///
+/// An input with twice the tickets of another (1 to 65,536) is pulled from twice as often, as
+/// long as both have packets. An input that has none when its turn comes is passed over.
+///
+/// Handlers: `tickets0` to `ticketsN-1` (read, write).
+///
+/// See Click's manual page StrideSched(n).
+struct StrideSched {
+    shares: Shares,
+}
+
+impl Configure for StrideSched {
+    fn configure(
+        arguments: &mut Arguments<'_>,
+        configuration: &Configuration<'_>,
+    ) -> Result<Self, Rejected> {
+        let shares = Shares::configure(arguments, configuration.inputs())?;
+        Ok(Self { shares })
+    }
+}
+
+impl StrideSched {
+    /// Pulls one packet; returns whether there was one.
+    fn pull_one(&mut self, context: &mut Context<'_>, batch: &mut Batch) -> bool {
+        let before = batch.len();
+        self.shares.begin_round();
+        while let Some(input) = self.shares.next() {
+            if context.upstream_nonempty(input) {
+                context.pull(input, 1, batch);
+            }
+            if batch.len() > before {
+                return true;
+            }
+        }
+        false
+    }
+}
+
+impl Element for StrideSched {
+    fn pull(&mut self, context: &mut Context<'_>, _: usize, limit: usize, batch: &mut Batch) {
+        while batch.len() < limit && self.pull_one(context, batch) {}
+    }
+
+    fn handlers(&self, list: &mut HandlerList) {
+        self.shares.handlers(list);
+    }
+
+    fn read(&mut self, _: &mut Context<'_>, name: &str, _: &str) -> Result<String, HandlerError> {
+        self.shares.read(name)
+    }
+
+    fn write(&mut self, _: &mut Context<'_>, name: &str, value: &str) -> Result<(), HandlerError> {
+        self.shares.write(name, value)
+    }
+}
+
+/// StrideSwitch: sends packets to its outputs in proportion to their tickets.
+///
+/// ```click
+/// StrideSwitch(TICKETS0, ..., TICKETSN-1)
+/// ```
+///
+/// An output with twice the tickets of another (1 to 65,536) gets twice the packets.
+///
+/// Handlers: `tickets0` to `ticketsN-1` (read, write).
+///
+/// See Click's manual page StrideSwitch(n).
+struct StrideSwitch {
+    shares: Shares,
+}
+
+impl Configure for StrideSwitch {
+    fn configure(
+        arguments: &mut Arguments<'_>,
+        configuration: &Configuration<'_>,
+    ) -> Result<Self, Rejected> {
+        let shares = Shares::configure(arguments, configuration.outputs())?;
+        Ok(Self { shares })
+    }
+}
+
+impl Element for StrideSwitch {
+    fn push(&mut self, context: &mut Context<'_>, _: usize, batch: &mut Batch) {
+        for packet in batch.drain() {
+            self.shares.begin_round();
+            if let Some(output) = self.shares.next() {
+                context.emit(output, packet);
+            }
+        }
+    }
+
+    fn handlers(&self, list: &mut HandlerList) {
+        self.shares.handlers(list);
+    }
+
+    fn read(&mut self, _: &mut Context<'_>, name: &str, _: &str) -> Result<String, HandlerError> {
+        self.shares.read(name)
+    }
+
+    fn write(&mut self, _: &mut Context<'_>, name: &str, value: &str) -> Result<(), HandlerError> {
+        self.shares.write(name, value)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::testing::Bench;
+
+    #[test]
+    fn stride_sched_pulls_in_proportion_to_tickets() {
+        let bench = Bench::new(
+            "InfiniteSource(1, LIMIT 8) -> s :: StrideSched(4, 2, 1) -> Unqueue -> ToDevice(out);
+             InfiniteSource(2, LIMIT 4) -> [1] s; InfiniteSource(3, LIMIT 2) -> [2] s",
+        );
+        bench.run();
+        // By hand: the first is at 1, 2, 3, …, the second at 2, 4, …, the third at 4, 8.
+        assert_eq!(bench.sent("out").concat(), b"11211231121123");
+    }
+
+    #[test]
+    fn stride_sched_passes_over_inputs_without_packets() {
+        let bench = Bench::new(
+            "Idle -> s :: StrideSched(100, 1) -> d :: Discard; InfiniteSource(LIMIT 7) -> [1] s",
+        );
+        bench.run();
+        assert_eq!(bench.read("d.count"), "7");
+    }
+
+    #[test]
+    fn stride_switch_follows_tickets_as_they_change() {
+        let bench = Bench::new(
+            "i :: InfiniteSource(LIMIT 300) -> s :: StrideSwitch(2, 1) -> a :: Counter -> Discard;
+             s[1] -> b :: Counter -> Discard",
+        );
+        bench.run();
+        assert_eq!(bench.read("a.count"), "200");
+        assert_eq!(bench.read("b.count"), "100");
+        bench.write("s.tickets0", "1");
+        bench.write("i.reset", "");
+        bench.run();
+        assert_eq!(bench.read("s.tickets0"), "1");
+        assert_eq!(bench.read("a.count"), "350");
+        assert_eq!(bench.read("b.count"), "250");
+    }
+
+    #[test]
+    fn tickets_are_one_a_port_and_not_zero() {
+        let errors = Bench::errors("Idle -> s :: StrideSwitch(1) -> Idle; s[1] -> Idle");
+        assert!(
+            errors.contains("need 2 arguments, one per port"),
+            "{errors}"
+        );
+        let errors = Bench::errors("Idle -> s :: StrideSwitch(0) -> Idle");
+        assert!(errors.contains("TICKETS0: tickets must be"), "{errors}");
+    }
+}

@@ -1,0 +1,322 @@
+use alloc::format;
+use alloc::string::{String, ToString};
+
+use sprat_click::{
+    Arguments, Class, Configuration, Configure, Context, Element, HandlerError, HandlerList,
+    Rejected, Signals,
+};
+use sprat_packet::Batch;
+
+pub(super) const SWITCH: Class = Class::of::<Switch<true>>("Switch")
+    .ports("1/-")
+    .processing("h/h")
+    .reconfigurable();
+pub(super) const STATIC_SWITCH: Class = Class::of::<Switch<false>>("StaticSwitch")
+    .ports("1/-")
+    .processing("h/h");
+pub(super) const INPUT_SWITCH: Class = Class::of::<InputSwitch>("InputSwitch")
+    .ports("-/1")
+    .processing("h/h");
+pub(super) const PULL_SWITCH: Class = Class::of::<PullSwitch<true>>("PullSwitch")
+    .ports("-/1")
+    .processing("l/l")
+    .reconfigurable();
+pub(super) const STATIC_PULL_SWITCH: Class = Class::of::<PullSwitch<false>>("StaticPullSwitch")
+    .ports("-/1")
+    .processing("l/l");
+
+/// Reads the port to switch to: one of `ports`, or a negative number, which is none.
+fn chosen(value: i32, ports: usize) -> Option<usize> {
+    usize::try_from(value).ok().filter(|port| *port < ports)
+}
+
+/// Reads the argument `name`; `otherwise` where it may be missing.
+fn configure_port(
+    arguments: &mut Arguments<'_>,
+    name: &str,
+    otherwise: Option<i32>,
+    ports: usize,
+) -> Result<Option<usize>, Rejected> {
+    let value = match otherwise {
+        Some(otherwise) => Ok(arguments.position(name).unwrap_or(otherwise)),
+        None => arguments.required(name),
+    };
+    arguments.finish()?;
+    let value = value?;
+    let port = chosen(value, ports);
+    if value >= 0 && port.is_none() {
+        return Err(arguments.error(format!("{name} must be < {ports}")));
+    }
+    Ok(port)
+}
+
+fn read_port(port: Option<usize>, name: &str) -> Result<String, HandlerError> {
+    match name {
+        "switch" => Ok(port.map_or_else(|| "-1".into(), |port| port.to_string())),
+        _ => Err(HandlerError::NoHandler(name.into())),
+    }
+}
+
+fn written_port(
+    context: &Context<'_>,
+    name: &str,
+    value: &str,
+    ports: usize,
+) -> Result<Option<usize>, HandlerError> {
+    match name {
+        "switch" => Ok(chosen(crate::handler_value(context, value)?, ports)),
+        _ => Err(HandlerError::NoHandler(name.into())),
+    }
+}
+
+/// Switch: sends all packets to one output, which can be chosen while it runs.
+///
+/// ```click
+/// Switch([OUTPUT])
+/// StaticSwitch(OUTPUT)
+/// ```
+///
+/// OUTPUT is 0 where it is missing; a negative one drops all packets. A `StaticSwitch` keeps its
+/// OUTPUT and has no handlers.
+///
+/// Handlers: `switch` (read, write): OUTPUT. One that is not there drops all packets.
+///
+/// See Click's manual page Switch(n).
+struct Switch<const SETTABLE: bool> {
+    output: Option<usize>,
+}
+
+impl<const SETTABLE: bool> Configure for Switch<SETTABLE> {
+    fn configure(
+        arguments: &mut Arguments<'_>,
+        configuration: &Configuration<'_>,
+    ) -> Result<Self, Rejected> {
+        let otherwise = SETTABLE.then_some(0);
+        let output = configure_port(arguments, "OUTPUT", otherwise, configuration.outputs())?;
+        Ok(Self { output })
+    }
+}
+
+impl<const SETTABLE: bool> Element for Switch<SETTABLE> {
+    fn push(&mut self, context: &mut Context<'_>, _: usize, batch: &mut Batch) {
+        if let Some(output) = self.output {
+            context.forward(output, batch);
+        }
+    }
+
+    fn handlers(&self, list: &mut HandlerList) {
+        if SETTABLE {
+            list.read_write("switch");
+        }
+    }
+
+    fn read(&mut self, _: &mut Context<'_>, name: &str, _: &str) -> Result<String, HandlerError> {
+        read_port(self.output, name)
+    }
+
+    fn write(
+        &mut self,
+        context: &mut Context<'_>,
+        name: &str,
+        value: &str,
+    ) -> Result<(), HandlerError> {
+        self.output = written_port(context, name, value, context.outputs())?;
+        Ok(())
+    }
+}
+
+/// InputSwitch: takes packets from one input, which can be chosen while it runs.
+///
+/// ```click
+/// InputSwitch([INPUT])
+/// ```
+///
+/// Packets pushed to inputs other than INPUT (0) are dropped; all are where it is negative.
+///
+/// Handlers: `switch` (read, write): INPUT.
+///
+/// See Click's manual page InputSwitch(n).
+struct InputSwitch {
+    input: Option<usize>,
+}
+
+impl Configure for InputSwitch {
+    fn configure(
+        arguments: &mut Arguments<'_>,
+        configuration: &Configuration<'_>,
+    ) -> Result<Self, Rejected> {
+        let input = configure_port(arguments, "INPUT", Some(0), configuration.inputs())?;
+        Ok(Self { input })
+    }
+}
+
+impl Element for InputSwitch {
+    fn push(&mut self, context: &mut Context<'_>, port: usize, batch: &mut Batch) {
+        if self.input == Some(port) {
+            context.forward(0, batch);
+        }
+    }
+
+    fn handlers(&self, list: &mut HandlerList) {
+        list.read_write("switch");
+    }
+
+    fn read(&mut self, _: &mut Context<'_>, name: &str, _: &str) -> Result<String, HandlerError> {
+        read_port(self.input, name)
+    }
+
+    fn write(
+        &mut self,
+        context: &mut Context<'_>,
+        name: &str,
+        value: &str,
+    ) -> Result<(), HandlerError> {
+        self.input = written_port(context, name, value, context.inputs())?;
+        Ok(())
+    }
+}
+
+/// PullSwitch: pulls all packets from one input, which can be chosen while it runs.
+///
+/// ```click
+/// PullSwitch([INPUT])
+/// StaticPullSwitch(INPUT)
+/// ```
+///
+/// INPUT is 0 where it is missing; with a negative one every pull comes back empty. It says that
+/// it has packets where the chosen input does, so that who pulls from it sleeps meanwhile. A
+/// `StaticPullSwitch` keeps its INPUT and has no handlers.
+///
+/// Handlers: `switch` (read, write): INPUT.
+///
+/// See Click's manual page PullSwitch(n).
+struct PullSwitch<const SETTABLE: bool> {
+    input: Option<usize>,
+}
+
+impl<const SETTABLE: bool> PullSwitch<SETTABLE> {
+    /// Says what the chosen input says.
+    fn signal(&self, context: &Context<'_>) {
+        let nonempty = self
+            .input
+            .is_some_and(|input| context.upstream_nonempty(input));
+        context.set_nonempty(nonempty);
+    }
+}
+
+impl<const SETTABLE: bool> Configure for PullSwitch<SETTABLE> {
+    fn configure(
+        arguments: &mut Arguments<'_>,
+        configuration: &Configuration<'_>,
+    ) -> Result<Self, Rejected> {
+        let otherwise = SETTABLE.then_some(0);
+        let input = configure_port(arguments, "INPUT", otherwise, configuration.inputs())?;
+        Ok(Self { input })
+    }
+}
+
+impl<const SETTABLE: bool> Element for PullSwitch<SETTABLE> {
+    fn initialize(&mut self, context: &mut Context<'_>) -> Result<(), Rejected> {
+        for input in 0..context.inputs() {
+            context.wake_when_nonempty(input);
+        }
+        self.signal(context);
+        Ok(())
+    }
+
+    fn pull(&mut self, context: &mut Context<'_>, _: usize, limit: usize, batch: &mut Batch) {
+        if let Some(input) = self.input {
+            context.pull(input, limit, batch);
+        }
+        if batch.is_empty() {
+            self.signal(context);
+        }
+    }
+
+    /// Something before one of the inputs has packets again.
+    fn run_task(&mut self, context: &mut Context<'_>) -> bool {
+        self.signal(context);
+        false
+    }
+
+    fn signals(&self) -> Signals {
+        Signals::NONEMPTY
+    }
+
+    fn handlers(&self, list: &mut HandlerList) {
+        if SETTABLE {
+            list.read_write("switch");
+        }
+    }
+
+    fn read(&mut self, _: &mut Context<'_>, name: &str, _: &str) -> Result<String, HandlerError> {
+        read_port(self.input, name)
+    }
+
+    fn write(
+        &mut self,
+        context: &mut Context<'_>,
+        name: &str,
+        value: &str,
+    ) -> Result<(), HandlerError> {
+        self.input = written_port(context, name, value, context.inputs())?;
+        self.signal(context);
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::testing::Bench;
+
+    #[test]
+    fn switch_sends_packets_where_it_was_last_told() {
+        let bench =
+            Bench::new("FromDevice(in) -> s :: Switch -> ToDevice(zero); s[1] -> ToDevice(one)");
+        for (output, frame) in [("1", b"a"), ("-1", b"b"), ("0", b"c"), ("2", b"d")] {
+            bench.write("s.switch", output);
+            bench.arrive("in", frame);
+            bench.run();
+        }
+        assert_eq!(bench.read("s.switch"), "-1");
+        assert_eq!(bench.sent("zero"), [b"c"]);
+        assert_eq!(bench.sent("one"), [b"a"]);
+    }
+
+    #[test]
+    fn static_switch_needs_an_output_that_is_there() {
+        let errors = Bench::errors("Idle -> s :: StaticSwitch -> Idle");
+        assert!(
+            errors.contains("OUTPUT: required argument missing"),
+            "{errors}"
+        );
+        let errors = Bench::errors("Idle -> s :: StaticSwitch(1) -> Idle");
+        assert!(errors.contains("OUTPUT must be < 1"), "{errors}");
+    }
+
+    #[test]
+    fn input_switch_drops_what_comes_by_the_other_inputs() {
+        let bench = Bench::new(
+            "FromDevice(a) -> s :: InputSwitch(1) -> ToDevice(out); FromDevice(b) -> [1] s",
+        );
+        bench.arrive("a", b"a");
+        bench.arrive("b", b"b");
+        bench.run();
+        assert_eq!(bench.sent("out"), [b"b"]);
+    }
+
+    #[test]
+    fn a_pull_switch_lets_its_consumer_sleep_and_wakes_it_when_switched() {
+        let bench = Bench::new(
+            "InfiniteSource(LIMIT 3) -> q :: Queue -> s :: PullSwitch(1) -> d :: Discard;
+             Idle -> [1] s",
+        );
+        bench.run();
+        assert_eq!(bench.read("d.count"), "0");
+        assert_eq!(bench.read("d.scheduled"), "false");
+        bench.write("s.switch", "0");
+        bench.run();
+        assert_eq!(bench.read("d.count"), "3");
+        assert_eq!(bench.read("d.scheduled"), "false");
+    }
+}

@@ -1,0 +1,167 @@
+use alloc::collections::VecDeque;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+
+use sprat_click::{
+    Arguments, Class, Configuration, Configure, Context, Element, HandlerError, HandlerList,
+    Rejected,
+};
+use sprat_packet::{Batch, Packet};
+
+pub(super) const TIME_SORTED_SCHED: Class = Class::of::<TimeSortedSched>("TimeSortedSched")
+    .ports("1-/1")
+    .processing("l/l");
+
+/// TimeSortedSched: merges its inputs in the order of their timestamps.
+///
+/// ```click
+/// TimeSortedSched([keywords STOP, BUFFER])
+/// ```
+///
+/// Each pull gives the packet with the earliest timestamp among the first BUFFER (1) packets of
+/// every input; of equal ones, that of the first input. What comes out is in order if each input
+/// is, or is out of order by less than BUFFER packets. With STOP true (false) the driver stops
+/// when no packet is left and no input says that it has any.
+///
+/// Handlers: `well_ordered` (read): whether all packets came out in order so far.
+///
+/// See Click's manual page TimeSortedSched(n).
+struct TimeSortedSched {
+    stop: bool,
+    buffer: usize,
+    inputs: Vec<VecDeque<Packet>>,
+    pulled: Batch,
+    last: i64,
+    well_ordered: bool,
+}
+
+impl Configure for TimeSortedSched {
+    fn configure(
+        arguments: &mut Arguments<'_>,
+        configuration: &Configuration<'_>,
+    ) -> Result<Self, Rejected> {
+        let stop = arguments.keyword("STOP").unwrap_or(false);
+        let buffer = arguments.keyword::<u32>("BUFFER").unwrap_or(1);
+        arguments.finish()?;
+        let mut inputs = Vec::new();
+        inputs.resize_with(configuration.inputs(), VecDeque::new);
+        Ok(Self {
+            stop,
+            buffer: buffer.max(1) as usize,
+            inputs,
+            pulled: Batch::new(),
+            last: i64::MIN,
+            well_ordered: true,
+        })
+    }
+}
+
+impl TimeSortedSched {
+    /// Sees to it that each input has its first packets here.
+    fn fill(&mut self, context: &mut Context<'_>) {
+        for (input, held) in self.inputs.iter_mut().enumerate() {
+            if held.len() < self.buffer && context.upstream_nonempty(input) {
+                context.pull(input, self.buffer - held.len(), &mut self.pulled);
+                held.extend(self.pulled.drain());
+            }
+        }
+    }
+
+    /// Takes out the packet with the earliest timestamp.
+    fn earliest(&mut self) -> Option<Packet> {
+        let mut found: Option<(i64, usize, usize)> = None;
+        for (input, held) in self.inputs.iter().enumerate() {
+            for (place, packet) in held.iter().enumerate() {
+                if found.is_none_or(|(timestamp, ..)| packet.timestamp() < timestamp) {
+                    found = Some((packet.timestamp(), input, place));
+                }
+            }
+        }
+        let (timestamp, input, place) = found?;
+        self.well_ordered &= timestamp >= self.last;
+        self.last = timestamp;
+        self.inputs[input].remove(place)
+    }
+}
+
+impl Element for TimeSortedSched {
+    fn pull(&mut self, context: &mut Context<'_>, _: usize, limit: usize, batch: &mut Batch) {
+        while batch.len() < limit {
+            self.fill(context);
+            match self.earliest() {
+                Some(packet) => batch.push(packet),
+                None => break,
+            }
+        }
+        let waiting = |context: &Context<'_>| {
+            (0..context.inputs()).any(|input| context.upstream_nonempty(input))
+        };
+        if batch.is_empty() && self.stop && !waiting(context) {
+            context.stop_driver();
+        }
+    }
+
+    fn handlers(&self, list: &mut HandlerList) {
+        list.read("well_ordered");
+    }
+
+    fn read(&mut self, _: &mut Context<'_>, name: &str, _: &str) -> Result<String, HandlerError> {
+        match name {
+            "well_ordered" => Ok(self.well_ordered.to_string()),
+            _ => Err(HandlerError::NoHandler(name.into())),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::testing::Bench;
+    use std::vec::Vec;
+
+    /// Runs packets that carry their timestamp, in tenths of a second, as their only byte.
+    fn merge(config: &str, first: &[u8], second: &[u8]) -> (Vec<u8>, std::string::String) {
+        let bench = Bench::new(&std::format!(
+            "FromDevice(a) -> Queue -> t :: TimeSortedSched({config}) -> u :: Unqueue(ACTIVE false) \
+             -> ToDevice(out); FromDevice(b) -> Queue -> [1] t"
+        ));
+        for (device, times) in [("a", first), ("b", second)] {
+            for time in times {
+                bench.simulation.simulated_device(device).arrive(
+                    &[*time],
+                    sprat_click::Timestamp(i64::from(*time) * 100_000_000),
+                );
+            }
+        }
+        bench.run();
+        bench.write("u.active", "true");
+        bench.run();
+        (bench.sent("out").concat(), bench.read("t.well_ordered"))
+    }
+
+    #[test]
+    fn inputs_in_order_come_out_in_order() {
+        let (order, well_ordered) = merge("", &[1, 2, 10, 12, 55], &[3, 8, 9, 14]);
+        assert_eq!(order, [1, 2, 3, 8, 9, 10, 12, 14, 55]);
+        assert_eq!(well_ordered, "true");
+    }
+
+    #[test]
+    fn disorder_within_an_input_is_told_and_a_buffer_mends_it() {
+        let (order, well_ordered) = merge("", &[1, 10, 2, 12], &[3, 8]);
+        assert_eq!(order, [1, 3, 8, 10, 2, 12]);
+        assert_eq!(well_ordered, "false");
+        let (order, well_ordered) = merge("BUFFER 2", &[1, 10, 2, 12], &[3, 8]);
+        assert_eq!(order, [1, 2, 3, 8, 10, 12]);
+        assert_eq!(well_ordered, "true");
+    }
+
+    #[test]
+    fn stop_waits_until_every_input_is_empty() {
+        let bench = Bench::new(
+            "InfiniteSource(LIMIT 3) -> t :: TimeSortedSched(STOP true) -> d :: Discard;
+             InfiniteSource(LIMIT 40) -> [1] t",
+        );
+        assert!(bench.run());
+        assert_eq!(bench.read("d.count"), "43");
+    }
+}

@@ -1,0 +1,290 @@
+use alloc::format;
+use alloc::string::{String, ToString};
+
+use sprat_click::arguments::{Argument, ArgumentError, Names, Timestamp, Word};
+use sprat_click::{
+    Arguments, Class, Configuration, Configure, Context, Element, HandlerError, HandlerList,
+    Rejected,
+};
+use sprat_packet::{Batch, Packet, annotations};
+
+pub(super) const SET_TIMESTAMP: Class = Class::of::<SetTimestamp>("SetTimestamp");
+pub(super) const SET_TIMESTAMP_DELTA: Class = Class::of::<SetTimestampDelta>("SetTimestampDelta");
+pub(super) const ADJUST_TIMESTAMP: Class = Class::of::<AdjustTimestamp>("AdjustTimestamp");
+
+/// A moment or a difference of moments as Click's handlers give it: seconds with six decimals,
+/// or nine where those would not do. `nanoseconds` may be negative.
+pub(crate) fn timestamp_text(nanoseconds: i64) -> String {
+    let sign = if nanoseconds < 0 { "-" } else { "" };
+    let magnitude = nanoseconds.unsigned_abs();
+    let (seconds, fraction) = (magnitude / 1_000_000_000, magnitude % 1_000_000_000);
+    if fraction.is_multiple_of(1_000) {
+        format!("{sign}{seconds}.{:06}", fraction / 1_000)
+    } else {
+        format!("{sign}{seconds}.{fraction:09}")
+    }
+}
+
+/// The "first timestamp" annotation, in nanoseconds since the epoch.
+pub(crate) fn first_timestamp(packet: &Packet) -> i64 {
+    packet
+        .annotations()
+        .double(annotations::FIRST_TIMESTAMP)
+        .cast_signed()
+}
+
+/// Sets the "first timestamp" annotation.
+pub(crate) fn set_first_timestamp(packet: &mut Packet, nanoseconds: i64) {
+    packet.set_annotation_double(annotations::FIRST_TIMESTAMP, nanoseconds.cast_unsigned());
+}
+
+/// SetTimestamp: sets packets' timestamp.
+///
+/// ```click
+/// SetTimestamp([TIMESTAMP, keyword FIRST])
+/// ```
+///
+/// - TIMESTAMP: seconds since the epoch; the present time where it is missing.
+/// - FIRST: whether to set the "first timestamp" annotation instead; false.
+///
+/// See Click's manual page SetTimestamp(n).
+struct SetTimestamp {
+    timestamp: Option<i64>,
+    first: bool,
+}
+
+impl Configure for SetTimestamp {
+    fn configure(arguments: &mut Arguments<'_>, _: &Configuration<'_>) -> Result<Self, Rejected> {
+        let timestamp = arguments
+            .position::<Timestamp>("TIMESTAMP")
+            .map(|timestamp| timestamp.0);
+        let first = arguments.keyword("FIRST").unwrap_or(false);
+        arguments.finish()?;
+        Ok(Self { timestamp, first })
+    }
+}
+
+impl Element for SetTimestamp {
+    fn process(&mut self, context: &mut Context<'_>, batch: &mut Batch) {
+        let timestamp = self.timestamp.unwrap_or_else(|| context.timestamp().0);
+        for packet in batch.iter_mut() {
+            if self.first {
+                set_first_timestamp(packet, timestamp);
+            } else {
+                packet.set_timestamp(timestamp);
+            }
+        }
+    }
+}
+
+/// What a timestamp is measured against.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Origin {
+    /// The first timestamp seen.
+    Range,
+    /// The present time.
+    Now,
+    /// The packet's own "first timestamp" annotation.
+    First,
+}
+
+impl Argument for Origin {
+    fn parse(text: &str, names: &dyn Names) -> Result<Self, ArgumentError> {
+        match &*Word::parse(text, names)?.0.to_ascii_uppercase() {
+            "RANGE" => Ok(Self::Range),
+            "NOW" => Ok(Self::Now),
+            "FIRST" => Ok(Self::First),
+            _ => Err(ArgumentError::other("bad delta type")),
+        }
+    }
+}
+
+/// SetTimestampDelta: replaces timestamps by differences.
+///
+/// ```click
+/// SetTimestampDelta([keyword TYPE])
+/// ```
+///
+/// Packets whose timestamp is not set pass as they are. The others get the time from
+///
+/// - TYPE RANGE, the default: the first timestamp that came here to theirs;
+/// - TYPE NOW: theirs to the present;
+/// - TYPE FIRST: their "first timestamp" annotation to theirs.
+///
+/// Handlers: `first` (read): the first timestamp that came; `reset` (write): the next packet's
+/// is the first.
+///
+/// See Click's manual page SetTimestampDelta(n).
+struct SetTimestampDelta {
+    origin: Origin,
+    first: Option<i64>,
+}
+
+impl Configure for SetTimestampDelta {
+    fn configure(arguments: &mut Arguments<'_>, _: &Configuration<'_>) -> Result<Self, Rejected> {
+        let origin = arguments.position("TYPE").unwrap_or(Origin::Range);
+        arguments.finish()?;
+        Ok(Self {
+            origin,
+            first: None,
+        })
+    }
+}
+
+impl Element for SetTimestampDelta {
+    fn process(&mut self, context: &mut Context<'_>, batch: &mut Batch) {
+        let now = context.timestamp().0;
+        for packet in batch.iter_mut() {
+            let timestamp = packet.timestamp();
+            if timestamp == 0 {
+                continue;
+            }
+            let first = *self.first.get_or_insert(timestamp);
+            let delta = match self.origin {
+                Origin::Range => timestamp.saturating_sub(first),
+                Origin::Now => now.saturating_sub(timestamp),
+                Origin::First => timestamp.saturating_sub(first_timestamp(packet)),
+            };
+            packet.set_timestamp(delta);
+        }
+    }
+
+    fn handlers(&self, list: &mut HandlerList) {
+        list.read("first").button("reset");
+    }
+
+    fn read(&mut self, _: &mut Context<'_>, name: &str, _: &str) -> Result<String, HandlerError> {
+        match name {
+            "first" => Ok(timestamp_text(self.first.unwrap_or(0))),
+            _ => Err(HandlerError::NoHandler(name.into())),
+        }
+    }
+
+    fn write(&mut self, _: &mut Context<'_>, name: &str, _: &str) -> Result<(), HandlerError> {
+        match name {
+            "reset" => self.first = None,
+            _ => return Err(HandlerError::NoHandler(name.into())),
+        }
+        Ok(())
+    }
+}
+
+/// AdjustTimestamp: moves packets' timestamps.
+///
+/// ```click
+/// AdjustTimestamp(DELTA [, keyword ALL])
+/// ```
+///
+/// Adds DELTA seconds, which may be negative. Timestamps of zero are not set, and stay so unless
+/// ALL (false) is true.
+///
+/// See Click's manual page AdjustTimestamp(n).
+struct AdjustTimestamp {
+    delta: i64,
+    all: bool,
+}
+
+/// Seconds with a sign, `+1.5` or `-1`.
+fn signed(text: &str, names: &dyn Names) -> Result<i64, ArgumentError> {
+    let text = text.strip_prefix('+').unwrap_or(text);
+    Timestamp::parse(text, names).map(|timestamp| timestamp.0)
+}
+
+impl Configure for AdjustTimestamp {
+    fn configure(arguments: &mut Arguments<'_>, _: &Configuration<'_>) -> Result<Self, Rejected> {
+        let delta = arguments.required_with("DELTA", signed);
+        let all = arguments.keyword("ALL").unwrap_or(false);
+        arguments.finish()?;
+        Ok(Self { delta: delta?, all })
+    }
+}
+
+impl Element for AdjustTimestamp {
+    fn process(&mut self, _: &mut Context<'_>, batch: &mut Batch) {
+        for packet in batch.iter_mut() {
+            let timestamp = packet.timestamp();
+            if timestamp != 0 || self.all {
+                packet.set_timestamp(timestamp.saturating_add(self.delta));
+            }
+        }
+    }
+
+    fn handlers(&self, list: &mut HandlerList) {
+        list.read("delta");
+    }
+
+    fn read(&mut self, _: &mut Context<'_>, name: &str, _: &str) -> Result<String, HandlerError> {
+        match name {
+            "delta" => Ok(timestamp_text(self.delta).to_string()),
+            _ => Err(HandlerError::NoHandler(name.into())),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::timestamp_text;
+    use crate::testing::Bench;
+
+    const TENTH: i64 = 100_000_000;
+
+    /// The timestamps, in tenths of a second, of packets that went through `elements`.
+    fn through(elements: &str, times: &[i64]) -> std::vec::Vec<i64> {
+        let bench = Bench::new(&std::format!(
+            "FromDevice(in) -> {elements} -> ToDevice(out)"
+        ));
+        for time in times {
+            bench
+                .simulation
+                .simulated_device("in")
+                .arrive(b"frame", sprat_click::Timestamp(time * TENTH));
+        }
+        bench.run();
+        let sent = bench.simulation.simulated_device("out").take_sent();
+        sent.into_iter().map(|(_, time)| time.0 / TENTH).collect()
+    }
+
+    #[test]
+    fn adjusting_leaves_unset_timestamps_unless_told() {
+        assert_eq!(
+            through("AdjustTimestamp(-1)", &[1, 2, 10, 12]),
+            [-9, -8, 0, 2]
+        );
+        assert_eq!(through("AdjustTimestamp(+1.5)", &[-9, 0, 2]), [6, 0, 17]);
+        assert_eq!(through("AdjustTimestamp(0.1, ALL true)", &[-9, 0]), [-8, 1]);
+    }
+
+    #[test]
+    fn set_timestamp_sets_one_of_two_timestamps() {
+        assert_eq!(through("SetTimestamp(2.5)", &[7]), [25]);
+        assert_eq!(through("SetTimestamp(2.5, FIRST true)", &[7]), [7]);
+        // The clock of the simulation starts at a billion seconds.
+        assert_eq!(through("SetTimestamp", &[7]), [10_000_000_000]);
+    }
+
+    #[test]
+    fn deltas_are_from_the_first_packet_or_the_first_timestamp_to_the_packet() {
+        assert_eq!(
+            through("SetTimestampDelta", &[15, 0, 25, 12]),
+            [0, 0, 10, -3]
+        );
+        assert_eq!(
+            through(
+                "SetTimestamp(1, FIRST true) -> SetTimestampDelta(TYPE FIRST)",
+                &[15]
+            ),
+            [5]
+        );
+        assert_eq!(
+            through("SetTimestampDelta(NOW)", &[10_000_000_000 - 4]),
+            [4]
+        );
+    }
+
+    #[test]
+    fn timestamps_are_written_with_six_or_nine_decimals() {
+        assert_eq!(timestamp_text(1_500_000_000), "1.500000");
+        assert_eq!(timestamp_text(-1_500_000_001), "-1.500000001");
+        assert_eq!(timestamp_text(0), "0.000000");
+    }
+}
