@@ -22,6 +22,9 @@ use crate::time::{Instant, SECOND, Timestamp};
 /// Where the simulated clocks start: a second past the billionth, a recognisable moment.
 pub const START: Timestamp = Timestamp(1_000_000_000 * 1_000_000_000);
 
+/// How far the clock moves the first time tasks polled in vain; twice as far each time after.
+const FIRST_PAUSE: Duration = Duration::from_micros(1);
+
 type File = Rc<RefCell<Vec<u8>>>;
 
 /// The simulated outside of a router.
@@ -91,10 +94,11 @@ impl Simulation {
     /// simulated clock. Returns whether it stopped.
     pub fn run(&self, driver: &mut Driver, limit: Duration) -> bool {
         let end = self.instant() + limit;
+        let mut pause = FIRST_PAUSE;
         loop {
             match driver.step() {
                 Step::Stop => return true,
-                Step::Again => {}
+                Step::Again => pause = FIRST_PAUSE,
                 Step::Wait(None) => return false,
                 Step::Wait(Some(moment)) | Step::Poll(Some(moment)) => {
                     if moment > end {
@@ -103,8 +107,11 @@ impl Simulation {
                     }
                     self.advance_to(moment);
                 }
-                // What polls without a timer waits for time itself.
-                Step::Poll(None) => self.advance(Duration::from_micros(1)),
+                // What polls without a timer waits for time itself, and may have to for long.
+                Step::Poll(None) => {
+                    self.advance(pause);
+                    pause *= 2;
+                }
             }
             if self.instant() >= end {
                 return false;

@@ -17,18 +17,20 @@ const POLYNOMIAL: u32 = 0xedb8_8320;
 /// What each byte value contributes.
 const TABLE: [u32; 256] = {
     let mut table = [0; 256];
-    let mut index = 0;
-    while index < 256 {
+    let mut index: u8 = 0;
+    loop {
         let mut value = index as u32;
         let mut bit = 0;
         while bit < 8 {
             value = (value >> 1) ^ if value & 1 == 1 { POLYNOMIAL } else { 0 };
             bit += 1;
         }
-        table[index] = value;
+        table[index as usize] = value;
+        if index == u8::MAX {
+            break table;
+        }
         index += 1;
     }
-    table
 };
 
 /// The frame check sequence of IEEE 802.3 over `bytes`.

@@ -23,12 +23,13 @@ struct Probability {
 
 impl Probability {
     fn new(value: f64) -> Option<Self> {
-        (0.0..=1.0).contains(&value).then(|| Self {
-            value,
-            // At most 2^32, which both types hold exactly.
-            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
-            threshold: (value * 4_294_967_296.0 + 0.5) as u64,
-        })
+        if !(0.0..=1.0).contains(&value) {
+            return None;
+        }
+        // At most 2^32, which both types hold exactly.
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+        let threshold = (value * 4_294_967_296.0 + 0.5) as u64;
+        Some(Self { value, threshold })
     }
 
     fn happens(self, context: &Context<'_>) -> bool {

@@ -139,7 +139,7 @@ impl TimeFilter {
         }
     }
 
-    fn reach_end(&mut self, context: &Context<'_>) {
+    fn reach_end(&mut self, context: &mut Context<'_>) {
         if core::mem::replace(&mut self.ended, true) {
             return;
         }
