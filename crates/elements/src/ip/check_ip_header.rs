@@ -70,8 +70,40 @@ pub(super) enum Fault {
 /// The check itself, which other elements do as part of their work.
 pub(super) struct HeaderChecker {
     checksum: bool,
-    bad_sources: Vec<Ipv4Addr>,
-    good_destinations: Vec<Ipv4Addr>,
+    bad_sources: AddressSet,
+    good_destinations: AddressSet,
+}
+
+/// A few addresses, four by four so that they are compared at once.
+#[derive(Default)]
+struct AddressSet {
+    /// The last is filled up with one of its own.
+    fours: Vec<[u32; 4]>,
+}
+
+impl AddressSet {
+    fn new(addresses: &[Ipv4Addr]) -> Self {
+        let four = |chunk: &[Ipv4Addr]| {
+            core::array::from_fn(|at| {
+                chunk
+                    .get(at)
+                    .or(chunk.first())
+                    .map_or(0, |address| address.to_bits())
+            })
+        };
+        Self {
+            fours: addresses.chunks(4).map(four).collect(),
+        }
+    }
+
+    #[inline]
+    fn contains(&self, address: Ipv4Addr) -> bool {
+        let address = address.to_bits();
+        self.fours.iter().any(|four| {
+            four.iter()
+                .fold(false, |found, known| found | (*known == address))
+        })
+    }
 }
 
 impl HeaderChecker {
@@ -92,8 +124,8 @@ impl HeaderChecker {
         }
         Self {
             checksum: arguments.keyword("CHECKSUM").unwrap_or(true),
-            bad_sources,
-            good_destinations,
+            bad_sources: AddressSet::new(&bad_sources),
+            good_destinations: AddressSet::new(&good_destinations),
         }
     }
 
@@ -115,9 +147,8 @@ impl HeaderChecker {
         if self.checksum && !ip.checksum_is_right() {
             return Err(Fault::Checksum);
         }
-        if !self.bad_sources.is_empty()
-            && self.bad_sources.contains(&ip.source())
-            && !self.good_destinations.contains(&ip.destination())
+        if self.bad_sources.contains(ip.source())
+            && !self.good_destinations.contains(ip.destination())
         {
             return Err(Fault::Source);
         }
@@ -178,10 +209,8 @@ impl Configure for CheckIPHeader {
             None => 0,
             Some(Ok(offset)) => offset,
             Some(Err(list)) => {
-                checker
-                    .bad_sources
-                    .extend([Ipv4Addr::UNSPECIFIED, Ipv4Addr::BROADCAST]);
-                checker.bad_sources.extend(list);
+                let always = [Ipv4Addr::UNSPECIFIED, Ipv4Addr::BROADCAST];
+                checker.bad_sources = AddressSet::new(&[&always[..], &list].concat());
                 arguments.position("OFFSET").unwrap_or(0)
             }
         };

@@ -7,6 +7,8 @@ use sprat_click::{
 use sprat_packet::headers::Ipv4Mut;
 use sprat_packet::{Batch, Packet};
 
+use super::divert::divert;
+
 pub(super) const DEC_IP_TTL: Class = Class::of::<DecIPTTL>("DecIPTTL")
     .ports("1/1-2")
     .processing("a/ah")
@@ -80,14 +82,14 @@ impl Configure for DecIPTTL {
 impl Element for DecIPTTL {
     fn process(&mut self, context: &mut Context<'_>, batch: &mut Batch) {
         let Self { hop, drops } = self;
-        batch.filter(|mut packet| {
-            if hop.pass(&mut packet) {
-                return Some(packet);
-            }
-            *drops += 1;
-            context.emit(1, packet);
-            None
-        });
+        divert(
+            batch,
+            |packet| if hop.pass(packet) { Ok(()) } else { Err(()) },
+            |packet, ()| {
+                *drops += 1;
+                context.emit(1, packet);
+            },
+        );
     }
 
     fn handlers(&self, list: &mut HandlerList) {

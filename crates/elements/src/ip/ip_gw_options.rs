@@ -189,6 +189,12 @@ impl Configure for IPGWOptions {
 impl Element for IPGWOptions {
     fn process(&mut self, context: &mut Context<'_>, batch: &mut Batch) {
         let Self { router, drops } = self;
+        if batch
+            .iter()
+            .all(|packet| packet.network_header_len() <= OPTIONS)
+        {
+            return;
+        }
         batch.filter(|mut packet| {
             if router.fill(context, &mut packet) {
                 return Some(packet);

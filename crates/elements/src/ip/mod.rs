@@ -2,6 +2,7 @@
 
 pub(crate) mod check_ip_header;
 mod dec_ip_ttl;
+pub(crate) mod divert;
 mod fix_ip_src;
 mod fragment;
 pub(crate) mod header_report;
