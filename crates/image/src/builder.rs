@@ -73,6 +73,28 @@ pub fn build(
     options: &BuildOptions,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<BuiltImage, BuildError> {
+    build_job(package, None, options, progress)
+}
+
+/// Builds one of the programs of a package that has several.
+///
+/// # Errors
+/// As [`build`].
+pub fn build_binary(
+    package: &Package,
+    binary: &str,
+    options: &BuildOptions,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<BuiltImage, BuildError> {
+    build_job(package, Some(binary), options, progress)
+}
+
+fn build_job(
+    package: &Package,
+    binary: Option<&str>,
+    options: &BuildOptions,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<BuiltImage, BuildError> {
     fs::create_dir_all(&options.target_directory)
         .map_err(|source| file_error(&options.target_directory, source))?;
     let script = options.target_directory.join("image.ld");
@@ -80,6 +102,7 @@ pub fn build(
     let flags = flags(&script, &package.workspace);
     let job = Job {
         package,
+        binary,
         options,
         flags,
     };
@@ -175,6 +198,8 @@ fn cargo_home() -> Option<PathBuf> {
 /// Everything that the runs of cargo for one build have in common.
 struct Job<'a> {
     package: &'a Package,
+    /// Which program of the package, if it has several.
+    binary: Option<&'a str>,
     options: &'a BuildOptions,
     flags: Vec<String>,
 }
@@ -271,6 +296,12 @@ impl Job<'_> {
                 "--target-dir",
             ])
             .arg(&self.options.target_directory)
+            .args(
+                self.binary
+                    .map(|name| ["--bin", name])
+                    .into_iter()
+                    .flatten(),
+            )
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())

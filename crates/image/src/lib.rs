@@ -18,7 +18,7 @@ mod inspect;
 mod progress;
 mod sizes;
 
-pub use builder::{BuildOptions, BuiltImage, Package, TARGET, build};
+pub use builder::{BuildOptions, BuiltImage, Package, TARGET, build, build_binary};
 pub use elf::{BuildId, Protection, Segment, split};
 pub use error::{BuildError, ImageError};
 pub use inspect::{Inspection, Parameter, WantedDevice, inspect};

@@ -349,3 +349,39 @@ impl Instance for VmInstance {
         Ok(usage::of_mapping(&self.memory)?)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::Elf;
+
+    #[test]
+    fn nothing_that_an_instance_may_use_lies_where_its_page_tables_do() {
+        let image = Image::load(&Elf::new(&[0xf4]).bytes()).expect("a sound image");
+        let plan = Plan::new(&image, &Options::default(), MonitorKind::Vm).expect("fits");
+        let places = Places::new(&plan);
+        let tables = places.tables..places.tables + places.tables_bound * PAGE_SIZE;
+        let stubs = places.supervisor..places.supervisor + supervisor::LENGTH;
+        for stretch in places.mapped.iter().filter(|stretch| stretch.user) {
+            let end = stretch.physical + stretch.length;
+            for kept in [&tables, &stubs] {
+                assert!(
+                    end <= kept.start || stretch.physical >= kept.end,
+                    "{stretch:x?}"
+                );
+            }
+            assert!(end <= places.length);
+        }
+        // No two stretches share memory, but that the instance's view of the contract is in parts.
+        let mut all: Vec<_> = places
+            .mapped
+            .iter()
+            .map(|s| s.physical..s.physical + s.length)
+            .collect();
+        all.sort_by_key(|range| range.start);
+        assert!(
+            all.windows(2).all(|pair| pair[0].end <= pair[1].start),
+            "{all:x?}"
+        );
+    }
+}
