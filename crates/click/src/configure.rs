@@ -112,6 +112,11 @@ impl<'a> Configuration<'a> {
         self.directory.resolve(self.scope(), name)
     }
 
+    /// Every element of the router, configured or not.
+    pub fn elements(&self) -> impl Iterator<Item = ElementId> + use<> {
+        (0..self.directory.names.len()).map(ElementId::from_index)
+    }
+
     /// The class of another element.
     pub fn class_of(&self, id: ElementId) -> &'static Class {
         self.directory.classes[id.index()]

@@ -75,10 +75,11 @@ impl Bench {
 
     /// Reads a handler that is there.
     pub(crate) fn read(&self, handler: &str) -> String {
+        let (handler, parameters) = handler.split_once(' ').unwrap_or((handler, ""));
         self.driver
             .borrow()
             .router()
-            .read(handler, "")
+            .read(handler, parameters)
             .expect("a handler that can be read")
     }
 

@@ -1,0 +1,349 @@
+//! Patterns: what a flow's addresses and ports become.
+
+use alloc::format;
+use alloc::string::{String, ToString};
+use core::fmt;
+use core::net::Ipv4Addr;
+
+use sprat_click::Context;
+use sprat_click::arguments::{Argument, Ipv4Prefix, NoNames, TcpPort};
+use sprat_packet::checksum::AddressesAndPorts;
+use sprat_packet::flow::FlowKey;
+
+/// How the next value of a range is chosen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Choice {
+    /// The packet's own where it is in the range, else any.
+    Keep,
+    /// One after the other (`#`).
+    InOrder,
+    /// Any (`?`).
+    Random,
+}
+
+/// What varies from flow to flow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Range {
+    /// Nothing.
+    None,
+    /// The source port, between these.
+    Ports(u16, u16),
+    /// The source address, between these.
+    Addresses(u32, u32),
+}
+
+impl Range {
+    /// How many values there are.
+    fn size(self) -> u32 {
+        match self {
+            Self::None => 1,
+            Self::Ports(low, high) => u32::from(high - low) + 1,
+            Self::Addresses(low, high) => (high - low).saturating_add(1),
+        }
+    }
+}
+
+/// `SADDR SPORT DADDR DPORT`, or `SADDR DADDR`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Pattern {
+    source: Option<Ipv4Addr>,
+    source_port: Option<u16>,
+    destination: Option<Ipv4Addr>,
+    destination_port: Option<u16>,
+    range: Range,
+    choice: Choice,
+    /// Whether it was written with ports.
+    with_ports: bool,
+    /// Where in the range the next flow's value is looked for.
+    next: u32,
+    /// Flows made by it that are still there.
+    pub(super) flows: u32,
+}
+
+/// Values tried before a range counts as exhausted. It bounds what a packet can cost.
+const ATTEMPTS: u32 = 4096;
+
+impl Pattern {
+    /// Reads a pattern from its words.
+    pub(super) fn parse(
+        words: &[String],
+        names: &dyn sprat_click::arguments::Names,
+    ) -> Result<Self, String> {
+        let (source, source_port, destination, destination_port) = match words {
+            [source, destination] => (source, None, destination, None),
+            [source, port, destination, destination_port] => {
+                (source, Some(port), destination, Some(destination_port))
+            }
+            _ => return Err("bad pattern spec".into()),
+        };
+        let mut pattern = Self {
+            source: None,
+            source_port: None,
+            destination: None,
+            destination_port: None,
+            range: Range::None,
+            choice: Choice::Keep,
+            with_ports: source_port.is_some(),
+            next: 0,
+            flows: 0,
+        };
+        pattern.read_source(source, names)?;
+        if let Some(text) = source_port {
+            pattern.read_source_port(text)?;
+        }
+        if destination != "-" {
+            let address =
+                Ipv4Addr::parse(destination, names).map_err(|_| "bad destination address")?;
+            pattern.destination = Some(address);
+        }
+        if let Some(text) = destination_port
+            && text != "-"
+        {
+            let port = TcpPort::parse(text, &NoNames).map_err(|_| "bad destination port")?;
+            pattern.destination_port = Some(port.0);
+        }
+        Ok(pattern)
+    }
+
+    fn read_source(
+        &mut self,
+        text: &str,
+        names: &dyn sprat_click::arguments::Names,
+    ) -> Result<(), String> {
+        let bad = || String::from("bad source address");
+        if text == "-" {
+            return Ok(());
+        }
+        let (text, choice) = split_choice(text);
+        if let Some((low, high)) = text.split_once('-') {
+            let low = Ipv4Addr::parse(low, names).map_err(|_| bad())?.to_bits();
+            let high = Ipv4Addr::parse(high, names).map_err(|_| bad())?.to_bits();
+            if low > high {
+                return Err(bad());
+            }
+            self.set_addresses(low, high, choice);
+        } else if text.contains('/') {
+            let prefix = Ipv4Prefix::parse(text, names).map_err(|_| bad())?;
+            let length = prefix.length().ok_or_else(bad)?;
+            let (first, last) = (
+                prefix.network().to_bits(),
+                prefix.network().to_bits() | !prefix.mask.to_bits(),
+            );
+            // The network's own address and its broadcast address are nobody's.
+            let (low, high) = if length >= 31 {
+                (first, last)
+            } else {
+                (first + 1, last - 1)
+            };
+            self.set_addresses(low, high, choice);
+        } else {
+            self.source = Some(Ipv4Addr::parse(text, names).map_err(|_| bad())?);
+        }
+        Ok(())
+    }
+
+    fn set_addresses(&mut self, low: u32, high: u32, choice: Choice) {
+        self.source = Some(Ipv4Addr::from_bits(low));
+        self.choice = choice;
+        self.range = Range::Addresses(low, high);
+    }
+
+    fn read_source_port(&mut self, text: &str) -> Result<(), String> {
+        let bad = || String::from("bad source port");
+        let port = |text: &str| {
+            TcpPort::parse(text, &NoNames)
+                .map(|port| port.0)
+                .map_err(|_| bad())
+        };
+        if text == "-" {
+            return Ok(());
+        }
+        let (text, choice) = split_choice(text);
+        let Some((low, high)) = text.split_once('-') else {
+            self.source_port = Some(port(text)?);
+            return Ok(());
+        };
+        let (low, high) = (port(low)?, port(high)?);
+        if low > high || matches!(self.range, Range::Addresses(..)) {
+            return Err(bad());
+        }
+        self.range = Range::Ports(low, high);
+        self.choice = choice;
+        Ok(())
+    }
+
+    /// What a flow becomes: the first of the pattern's possibilities that `free` accepts. `None`
+    /// where there is none.
+    pub(super) fn apply(
+        &mut self,
+        key: &FlowKey,
+        context: &Context<'_>,
+        free: impl Fn(&FlowKey) -> bool,
+    ) -> Option<FlowKey> {
+        let old = key.tuple();
+        let size = self.range.size();
+        let own = self.own_place(&old);
+        let start = match self.choice {
+            _ if size == 1 => 0,
+            Choice::InOrder => self.next,
+            Choice::Keep if own.is_some() => own.unwrap_or(0),
+            Choice::Keep | Choice::Random => context.random_below(size),
+        };
+        for attempt in 0..size.min(ATTEMPTS) {
+            let place = (start + attempt) % size;
+            let new = FlowKey::new(self.at(&old, place), key.protocol());
+            if free(&new) {
+                if self.choice == Choice::InOrder {
+                    self.next = (place + 1) % size;
+                }
+                return Some(new);
+            }
+            if attempt == 0 && self.choice == Choice::Keep && own.is_some() {
+                // The packet's own value is taken: from here on any will do.
+                return self.any(&old, key, context, free);
+            }
+        }
+        None
+    }
+
+    fn any(
+        &self,
+        old: &AddressesAndPorts,
+        key: &FlowKey,
+        context: &Context<'_>,
+        free: impl Fn(&FlowKey) -> bool,
+    ) -> Option<FlowKey> {
+        let size = self.range.size();
+        let start = context.random_below(size);
+        (0..size.min(ATTEMPTS))
+            .map(|attempt| FlowKey::new(self.at(old, (start + attempt) % size), key.protocol()))
+            .find(|new| free(new))
+    }
+
+    /// Where in the range the packet's own value stands.
+    fn own_place(&self, old: &AddressesAndPorts) -> Option<u32> {
+        match self.range {
+            Range::Ports(low, high) => (low..=high)
+                .contains(&old.source_port)
+                .then(|| u32::from(old.source_port - low)),
+            Range::Addresses(low, high) => {
+                (low..=high).contains(&old.source).then(|| old.source - low)
+            }
+            Range::None => None,
+        }
+    }
+
+    /// The pattern's possibility number `place`.
+    fn at(&self, old: &AddressesAndPorts, place: u32) -> AddressesAndPorts {
+        let mut source = self.source.map_or(old.source, Ipv4Addr::to_bits);
+        let mut source_port = self.source_port.unwrap_or(old.source_port);
+        match self.range {
+            Range::None => {}
+            Range::Ports(low, _) => {
+                source_port = low.saturating_add(u16::try_from(place).unwrap_or(u16::MAX))
+            }
+            Range::Addresses(low, _) => source = low.saturating_add(place),
+        }
+        AddressesAndPorts {
+            source,
+            source_port,
+            destination: self.destination.map_or(old.destination, Ipv4Addr::to_bits),
+            destination_port: self.destination_port.unwrap_or(old.destination_port),
+        }
+    }
+}
+
+fn split_choice(text: &str) -> (&str, Choice) {
+    match text.as_bytes().last() {
+        Some(b'#') => (&text[..text.len() - 1], Choice::InOrder),
+        Some(b'?') => (&text[..text.len() - 1], Choice::Random),
+        _ => (text, Choice::Keep),
+    }
+}
+
+/// As Click's `patterns` handler writes it.
+impl fmt::Display for Pattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let address = |address: Option<Ipv4Addr>| {
+            address.map_or_else(|| "-".into(), |address| address.to_string())
+        };
+        let port = |port: Option<u16>| port.map_or_else(|| "-".into(), |port| port.to_string());
+        let source = match self.range {
+            Range::Addresses(low, high) => {
+                format!("{}-{}", Ipv4Addr::from_bits(low), Ipv4Addr::from_bits(high))
+            }
+            _ => address(self.source),
+        };
+        let source_port = match self.range {
+            Range::Ports(low, high) => format!("{low}-{high}"),
+            _ => port(self.source_port),
+        };
+        if self.with_ports {
+            write!(
+                f,
+                "{source} {source_port} {} {}",
+                address(self.destination),
+                port(self.destination_port)
+            )?;
+        } else {
+            write!(f, "{source} {}", address(self.destination))?;
+        }
+        if self.flows > 0 {
+            write!(f, " [{}]", self.flows)?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> Result<Pattern, String> {
+        let words: alloc::vec::Vec<String> = text.split(' ').map(String::from).collect();
+        Pattern::parse(&words, &NoNames)
+    }
+
+    #[test]
+    fn patterns_are_written_as_they_are_read() {
+        for text in [
+            "1.0.0.1 1 - -",
+            "1.0.0.1 1-65535 - -",
+            "- - 10.0.0.1 80",
+            "1.0.0.1-1.0.0.9 -",
+        ] {
+            assert_eq!(parse(text).unwrap().to_string(), text);
+        }
+        assert_eq!(
+            parse("1.0.0.1/24 -").unwrap().to_string(),
+            "1.0.0.1-1.0.0.254 -"
+        );
+        assert_eq!(
+            parse("1.0.0.1 1024-1026# - -").unwrap().to_string(),
+            "1.0.0.1 1024-1026 - -"
+        );
+    }
+
+    #[test]
+    fn bad_patterns_say_which_part_is_bad() {
+        assert_eq!(parse("1.0.0.x - - -").unwrap_err(), "bad source address");
+        assert_eq!(
+            parse("1.255.0.0-1.0.0.0 -").unwrap_err(),
+            "bad source address"
+        );
+        assert_eq!(parse("1.0.0.1 456-19 - -").unwrap_err(), "bad source port");
+        assert_eq!(
+            parse("1.0.0.1 456-65536 - -").unwrap_err(),
+            "bad source port"
+        );
+        assert_eq!(
+            parse("1.0.0.1 1 1.2 -").unwrap_err(),
+            "bad destination address"
+        );
+        assert_eq!(
+            parse("1.0.0.1 1 1.2.3.4 x").unwrap_err(),
+            "bad destination port"
+        );
+        assert_eq!(parse("1.0.0.1").unwrap_err(), "bad pattern spec");
+    }
+}
