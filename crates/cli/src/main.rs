@@ -2,9 +2,11 @@
 #![forbid(unsafe_code)]
 
 mod click;
+mod doctor;
 mod embedded;
 mod explain;
 mod inspect;
+mod run;
 
 use std::process::ExitCode;
 
@@ -21,12 +23,16 @@ struct Command {
 #[derive(Subcommand)]
 enum Subcommands {
     Click(Box<click::ClickCommand>),
+    Doctor(doctor::DoctorCommand),
     Inspect(inspect::InspectCommand),
+    Run(Box<run::RunCommand>),
 }
 
 fn main() -> ExitCode {
     match Command::parse().subcommand {
         Subcommands::Click(command) => command.run(),
+        Subcommands::Doctor(command) => command.run(),
         Subcommands::Inspect(command) => command.run(),
+        Subcommands::Run(command) => command.run(),
     }
 }

@@ -106,6 +106,8 @@ pub struct LaneCounters {
     pub largest_batch: u64,
     /// Time spent in entries.
     pub inside: Duration,
+    /// How long the first entry took: from the instance's first instruction to its first yield.
+    pub first_yield: Option<Duration>,
     /// Time from the first entry to the first frame that came out.
     pub first_frame: Option<Duration>,
     /// Console bytes dropped because there were too many.
@@ -282,7 +284,9 @@ impl Lane {
             self.counters.entries += 1;
             match self.instance.enter(self.options.budget, stop)? {
                 Outcome::Yielded { deadline } => {
-                    self.counters.inside += begin.elapsed();
+                    let elapsed = begin.elapsed();
+                    self.counters.inside += elapsed;
+                    self.counters.first_yield.get_or_insert(elapsed);
                     return Ok(Deadline::from_call(deadline));
                 }
                 Outcome::Exited { status } => {

@@ -1,0 +1,67 @@
+//! What can go wrong with a run, for the person who started it.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use miette::Diagnostic;
+use sprat_monitor::MonitorError;
+use sprat_switch::lane::{ControlError, LaneError};
+use sprat_switch::port::PortError;
+
+/// Why a run failed. Nothing half done is left behind.
+#[derive(Debug, thiserror::Error, Diagnostic)]
+pub(super) enum RunError {
+    #[error("cannot read {}: {source}", path.display())]
+    #[diagnostic(help("give a .click file, a folder with a run.toml, or an image"))]
+    Read { path: PathBuf, source: io::Error },
+    #[error("{} is neither text nor an image", path.display())]
+    NotText { path: PathBuf },
+    #[error("{}: {source}", path.display())]
+    RunFile {
+        path: PathBuf,
+        source: Box<toml::de::Error>,
+    },
+    #[error("{}: {what}", path.display())]
+    RunFileValue { path: PathBuf, what: String },
+    #[error("{flag} {value}: {what}")]
+    Flag {
+        flag: &'static str,
+        value: String,
+        what: String,
+    },
+    #[error("--clock capture: the frames carry no time of their own")]
+    #[diagnostic(help("let every input be a capture, or leave --clock out"))]
+    NoCaptureTime,
+    /// The configuration is wrong; Click's messages have been printed.
+    #[error("the configuration is wrong")]
+    Configuration,
+    #[error("{name}: {source}")]
+    File { name: String, source: io::Error },
+    #[error(transparent)]
+    Image(#[from] sprat_monitor::ImageError),
+    #[error(transparent)]
+    Monitor(#[from] MonitorError),
+    #[error(transparent)]
+    Port(#[from] PortError),
+    #[error(transparent)]
+    Lane(#[from] LaneError),
+    #[error("the report asks for {handler}: {source}")]
+    #[diagnostic(help("correct the handler's name in run.toml"))]
+    Report {
+        handler: String,
+        source: ControlError,
+    },
+    #[error("the instance exited with status {0}")]
+    Exit(i32),
+    #[error("interrupted; the outputs were not written")]
+    Interrupted,
+}
+
+impl RunError {
+    pub(super) fn read(path: &Path, source: io::Error) -> Self {
+        Self::Read {
+            path: path.to_owned(),
+            source,
+        }
+    }
+}

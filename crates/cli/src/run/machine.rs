@@ -1,0 +1,129 @@
+//! The instance of a run: its image, and the monitor that holds it.
+
+use std::fs;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use sprat_monitor::{
+    Death, Image, Instance, Monitor, MonitorError, Options, ProcessMonitor, Symbols, VmMonitor,
+};
+
+use super::error::RunError;
+use super::settings::Program;
+use crate::embedded;
+
+/// What can hold an instance.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(super) enum MonitorChoice {
+    /// A virtual machine, by KVM.
+    Vm,
+    /// A process under seccomp.
+    Process,
+}
+
+/// What is known of an instance before it runs.
+pub(super) struct Facts {
+    pub(super) program: String,
+    pub(super) monitor: &'static str,
+    /// Why this monitor.
+    pub(super) reason: String,
+    pub(super) image_bytes: u64,
+    /// Reading and judging the image.
+    pub(super) load: Duration,
+    build_id: Vec<u8>,
+    symbols: SymbolSource,
+}
+
+/// Where an image's symbols are, should it come to that.
+enum SymbolSource {
+    Embedded,
+    Beside(PathBuf),
+}
+
+/// An instance that is ready to run.
+pub(super) struct Held {
+    pub(super) instance: Box<dyn Instance>,
+    pub(super) facts: Facts,
+}
+
+impl Held {
+    /// Creates the instance.
+    pub(super) fn create(
+        program: &Program,
+        choice: Option<MonitorChoice>,
+        options: Options,
+    ) -> Result<Self, RunError> {
+        let (bytes, name, symbols): (std::borrow::Cow<'_, [u8]>, _, _) = match program {
+            Program::Click { name, .. } => {
+                (embedded::IMAGE.into(), name.clone(), SymbolSource::Embedded)
+            }
+            Program::Image(path) => {
+                let bytes = fs::read(path).map_err(|source| RunError::read(path, source))?;
+                (
+                    bytes.into(),
+                    path.display().to_string(),
+                    SymbolSource::Beside(path.clone()),
+                )
+            }
+        };
+        let begin = Instant::now();
+        let image = Image::load(&bytes)?;
+        let load = begin.elapsed();
+        let (monitor, reason) = monitor(choice)?;
+        let instance = monitor.create(&image, &options)?;
+        let facts = Facts {
+            program: name,
+            monitor: match monitor.kind() {
+                sprat_monitor::MonitorKind::Vm => "vm",
+                sprat_monitor::MonitorKind::Process => "process",
+            },
+            reason,
+            image_bytes: bytes.len() as u64,
+            load,
+            build_id: image.build_id().to_vec(),
+            symbols,
+        };
+        Ok(Self { instance, facts })
+    }
+}
+
+/// The monitor asked for, or the best there is; and why.
+fn monitor(choice: Option<MonitorChoice>) -> Result<(Box<dyn Monitor>, String), MonitorError> {
+    match choice {
+        Some(MonitorChoice::Vm) => Ok((Box::new(VmMonitor::open()?), "asked for".into())),
+        Some(MonitorChoice::Process) => Ok((Box::new(ProcessMonitor::new()), "asked for".into())),
+        None => match VmMonitor::open() {
+            Ok(monitor) => Ok((Box::new(monitor), "/dev/kvm can be used".into())),
+            Err(error) => Ok((
+                Box::new(ProcessMonitor::new()),
+                format!("no virtual machine: {error}"),
+            )),
+        },
+    }
+}
+
+impl Facts {
+    /// Adds function names to a fault's report, where the image's symbols are at hand.
+    pub(super) fn name(&self, death: Death) -> Death {
+        match death {
+            Death::Faulted(mut report) => {
+                if let Some(symbols) = self.find_symbols() {
+                    report.name_frames(&symbols);
+                }
+                Death::Faulted(report)
+            }
+            other => other,
+        }
+    }
+
+    fn find_symbols(&self) -> Option<Symbols> {
+        match &self.symbols {
+            SymbolSource::Beside(path) => Symbols::find(path, &self.build_id, &[]),
+            SymbolSource::Embedded => {
+                let file = tempfile::NamedTempFile::new().ok()?;
+                fs::write(file.path(), embedded::SYMBOLS).ok()?;
+                Symbols::load(file.path(), &self.build_id).ok()
+            }
+        }
+    }
+}

@@ -1,0 +1,266 @@
+//! What a run came to, as a table for people and as JSON for programs.
+
+use std::fmt::Write;
+use std::time::Duration;
+
+use serde::Serialize;
+
+/// A run's result.
+#[derive(Debug, Serialize)]
+pub(super) struct Report {
+    /// What ran.
+    pub(super) program: String,
+    /// Which monitor held it, and why that one.
+    pub(super) monitor: &'static str,
+    pub(super) monitor_reason: String,
+    pub(super) image_bytes: u64,
+    pub(super) memory: Memory,
+    pub(super) boot: Boot,
+    pub(super) frames: Frames,
+    pub(super) devices: Vec<Device>,
+    /// The numbers that the run's folder asks for.
+    pub(super) groups: Vec<Group>,
+    /// Where frames ended or were made, element by element.
+    pub(super) elements: Vec<Element>,
+    pub(super) seconds: f64,
+    pub(super) frames_per_second: f64,
+    pub(super) entries: u64,
+    pub(super) largest_batch: u64,
+    pub(super) console_bytes_dropped: u64,
+}
+
+/// Memory in use at the end, in bytes.
+#[derive(Debug, Serialize)]
+pub(super) struct Memory {
+    pub(super) private: u64,
+    pub(super) shared: u64,
+}
+
+/// What booting took, in microseconds.
+#[derive(Debug, Serialize)]
+pub(super) struct Boot {
+    pub(super) load: u64,
+    pub(super) memory: u64,
+    pub(super) machine: u64,
+    pub(super) page_tables: u64,
+    pub(super) contract: u64,
+    /// From the first entry to the first yield.
+    pub(super) guest_start: u64,
+    /// From the first yield to the first frame out; nothing where none came.
+    pub(super) first_frame: Option<u64>,
+    pub(super) total: u64,
+}
+
+/// All devices together.
+#[derive(Debug, Serialize)]
+pub(super) struct Frames {
+    /// Frames that the ports had.
+    pub(super) received: u64,
+    /// Frames that were handed to the instance.
+    pub(super) delivered: u64,
+    /// Frames that came out of the instance.
+    pub(super) sent: u64,
+    /// Frames that elements made: copies, answers, fragments.
+    pub(super) made: u64,
+    /// Frames that ended in elements: dropped, discarded, or still held.
+    pub(super) ended: u64,
+}
+
+/// One device.
+#[derive(Debug, Serialize)]
+pub(super) struct Device {
+    pub(super) name: String,
+    pub(super) received: u64,
+    pub(super) received_bytes: u64,
+    pub(super) sent: u64,
+    pub(super) sent_bytes: u64,
+    pub(super) dropped: Vec<Drop>,
+}
+
+/// Frames dropped at a port.
+#[derive(Debug, Serialize)]
+pub(super) struct Drop {
+    pub(super) cause: String,
+    pub(super) frames: u64,
+}
+
+/// Numbers that belong together.
+#[derive(Debug, Serialize)]
+pub(super) struct Group {
+    pub(super) title: String,
+    pub(super) lines: Vec<Line>,
+}
+
+/// A number by name.
+#[derive(Debug, Serialize)]
+pub(super) struct Line {
+    pub(super) name: String,
+    pub(super) handler: String,
+    pub(super) value: String,
+}
+
+/// An element that frames did not simply pass through.
+#[derive(Debug, Serialize)]
+pub(super) struct Element {
+    pub(super) name: String,
+    pub(super) class: String,
+    #[serde(rename = "in")]
+    pub(super) taken: u64,
+    #[serde(rename = "out")]
+    pub(super) given: u64,
+}
+
+impl Report {
+    /// The report for a person.
+    pub(super) fn to_text(&self) -> String {
+        let mut text = String::new();
+        let boot = &self.boot;
+        // Writing to a string cannot fail.
+        let _ = self.write_head(&mut text, boot);
+        let _ = self.write_devices(&mut text);
+        for group in &self.groups {
+            let _ = writeln!(text, "\n{}", group.title);
+            let width = group
+                .lines
+                .iter()
+                .map(|line| line.name.chars().count())
+                .max()
+                .unwrap_or(0);
+            for line in &group.lines {
+                let _ = writeln!(text, "  {:width$}  {:>12}", line.name, line.value);
+            }
+        }
+        if self.groups.is_empty() {
+            let _ = self.write_elements(&mut text);
+        }
+        text
+    }
+
+    fn write_head(&self, text: &mut String, boot: &Boot) -> std::fmt::Result {
+        writeln!(text, "{}", self.program)?;
+        writeln!(text, "  monitor  {}: {}", self.monitor, self.monitor_reason)?;
+        writeln!(
+            text,
+            "  memory   {} private, {} shared; image {}",
+            bytes(self.memory.private),
+            bytes(self.memory.shared),
+            bytes(self.image_bytes)
+        )?;
+        let first = boot.first_frame.map_or_else(
+            || ", no frame came out".into(),
+            |time| format!(", first frame {}", micros(time)),
+        );
+        writeln!(
+            text,
+            "  boot     {}: load {}, memory {}, machine {}, page tables {}, contract {}, guest start {}{first}",
+            micros(boot.total),
+            micros(boot.load),
+            micros(boot.memory),
+            micros(boot.machine),
+            micros(boot.page_tables),
+            micros(boot.contract),
+            micros(boot.guest_start),
+        )?;
+        writeln!(
+            text,
+            "  frames   {} in, {} out; {} made inside, {} ended inside",
+            self.frames.received, self.frames.sent, self.frames.made, self.frames.ended
+        )?;
+        writeln!(
+            text,
+            "  speed    {} frames/s ({} in {} entries of up to {})",
+            rate(self.frames_per_second),
+            seconds(self.seconds),
+            self.entries,
+            self.largest_batch
+        )
+    }
+
+    fn write_devices(&self, text: &mut String) -> std::fmt::Result {
+        let width = self
+            .devices
+            .iter()
+            .map(|device| device.name.chars().count())
+            .max()
+            .unwrap_or(0);
+        writeln!(text)?;
+        for device in &self.devices {
+            writeln!(
+                text,
+                "  {:width$}  in {:>10} ({})  out {:>10} ({})",
+                device.name,
+                device.received,
+                bytes(device.received_bytes),
+                device.sent,
+                bytes(device.sent_bytes)
+            )?;
+            for drop in &device.dropped {
+                writeln!(
+                    text,
+                    "  {:width$}  {:>10} dropped: {}",
+                    "", drop.frames, drop.cause
+                )?;
+            }
+        }
+        Ok(())
+    }
+
+    fn write_elements(&self, text: &mut String) -> std::fmt::Result {
+        if self.elements.is_empty() {
+            return Ok(());
+        }
+        writeln!(text, "\nwhere frames ended or were made")?;
+        let width = self
+            .elements
+            .iter()
+            .map(|element| element.name.chars().count())
+            .max()
+            .unwrap_or(0);
+        for element in &self.elements {
+            let (what, count) = if element.taken > element.given {
+                ("ended", element.taken - element.given)
+            } else {
+                ("made", element.given - element.taken)
+            };
+            writeln!(text, "  {:width$}  {count:>12} {what}", element.name)?;
+        }
+        Ok(())
+    }
+}
+
+fn bytes(count: u64) -> String {
+    match count {
+        0..=9_999 => format!("{count} B"),
+        10_000..=9_999_999 => format!("{} KiB", count / 1024),
+        _ => format!("{} MiB", count >> 20),
+    }
+}
+
+fn micros(count: u64) -> String {
+    if count < 1000 {
+        format!("{count} µs")
+    } else {
+        format!("{:.2} ms", count as f64 / 1000.0)
+    }
+}
+
+fn seconds(count: f64) -> String {
+    if count < 1.0 {
+        format!("{:.2} ms", count * 1000.0)
+    } else {
+        format!("{count:.2} s")
+    }
+}
+
+fn rate(count: f64) -> String {
+    if count >= 1e6 {
+        format!("{:.2} million", count / 1e6)
+    } else {
+        format!("{count:.0}")
+    }
+}
+
+/// A duration in whole microseconds.
+pub(super) fn microseconds(span: Duration) -> u64 {
+    u64::try_from(span.as_micros()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,274 @@
+//! What a run is to do: the command line, and the `run.toml` of an example's folder.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde::Deserialize;
+
+use super::RunCommand;
+use super::error::RunError;
+use super::ports::{InputSpec, OutputSpec, name_and_value};
+
+/// Everything a run is told.
+#[derive(Debug)]
+pub(super) struct Settings {
+    /// What runs.
+    pub(super) program: Program,
+    pub(super) inputs: Vec<(String, InputSpec)>,
+    pub(super) outputs: Vec<(String, OutputSpec)>,
+    pub(super) files: Vec<FileGrant>,
+    pub(super) parameters: Vec<(String, String)>,
+    /// The numbers to report: group, label, handler.
+    pub(super) report: Vec<ReportGroup>,
+    pub(super) playback: bool,
+    pub(super) linger: Duration,
+}
+
+/// What runs in the instance.
+#[derive(Debug)]
+pub(super) enum Program {
+    /// A Click configuration, in the middlebox image that `sprat` carries.
+    Click {
+        /// The text.
+        text: String,
+        /// What it is called in messages.
+        name: String,
+    },
+    /// An image of its own.
+    Image(PathBuf),
+}
+
+/// A file that the instance may use.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct FileGrant {
+    pub(super) name: String,
+    pub(super) write: bool,
+}
+
+/// Numbers that belong together in a report.
+#[derive(Debug)]
+pub(super) struct ReportGroup {
+    pub(super) title: String,
+    /// What each number is called, and the handler it is read from.
+    pub(super) lines: Vec<(String, String)>,
+}
+
+/// A folder's `run.toml`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RunFile {
+    config: PathBuf,
+    #[serde(default)]
+    clock: Option<ClockChoice>,
+    #[serde(default, rename = "in")]
+    inputs: toml::Table,
+    #[serde(default, rename = "out")]
+    outputs: toml::Table,
+    #[serde(default)]
+    parameters: toml::Table,
+    #[serde(default)]
+    files: toml::Table,
+    #[serde(default)]
+    report: toml::Table,
+}
+
+/// Which time the instance lives in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum ClockChoice {
+    /// The captures' own: timeouts and rates act as they acted on the traffic.
+    Capture,
+    /// The machine's.
+    Real,
+}
+
+/// First bytes of an ELF file.
+const ELF_MAGIC: &[u8] = b"\x7fELF";
+
+impl Settings {
+    pub(super) fn gather(arguments: &RunCommand) -> Result<Self, RunError> {
+        let path = &arguments.program;
+        let mut settings = if path.is_dir() {
+            Self::from_folder(path)?
+        } else {
+            Self::from_file(path)?
+        };
+        let mut clock = settings.playback.then_some(ClockChoice::Capture);
+        settings.add_ports(arguments)?;
+        if let Some(chosen) = arguments.clock {
+            clock = Some(chosen);
+        }
+        let captures = settings.inputs.iter().all(|(_, input)| input.plays_back())
+            && !settings.inputs.is_empty();
+        settings.playback = match clock {
+            None => captures,
+            Some(ClockChoice::Real) => false,
+            Some(ClockChoice::Capture) if captures => true,
+            Some(ClockChoice::Capture) => return Err(RunError::NoCaptureTime),
+        };
+        settings.linger = arguments.linger;
+        Ok(settings)
+    }
+
+    fn new(program: Program) -> Self {
+        Self {
+            program,
+            inputs: Vec::new(),
+            outputs: Vec::new(),
+            files: Vec::new(),
+            parameters: Vec::new(),
+            report: Vec::new(),
+            playback: false,
+            linger: Duration::from_secs(1),
+        }
+    }
+
+    fn from_file(path: &Path) -> Result<Self, RunError> {
+        let bytes = fs::read(path).map_err(|source| RunError::read(path, source))?;
+        if bytes.starts_with(ELF_MAGIC) {
+            return Ok(Self::new(Program::Image(path.to_owned())));
+        }
+        let text = String::from_utf8(bytes).map_err(|_| RunError::NotText {
+            path: path.to_owned(),
+        })?;
+        Ok(Self::new(Program::Click {
+            text,
+            name: path.display().to_string(),
+        }))
+    }
+
+    fn from_folder(folder: &Path) -> Result<Self, RunError> {
+        let path = folder.join("run.toml");
+        let text = fs::read_to_string(&path).map_err(|source| RunError::read(&path, source))?;
+        let file: RunFile = toml::from_str(&text).map_err(|source| RunError::RunFile {
+            path: path.clone(),
+            source: Box::new(source),
+        })?;
+        let wrong = |what: String| RunError::RunFileValue {
+            path: path.clone(),
+            what,
+        };
+        let mut settings = Self::from_file(&folder.join(&file.config))?;
+        for (name, value) in texts("in", file.inputs).map_err(wrong)? {
+            let input = InputSpec::parse(&value, folder)
+                .map_err(|what| wrong(format!("in.{name}: {what}")))?;
+            settings.inputs.push((name, input));
+        }
+        for (name, value) in texts("out", file.outputs).map_err(wrong)? {
+            settings
+                .outputs
+                .push((name, OutputSpec::parse(&value, folder)));
+        }
+        settings.parameters = texts("parameters", file.parameters).map_err(wrong)?;
+        for (name, access) in texts("files", file.files).map_err(wrong)? {
+            let write = match access.as_str() {
+                "read" => false,
+                "write" => true,
+                _ => {
+                    return Err(wrong(format!(
+                        "files.{name}: expected \"read\" or \"write\""
+                    )));
+                }
+            };
+            settings.files.push(FileGrant { name, write });
+        }
+        for (title, lines) in file.report {
+            let toml::Value::Table(lines) = lines else {
+                return Err(wrong(format!(
+                    "report.{title}: expected a table of names and handlers"
+                )));
+            };
+            let lines = texts(&format!("report.{title}"), lines).map_err(wrong)?;
+            settings.report.push(ReportGroup { title, lines });
+        }
+        settings.playback = file.clock == Some(ClockChoice::Capture);
+        Ok(settings)
+    }
+
+    /// Adds what the command line says; where it names a device that is there, it counts.
+    fn add_ports(&mut self, arguments: &RunCommand) -> Result<(), RunError> {
+        let here = Path::new("");
+        for argument in &arguments.inputs {
+            let wrong = |what| RunError::Flag {
+                flag: "--in",
+                value: argument.clone(),
+                what,
+            };
+            let (name, value) = name_and_value(argument).map_err(wrong)?;
+            replace(
+                &mut self.inputs,
+                name,
+                InputSpec::parse(&value, here).map_err(wrong)?,
+            );
+        }
+        for argument in &arguments.outputs {
+            let wrong = |what| RunError::Flag {
+                flag: "--out",
+                value: argument.clone(),
+                what,
+            };
+            let (name, value) = name_and_value(argument).map_err(wrong)?;
+            replace(&mut self.outputs, name, OutputSpec::parse(&value, here));
+        }
+        for argument in &arguments.parameters {
+            let wrong = |_| RunError::Flag {
+                flag: "--param",
+                value: argument.clone(),
+                what: "expected KEY=VALUE".into(),
+            };
+            let (name, value) = argument.split_once('=').ok_or("").map_err(wrong)?;
+            replace(&mut self.parameters, name.into(), value.into());
+        }
+        for argument in &arguments.files {
+            let (name, write) = match argument.strip_suffix(":write") {
+                Some(name) => (name, true),
+                None => (argument.strip_suffix(":read").unwrap_or(argument), false),
+            };
+            self.files.push(FileGrant {
+                name: name.into(),
+                write,
+            });
+        }
+        Ok(())
+    }
+
+    /// The names of all devices, in the order they first appear.
+    pub(super) fn devices(&self) -> Vec<String> {
+        let mut names: Vec<String> = Vec::new();
+        let all = self
+            .inputs
+            .iter()
+            .map(|(name, _)| name)
+            .chain(self.outputs.iter().map(|(name, _)| name));
+        for name in all {
+            if !names.contains(name) {
+                names.push(name.clone());
+            }
+        }
+        names
+    }
+}
+
+fn replace<T>(list: &mut Vec<(String, T)>, name: String, value: T) {
+    match list.iter_mut().find(|(known, _)| *known == name) {
+        Some(entry) => entry.1 = value,
+        None => list.push((name, value)),
+    }
+}
+
+/// The entries of a table of texts, in the file's order.
+fn texts(section: &str, table: toml::Table) -> Result<Vec<(String, String)>, String> {
+    table
+        .into_iter()
+        .map(|(name, value)| match value {
+            toml::Value::String(text) => Ok((name, text)),
+            toml::Value::Integer(number) => Ok((name, number.to_string())),
+            toml::Value::Boolean(flag) => Ok((name, flag.to_string())),
+            other => Err(format!(
+                "{section}.{name}: expected a text, found {}",
+                other.type_str()
+            )),
+        })
+        .collect()
+}
