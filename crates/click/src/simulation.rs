@@ -109,7 +109,7 @@ impl Simulation {
                 }
                 // What polls without a timer waits for time itself, and may have to for long.
                 Step::Poll(None) => {
-                    self.advance(pause);
+                    self.advance(pause.min(end - self.instant()));
                     pause *= 2;
                 }
             }

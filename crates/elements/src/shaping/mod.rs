@@ -1,6 +1,43 @@
-//! Elements that meter, shape and delay.
+//! Elements that meter, shape and delay, and those that manage queues.
+
+pub(crate) mod bucket;
+mod codel;
+mod delay;
+mod gate;
+mod link_unqueue;
+mod meter;
+mod queues;
+mod rated_unqueue;
+mod red;
+mod shaper;
+mod splitter;
 
 use sprat_click::Class;
 
+use bucket::Unit;
+
 /// The classes of this family.
-pub(crate) const CLASSES: &[&Class] = &[];
+pub(crate) const CLASSES: &[&Class] = &[
+    &meter::BANDWIDTH_METER,
+    &splitter::BANDWIDTH_RATED_SPLITTER,
+    &rated_unqueue::BANDWIDTH_RATED_UNQUEUE,
+    &shaper::BANDWIDTH_SHAPER,
+    &codel::CODEL,
+    &delay::DELAY_SHAPER,
+    &delay::DELAY_UNQUEUE,
+    &link_unqueue::LINK_UNQUEUE,
+    &meter::METER,
+    &rated_unqueue::RATED_UNQUEUE,
+    &splitter::RATED_SPLITTER,
+    &red::RED,
+    &shaper::SHAPER,
+];
+
+/// What the classes whose name begins with Bandwidth count, and the others.
+const fn unit(bandwidth: bool) -> Unit {
+    if bandwidth {
+        Unit::Bytes
+    } else {
+        Unit::Packets
+    }
+}

@@ -6,6 +6,7 @@ mod counter;
 mod crc32;
 mod discard;
 mod drr_sched;
+mod generator;
 mod idle;
 mod infinite_source;
 mod length;
@@ -13,6 +14,7 @@ mod null;
 mod paint;
 pub(crate) mod queue;
 mod random;
+mod rated_source;
 mod sched;
 mod set_annotation;
 mod spread;
@@ -22,6 +24,7 @@ mod switch;
 mod tee;
 mod time_filter;
 mod time_sorted_sched;
+mod timed_unqueue;
 pub(crate) mod timestamps;
 mod unqueue;
 
@@ -31,6 +34,7 @@ use sprat_click::Class;
 pub(crate) const CLASSES: &[&Class] = &[
     &timestamps::ADJUST_TIMESTAMP,
     &null::ALIGN,
+    &timed_unqueue::BURSTER,
     &bypass::BYPASS,
     &length::CHECK_AVERAGE_LENGTH,
     &crc32::CHECK_CRC32,
@@ -65,7 +69,9 @@ pub(crate) const CLASSES: &[&Class] = &[
     &random::RANDOM_BIT_ERRORS,
     &random::RANDOM_SAMPLE,
     &sched::RANDOM_SCHED,
+    &infinite_source::RANDOM_SOURCE,
     &spread::RANDOM_SWITCH,
+    &rated_source::RATED_SOURCE,
     &sched::ROUND_ROBIN_SCHED,
     &spread::ROUND_ROBIN_SWITCH,
     &set_annotation::SET_ANNO_BYTE,
@@ -85,6 +91,9 @@ pub(crate) const CLASSES: &[&Class] = &[
     &switch::SWITCH,
     &tee::TEE,
     &queue::THREAD_SAFE_QUEUE,
+    &timed_unqueue::TIMED_SINK,
+    &rated_source::TIMED_SOURCE,
+    &timed_unqueue::TIMED_UNQUEUE,
     &time_filter::TIME_FILTER,
     &time_filter::TIME_RANGE,
     &time_sorted_sched::TIME_SORTED_SCHED,

@@ -1,11 +1,13 @@
 use alloc::collections::VecDeque;
 use alloc::format;
+use alloc::rc::Rc;
 use alloc::string::{String, ToString};
+use core::cell::Cell;
 use core::marker::PhantomData;
 
 use sprat_click::{
-    Arguments, Class, Configuration, Configure, Context, Element, HandlerError, HandlerList,
-    Rejected, Signals,
+    Arguments, Class, Configuration, Configure, Context, Element, ElementId, HandlerError,
+    HandlerList, Rejected, Signals,
 };
 use sprat_packet::{Batch, Packet};
 
@@ -133,7 +135,21 @@ struct Queue<P> {
     resized: bool,
     highwater: usize,
     drops: u64,
+    /// The length, for elements that watch it.
+    length: Rc<Cell<usize>>,
     policy: PhantomData<P>,
+}
+
+/// The length of the queue that `id` is, to be looked at from now on; `None` where it is none.
+pub(crate) fn length_of(context: &Context<'_>, id: ElementId) -> Option<Rc<Cell<usize>>> {
+    fn of<P: Policy>(context: &Context<'_>, id: ElementId) -> Option<Rc<Cell<usize>>> {
+        context.with::<Queue<P>, _>(id, |queue, _| queue.length.clone())
+    }
+    of::<FullNote>(context, id)
+        .or_else(|| of::<Notifier>(context, id))
+        .or_else(|| of::<Simple>(context, id))
+        .or_else(|| of::<FrontDrop>(context, id))
+        .or_else(|| of::<Mixed>(context, id))
 }
 
 impl<P: Policy> Configure for Queue<P> {
@@ -148,6 +164,7 @@ impl<P: Policy> Configure for Queue<P> {
             resized: false,
             highwater: 0,
             drops: 0,
+            length: Rc::default(),
             policy: PhantomData,
         })
     }
@@ -156,6 +173,7 @@ impl<P: Policy> Configure for Queue<P> {
 impl<P: Policy> Queue<P> {
     #[inline]
     fn signal(&self, context: &Context<'_>) {
+        self.length.set(self.packets.len());
         if P::NONEMPTY && !self.packets.is_empty() {
             context.set_nonempty(true);
         }

@@ -156,7 +156,6 @@ impl Element for TimeFilter {
     fn initialize(&mut self, context: &mut Context<'_>) -> Result<(), Rejected> {
         if let Some(call) = &self.end_call {
             call.check(context)?;
-            context.observe_order();
         }
         let now = context.timestamp().0;
         self.start.fix_delay(now);
@@ -173,7 +172,6 @@ impl Element for TimeFilter {
             if timestamp >= self.end.moment(i64::MAX) {
                 self.reach_end(context);
             }
-            // The handler may have put the end off.
             if timestamp >= self.start.moment(i64::MIN) && timestamp < self.end.moment(i64::MAX) {
                 return Some(packet);
             }

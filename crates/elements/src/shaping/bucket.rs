@@ -1,0 +1,305 @@
+//! Token buckets: how much may pass now, and when more may.
+
+use alloc::format;
+use alloc::string::String;
+use core::time::Duration;
+
+use sprat_click::arguments::Bandwidth;
+use sprat_click::time::SECOND;
+use sprat_click::{Arguments, Context, HandlerError, Instant, Rejected};
+
+/// What a token stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Unit {
+    Packets,
+    Bytes,
+}
+
+/// How long a bucket takes to fill where the configuration says nothing.
+const DEFAULT_BURST: Duration = Duration::from_millis(20);
+
+/// Waits of this length or more end on a multiple of it, so that elements that wait for about
+/// the same time wake together.
+const TICK: u64 = 1_000_000;
+
+/// The longest packet there is; what a bucket is sure to have room for whatever comes.
+const LONGEST: i128 = 0xffff;
+
+/// A bucket that fills at a rate and never holds more than its capacity.
+///
+/// The level is counted in billionths of a token. A nanosecond at a rate of R tokens a second
+/// brings R of them, so filling is exact, whatever the rate and however often it is asked, and
+/// over no length of time does an error add up.
+///
+/// A packet takes one token, and passes if one is there. With bytes, a packet takes as many as
+/// it is long, and passes while the bucket does not owe a whole token: a packet longer than the
+/// capacity then passes too, and those after it wait until it is paid for.
+#[derive(Clone, Debug)]
+pub(crate) struct Bucket {
+    unit: Unit,
+    rate: u64,
+    burst: Burst,
+    capacity: i128,
+    level: i128,
+    filled: Option<Instant>,
+}
+
+/// How the capacity was given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Burst {
+    Lasting(Duration),
+    Tokens(u64),
+}
+
+/// Billionths of a token in a token.
+const TOKEN: i128 = SECOND as i128;
+
+impl Bucket {
+    /// A full bucket.
+    fn with_burst(unit: Unit, rate: u64, burst: Burst) -> Self {
+        let mut bucket = Self {
+            unit,
+            rate,
+            burst,
+            capacity: 0,
+            level: 0,
+            filled: None,
+        };
+        bucket.set_rate(rate);
+        bucket.level = bucket.capacity;
+        bucket
+    }
+
+    /// A bucket for a source: it begins with one packet and keeps some that a late timer left.
+    pub(crate) fn for_source(rate: u64) -> Self {
+        let tokens = (rate / 1000).max(2);
+        let mut bucket = Self::with_burst(Unit::Packets, rate, Burst::Tokens(tokens));
+        bucket.level = TOKEN;
+        bucket
+    }
+
+    /// Reads RATE and, where it is given, BURST_DURATION or BURST_SIZE (BURST_BYTES for bytes).
+    pub(crate) fn configure(arguments: &mut Arguments<'_>, unit: Unit) -> Result<Self, Rejected> {
+        let rate = match unit {
+            Unit::Packets => arguments.required::<u32>("RATE").map(u64::from),
+            Unit::Bytes => arguments.required::<Bandwidth>("RATE").map(|rate| rate.0),
+        };
+        let duration = arguments.keyword::<Duration>("BURST_DURATION");
+        let size = arguments.keyword::<u32>("BURST_SIZE");
+        let bytes = match unit {
+            Unit::Packets => None,
+            Unit::Bytes => arguments.keyword::<u32>("BURST_BYTES"),
+        };
+        let burst = match (duration, size.or(bytes)) {
+            (None, None) => Burst::Lasting(DEFAULT_BURST),
+            (Some(duration), None) => Burst::Lasting(duration),
+            (None, Some(size)) => Burst::Tokens(u64::from(size)),
+            (Some(_), Some(_)) => {
+                return Err(arguments
+                    .error("cannot specify both BURST_DURATION and BURST_SIZE/BURST_BYTES"));
+            }
+        };
+        Ok(Self::with_burst(unit, rate?, burst))
+    }
+
+    /// Tokens a second.
+    pub(crate) fn rate(&self) -> u64 {
+        self.rate
+    }
+
+    /// Changes the rate; the capacity follows where it was given as a time.
+    pub(crate) fn set_rate(&mut self, rate: u64) {
+        self.rate = rate;
+        let tokens = match self.burst {
+            Burst::Tokens(tokens) => i128::from(tokens) * TOKEN,
+            // Nanoseconds times tokens a second are billionths of a token.
+            Burst::Lasting(duration) => {
+                let nanoseconds = i128::try_from(duration.as_nanos()).unwrap_or(i128::MAX);
+                nanoseconds.saturating_mul(i128::from(rate))
+            }
+        };
+        self.capacity = tokens.max(TOKEN);
+        self.level = self.level.min(self.capacity);
+    }
+
+    /// Reads a handler's value as a rate.
+    pub(crate) fn write_rate(
+        &mut self,
+        context: &Context<'_>,
+        value: &str,
+    ) -> Result<(), HandlerError> {
+        self.fill(context.now());
+        let rate = match self.unit {
+            Unit::Packets => u64::from(crate::handler_value::<u32>(context, value)?),
+            Unit::Bytes => crate::handler_value::<Bandwidth>(context, value)?.0,
+        };
+        self.set_rate(rate);
+        Ok(())
+    }
+
+    /// The rate as its handler gives it: packets, or bytes with their unit.
+    pub(crate) fn rate_text(&self) -> String {
+        match self.unit {
+            Unit::Packets => format!("{}", self.rate),
+            Unit::Bytes => format!("{}Bps", self.rate),
+        }
+    }
+
+    /// Adds what the time since the last call has brought.
+    pub(crate) fn fill(&mut self, now: Instant) {
+        let before = *self.filled.get_or_insert(now);
+        if now > before {
+            let gained = i128::from(now.0 - before.0) * i128::from(self.rate);
+            self.level = (self.level + gained).min(self.capacity);
+            self.filled = Some(now);
+        }
+    }
+
+    /// How many packets may pass now, at least and whatever their length; zero where none may.
+    pub(crate) fn allowed(&self) -> usize {
+        let packets = match self.unit {
+            Unit::Packets => self.level / TOKEN,
+            Unit::Bytes if self.level > -TOKEN => 1 + self.level.max(0) / (TOKEN * LONGEST),
+            Unit::Bytes => 0,
+        };
+        usize::try_from(packets).unwrap_or(usize::MAX)
+    }
+
+    /// Whether a packet may pass now.
+    #[inline]
+    pub(crate) fn allows(&self) -> bool {
+        self.level >= self.threshold()
+    }
+
+    /// The level at which a packet may pass.
+    fn threshold(&self) -> i128 {
+        match self.unit {
+            Unit::Packets => TOKEN,
+            Unit::Bytes => 1 - TOKEN,
+        }
+    }
+
+    /// Takes what a packet of `length` bytes costs.
+    #[inline]
+    pub(crate) fn charge(&mut self, length: usize) {
+        self.level -= match self.unit {
+            Unit::Packets => TOKEN,
+            Unit::Bytes => TOKEN * length as i128,
+        };
+    }
+
+    /// When the next packet may pass, as of the last filling; never where the rate is zero.
+    pub(crate) fn ready_exactly_at(&self) -> Instant {
+        let Some(filled) = self.filled else {
+            return Instant(0);
+        };
+        let missing = self.threshold() - self.level;
+        if missing <= 0 {
+            return filled;
+        }
+        if self.rate == 0 {
+            return Instant::NEVER;
+        }
+        let rate = i128::from(self.rate);
+        u64::try_from((missing + rate - 1) / rate).map_or(Instant::NEVER, |wait| {
+            Instant(filled.0.saturating_add(wait))
+        })
+    }
+
+    /// When to look for the next packet: when it may pass, or, where that is long, on the tick
+    /// after.
+    pub(crate) fn ready_at(&self) -> Instant {
+        let exactly = self.ready_exactly_at();
+        let filled = self.filled.unwrap_or_default();
+        if exactly == Instant::NEVER || exactly.0 - filled.0.min(exactly.0) < TICK {
+            return exactly;
+        }
+        Instant((exactly.0 / TICK + 1).saturating_mul(TICK))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn at(nanoseconds: u64) -> Instant {
+        Instant(SECOND + nanoseconds)
+    }
+
+    #[test]
+    fn a_bucket_begins_full_and_holds_one_token_at_least() {
+        for (rate, burst, tokens) in [(1000, 20, 20), (2, 20, 1), (50, 1000, 50)] {
+            let mut bucket = Bucket::with_burst(
+                Unit::Packets,
+                rate,
+                Burst::Lasting(Duration::from_millis(burst)),
+            );
+            bucket.fill(at(0));
+            assert_eq!(bucket.allowed(), tokens, "{rate} for {burst} ms");
+            bucket.fill(at(3600 * SECOND));
+            assert_eq!(bucket.allowed(), tokens, "an hour later");
+        }
+    }
+
+    #[test]
+    fn a_long_packet_passes_and_has_to_be_paid_for() {
+        let mut bucket = Bucket::with_burst(Unit::Bytes, 1000, Burst::Tokens(100));
+        bucket.fill(at(0));
+        bucket.charge(1500);
+        assert!(!bucket.allows());
+        // 1,400 bytes are owed, and all but less than one must be paid: 1.399 seconds, and on.
+        assert_eq!(bucket.ready_at(), at(1_400_000_000));
+        bucket.fill(at(1_399_000_000));
+        assert!(!bucket.allows());
+        bucket.fill(at(1_400_000_000));
+        assert!(bucket.allows());
+    }
+
+    #[test]
+    fn a_rate_of_zero_never_brings_anything() {
+        let mut bucket = Bucket::with_burst(Unit::Packets, 0, Burst::Tokens(1));
+        bucket.fill(at(0));
+        bucket.charge(0);
+        assert_eq!(bucket.ready_at(), Instant::NEVER);
+    }
+
+    #[test]
+    fn short_waits_are_exact_and_long_ones_end_on_a_tick() {
+        for (rate, wait) in [(3_000_000, 334), (100, 11 * TICK), (2, 501 * TICK)] {
+            let mut bucket = Bucket::with_burst(Unit::Packets, rate, Burst::Tokens(1));
+            bucket.fill(at(0));
+            bucket.charge(0);
+            assert_eq!(bucket.ready_at(), at(wait), "{rate}");
+        }
+    }
+
+    proptest! {
+        /// However often it is asked, a bucket lets exactly as many packets pass as its rate
+        /// brings, once it has been emptied: counted over an hour, in integers.
+        #[test]
+        fn nothing_is_lost_or_won_over_time(
+            rate in 1_u64..1_000_000,
+            steps in prop::collection::vec(1_u64..SECOND, 1..50),
+        ) {
+            let mut bucket = Bucket::with_burst(Unit::Packets, rate, Burst::Tokens(u64::from(u32::MAX)));
+            bucket.fill(at(0));
+            let full = bucket.allowed();
+            bucket.level = 0;
+            let mut now = 0;
+            let mut passed = 0_u128;
+            for step in steps {
+                now += step;
+                bucket.fill(at(now));
+                let allowed = bucket.allowed();
+                prop_assert!(allowed < full);
+                for _ in 0..allowed.min(1000) {
+                    bucket.charge(0);
+                    passed += 1;
+                }
+            }
+            let left = bucket.allowed() as u128;
+            prop_assert_eq!(passed + left, u128::from(now) * u128::from(rate) / u128::from(SECOND));
+        }
+    }
+}

@@ -1,0 +1,344 @@
+use alloc::string::String;
+use core::time::Duration;
+
+use sprat_click::{
+    Arguments, Class, Configuration, Configure, Context, Element, HandlerError, HandlerList,
+    Instant, Rejected, Signals,
+};
+use sprat_packet::{Batch, Packet};
+
+use super::gate::Gate;
+
+pub(super) const DELAY_UNQUEUE: Class = Class::of::<DelayUnqueue>("DelayUnqueue").processing("l/h");
+pub(super) const DELAY_SHAPER: Class = Class::of::<DelayShaper>("DelayShaper").processing("l/l");
+
+/// Packets passed on before others have their turn.
+const BURST: usize = 32;
+
+/// Holds one packet until its timestamp lies far enough back.
+struct Delay {
+    delay: Duration,
+    held: Option<Packet>,
+    pulled: Batch,
+}
+
+/// What became of an attempt to get a packet.
+enum Passage {
+    /// Its time has come.
+    Due(Packet),
+    /// Its time comes at this moment.
+    Wait(Instant),
+    /// There is none.
+    Nothing,
+}
+
+impl Delay {
+    fn configure(arguments: &mut Arguments<'_>) -> Result<Self, Rejected> {
+        let delay = arguments.required("DELAY");
+        arguments.finish()?;
+        Ok(Self {
+            delay: delay?,
+            held: None,
+            pulled: Batch::new(),
+        })
+    }
+
+    fn next(&mut self, context: &mut Context<'_>) -> Passage {
+        let now = context.timestamp().0;
+        if self.held.is_none() {
+            context.pull(0, 1, &mut self.pulled);
+            self.held = self.pulled.drain().next();
+            // A packet that nobody has stamped begins to wait here.
+            if let Some(packet) = &mut self.held
+                && packet.timestamp() == 0
+            {
+                packet.set_timestamp(now);
+            }
+        }
+        let Some(mut packet) = self.held.take() else {
+            return Passage::Nothing;
+        };
+        let delay = i64::try_from(self.delay.as_nanos()).unwrap_or(i64::MAX);
+        let left = packet.timestamp().saturating_add(delay).saturating_sub(now);
+        match u64::try_from(left) {
+            Ok(left) if left > 0 => {
+                self.held = Some(packet);
+                Passage::Wait(context.now() + Duration::from_nanos(left))
+            }
+            _ => {
+                packet.set_timestamp(now);
+                Passage::Due(packet)
+            }
+        }
+    }
+
+    fn read(&self, name: &str) -> Result<String, HandlerError> {
+        match name {
+            "delay" => Ok(alloc::format!("{}", self.delay.as_secs_f64())),
+            _ => Err(HandlerError::NoHandler(name.into())),
+        }
+    }
+
+    fn write(
+        &mut self,
+        context: &Context<'_>,
+        name: &str,
+        value: &str,
+    ) -> Result<(), HandlerError> {
+        match name {
+            "delay" => self.delay = crate::handler_value(context, value)?,
+            _ => return Err(HandlerError::NoHandler(name.into())),
+        }
+        Ok(())
+    }
+}
+
+/// DelayUnqueue: pulls packets and pushes each on when its time has come.
+///
+/// ```click
+/// DelayUnqueue(DELAY)
+/// ```
+///
+/// A packet goes on DELAY after its timestamp and not earlier; then its timestamp is set to the
+/// present. Packets keep their order. `SetTimestamp` before the queue sets the timestamp; a
+/// packet without one waits from when it is pulled.
+///
+/// Handlers: `delay` (read, write); those of its task.
+///
+/// See Click's manual page DelayUnqueue(n).
+struct DelayUnqueue {
+    delay: Delay,
+}
+
+impl Configure for DelayUnqueue {
+    fn configure(arguments: &mut Arguments<'_>, _: &Configuration<'_>) -> Result<Self, Rejected> {
+        let delay = Delay::configure(arguments)?;
+        Ok(Self { delay })
+    }
+}
+
+impl DelayUnqueue {
+    fn unqueue(&mut self, context: &mut Context<'_>) -> bool {
+        let most = context.burst(None).min(BURST);
+        for count in 0..most {
+            match self.delay.next(context) {
+                Passage::Due(packet) => context.emit(0, packet),
+                Passage::Wait(moment) => {
+                    context.set_timer(0, moment);
+                    return count > 0;
+                }
+                Passage::Nothing => {
+                    if context.upstream_nonempty(0) {
+                        context.schedule_task();
+                    }
+                    return count > 0;
+                }
+            }
+        }
+        context.schedule_task();
+        true
+    }
+}
+
+impl Element for DelayUnqueue {
+    fn initialize(&mut self, context: &mut Context<'_>) -> Result<(), Rejected> {
+        context.wake_when_nonempty(0);
+        context.schedule_task();
+        Ok(())
+    }
+
+    fn run_task(&mut self, context: &mut Context<'_>) -> bool {
+        self.unqueue(context)
+    }
+
+    fn run_timer(&mut self, context: &mut Context<'_>, _: usize) {
+        self.unqueue(context);
+    }
+
+    fn handlers(&self, list: &mut HandlerList) {
+        list.read_write("delay").task();
+    }
+
+    fn read(&mut self, _: &mut Context<'_>, name: &str, _: &str) -> Result<String, HandlerError> {
+        self.delay.read(name)
+    }
+
+    fn write(
+        &mut self,
+        context: &mut Context<'_>,
+        name: &str,
+        value: &str,
+    ) -> Result<(), HandlerError> {
+        self.delay.write(context, name, value)?;
+        context.schedule_task();
+        Ok(())
+    }
+
+    fn take_state(&mut self, context: &mut Context<'_>, old: &mut dyn Element) {
+        if let Some(old) = old.downcast_mut::<Self>() {
+            self.delay.held = old.delay.held.take();
+            context.schedule_task();
+        }
+    }
+}
+
+/// DelayShaper: lets packets be pulled when their time has come.
+///
+/// ```click
+/// DelayShaper(DELAY)
+/// ```
+///
+/// As `DelayUnqueue`, between two pull paths. While the next packet has to wait it says that it
+/// has none, so that who pulls from it sleeps.
+///
+/// Handlers: `delay` (read, write).
+///
+/// See Click's manual page DelayShaper(n).
+struct DelayShaper {
+    delay: Delay,
+    gate: Gate,
+}
+
+impl Configure for DelayShaper {
+    fn configure(arguments: &mut Arguments<'_>, _: &Configuration<'_>) -> Result<Self, Rejected> {
+        let delay = Delay::configure(arguments)?;
+        Ok(Self {
+            delay,
+            gate: Gate::default(),
+        })
+    }
+}
+
+impl DelayShaper {
+    /// Says that there is a packet where one is held, and what is before it otherwise.
+    fn open(&mut self, context: &Context<'_>) {
+        self.gate.open(context);
+        if self.delay.held.is_some() {
+            context.set_nonempty(true);
+        }
+    }
+}
+
+impl Element for DelayShaper {
+    fn initialize(&mut self, context: &mut Context<'_>) -> Result<(), Rejected> {
+        self.gate.initialize(context);
+        Ok(())
+    }
+
+    fn pull(&mut self, context: &mut Context<'_>, _: usize, limit: usize, batch: &mut Batch) {
+        while batch.len() < limit {
+            match self.delay.next(context) {
+                Passage::Due(packet) => batch.push(packet),
+                Passage::Wait(moment) => {
+                    self.gate.close(context, moment);
+                    return;
+                }
+                Passage::Nothing => {
+                    self.gate.signal(context);
+                    return;
+                }
+            }
+        }
+    }
+
+    fn run_task(&mut self, context: &mut Context<'_>) -> bool {
+        self.gate.signal(context);
+        false
+    }
+
+    fn run_timer(&mut self, context: &mut Context<'_>, _: usize) {
+        self.open(context);
+    }
+
+    fn signals(&self) -> Signals {
+        Signals::NONEMPTY
+    }
+
+    fn handlers(&self, list: &mut HandlerList) {
+        list.read_write("delay");
+    }
+
+    fn read(&mut self, _: &mut Context<'_>, name: &str, _: &str) -> Result<String, HandlerError> {
+        self.delay.read(name)
+    }
+
+    fn write(
+        &mut self,
+        context: &mut Context<'_>,
+        name: &str,
+        value: &str,
+    ) -> Result<(), HandlerError> {
+        self.delay.write(context, name, value)?;
+        self.open(context);
+        Ok(())
+    }
+
+    fn take_state(&mut self, context: &mut Context<'_>, old: &mut dyn Element) {
+        if let Some(old) = old.downcast_mut::<Self>() {
+            self.delay.held = old.delay.held.take();
+            self.open(context);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use core::time::Duration;
+
+    use sprat_click::simulation::START;
+
+    use crate::testing::Bench;
+
+    fn milliseconds(count: u64) -> Duration {
+        Duration::from_millis(count)
+    }
+
+    /// Frames that arrive at 0, 10 and 25 ms, and when each leaves, in milliseconds.
+    fn departures(element: &str) -> std::vec::Vec<i64> {
+        let bench = Bench::new(&std::format!(
+            "FromDevice(in) -> SetTimestamp -> Queue -> {element} -> ToDevice(out)"
+        ));
+        for gap in [10, 15, 200] {
+            bench.arrive("in", b"frame");
+            bench.run_for(milliseconds(gap));
+        }
+        let sent = bench.simulation.simulated_device("out").take_sent();
+        sent.into_iter()
+            .map(|(_, time)| (time.0 - START.0) / 1_000_000)
+            .collect()
+    }
+
+    #[test]
+    fn packets_leave_a_delay_after_they_came() {
+        assert_eq!(departures("DelayUnqueue(100ms)"), [100, 110, 125]);
+        assert_eq!(departures("DelayShaper(0.1) -> Unqueue"), [100, 110, 125]);
+        assert_eq!(departures("DelayUnqueue(0)"), [0, 10, 25]);
+    }
+
+    #[test]
+    fn who_pulls_from_a_delay_shaper_sleeps_meanwhile() {
+        let bench = Bench::new(
+            "FromDevice(in) -> SetTimestamp -> Queue -> s :: DelayShaper(1) -> d :: Discard",
+        );
+        bench.arrive("in", b"frame");
+        bench.run();
+        assert_eq!(bench.read("d.scheduled"), "false");
+        assert_eq!(bench.read("d.count"), "0");
+        bench.run_for(Duration::from_secs(1));
+        assert_eq!(bench.read("d.count"), "1");
+        assert_eq!(bench.read("d.scheduled"), "false");
+    }
+
+    #[test]
+    fn a_shorter_delay_counts_at_once() {
+        let bench = Bench::new(
+            "FromDevice(in) -> SetTimestamp -> Queue -> u :: DelayUnqueue(1h) -> ToDevice(out)",
+        );
+        bench.arrive("in", b"frame");
+        bench.run();
+        assert_eq!(bench.read("u.delay"), "3600");
+        bench.write("u.delay", "5ms");
+        bench.run();
+        assert_eq!(bench.sent("out").len(), 1);
+    }
+}

@@ -1,0 +1,284 @@
+use alloc::format;
+use alloc::string::{String, ToString};
+
+use sprat_click::arguments::Raw;
+use sprat_click::{
+    Arguments, Class, Configuration, Configure, Context, Element, HandlerError, HandlerList,
+    Rejected,
+};
+use sprat_packet::Batch;
+
+use super::queues::{Direction, Queues};
+
+pub(super) const RED: Class = Class::of::<Red>("RED").ports("1/1-2").processing("a/ah");
+
+/// Bits of fraction that the average length keeps.
+const FRACTION: u32 = 10;
+
+/// How slowly the average follows the length: each packet counts for 1/16.
+const DEFAULT_STABILITY: u32 = 4;
+
+/// RED: drops packets early, as the queues behind it fill.
+///
+/// ```click
+/// RED(MIN_THRESH, MAX_THRESH, MAX_P [, keywords QUEUES, STABILITY, SIMPLE])
+/// ```
+///
+/// Random Early Detection (Floyd and Jacobson, "Random Early Detection Gateways for Congestion
+/// Avoidance", 1993). It averages the number of packets in the queues it watches and marks
+/// packets with a probability that rises with it:
+///
+/// - up to MIN_THRESH packets, none;
+/// - up to MAX_THRESH, linearly from 0 to MAX_P;
+/// - beyond, linearly from MAX_P at MAX_THRESH to 1 at twice that, or, with SIMPLE true (false),
+///   every packet.
+///
+/// Marked packets go to output 1, and are dropped where it is not connected. The queues are
+/// those of QUEUES, names separated by spaces; without, the nearest ones: after a push element,
+/// before a pull element. The length counts for 2^-STABILITY (4) of the average.
+///
+/// Handlers: `min_thresh`, `max_thresh`, `max_p` (read, write); `avg_queue_size`, `drops`,
+/// `queues`, `stats` (read).
+///
+/// See Click's manual page RED(n).
+struct Red {
+    minimum: u32,
+    maximum: u32,
+    probability: f64,
+    simple: bool,
+    stability: u32,
+    names: Option<String>,
+    queues: Queues,
+    /// The average length, times 2^FRACTION.
+    average: i64,
+    /// Packets since the last that was marked, while the average is above MIN_THRESH.
+    unmarked: u32,
+    drops: u64,
+}
+
+impl Configure for Red {
+    fn configure(arguments: &mut Arguments<'_>, _: &Configuration<'_>) -> Result<Self, Rejected> {
+        let minimum = arguments.required::<u16>("MIN_THRESH").map(u32::from);
+        let maximum = arguments.required::<u16>("MAX_THRESH").map(u32::from);
+        let probability = arguments.required::<f64>("MAX_P");
+        let names = arguments.keyword::<Raw>("QUEUES").map(|names| names.0);
+        let stability = arguments
+            .keyword::<u32>("STABILITY")
+            .unwrap_or(DEFAULT_STABILITY);
+        let simple = arguments.keyword("SIMPLE").unwrap_or(false);
+        arguments.finish()?;
+        let red = Self {
+            minimum: minimum?,
+            maximum: maximum?,
+            probability: probability?,
+            simple,
+            stability,
+            names,
+            queues: Queues::default(),
+            average: 0,
+            unmarked: 0,
+            drops: 0,
+        };
+        if red.minimum > red.maximum {
+            return Err(arguments.error("MIN_THRESH must be <= MAX_THRESH"));
+        }
+        if !(0.0..=1.0).contains(&red.probability) {
+            return Err(arguments.error("MAX_P must be between 0 and 1"));
+        }
+        if !(1..=15).contains(&red.stability) {
+            return Err(arguments.error("STABILITY must be between 1 and 15"));
+        }
+        Ok(red)
+    }
+}
+
+impl Red {
+    fn measure(&mut self) {
+        let length = i64::try_from(self.queues.packets()).unwrap_or(i64::MAX >> FRACTION);
+        self.average += ((length << FRACTION) - self.average) >> self.stability;
+    }
+
+    fn average_length(&self) -> f64 {
+        self.average as f64 / f64::from(1_u32 << FRACTION)
+    }
+
+    /// The probability of a mark at the present average, before it is spread out.
+    fn mark_probability(&self) -> f64 {
+        let average = self.average_length();
+        let (minimum, maximum) = (f64::from(self.minimum), f64::from(self.maximum));
+        if average <= minimum {
+            0.0
+        } else if average <= maximum {
+            self.probability * (average - minimum) / (maximum - minimum)
+        } else if self.simple || average >= 2.0 * maximum {
+            1.0
+        } else {
+            self.probability + (1.0 - self.probability) * (average - maximum) / maximum
+        }
+    }
+
+    /// Whether the next packet is marked. Marks are spread out evenly: the more packets have
+    /// passed since the last, the likelier the next (section 7 of the article).
+    fn marks(&mut self, context: &Context<'_>) -> bool {
+        self.measure();
+        let basic = self.mark_probability();
+        if basic <= 0.0 {
+            self.unmarked = 0;
+            return false;
+        }
+        let left = 1.0 - f64::from(self.unmarked) * basic;
+        self.unmarked += 1;
+        let marked = left <= basic || f64::from(context.random()) < basic / left * 4_294_967_296.0;
+        if marked {
+            self.unmarked = 0;
+        }
+        marked
+    }
+}
+
+impl Element for Red {
+    fn initialize(&mut self, context: &mut Context<'_>) -> Result<(), Rejected> {
+        self.queues = match &self.names {
+            Some(names) => Queues::named(context, names)?,
+            None if context.input_pulls(0) => Queues::nearest(context, Direction::Upstream),
+            None => Queues::nearest(context, Direction::Downstream),
+        };
+        if self.queues.none_found() {
+            return Err(context.error("no nearby Queues"));
+        }
+        Ok(())
+    }
+
+    fn process(&mut self, context: &mut Context<'_>, batch: &mut Batch) {
+        batch.filter(|packet| {
+            if !self.marks(context) {
+                return Some(packet);
+            }
+            self.drops += 1;
+            context.emit(1, packet);
+            None
+        });
+    }
+
+    fn handlers(&self, list: &mut HandlerList) {
+        list.read_write("min_thresh")
+            .read_write("max_thresh")
+            .read_write("max_p")
+            .read("avg_queue_size")
+            .read("drops")
+            .read("queues")
+            .read("stats");
+    }
+
+    fn read(
+        &mut self,
+        context: &mut Context<'_>,
+        name: &str,
+        _: &str,
+    ) -> Result<String, HandlerError> {
+        match name {
+            "min_thresh" => Ok(self.minimum.to_string()),
+            "max_thresh" => Ok(self.maximum.to_string()),
+            "max_p" => Ok(self.probability.to_string()),
+            "avg_queue_size" => Ok(format!("{:.3}", self.average_length())),
+            "drops" => Ok(self.drops.to_string()),
+            "queues" => Ok(self.queues.elements().fold(String::new(), |text, id| {
+                format!("{text}{}\n", context.router().name(id))
+            })),
+            "stats" => Ok(format!(
+                "{} current queue\n{:.3} avg queue\n{} drops\n",
+                self.queues.packets(),
+                self.average_length(),
+                self.drops
+            )),
+            _ => Err(HandlerError::NoHandler(name.into())),
+        }
+    }
+
+    fn write(
+        &mut self,
+        context: &mut Context<'_>,
+        name: &str,
+        value: &str,
+    ) -> Result<(), HandlerError> {
+        let (mut minimum, mut maximum) = (self.minimum, self.maximum);
+        match name {
+            "min_thresh" => minimum = u32::from(crate::handler_value::<u16>(context, value)?),
+            "max_thresh" => maximum = u32::from(crate::handler_value::<u16>(context, value)?),
+            "max_p" => {
+                let probability = crate::handler_value(context, value)?;
+                if !(0.0..=1.0).contains(&probability) {
+                    return Err(HandlerError::failed("max_p must be between 0 and 1"));
+                }
+                self.probability = probability;
+            }
+            _ => return Err(HandlerError::NoHandler(name.into())),
+        }
+        if minimum > maximum {
+            return Err(HandlerError::failed("min_thresh must be <= max_thresh"));
+        }
+        (self.minimum, self.maximum) = (minimum, maximum);
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::testing::Bench;
+
+    /// A queue of `length` packets that stays so while 1,000 packets come by; how many of them
+    /// are marked.
+    fn marked(config: &str, length: usize) -> u32 {
+        let bench = Bench::new(&std::format!(
+            "FromDevice(fill) -> q :: Queue(1000) -> Idle;
+             i :: InfiniteSource(LIMIT 200, ACTIVE false) -> r :: RED({config}, QUEUES q) -> Discard;
+             r[1] -> Discard"
+        ));
+        for _ in 0..length {
+            bench.arrive("fill", b"frame");
+        }
+        bench.run();
+        // The average comes close to the length before marks are counted.
+        bench.write("i.active", "true");
+        bench.run();
+        let before: u32 = bench.read("r.drops").parse().unwrap();
+        bench.write("i.limit", "1200");
+        bench.run();
+        bench.read("r.drops").parse::<u32>().unwrap() - before
+    }
+
+    #[test]
+    fn marks_rise_with_the_average_length() {
+        assert_eq!(marked("10, 50, 0.1", 10), 0);
+        // Half way the probability is 0.05; the distance between marks is then spread evenly
+        // over 1 to 20 packets, 10.5 on average.
+        let half = marked("10, 50, 0.1", 30);
+        assert!((80..=112).contains(&half), "{half}");
+        assert_eq!(marked("10, 50, 0.1", 200), 1000);
+        assert_eq!(marked("10, 50, 0.1, SIMPLE true", 60), 1000);
+    }
+
+    #[test]
+    fn the_nearest_queues_are_found_both_ways() {
+        let bench = Bench::new(
+            "Idle -> push :: RED(1, 2, 0.1) -> s :: Switch -> a :: Queue -> Unqueue -> c :: Queue -> Idle;
+             s[1] -> b :: SimpleQueue -> pull :: RED(1, 2, 0.1) -> Idle",
+        );
+        assert_eq!(bench.read("push.queues"), "a\nb\n");
+        assert_eq!(bench.read("pull.queues"), "b\n");
+    }
+
+    #[test]
+    fn red_needs_queues_and_thresholds_in_order() {
+        for (config, error) in [
+            ("RED(1, 2, 0.1)", "no nearby Queues"),
+            ("RED(3, 2, 0.1)", "MIN_THRESH must be <= MAX_THRESH"),
+            ("RED(1, 2, 1.5)", "MAX_P must be between 0 and 1"),
+            ("RED(1, 2, 0.1, QUEUES x)", "no element named 'x'"),
+            ("RED(1, 2, 0.1, QUEUES i)", "'i' is not a Storage element"),
+        ] {
+            let errors = Bench::errors(&std::format!("i :: Idle -> r :: {config} -> Discard"));
+            assert!(errors.contains(error), "{errors}");
+        }
+    }
+}
