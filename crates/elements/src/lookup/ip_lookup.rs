@@ -11,7 +11,7 @@ use sprat_click::{
 use sprat_packet::Batch;
 
 use super::route::{Route, RouteName};
-use super::table::RouteTable;
+use super::table::{RoutePlace, RouteTable};
 
 pub(super) const RADIX: Class = Class::of::<IPLookup>("RadixIPLookup")
     .ports("1/-")
@@ -50,6 +50,8 @@ pub(crate) struct IPLookup {
     changeable: bool,
     /// Packets without a route so far; the first few are reported.
     lost: u64,
+    /// The places found for the packets of a batch; kept for its memory.
+    places: Vec<RoutePlace>,
 }
 
 /// How many packets without a route are reported.
@@ -102,6 +104,7 @@ impl Configure for IPLookup {
             listed_as_added: matches!(class, "LinearIPLookup" | "StaticIPLookup"),
             changeable: class != "StaticIPLookup",
             lost: 0,
+            places: Vec::new(),
         })
     }
 }
@@ -196,30 +199,39 @@ impl IPLookup {
             Some(route) => format!("{} {}", route.port, route.gateway),
         }
     }
-
-    #[cold]
-    fn lost(&mut self, context: &Context<'_>, address: Ipv4Addr) {
-        self.lost += 1;
-        if self.lost <= REPORTED {
-            context.chatter(format_args!("{}: no route for {address}", context.name()));
-        }
-    }
 }
 
 impl Element for IPLookup {
     fn push(&mut self, context: &mut Context<'_>, _: usize, batch: &mut Batch) {
-        for mut packet in batch.drain() {
-            let destination = packet.annotations().destination();
-            match self.table.lookup(destination) {
+        // All lookups before all else, so that the processor has many of their loads under way at once.
+        self.places.clear();
+        self.places.extend(
+            batch
+                .iter()
+                .map(|packet| self.table.place(packet.annotations().destination())),
+        );
+        let mut lost = 0;
+        for (mut packet, place) in batch.drain().zip(&self.places) {
+            match self.table.route(*place) {
                 Some(route) => {
                     if !route.gateway.is_unspecified() {
                         packet.set_destination(route.gateway);
                     }
                     context.emit(usize::from(route.port), packet);
                 }
-                None => self.lost(context, destination),
+                None => {
+                    lost += 1;
+                    if self.lost + lost <= REPORTED {
+                        let destination = packet.annotations().destination();
+                        context.chatter(format_args!(
+                            "{}: no route for {destination}",
+                            context.name()
+                        ));
+                    }
+                }
             }
         }
+        self.lost += lost;
     }
 
     fn handlers(&self, list: &mut HandlerList) {

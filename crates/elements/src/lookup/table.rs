@@ -31,6 +31,10 @@ pub(crate) struct RouteTable {
     additions: u64,
 }
 
+/// Where a table keeps a route, or none.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct RoutePlace(u32);
+
 #[derive(Clone, Copy)]
 struct Stored {
     route: Route,
@@ -62,14 +66,29 @@ impl RouteTable {
     /// The route of the longest prefix that `address` has.
     #[inline]
     pub(crate) fn lookup(&self, address: Ipv4Addr) -> Option<&Route> {
+        self.route(self.place(address))
+    }
+
+    /// Where the route of the longest prefix that `address` has is kept; see [`RouteTable::route`].
+    #[inline]
+    pub(crate) fn place(&self, address: Ipv4Addr) -> RoutePlace {
         let [a, b, c, d] = address.octets();
-        let mut entry = self.nodes.first()?[usize::from(a)];
+        let mut entry = self.nodes.first().map_or(NONE, |root| root[usize::from(a)]);
         for byte in [b, c, d] {
             if entry & NODE == 0 {
                 break;
             }
-            entry = self.nodes.get((entry ^ NODE) as usize)?[usize::from(byte)];
+            entry = self
+                .nodes
+                .get((entry ^ NODE) as usize)
+                .map_or(NONE, |node| node[usize::from(byte)]);
         }
+        RoutePlace(entry)
+    }
+
+    /// The route at a place, while the table does not change.
+    #[inline]
+    pub(crate) fn route(&self, RoutePlace(entry): RoutePlace) -> Option<&Route> {
         self.routes
             .get((entry as usize).wrapping_sub(1))
             .map(|stored| &stored.route)
