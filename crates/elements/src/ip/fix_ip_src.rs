@@ -5,7 +5,7 @@ use sprat_packet::annotations::FIX_IP_SOURCE;
 use sprat_packet::headers::Ipv4Mut;
 use sprat_packet::{Batch, Packet};
 
-pub(super) const FIX_IP_SRC: Class = Class::of::<FixIPSrc>("FixIPSrc");
+pub(super) const FIX_IP_SRC: Class = Class::of::<FixIPSrc>("FixIPSrc").reconfigurable();
 
 /// FixIPSrc: sets the source of IP packets that ask for it.
 ///

@@ -11,7 +11,7 @@ use sprat_packet::Batch;
 use sprat_packet::annotations::DESTINATION_IP;
 
 pub(super) const GET_IP_ADDRESS: Class = Class::of::<GetIPAddress>("GetIPAddress");
-pub(super) const SET_IP_ADDRESS: Class = Class::of::<SetIPAddress>("SetIPAddress");
+pub(super) const SET_IP_ADDRESS: Class = Class::of::<SetIPAddress>("SetIPAddress").reconfigurable();
 pub(super) const SET_RAND_IP_ADDRESS: Class = Class::of::<SetRandIPAddress>("SetRandIPAddress");
 
 /// Reads the optional argument ANNO: a four-byte annotation, the destination address by default.

@@ -9,7 +9,7 @@ use sprat_click::{
 use sprat_packet::headers::{Ipv4, Ipv4Fields};
 use sprat_packet::{Batch, Packet};
 
-pub(super) const IP_ENCAP: Class = Class::of::<IPEncap>("IPEncap");
+pub(super) const IP_ENCAP: Class = Class::of::<IPEncap>("IPEncap").reconfigurable();
 
 /// IPEncap: puts an IP header in front of packets.
 ///

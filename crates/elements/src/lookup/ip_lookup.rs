@@ -22,8 +22,7 @@ pub(super) const LINEAR: Class = RADIX.named("LinearIPLookup");
 pub(super) const SORTED: Class = RADIX.named("SortedIPLookup");
 pub(super) const STATIC: Class = RADIX.named("StaticIPLookup");
 
-/// RadixIPLookup, DirectIPLookup, RangeIPLookup, LinearIPLookup, SortedIPLookup, StaticIPLookup:
-/// IPv4 routing tables.
+/// RadixIPLookup: an IPv4 routing table; also DirectIPLookup, RangeIPLookup and the other names.
 ///
 /// ```click
 /// RadixIPLookup(ADDR1/MASK1 [GW1] OUT1, ADDR2/MASK2 [GW2] OUT2, ...)
@@ -33,7 +32,8 @@ pub(super) const STATIC: Class = RADIX.named("StaticIPLookup");
 /// gets GW as its destination annotation; then it leaves by output OUT. A packet without a route
 /// is dropped. `GetIPAddress` or `CheckIPHeader` set the annotation.
 ///
-/// One table stands behind all the names, a trie that reads at most four words an address
+/// DirectIPLookup, RangeIPLookup, LinearIPLookup, SortedIPLookup and StaticIPLookup are other names for it.
+/// One table stands behind them all, a trie that reads at most four words an address
 /// whatever the number of routes; see `table.rs`. Masks must be prefixes.
 ///
 /// Handlers: `table` (read) the routes, a line each; `lookup` (read, with an address) its output

@@ -12,7 +12,7 @@ use sprat_packet::headers::{Ipv4Fields, UdpFields, protocol};
 
 use crate::ip::ip_encap::Destination;
 
-pub(super) const UDP_IP_ENCAP: Class = Class::of::<UDPIPEncap>("UDPIPEncap");
+pub(super) const UDP_IP_ENCAP: Class = Class::of::<UDPIPEncap>("UDPIPEncap").reconfigurable();
 
 /// UDPIPEncap: puts UDP and IP headers in front of packets.
 ///

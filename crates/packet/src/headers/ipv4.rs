@@ -251,14 +251,11 @@ where
     pub fn decrement_time_to_live(&mut self) {
         let old = self.time_to_live();
         if old > 0 {
-            let protocol = u16::from(self.protocol());
-            let (before, after) = (
-                u16::from(old) << 8 | protocol,
-                u16::from(old - 1) << 8 | protocol,
-            );
             self.set_time_to_live(old - 1);
-            let mended = checksum::update_u16(self.checksum(), before, after);
-            self.set_checksum(mended);
+            // The field is the high byte of its word, so the sum falls by 0x100 and the checksum rises
+            // by as much; the end-around carry comes early so that it does not become 0xffff.
+            let (sum, carry) = self.checksum().overflowing_add(0x0100);
+            self.set_checksum(sum.wrapping_add(u16::from(carry || sum == 0xffff)));
         }
     }
 

@@ -331,6 +331,24 @@ proptest! {
     }
 
     #[test]
+    fn decremented_time_to_live_mends_any_checksum_as_rfc_1624_has_it(mut header: [u8; 20], extreme in 0..4) {
+        header[0] = 0x45;
+        header[8] |= 1;
+        match extreme {
+            0 => header[10..12].copy_from_slice(&[0xfe, 0xff]),
+            1 => header[10..12].copy_from_slice(&[0xff, 0xff]),
+            2 => header[10..12].copy_from_slice(&[0xff, 0x00]),
+            _ => {}
+        }
+        let word = |header: &[u8; 20], at: usize| u16::from_be_bytes([header[at], header[at + 1]]);
+        let mut after = header;
+        Ipv4Mut::new(&mut after).unwrap().decrement_time_to_live();
+        prop_assert_eq!(after[8], header[8] - 1);
+        let expected = crate::checksum::update_u16(word(&header, 10), word(&header, 8), word(&after, 8));
+        prop_assert_eq!(word(&after, 10), expected);
+    }
+
+    #[test]
     fn arp_fields_survive_a_round_trip(operation: u16, hardware: [[u8; 6]; 2], protocol: [u32; 2]) {
         let fields = ArpFields {
             operation,
