@@ -49,11 +49,18 @@ fn read_clock(clock: libc::clockid_t) -> i64 {
         .saturating_add(time.tv_nsec)
 }
 
-/// Ticks of the time stamp counter in a second, measured once: over a millisecond, unless the processor
-/// says.
+/// Ticks of the time stamp counter in a second: what the processor says, or what was counted since the
+/// first call of [`start_counting`], which grows more exact with time.
 fn counter_frequency() -> u64 {
-    static FREQUENCY: OnceLock<u64> = OnceLock::new();
-    *FREQUENCY.get_or_init(|| told_frequency().unwrap_or_else(measure_frequency))
+    static TOLD: OnceLock<Option<u64>> = OnceLock::new();
+    TOLD.get_or_init(told_frequency)
+        .unwrap_or_else(counted_frequency)
+}
+
+/// Begins to count, if nobody has: so that nobody has to wait for it when the first instance is made.
+pub(crate) fn start_counting() -> (Instant, u64) {
+    static START: OnceLock<(Instant, u64)> = OnceLock::new();
+    *START.get_or_init(|| (Instant::now(), counter()))
 }
 
 /// What the processor says of its counter: CPUID leaf 0x15.
@@ -70,8 +77,9 @@ fn told_frequency() -> Option<u64> {
     Some(u64::from(crystal) * u64::from(numerator) / u64::from(denominator))
 }
 
-fn measure_frequency() -> u64 {
-    let (start_time, start) = (Instant::now(), counter());
+/// Waits until there has been a millisecond to count in.
+fn counted_frequency() -> u64 {
+    let (start_time, start) = start_counting();
     while start_time.elapsed() < Duration::from_millis(1) {
         std::hint::spin_loop();
     }

@@ -177,6 +177,7 @@ impl Image {
     /// # Errors
     /// The first thing that is wrong with it.
     pub fn load(file: &[u8]) -> Result<Self, ImageError> {
+        crate::clock::start_counting();
         let judged = Judged::new(file)?;
         let span = judged.span();
         let mut memory = SealedFile::builder("sprat-image", span.end - span.start)?;

@@ -93,6 +93,8 @@ impl Pool {
         match head {
             Some(head) => {
                 core.holders.set(core.holders.get() + 1);
+                // SAFETY: the buffer just left the free list.
+                unsafe { self.claim(head) };
                 head
             }
             None => heap_buffer(room),
@@ -138,10 +140,8 @@ impl Pool {
     pub unsafe fn give(&self, index: u32) {
         let core = self.core();
         // SAFETY: the caller promises that `index` lies in the region.
-        let head = unsafe { core.head_at(index) };
-        // SAFETY: the caller promises that nobody else holds the buffer.
-        unsafe { self.claim(head) };
-        core.put(head);
+        // Nothing is written to the buffer before a packet needs it: a page never touched costs nothing.
+        core.put(unsafe { core.head_at(index) });
     }
 
     /// Takes a free buffer out of the region's pool, to be handed to the other side.
@@ -172,7 +172,7 @@ impl Pool {
     /// Writes into a buffer's head that it is this pool's.
     ///
     /// # Safety
-    /// `head` must be a buffer of this pool's region that nobody else holds.
+    /// `head` must be a buffer of this pool that nobody else holds.
     unsafe fn claim(&self, head: NonNull<Head>) {
         // SAFETY: the caller promises that the buffer is valid and ours.
         unsafe {
