@@ -10,7 +10,9 @@ use sprat_abi::frame::FrameHead;
 use sprat_abi::host::Frame;
 use sprat_abi::statistics::Counter;
 use sprat_image::{BuildOptions, Package, build};
-use sprat_monitor::{Grant, GrantedDevice, Image, Instance, Monitor, Options, Outcome, VmMonitor};
+use sprat_monitor::{
+    Grant, GrantedDevice, Image, Instance, Monitor, Options, Outcome, ProcessMonitor, VmMonitor,
+};
 
 fn image() -> &'static Image {
     static IMAGE: OnceLock<Image> = OnceLock::new();
@@ -29,7 +31,7 @@ fn image() -> &'static Image {
 }
 
 fn monitors() -> Vec<Box<dyn Monitor>> {
-    let mut monitors: Vec<Box<dyn Monitor>> = Vec::new();
+    let mut monitors: Vec<Box<dyn Monitor>> = vec![Box::new(ProcessMonitor::new())];
     match VmMonitor::open() {
         Ok(monitor) => monitors.push(Box::new(monitor)),
         Err(error) => eprintln!("no KVM here: {error}"),

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use sprat_image::{BuildOptions, BuiltImage, Package, build};
-use sprat_monitor::{Image, Monitor, Options, Outcome, VmMonitor};
+use sprat_monitor::{Image, Monitor, Options, Outcome, ProcessMonitor, VmMonitor};
 
 fn built() -> BuiltImage {
     let workspace = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
@@ -25,7 +25,7 @@ fn built() -> BuiltImage {
 }
 
 fn monitors() -> Vec<Box<dyn Monitor>> {
-    let mut monitors: Vec<Box<dyn Monitor>> = Vec::new();
+    let mut monitors: Vec<Box<dyn Monitor>> = vec![Box::new(ProcessMonitor::new())];
     match VmMonitor::open() {
         Ok(monitor) => monitors.push(Box::new(monitor)),
         Err(error) => eprintln!("no KVM here: {error}"),
