@@ -33,9 +33,14 @@ const ROUNDS: usize = 20;
 /// check sequence.
 fn frame() -> Vec<u8> {
     let mut frame = vec![2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2, 8, 0];
-    frame.extend([0x45, 0, 0, 46, 0, 0, 0, 0, 64, 17, 0, 0, 10, 0, 0, 1, 10, 0, 0, 2]);
+    frame.extend([
+        0x45, 0, 0, 46, 0, 0, 0, 0, 64, 17, 0, 0, 10, 0, 0, 1, 10, 0, 0, 2,
+    ]);
     frame.extend([0; 26]);
-    let sum = frame[14..34].chunks(2).map(|pair| u32::from(u16::from_be_bytes([pair[0], pair[1]]))).sum::<u32>();
+    let sum = frame[14..34]
+        .chunks(2)
+        .map(|pair| u32::from(u16::from_be_bytes([pair[0], pair[1]])))
+        .sum::<u32>();
     let folded = (sum & 0xffff) + (sum >> 16);
     let check = u16::try_from(!folded & 0xffff).expect("16 bits");
     frame[24..26].copy_from_slice(&check.to_be_bytes());
@@ -43,7 +48,9 @@ fn frame() -> Vec<u8> {
 }
 
 fn enter(instance: &mut dyn Instance) {
-    let outcome = instance.enter(Duration::from_secs(5), false).expect("entered");
+    let outcome = instance
+        .enter(Duration::from_secs(5), false)
+        .expect("entered");
     let mut text = [0; 4096];
     let count = instance.shared().read_console(&mut text).expect("honest");
     assert!(
@@ -69,10 +76,17 @@ fn rounds(instance: &mut dyn Instance, frame: &[u8], batch: usize, rounds: usize
 }
 
 fn measure(monitor: &dyn Monitor, image: &Image, name: &str, configuration: &str) {
-    let network = GrantedDevice::Network { address: [2, 0, 0, 0, 0, 1], frame_limit: 1514, features: 0 };
+    let network = GrantedDevice::Network {
+        address: [2, 0, 0, 0, 0, 1],
+        frame_limit: 1514,
+        features: 0,
+    };
     let options = Options {
         configuration: configuration.into(),
-        devices: vec![Grant { name: "eth0".into(), device: network }],
+        devices: vec![Grant {
+            name: "eth0".into(),
+            device: network,
+        }],
         huge_pool: true,
         ..Options::default()
     };
@@ -83,7 +97,8 @@ fn measure(monitor: &dyn Monitor, image: &Image, name: &str, configuration: &str
     let best = |batch: usize, count: usize, instance: &mut dyn Instance| {
         // Many short runs, of which the best: on a busy machine a long one is never left alone.
         let runs = (0..100).map(|_| rounds(instance, &frame, batch, count));
-        runs.min_by(|one, other| one.0.total_cmp(&other.0)).expect("a hundred runs")
+        runs.min_by(|one, other| one.0.total_cmp(&other.0))
+            .expect("a hundred runs")
     };
     let (empty, _) = best(0, ROUNDS, &mut *instance);
     let boundary = empty / ROUNDS as f64;
@@ -106,7 +121,10 @@ fn measure(monitor: &dyn Monitor, image: &Image, name: &str, configuration: &str
 fn main() {
     let here = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
     let workspace = here.join("../..").canonicalize().expect("the workspace");
-    let package = Package { workspace: workspace.clone(), name: "click".into() };
+    let package = Package {
+        workspace: workspace.clone(),
+        name: "click".into(),
+    };
     let options = BuildOptions::new(workspace.join("target/images"));
     let built = build(&package, &options, &mut |_| {}).expect("the image builds");
     println!("image: {} bytes", built.image.len());
