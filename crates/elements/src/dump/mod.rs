@@ -1,6 +1,18 @@
 //! Elements that read and write traces, and print packets.
 
+mod capture;
+mod from_dump;
+mod ip_print;
+mod print;
+mod text;
+mod to_dump;
+
 use sprat_click::Class;
 
 /// The classes of this family.
-pub(crate) const CLASSES: &[&Class] = &[];
+pub(crate) const CLASSES: &[&Class] = &[
+    &from_dump::FROM_DUMP,
+    &ip_print::IP_PRINT,
+    &print::PRINT,
+    &to_dump::TO_DUMP,
+];

@@ -4,7 +4,7 @@ mod check_icmp_header;
 mod icmp_error;
 mod icmp_ping_responder;
 mod icmp_ping_source;
-mod names;
+pub(crate) mod names;
 mod set_icmp_checksum;
 #[cfg(test)]
 mod tests;

@@ -63,6 +63,40 @@ impl Argument for IcmpType {
     }
 }
 
+/// The name of an ICMP type.
+pub(crate) fn type_name(kind: u8) -> Option<&'static str> {
+    TYPES
+        .iter()
+        .find(|(_, number)| *number == kind)
+        .map(|(name, _)| *name)
+}
+
+/// The name of a code of type `kind`.
+pub(crate) fn code_name(kind: u8, code: u8) -> Option<&'static str> {
+    CODES
+        .iter()
+        .find(|(of, _, number)| *of == kind && *number == code)
+        .map(|(_, name, _)| *name)
+}
+
+/// Whether the codes of a type have names.
+pub(crate) fn has_codes(kind: u8) -> bool {
+    CODES.iter().any(|(of, ..)| *of == kind)
+}
+
+/// Whether messages of a type carry an identifier and a sequence number.
+pub(crate) fn has_identifier(kind: u8) -> bool {
+    matches!(
+        kind,
+        icmp_type::ECHO
+            | icmp_type::ECHO_REPLY
+            | icmp_type::TIMESTAMP
+            | icmp_type::TIMESTAMP_REPLY
+            | icmp_type::INFORMATION
+            | icmp_type::INFORMATION_REPLY
+    )
+}
+
 /// Reads a code of type `kind`, as a number or by name.
 pub(crate) fn parse_code(kind: u8, text: &str, names: &dyn Names) -> Result<u8, ArgumentError> {
     match CODES

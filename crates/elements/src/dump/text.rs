@@ -1,0 +1,43 @@
+//! Packets as text.
+
+use alloc::string::String;
+use core::fmt::{self, Write};
+
+/// Nanoseconds since the Unix epoch, shown as Click shows times: seconds with six decimals.
+pub(super) struct Microseconds(pub(super) i64);
+
+impl fmt::Display for Microseconds {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{}.{:06}",
+            self.0.div_euclid(1_000_000_000),
+            self.0.rem_euclid(1_000_000_000) / 1000
+        )
+    }
+}
+
+/// Writes bytes in hexadecimal, in groups of four.
+pub(super) fn write_hex(text: &mut String, bytes: &[u8]) -> fmt::Result {
+    for (number, byte) in bytes.iter().enumerate() {
+        if number > 0 && number % 4 == 0 {
+            text.push(' ');
+        }
+        write!(text, "{byte:02x}")?;
+    }
+    Ok(())
+}
+
+/// Writes bytes as characters, dots for those that are none, in groups of eight.
+pub(super) fn write_ascii(text: &mut String, bytes: &[u8]) {
+    for (number, byte) in bytes.iter().enumerate() {
+        if number > 0 && number % 8 == 0 {
+            text.push(' ');
+        }
+        text.push(if (0x20..0x7f).contains(byte) {
+            char::from(*byte)
+        } else {
+            '.'
+        });
+    }
+}
