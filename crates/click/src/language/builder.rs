@@ -10,7 +10,7 @@ use hashbrown::{HashMap, HashSet};
 use super::parser::{NESTING, Parser};
 use super::program::{
     CLASS_DEPTH, Class, Compound, Connection, Definition, End, Formal, INPUT, Node, NodeKind,
-    OUTPUT, Overload, Program, Scope, ScopeId,
+    OUTPUT, Overload, Program, Scope, ScopeId, UsedPorts,
 };
 use super::source::{Classes, Requirements, Source};
 use super::syntax::{self, Chain, Link, Operand, Ports, Reference, Statement};
@@ -52,6 +52,26 @@ struct Frame {
 struct Tunnel {
     input: usize,
     output: usize,
+    /// The number of connections made before it: none of those leads to it.
+    first: usize,
+}
+
+impl Tunnel {
+    /// The ports in use on the inner side: those of the inputs, and those of the outputs.
+    fn inside(self, scope: &Scope) -> (UsedPorts, UsedPorts) {
+        (
+            scope.outputs_of(self.input, self.first),
+            scope.inputs_of(self.output, self.first),
+        )
+    }
+
+    /// The ports in use on the outer side.
+    fn outside(self, scope: &Scope) -> (UsedPorts, UsedPorts) {
+        (
+            scope.inputs_of(self.input, self.first),
+            scope.outputs_of(self.output, self.first),
+        )
+    }
 }
 
 /// An operand that has been looked up: where connections to it end and from it begin.
@@ -88,6 +108,7 @@ impl Frame {
         Tunnel {
             input,
             output: input + 1,
+            first: self.scope.connections.len(),
         }
     }
 }
@@ -257,7 +278,7 @@ impl<'a> Builder<'a> {
             .scopes
             .pop()
             .map_or_else(|| Scope::new(id), |frame| frame.scope);
-        let (inputs, outputs) = self.check_compound(&body, printed, &overload.at);
+        let (inputs, outputs) = self.check_compound(&body, tunnel, printed, &overload.at);
         Overload {
             formals,
             body,
@@ -280,21 +301,28 @@ impl<'a> Builder<'a> {
 
     /// Reports wrong uses of a compound's `input` and `output` and gaps in their ports; returns how
     /// many ports each has.
-    fn check_compound(&mut self, scope: &Scope, name: &str, at: &Landmark) -> (usize, usize) {
-        let (inside, outside) = (scope.outputs_of(INPUT), scope.inputs_of(OUTPUT));
-        if scope.inputs_of(INPUT).count() > 0 {
+    fn check_compound(
+        &mut self,
+        scope: &Scope,
+        tunnel: Tunnel,
+        name: &str,
+        at: &Landmark,
+    ) -> (usize, usize) {
+        let (inputs, outputs) = tunnel.inside(scope);
+        let (into_input, out_of_output) = tunnel.outside(scope);
+        if into_input.count() > 0 {
             self.error(
                 at,
                 format!("'{name}' pseudoelement 'input' may only be used as output"),
             );
         }
-        if scope.outputs_of(OUTPUT).count() > 0 {
+        if out_of_output.count() > 0 {
             self.error(
                 at,
                 format!("'{name}' pseudoelement 'output' may only be used as input"),
             );
         }
-        for (used, side) in [(&inside, "input"), (&outside, "output")] {
+        for (used, side) in [(&inputs, "input"), (&outputs, "output")] {
             for port in used.gaps(used.count()) {
                 self.error(
                     at,
@@ -302,7 +330,7 @@ impl<'a> Builder<'a> {
                 );
             }
         }
-        (inside.count(), outside.count())
+        (inputs.count(), outputs.count())
     }
 
     fn define(&mut self, arguments: &str, at: &Landmark) {
@@ -486,12 +514,9 @@ impl<'a> Builder<'a> {
             Reference::Group(statements) => {
                 let tunnel = self.group(statements, &at);
                 let frame = self.frame();
-                let counts = (
-                    frame.scope.outputs_of(tunnel.input).count(),
-                    frame.scope.inputs_of(tunnel.output).count(),
-                );
-                inputs.get_or_insert_with(|| Ports::first(counts.0));
-                outputs.get_or_insert_with(|| Ports::first(counts.1));
+                let (ins, outs) = tunnel.inside(&frame.scope);
+                inputs.get_or_insert_with(|| Ports::first(ins.count()));
+                outputs.get_or_insert_with(|| Ports::first(outs.count()));
                 (tunnel.input, tunnel.output)
             }
         };
@@ -509,6 +534,7 @@ impl<'a> Builder<'a> {
         let tunnel = self.frame().tunnels.last().copied().unwrap_or(Tunnel {
             input: INPUT,
             output: OUTPUT,
+            first: 0,
         });
         match side {
             Side::Start => tunnel.input,
@@ -619,17 +645,10 @@ impl<'a> Builder<'a> {
     /// Once the statement around a group is done, each of its ports must be in use on both sides.
     fn check_group(&mut self, tunnel: Tunnel, at: &Landmark) {
         let scope = &self.frame().scope;
+        let (inside, outside) = (tunnel.inside(scope), tunnel.outside(scope));
         let sides = [
-            (
-                "input",
-                scope.outputs_of(tunnel.input),
-                scope.inputs_of(tunnel.input),
-            ),
-            (
-                "output",
-                scope.inputs_of(tunnel.output),
-                scope.outputs_of(tunnel.output),
-            ),
+            ("input", inside.0, outside.0),
+            ("output", inside.1, outside.1),
         ];
         for (side, inside, outside) in sides {
             // Nothing around the group at all on this side: the chain begins or ends with it.

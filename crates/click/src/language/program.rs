@@ -153,6 +153,12 @@ pub(super) struct UsedPorts {
 }
 
 impl UsedPorts {
+    fn of(ports: impl Iterator<Item = u16>) -> Self {
+        let mut used = Self::default();
+        ports.for_each(|port| used.insert(port));
+        used
+    }
+
     pub(super) fn insert(&mut self, port: u16) {
         let word = usize::from(port / 64);
         if self.words.len() <= word {
@@ -189,24 +195,20 @@ impl Scope {
         }
     }
 
-    /// The ports at which connections leave `node`.
-    pub(super) fn outputs_of(&self, node: usize) -> UsedPorts {
-        let mut used = UsedPorts::default();
-        self.connections
+    /// The ports at which connections leave `node`, those made before `first` left out.
+    pub(super) fn outputs_of(&self, node: usize, first: usize) -> UsedPorts {
+        let leaving = self.connections[first..]
             .iter()
-            .filter(|c| c.from.node == node)
-            .for_each(|c| used.insert(c.from.port));
-        used
+            .filter(|c| c.from.node == node);
+        UsedPorts::of(leaving.map(|c| c.from.port))
     }
 
-    /// The ports at which connections enter `node`.
-    pub(super) fn inputs_of(&self, node: usize) -> UsedPorts {
-        let mut used = UsedPorts::default();
-        self.connections
+    /// The ports at which connections enter `node`, those made before `first` left out.
+    pub(super) fn inputs_of(&self, node: usize, first: usize) -> UsedPorts {
+        let entering = self.connections[first..]
             .iter()
-            .filter(|c| c.to.node == node)
-            .for_each(|c| used.insert(c.to.port));
-        used
+            .filter(|c| c.to.node == node);
+        UsedPorts::of(entering.map(|c| c.to.port))
     }
 }
 
