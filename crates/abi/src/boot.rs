@@ -51,7 +51,7 @@ pub enum MonitorKind {
 pub struct BootPage {
     /// [`BOOT_MAGIC`].
     pub magic: u64,
-    /// [`ABI_VERSION`](crate::ABI_VERSION).
+    /// [`ABI_VERSION`].
     pub version: u32,
     /// Size in bytes of this structure as the monitor knows it; fields beyond it are absent.
     pub size: u32,

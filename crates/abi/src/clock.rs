@@ -156,6 +156,34 @@ pub fn counter() -> u64 {
     unsafe { core::arch::x86_64::_rdtsc() }
 }
 
+#[cfg(all(test, loom))]
+mod model {
+    use super::*;
+    use loom::sync::Arc;
+
+    #[test]
+    fn a_reader_never_sees_half_a_point_under_any_interleaving() {
+        loom::model(|| {
+            let page = Arc::new(ClockPage::new());
+            let writer = loom::thread::spawn({
+                let page = page.clone();
+                move || {
+                    page.write(ClockPoint {
+                        counter: 1,
+                        scale: 1,
+                        monotonic: 1,
+                        wall: 1,
+                    })
+                }
+            });
+            let point = page.read();
+            let parts = [point.scale, point.monotonic, point.wall.unsigned_abs()];
+            assert_eq!(parts, [point.counter; 3]);
+            writer.join().expect("the writer does not panic");
+        });
+    }
+}
+
 #[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;

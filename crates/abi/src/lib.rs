@@ -7,7 +7,7 @@
 //!
 //! # How an instance meets its monitor
 //!
-//! 1. The monitor reads the [manifest](manifest) note of the image: what it wants.
+//! 1. The monitor reads the [manifest] note of the image: what it wants.
 //! 2. It maps the image, a stack, a heap and the shared regions, fills in the
 //!    [boot page](boot::BootPage) and enters the image with that page's address in RDI.
 //! 3. The instance [attaches](guest::Contract::attach): it checks magic and version and gets its rings.

@@ -463,6 +463,32 @@ fn a_granted_file_configuration_and_parameters_arrive() {
 }
 
 #[test]
+fn a_granted_file_that_shrinks_ends_the_instance_that_reads_it_and_nothing_else() {
+    with_each(|monitor| {
+        let file = tempfile::tempfile().expect("a file");
+        file.set_len(8192).expect("grown");
+        let handle = file.try_clone().expect("another handle");
+        let device = GrantedDevice::InputFile(file);
+        let options = Options {
+            configuration: b"x".to_vec(),
+            parameters: vec![("x".into(), String::new())],
+            devices: vec![Grant {
+                name: "a.txt".into(),
+                device,
+            }],
+            ..Options::default()
+        };
+        let mut instance = start_with(monitor, reads_what_it_was_given(), &options);
+        handle.set_len(0).expect("shrunk");
+        let outcome = instance.enter(BUDGET, false);
+        let Ok(Outcome::Faulted(report)) = outcome else {
+            panic!("{outcome:?}")
+        };
+        assert_eq!(report.cause, Cause::Memory, "{:?}", monitor.kind());
+    });
+}
+
+#[test]
 fn a_killed_instance_is_gone_and_what_it_shared_is_still_there() {
     with_each(|monitor| {
         let mut instance = start(monitor, round_trips());
