@@ -5,7 +5,7 @@
 // Frames that are not whole and well formed are dropped first, so that no rule ever looks at
 // a header that is not there. Then the first rule that matches decides; each has a counter.
 
-AddressInfo(server 192.0.2.10, server_net 192.0.2.0/24, office 198.51.100.192/26);
+define($SERVER 192.0.2.10, $SERVER_NET 192.0.2.0/24, $OFFICE 198.51.100.192/26);
 
 FromDevice(eth0)
   -> kind :: Classifier(12/0806, 12/0800, -);
@@ -24,13 +24,13 @@ transport[4] -> other_protocols :: Counter -> Discard;
 
 transport[1] -> tcp :: CheckTCPHeader  -> rules :: IPFilter(
     // output 0, and so on: the action is the output that the packet leaves by
-    0 src net server_net || src net 10.0.0.0/8 || src net 172.16.0.0/12
+    0 src net $SERVER_NET || src net 10.0.0.0/8 || src net 172.16.0.0/12
       || src net 192.168.0.0/16 || src net 127.0.0.0/8,      // nobody outside has these
-    1 not dst host server,
+    1 not dst host $SERVER,
     2 tcp opt syn && (tcp opt fin || tcp opt rst),           // no honest host sends these
     3 dst tcp port 80,
     4 dst tcp port 53 || dst udp port 53,
-    5 dst tcp port 22 && src net office,
+    5 dst tcp port 22 && src net $OFFICE,
     6 src tcp port 80 && dst tcp port >= 1024 && tcp opt ack,  // answers to the server's own requests
     6 src udp port 53 && dst udp port >= 1024,
     7 icmp type echo,

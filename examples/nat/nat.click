@@ -26,6 +26,19 @@ rewriter :: IPRewriter(
   drop,                                           // from the internet: only what answers a customer
   TCP_TIMEOUT 7440s, TCP_DONE_TIMEOUT 240s, UDP_TIMEOUT 300s);  // RFC 5382, RFC 4787
 
+// Each customer's TCP and UDP go to that customer's own blocks; nothing else can share an address.
+untranslatable :: Counter -> Discard;
+not_a_customer :: Counter -> Discard;
+c1, c2, c3, c4, c5, c6, c7, c8 :: IPClassifier(tcp, udp, -);
+c1[0] ->  [0]rewriter; c1[1] ->  [1]rewriter; c1[2] -> untranslatable;
+c2[0] ->  [2]rewriter; c2[1] ->  [3]rewriter; c2[2] -> untranslatable;
+c3[0] ->  [4]rewriter; c3[1] ->  [5]rewriter; c3[2] -> untranslatable;
+c4[0] ->  [6]rewriter; c4[1] ->  [7]rewriter; c4[2] -> untranslatable;
+c5[0] ->  [8]rewriter; c5[1] ->  [9]rewriter; c5[2] -> untranslatable;
+c6[0] -> [10]rewriter; c6[1] -> [11]rewriter; c6[2] -> untranslatable;
+c7[0] -> [12]rewriter; c7[1] -> [13]rewriter; c7[2] -> untranslatable;
+c8[0] -> [14]rewriter; c8[1] -> [15]rewriter; c8[2] -> untranslatable;
+
 // From the customers.
 FromDevice(eth0)
   -> inside :: Classifier(12/0806 20/0001, 12/0800, -);
@@ -39,16 +52,6 @@ inside[1] -> Strip(14)
        src host 100.64.0.5, src host 100.64.0.6, src host 100.64.0.7, src host 100.64.0.8, -)
   => c1, c2, c3, c4, c5, c6, c7, c8, not_a_customer;
 inside_ip[1] -> bad_ip :: Counter -> Discard;
-untranslatable :: Counter -> Discard;
-c1 :: IPClassifier(tcp, udp, -); c1[0] ->  [0]rewriter; c1[1] ->  [1]rewriter; c1[2] -> untranslatable;
-c2 :: IPClassifier(tcp, udp, -); c2[0] ->  [2]rewriter; c2[1] ->  [3]rewriter; c2[2] -> untranslatable;
-c3 :: IPClassifier(tcp, udp, -); c3[0] ->  [4]rewriter; c3[1] ->  [5]rewriter; c3[2] -> untranslatable;
-c4 :: IPClassifier(tcp, udp, -); c4[0] ->  [6]rewriter; c4[1] ->  [7]rewriter; c4[2] -> untranslatable;
-c5 :: IPClassifier(tcp, udp, -); c5[0] ->  [8]rewriter; c5[1] ->  [9]rewriter; c5[2] -> untranslatable;
-c6 :: IPClassifier(tcp, udp, -); c6[0] -> [10]rewriter; c6[1] -> [11]rewriter; c6[2] -> untranslatable;
-c7 :: IPClassifier(tcp, udp, -); c7[0] -> [12]rewriter; c7[1] -> [13]rewriter; c7[2] -> untranslatable;
-c8 :: IPClassifier(tcp, udp, -); c8[0] -> [14]rewriter; c8[1] -> [15]rewriter; c8[2] -> untranslatable;
-not_a_customer :: Counter -> Discard;
 
 rewriter[0] -> translated_out :: Counter
   -> out_ttl :: DecIPTTL

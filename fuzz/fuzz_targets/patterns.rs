@@ -3,7 +3,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use sprat_click::names::NoNames;
+use sprat_click::arguments::NoNames;
 use sprat_elements::classification::{Headers, NO_RULE, Program, parse_byte_pattern, parse_ip_pattern};
 
 fuzz_target!(|input: (Vec<String>, Vec<u8>, bool)| {

@@ -11,9 +11,9 @@ pub(crate) fn run() -> std::io::Result<bool> {
     let mut held = true;
     for manifest in ["Cargo.toml", "fuzz/Cargo.toml"] {
         println!("==> {manifest}");
-        let mut deny = process::cargo(&["deny", "--manifest-path", manifest, "check", "--config"]);
+        let mut deny = process::cargo(&["deny", "--manifest-path", manifest, "--config"]);
         deny.arg(crate::root().join("deny.toml"))
-            .args(["licenses", "sources", "bans"]);
+            .args(["check", "licenses", "sources", "bans"]);
         held &= process::show(&mut deny)?;
     }
     Ok(held)

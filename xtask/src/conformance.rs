@@ -8,7 +8,8 @@ use crate::report::Report;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::io::{Error, Result};
-use std::process::Command;
+use std::os::unix::process::CommandExt;
+use std::process::{Command, Stdio};
 
 /// What became of the cases.
 #[derive(Debug, Default)]
@@ -147,13 +148,23 @@ fn measure() -> Result<Option<Outcome>> {
         runner.display(),
         sprat.display()
     );
-    let output = Command::new("python3")
+    let mut python = Command::new("python3");
+    python
         .arg(&runner)
         .arg("--click")
         .arg(format!("{} click", sprat.display()))
         .arg("--json")
         .arg(&cases)
-        .output()?;
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .process_group(0);
+    let child = python.spawn()?;
+    let group = child.id();
+    let output = child.wait_with_output()?;
+    // A case that was given up may have left a shell that loops: it is in the runner's group.
+    Command::new("sh")
+        .args(["-c", &format!("kill -KILL -- -{group} 2>/dev/null")])
+        .status()?;
     // After the array of cases stands a line of counts.
     let text = String::from_utf8_lossy(&output.stdout);
     let end = text.rfind(']').map_or(0, |at| at + 1);

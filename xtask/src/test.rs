@@ -15,12 +15,14 @@ type Step = (&'static str, fn() -> Outcome);
 /// No step may take longer; a healthy one takes a few minutes.
 const LIMIT: Duration = Duration::from_secs(25 * 60);
 
-const STEPS: [Step; 7] = [
+const STEPS: [Step; 9] = [
     ("format", format),
     ("lints", lints),
     ("documentation", documentation),
     ("reference of elements", element_pages::check),
+    ("the command, as it ships", command),
     ("tests", tests),
+    ("races", races),
     ("Click's own cases", conformance::check),
     ("the README's commands", readme_commands),
 ];
@@ -97,18 +99,50 @@ fn documentation() -> Outcome {
     process::show(&mut doc).map(|held| Report::of("documentation", held))
 }
 
-fn tests() -> Outcome {
-    cargo_test("cargo test", &["--workspace"])
+fn command() -> Outcome {
+    let mut build = process::cargo(&["build", "--release", "--locked", "--package", "sprat-cli"]);
+    process::show(&mut build).map(|built| Report::of("the command does not build", built))
 }
 
-/// Runs `cargo test` and adds up what its harnesses say.
-fn cargo_test(what: &str, selection: &[&str]) -> Outcome {
-    let mut command = process::cargo(&["test", "--no-fail-fast", "--locked"]);
+fn tests() -> Outcome {
+    let mut command = process::cargo(&[
+        "test",
+        "--workspace",
+        "--no-fail-fast",
+        "--locked",
+        "--",
+        "--show-output",
+        "--format=pretty",
+    ]);
+    // The end-to-end tests take the command that was just built and need not build it again.
+    command.env("SPRAT", crate::target_folder().join("release/sprat"));
+    read_tests("tests", &mut command)
+}
+
+/// Every interleaving of the two sides of a ring, as the model checker Loom enumerates them. It
+/// replaces atomics in the whole build, so it has a target folder of its own.
+fn races() -> Outcome {
+    let mut command = process::cargo(&[
+        "test",
+        "--release",
+        "--locked",
+        "--package",
+        "sprat-abi",
+        "--lib",
+    ]);
     command
-        .args(selection)
-        .args(["--", "--show-output", "--format=pretty"]);
+        .arg("--target-dir")
+        .arg(crate::target_folder().join("loom"));
+    command
+        .args(["--", "--show-output", "--format=pretty"])
+        .env("RUSTFLAGS", "--cfg loom");
+    read_tests("races", &mut command)
+}
+
+/// Runs a command that starts test harnesses and adds up what they say.
+fn read_tests(what: &str, command: &mut Command) -> Outcome {
     let mut reader = Reader::default();
-    let good = process::lines(&mut command, LIMIT, |line| {
+    let good = process::lines(command, LIMIT, |line| {
         if reader.line(line) == Show::Yes {
             println!("    {line}");
         }

@@ -1,0 +1,14 @@
+//! What the end-to-end tests share: the command as it ships, captures read byte by byte, and what
+//! an example says must come of it.
+//!
+//! Nothing here uses Sprat's own crates. What the command did is judged from outside.
+
+#![forbid(unsafe_code)]
+
+mod capture;
+mod command;
+mod expectation;
+
+pub use capture::{Record, read_capture};
+pub use command::{Finished, project, sprat};
+pub use expectation::Expectation;

@@ -1,0 +1,174 @@
+//! What is wrong is named, the exit status says so, and nothing half done is left behind.
+
+use end_to_end::{Finished, sprat};
+use std::fs;
+use std::path::Path;
+
+const PASS: &str = "FromDevice(eth0) -> Queue -> ToDevice(eth1);";
+
+/// A capture with one frame.
+fn capture(frame: &[u8]) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    for word in [0xa1b2_c3d4_u32, 0x0004_0002, 0, 0, 65535, 1] {
+        bytes.extend(word.to_le_bytes());
+    }
+    let length = u32::try_from(frame.len())
+        .expect("a short frame")
+        .to_le_bytes();
+    bytes.extend([1_u32.to_le_bytes(), 2_u32.to_le_bytes(), length, length].concat());
+    bytes.extend(frame);
+    bytes
+}
+
+/// Runs a configuration over `in.pcap` in a folder that holds nothing else.
+fn run(configuration: &str, input: &[u8], more: &[&str]) -> (Finished, tempfile::TempDir) {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    fs::write(folder.path().join("a.click"), configuration).expect("a file");
+    fs::write(folder.path().join("in.pcap"), input).expect("a file");
+    let arguments = [
+        "run",
+        "a.click",
+        "--in",
+        "eth0=in.pcap",
+        "--out",
+        "eth1=out.pcap",
+    ];
+    let finished = sprat(folder.path(), arguments.iter().chain(more));
+    (finished, folder)
+}
+
+/// That a run failed, said every one of `words`, and left only what was there before.
+fn assert_refused((finished, folder): (Finished, tempfile::TempDir), words: &[&str]) {
+    assert!(!finished.good, "{finished:?}");
+    assert!(
+        finished
+            .status
+            .is_some_and(|status| status != 124 && status != 101),
+        "{finished:?}"
+    );
+    for word in words {
+        assert!(
+            finished.errors.contains(word),
+            "no '{word}' in:\n{}",
+            finished.errors
+        );
+    }
+    let mut left: Vec<_> = fs::read_dir(folder.path())
+        .expect("the folder")
+        .map(|entry| entry.expect("an entry").file_name())
+        .collect();
+    left.sort();
+    assert_eq!(left, ["a.click", "in.pcap"], "left behind");
+}
+
+#[test]
+fn a_good_run_writes_its_output() {
+    let frame = [7; 60];
+    let (finished, folder) = run(PASS, &capture(&frame), &[]);
+    assert!(finished.good, "{finished:?}");
+    let out = end_to_end::read_capture(&folder.path().join("out.pcap"));
+    assert_eq!(
+        out,
+        [end_to_end::Record {
+            time: 1_000_002_000,
+            frame: frame.to_vec()
+        }]
+    );
+}
+
+#[test]
+fn a_configuration_that_does_not_parse_is_refused_with_file_and_line() {
+    assert_refused(
+        run(
+            "FromDevice(eth0) ->\n-> ToDevice(eth1);",
+            &capture(&[7; 60]),
+            &[],
+        ),
+        &["a.click", "2"],
+    );
+}
+
+#[test]
+fn a_class_that_does_not_exist_is_named() {
+    assert_refused(
+        run(
+            "FromDevice(eth0) -> NoSuchThing -> Discard;",
+            &capture(&[7; 60]),
+            &[],
+        ),
+        &["NoSuchThing"],
+    );
+}
+
+#[test]
+fn an_argument_that_is_wrong_is_named() {
+    assert_refused(
+        run(
+            "FromDevice(eth0) -> Queue(many) -> ToDevice(eth1);",
+            &capture(&[7; 60]),
+            &[],
+        ),
+        &["CAPACITY"],
+    );
+}
+
+#[test]
+fn a_file_that_is_no_capture_is_refused_by_name() {
+    assert_refused(
+        run(
+            PASS,
+            b"this is no capture at all, but it is long enough",
+            &[],
+        ),
+        &["in.pcap"],
+    );
+}
+
+#[test]
+fn a_capture_of_another_link_type_is_refused_by_name() {
+    let mut wifi = capture(&[7; 60]);
+    wifi[20] = 105;
+    assert_refused(run(PASS, &wifi, &[]), &["in.pcap"]);
+}
+
+#[test]
+fn a_capture_that_is_cut_short_is_refused_by_name() {
+    let whole = capture(&[7; 60]);
+    assert_refused(run(PASS, &whole[..whole.len() - 9], &[]), &["in.pcap"]);
+}
+
+#[test]
+fn a_device_that_the_configuration_does_not_have_is_named() {
+    assert_refused(
+        run(PASS, &capture(&[7; 60]), &["--in", "eth7=in.pcap"]),
+        &["eth7"],
+    );
+}
+
+#[test]
+fn an_unknown_monitor_is_refused() {
+    assert_refused(
+        run(PASS, &capture(&[7; 60]), &["--monitor", "xen"]),
+        &["xen"],
+    );
+}
+
+#[test]
+fn a_file_that_was_not_granted_is_refused_by_name() {
+    let configuration = "FromDevice(eth0) -> ToDump(secret.pcap); Idle -> ToDevice(eth1);";
+    assert_refused(
+        run(configuration, &capture(&[7; 60]), &[]),
+        &["secret.pcap"],
+    );
+}
+
+#[test]
+fn a_configuration_that_is_missing_is_named() {
+    let finished = sprat(Path::new("/"), ["run", "/no/such/file.click"]);
+    assert!(!finished.good);
+    assert!(
+        finished.errors.contains("/no/such/file.click"),
+        "{}",
+        finished.errors
+    );
+}
