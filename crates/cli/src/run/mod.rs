@@ -1,5 +1,6 @@
 //! `sprat run`: one instance, fed from captures.
 
+mod devices;
 mod error;
 mod files;
 mod machine;
@@ -155,7 +156,7 @@ fn check_configuration(settings: &Settings) -> Result<(), RunError> {
         settings.parameters.clone(),
     );
     match parse(&sprat_elements::library(), text, name) {
-        Ok(_) => Ok(()),
+        Ok((flat, _)) => devices::check(settings, &flat),
         Err(diagnostics) => {
             crate::explain::explain(&diagnostics);
             Err(RunError::Configuration)
