@@ -4,12 +4,20 @@
 //! packets match only the last of them; `random` rules are overlapping prefixes and port ranges,
 //! some negated. Packets come from 10,000 flows in random order.
 
+use std::rc::Rc;
+use std::time::Duration;
+
 use divan::counter::ItemsCount;
 use divan::{Bencher, black_box};
 use sprat_click::arguments::NoNames;
+use sprat_click::driver::Driver;
+use sprat_click::language::NoLibraries;
+use sprat_click::router::Builder;
+use sprat_click::simulation::Simulation;
 use sprat_elements::classification::{
     Expression, Headers, NO_RULE, Program, parse_byte_pattern, parse_ip_pattern,
 };
+use sprat_packet::Pool;
 
 fn main() {
     // Only where nothing in particular was asked for.
@@ -47,10 +55,18 @@ fn parse(text: &str) -> Expression {
 
 /// Firewall rules that deny, and a last one for all UDP.
 fn ordinary(count: usize) -> Vec<Expression> {
-    let mut rules: Vec<Expression> = (0..count - 1)
+    ordinary_rules(count)
+        .iter()
+        .filter_map(|rule| Some(parse(rule.split_once(' ')?.1)))
+        .collect()
+}
+
+/// The same as text, with actions.
+fn ordinary_rules(count: usize) -> Vec<String> {
+    let mut rules: Vec<String> = (0..count - 1)
         .map(|i| {
             let (high, low) = (i / 256, i % 256);
-            parse(&match i % 4 {
+            let pattern = match i % 4 {
                 0 => format!(
                     "udp && src net 172.{}.{low}.0/24 && dst port {}",
                     16 + high,
@@ -63,10 +79,11 @@ fn ordinary(count: usize) -> Vec<Expression> {
                 ),
                 2 => format!("udp && dst host 131.179.80.139 && src port {}", 3000 + i),
                 _ => format!("src net 192.{}.{low}.0/24", 168 + high),
-            })
+            };
+            format!("deny {pattern}")
         })
         .collect();
-    rules.push(parse("udp"));
+    rules.push("allow udp".to_owned());
     rules
 }
 
@@ -227,5 +244,44 @@ fn packet_through_eight_byte_patterns(bencher: Bencher<'_, '_>) {
                 program.classify_batch(&headers[..batch.len()], &mut found);
                 black_box(&found);
             }
+        });
+}
+
+/// Packets through a whole router: source, header check, filter, sink.
+const PATH_PACKETS: usize = 200_000;
+
+#[divan::bench(args = [0, 10, 100, 5_000], sample_count = 10)]
+fn packet_through_a_router_with_rules(bencher: Bencher<'_, '_>, count: usize) {
+    let filter = if count == 0 {
+        String::new()
+    } else {
+        format!("IPFilter({}) ->", ordinary_rules(count).join(", "))
+    };
+    // Ethernet, IPv4, UDP from 10.0.0.1 port 1234 to 131.179.80.139 port 5678.
+    let frame = "0000000000020000000000010800450000320000000040119c7c0a00000183b3508b\
+                 04d2162e001e00000000000000000000000000000000000000000000000000000000";
+    let configuration = format!(
+        "InfiniteSource(DATA \\<{frame}>, LIMIT {PATH_PACKETS}, BURST 32, STOP true)
+         -> Strip(14) -> CheckIPHeader -> {filter} c :: Counter -> Discard"
+    );
+    bencher
+        .counter(ItemsCount::new(PATH_PACKETS))
+        .with_inputs(|| {
+            let simulation = Simulation::new();
+            let builder = Builder::new(
+                sprat_elements::library(),
+                simulation.clone(),
+                Pool::growing(),
+                sprat_click::language::parser(Rc::new(NoLibraries), Vec::new()),
+            );
+            match Rc::new(builder).build(&configuration, "bench") {
+                Ok((router, _)) => (simulation, Driver::new(router)),
+                Err(error) => panic!("{}", error.diagnostics),
+            }
+        })
+        .bench_local_values(|(simulation, mut driver)| {
+            simulation.run(&mut driver, Duration::from_secs(1));
+            let passed = driver.router().read("c.count", "");
+            assert_eq!(passed.ok(), Some(PATH_PACKETS.to_string()));
         });
 }

@@ -118,8 +118,11 @@ impl Dispatch {
             for (headers_of, packet) in group.iter_mut().zip(packets) {
                 *headers_of = headers(packet);
             }
-            self.program
-                .classify_batch(&group[..packets.len()], decided);
+            let group = &group[..packets.len()];
+            match &mut self.cache {
+                Some(cache) => self.program.classify_batch_cached(group, decided, cache),
+                None => self.program.classify_batch(group, decided),
+            }
         }
         let last = self.rules.len();
         let mut common = None;

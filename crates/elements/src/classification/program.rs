@@ -312,14 +312,14 @@ impl Program {
                 *word |= u64::from(value) << place.shift;
             }
         }
-        if absent != 0 {
-            // Packets cut short and fragments; they cannot be told by their values.
-            self.lanes::<LANES>(packets, rules);
-            return;
-        }
         let mut missed = [0; LANES];
         let mut misses = 0;
         for (lane, rule) in rules.iter_mut().enumerate() {
+            if absent >> lane & 1 != 0 {
+                // Cut short, or a fragment: it cannot be told by its values.
+                *rule = self.classify(&packets[lane]);
+                continue;
+            }
             match cache.get([first[lane], second[lane]]) {
                 Some(known) => *rule = known,
                 None => {
