@@ -11,10 +11,7 @@ use sprat_click::arguments::unquote;
 use sprat_click::{Arguments, Configuration, Context, Rejected};
 use sprat_packet::{Batch, Packet};
 
-use super::{Expression, FlowCache, Headers, Layout, Listing, NO_RULE, Program};
-
-/// Packets classified at a time.
-const GROUP: usize = 32;
+use super::{Expression, Headers, Layout, Listing, NO_RULE, Program, Workspace};
 
 /// One rule of an element.
 pub(super) struct Rule {
@@ -30,7 +27,7 @@ pub(super) struct Rule {
 pub(super) struct Dispatch {
     rules: Vec<Rule>,
     program: Program,
-    cache: Option<FlowCache>,
+    workspace: Workspace,
     layout: Layout,
     /// For each rule where its packets go; the last is for packets that no rule matches.
     outputs: Vec<Option<usize>>,
@@ -87,7 +84,7 @@ impl Dispatch {
         Ok(Self {
             counts: vec![0; outputs.len()],
             rules,
-            cache: program.flow_cache(),
+            workspace: program.workspace(),
             program,
             layout,
             outputs,
@@ -109,21 +106,12 @@ impl Dispatch {
     ) {
         self.decided.clear();
         self.decided.resize(batch.len(), NO_RULE);
-        for (packets, decided) in batch
-            .as_slice()
-            .chunks(GROUP)
-            .zip(self.decided.chunks_mut(GROUP))
-        {
-            let mut group = [Headers::default(); GROUP];
-            for (headers_of, packet) in group.iter_mut().zip(packets) {
-                *headers_of = headers(packet);
-            }
-            let group = &group[..packets.len()];
-            match &mut self.cache {
-                Some(cache) => self.program.classify_batch_cached(group, decided, cache),
-                None => self.program.classify_batch(group, decided),
-            }
-        }
+        self.program.classify_batch(
+            batch.as_slice(),
+            headers,
+            &mut self.decided,
+            &mut self.workspace,
+        );
         let last = self.rules.len();
         let mut common = None;
         let mut alike = true;
@@ -196,8 +184,8 @@ impl Dispatch {
         }
     }
 
-    /// The memory of the compiled program and its cache, in bytes.
+    /// The memory of the compiled program and its workspace, in bytes.
     pub(super) fn bytes(&self) -> usize {
-        self.program.bytes() + self.cache.as_ref().map_or(0, FlowCache::bytes)
+        self.program.bytes() + self.workspace.bytes()
     }
 }

@@ -14,6 +14,9 @@ const WAYS: usize = 4;
 const LEAST_SETS: usize = 64;
 const MOST_SETS: usize = 8192;
 
+/// Groups let past after one that was mostly unknown.
+const IDLE: u32 = 8;
+
 /// The low bits of a key's second word, which hold the rule.
 const RULE: u64 = 0xffff;
 
@@ -26,12 +29,14 @@ struct Set([Key; WAYS]);
 
 /// A cache for one program. It is emptied by making a new one.
 #[derive(Clone, Debug)]
-pub struct FlowCache {
+pub(super) struct FlowCache {
     sets: Vec<Set>,
     /// How far a hash of 32 bits is shifted to index the sets.
     shift: u32,
     /// Insertions since the last growth.
     inserted: usize,
+    /// Groups of packets to let past without looking.
+    idle: u32,
     /// What fills empty entries: the key of zeros with its true rule.
     empty: Key,
 }
@@ -44,6 +49,7 @@ impl FlowCache {
             sets: vec![Set([empty; WAYS]); LEAST_SETS],
             shift: 32 - LEAST_SETS.ilog2(),
             inserted: 0,
+            idle: 0,
             empty,
         }
     }
@@ -58,6 +64,26 @@ impl FlowCache {
         // The upper half is spread best.
         let hash = (hash >> 32 & 0xffff_ffff) as u32;
         (hash >> self.shift) as usize
+    }
+
+    /// The cache, if a group of packets is to be looked for in it at all: not for a while after
+    /// most of a group were unknown, for then traffic is not flows, and looking and remembering
+    /// is work in vain.
+    #[inline]
+    pub(super) fn consulted(&mut self) -> Option<&mut Self> {
+        if self.idle == 0 {
+            return Some(self);
+        }
+        self.idle -= 1;
+        None
+    }
+
+    /// Notes how many of a group's packets were unknown.
+    #[inline]
+    pub(super) fn note(&mut self, unknown: usize, packets: usize) {
+        if unknown * 2 > packets {
+            self.idle = IDLE;
+        }
     }
 
     /// The rule found for a key before.
@@ -86,8 +112,7 @@ impl FlowCache {
     }
 
     /// The memory it takes, in bytes.
-    #[must_use]
-    pub fn bytes(&self) -> usize {
+    pub(super) fn bytes(&self) -> usize {
         size_of_val(&*self.sets)
     }
 }

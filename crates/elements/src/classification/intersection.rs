@@ -68,33 +68,33 @@ impl Intersection {
     }
 
     /// For each packet the first rule with a term that every column admits.
-    pub(super) fn first_rules<const N: usize>(
+    pub(super) fn first_rules<'p, const N: usize>(
         &self,
-        packets: &[Headers<'_>],
+        packet: &dyn Fn(usize) -> Headers<'p>,
         classes: &[[u16; N]; DIMENSIONS],
         rules: &mut [u16],
     ) {
         // The common numbers of columns, each with its loops unrolled.
         match self.columns.len() {
-            1 => self.first_rules_of::<N, 1>(packets, classes, rules),
-            2 => self.first_rules_of::<N, 2>(packets, classes, rules),
-            3 => self.first_rules_of::<N, 3>(packets, classes, rules),
-            4 => self.first_rules_of::<N, 4>(packets, classes, rules),
-            5 => self.first_rules_of::<N, 5>(packets, classes, rules),
-            6 => self.first_rules_of::<N, 6>(packets, classes, rules),
-            _ => self.first_rules_of::<N, DIMENSIONS>(packets, classes, rules),
+            1 => self.first_rules_of::<N, 1>(packet, classes, rules),
+            2 => self.first_rules_of::<N, 2>(packet, classes, rules),
+            3 => self.first_rules_of::<N, 3>(packet, classes, rules),
+            4 => self.first_rules_of::<N, 4>(packet, classes, rules),
+            5 => self.first_rules_of::<N, 5>(packet, classes, rules),
+            6 => self.first_rules_of::<N, 6>(packet, classes, rules),
+            _ => self.first_rules_of::<N, DIMENSIONS>(packet, classes, rules),
         }
     }
 
     #[inline]
-    fn first_rules_of<const N: usize, const C: usize>(
+    fn first_rules_of<'p, const N: usize, const C: usize>(
         &self,
-        packets: &[Headers<'_>],
+        packet: &dyn Fn(usize) -> Headers<'p>,
         classes: &[[u16; N]; DIMENSIONS],
         rules: &mut [u16],
     ) {
         let width = self.blocks.div_ceil(64);
-        for (lane, (packet, rule)) in packets.iter().zip(rules).enumerate() {
+        for (lane, rule) in rules.iter_mut().enumerate() {
             let mut summaries: [&[u64]; C] = [&[]; C];
             let mut rows: [&[u16]; C] = [&[]; C];
             for ((column, summary), row) in self.columns.iter().zip(&mut summaries).zip(&mut rows) {
@@ -120,7 +120,7 @@ impl Intersection {
                         let number = column.pools[block] as usize + usize::from(row[block]);
                         word &= column.words[number];
                     }
-                    best = self.first_of_block(block, word, best, packet);
+                    best = self.first_of_block(block, word, best, &|| packet(lane));
                 }
             }
             *rule = best;
@@ -129,7 +129,13 @@ impl Intersection {
 
     /// The first rule of a block that has its bit in `word`, if it comes before `best`.
     #[inline]
-    fn first_of_block(&self, block: usize, mut word: u64, best: u16, packet: &Headers<'_>) -> u16 {
+    fn first_of_block<'p>(
+        &self,
+        block: usize,
+        mut word: u64,
+        best: u16,
+        packet: &impl Fn() -> Headers<'p>,
+    ) -> u16 {
         while word != 0 {
             let term = block * 64 + word.trailing_zeros() as usize;
             word &= word - 1;
@@ -149,12 +155,12 @@ impl Intersection {
     }
 
     #[inline]
-    fn confirmed(&self, rule: u16, packet: &Headers<'_>) -> bool {
+    fn confirmed<'p>(&self, rule: u16, packet: &impl Fn() -> Headers<'p>) -> bool {
         if self.checks.is_empty() {
             return true;
         }
         match self.checks.binary_search_by_key(&rule, |check| check.0) {
-            Ok(at) => self.checks[at].1.matches(packet),
+            Ok(at) => self.checks[at].1.matches(&packet()),
             Err(_) => true,
         }
     }

@@ -11,8 +11,8 @@ use alloc::boxed::Box;
 use alloc::vec;
 use alloc::vec::Vec;
 
-/// The most boundaries in a list.
-const LISTED: usize = 12;
+/// The most boundaries in a list; one less than a power of two, so that indexes can be masked.
+const LISTED: usize = 15;
 
 /// Boundaries in a narrow node: they and their classes fill a cache line.
 const NARROW: usize = 8;
@@ -61,7 +61,7 @@ impl IntervalMap {
             return Self::Table(table);
         }
         if starts.len() <= LISTED + 1 {
-            let mut classes = [0; LISTED + 1];
+            let mut classes = [0; 16];
             for (class, (_, given)) in classes.iter_mut().zip(starts) {
                 *class = *given;
             }
@@ -89,14 +89,18 @@ impl IntervalMap {
                 starts,
                 classes: listed,
             } => {
+                let mut ordered = [0; N];
+                for (ordered, value) in ordered.iter_mut().zip(values) {
+                    *ordered = signed(*value);
+                }
                 let mut passed = [0u32; N];
                 for start in starts {
-                    for (passed, value) in passed.iter_mut().zip(values) {
-                        *passed += u32::from(*start <= signed(*value));
+                    for (passed, value) in passed.iter_mut().zip(&ordered) {
+                        *passed += u32::from(start <= value);
                     }
                 }
                 for (class, passed) in classes.iter_mut().zip(passed) {
-                    *class = listed[passed as usize];
+                    *class = listed[passed as usize & LISTED];
                 }
             }
             Self::Tree(tree) => {

@@ -17,21 +17,22 @@ const MERGE_WORK: usize = 1 << 20;
 #[derive(Clone, Debug)]
 pub(super) struct Merge {
     /// Columns, and how far apart in the table their classes are.
-    parts: Vec<(usize, u32)>,
+    parts: Vec<(usize, u16)>,
     table: Vec<u16>,
 }
 
 impl Merge {
     /// Combines columns in place; all but the first are not used again.
     pub(super) fn apply<const N: usize>(&self, classes: &mut [[u16; N]; DIMENSIONS]) {
-        let mut index = [0u32; N];
+        // A table has fewer entries than sixteen bits count, and so many lanes fit a vector.
+        let mut index = [0u16; N];
         for (column, stride) in &self.parts {
             for (index, class) in index.iter_mut().zip(&classes[*column]) {
-                *index += u32::from(*class) * stride;
+                *index = index.wrapping_add(class.wrapping_mul(*stride));
             }
         }
         for (class, index) in classes[self.parts[0].0].iter_mut().zip(index) {
-            *class = self.table[index as usize];
+            *class = self.table[usize::from(index)];
         }
     }
 }
@@ -78,7 +79,7 @@ pub(super) fn merge(partitions: &mut [Option<Partition>]) -> Result<Vec<Merge>, 
                 .collect();
             for (_, stride) in &mut parts {
                 // A table has at most MERGED_ENTRIES entries.
-                *stride *= u32::try_from(classes).unwrap_or(u32::MAX);
+                *stride *= u16::try_from(classes).unwrap_or(u16::MAX);
             }
             parts.push((column, 1));
             merged = crossed;

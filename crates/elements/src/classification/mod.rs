@@ -23,7 +23,7 @@
 //!    intersected (`intersection`). Terms are arranged (`order`) so that a packet's classes have
 //!    few blocks of 64 terms in common; a summary word with a bit for each block finds those.
 //!    Blocks of a field draw on pools of the few words that occur in them.
-//! 5. Where steps 2 to 4 are costly, a [`FlowCache`] remembers results by the values of all the
+//! 5. Where steps 2 to 4 are costly, a cache in the [`Workspace`] remembers results by the values of all the
 //!    fields looked at. It needs no invalidation, and holds some 30,000 flows in 512 KiB.
 //!
 //! # Limits
@@ -56,19 +56,21 @@ mod pattern_tests;
 mod predicate;
 mod primitive;
 mod program;
+mod records;
 mod terms;
 #[cfg(test)]
 mod tests;
 mod tokens;
+mod workspace;
 
 use sprat_click::Class;
 
 pub use byte_pattern::{BytePatternError, parse_byte_pattern};
 pub use expression::{Base, Comparison, Expression, Field, Headers, Test};
-pub use flow_cache::FlowCache;
 pub use ip_pattern::{PatternError, PatternErrorKind, parse_ip_pattern};
 pub use listing::{Layout, Listing};
 pub use program::{CompileError, NO_RULE, Program};
+pub use workspace::Workspace;
 
 /// The classes of this family.
 pub(crate) const CLASSES: &[&Class] = &[

@@ -7,7 +7,7 @@ use core::fmt;
 
 use hashbrown::HashMap;
 
-use super::dimension::{Dimension, Values};
+use super::dimension::Dimension;
 use super::expression::{Expression, Headers};
 use super::flow_cache::{FlowCache, Key};
 use super::intersection::Intersection;
@@ -16,13 +16,12 @@ use super::merge::{Merge, merge};
 use super::order::arrange;
 use super::partition::{Partition, divide};
 use super::predicate::Predicate;
+use super::records::{RecordLayout, Records};
 use super::terms::{DIMENSIONS, Dimensions, Term, Terms};
+use super::workspace::{Classes, LANES, Workspace};
 
 /// What [`Program::classify`] returns for a packet that no rule matches.
 pub const NO_RULE: u16 = u16::MAX;
-
-/// Packets looked at together, so that their memory accesses overlap. At most 64.
-const LANES: usize = 32;
 
 /// All terms together; the terms of further rules are widened to one each.
 const TERMS: usize = 1 << 16;
@@ -69,6 +68,8 @@ pub struct Program {
     dimensions: Vec<Dimension>,
     merges: Vec<Merge>,
     outcome: Outcome,
+    /// How packets' fields are copied out, where they can be.
+    records: Option<RecordLayout>,
 }
 
 /// A rule's part in the terms, while compiling.
@@ -181,6 +182,7 @@ impl Program {
             _ => Outcome::Intersect(Intersection::new(partitions, blocks, rules, checks)),
         };
         Ok(Self {
+            records: RecordLayout::new(&dimensions),
             dimensions,
             merges,
             outcome,
@@ -209,39 +211,82 @@ impl Program {
     #[must_use]
     pub fn classify(&self, headers: &Headers<'_>) -> u16 {
         let mut rule = [NO_RULE];
-        self.lanes::<1>(core::slice::from_ref(headers), &mut rule);
+        let mut classes = [[0; 1]; DIMENSIONS];
+        for (dimension, classes) in self.dimensions.iter().zip(&mut classes) {
+            *classes = [dimension.class(headers)];
+        }
+        self.conclude(&mut classes, &|_| *headers, &mut rule);
         rule[0]
     }
 
-    /// The first rule that matches each packet, or [`NO_RULE`].
+    /// The first rule that matches each packet, or [`NO_RULE`]. `headers` finds a packet's
+    /// headers; the workspace must be one that this program made.
     ///
     /// # Panics
     /// If `rules` is shorter than `packets`.
-    pub fn classify_batch(&self, packets: &[Headers<'_>], rules: &mut [u16]) {
+    pub fn classify_batch<'p, P>(
+        &self,
+        packets: &'p [P],
+        headers: impl Fn(&'p P) -> Headers<'p>,
+        rules: &mut [u16],
+        workspace: &mut Workspace,
+    ) {
         let rules = &mut rules[..packets.len()];
-        for (packets, rules) in packets.chunks(LANES).zip(rules.chunks_mut(LANES)) {
-            self.lanes::<LANES>(packets, rules);
+        let groups = packets.chunks(LANES).zip(rules.chunks_mut(LANES));
+        let Some(layout) = &self.records else {
+            for (packet, rule) in packets.iter().zip(rules) {
+                *rule = self.classify(&headers(packet));
+            }
+            return;
+        };
+        let Workspace {
+            records,
+            classes,
+            cache,
+        } = workspace;
+        for (packets, rules) in groups {
+            let packet = |lane: usize| headers(&packets[lane]);
+            layout.fill(packets.len(), &packet, records);
+            match cache.as_mut().and_then(FlowCache::consulted) {
+                Some(cache) => self.remember(records, rules, cache),
+                None => {
+                    self.look_up(
+                        |dimension, _, values| records.read(dimension.field, values),
+                        classes,
+                        &packet,
+                        rules,
+                    );
+                }
+            }
+            self.complete(records, packets, &headers, rules);
         }
     }
 
-    /// Classifies at most `N` packets.
-    fn lanes<const N: usize>(&self, packets: &[Headers<'_>], rules: &mut [u16]) {
-        let mut classes = [[0u16; N]; DIMENSIONS];
-        for (dimension, classes) in self.dimensions.iter().zip(&mut classes) {
-            dimension.classes(&dimension.read(packets), classes);
+    /// Classifies the packets that were cut short, and fragments without a transport header.
+    fn complete<'p, P>(
+        &self,
+        records: &Records<LANES>,
+        packets: &'p [P],
+        headers: &impl Fn(&'p P) -> Headers<'p>,
+        rules: &mut [u16],
+    ) {
+        let mut incomplete = records.incomplete;
+        while incomplete != 0 {
+            let lane = incomplete.trailing_zeros() as usize;
+            rules[lane] = self.classify(&headers(&packets[lane]));
+            incomplete &= incomplete - 1;
         }
-        self.conclude(classes, packets, rules);
     }
 
     /// From the classes of the fields of at most `N` packets to rules.
-    fn conclude<const N: usize>(
+    fn conclude<'p, const N: usize>(
         &self,
-        mut classes: [[u16; N]; DIMENSIONS],
-        packets: &[Headers<'_>],
+        classes: &mut Classes<N>,
+        packet: &dyn Fn(usize) -> Headers<'p>,
         rules: &mut [u16],
     ) {
         for merge in &self.merges {
-            merge.apply(&mut classes);
+            merge.apply(classes);
         }
         match &self.outcome {
             Outcome::Constant(rule) => rules.fill(*rule),
@@ -254,15 +299,20 @@ impl Program {
                 }
             }
             Outcome::Intersect(intersection) => {
-                intersection.first_rules(packets, &classes, rules);
+                intersection.first_rules(packet, classes, rules);
             }
         }
     }
 
-    /// A cache for [`Program::classify_batch_cached`], or `None` where it would not pay: where
-    /// the program is cheap already, looks at too many fields, or at more than fields.
+    /// Room for [`Program::classify_batch`] to work in.
     #[must_use]
-    pub fn flow_cache(&self) -> Option<FlowCache> {
+    pub fn workspace(&self) -> Workspace {
+        Workspace::new(self.flow_cache())
+    }
+
+    /// A cache, or `None` where it would not pay: where the program is cheap already, looks at too
+    /// many fields, or at more than fields.
+    fn flow_cache(&self) -> Option<FlowCache> {
         let expensive = match &self.outcome {
             Outcome::Intersect(intersection) if intersection.checks() => return None,
             Outcome::Intersect(_) => true,
@@ -272,52 +322,35 @@ impl Program {
                 .any(|dimension| dimension.map.is_tree()),
         };
         let fits = places(&self.dimensions).count() == self.dimensions.len();
-        if !expensive || !fits {
+        if !expensive || !fits || self.records.is_none() {
             return None;
         }
         let mut rule = [NO_RULE];
-        self.look_up::<1>(&[[0; 2]], &mut rule);
+        self.look_up_keys::<1>(&[[0; 2]], &mut rule);
         Some(FlowCache::new(rule[0]))
     }
 
-    /// [`Program::classify_batch`] with a cache that [`Program::flow_cache`] made.
-    ///
-    /// # Panics
-    /// If `rules` is shorter than `packets`.
-    pub fn classify_batch_cached(
-        &self,
-        packets: &[Headers<'_>],
-        rules: &mut [u16],
-        cache: &mut FlowCache,
-    ) {
-        let rules = &mut rules[..packets.len()];
-        for (packets, rules) in packets.chunks(LANES).zip(rules.chunks_mut(LANES)) {
-            self.cached_lanes(packets, rules, cache);
-        }
-    }
-
-    fn cached_lanes(&self, packets: &[Headers<'_>], rules: &mut [u16], cache: &mut FlowCache) {
+    /// Finds rules in the cache, and those it does not know by classifying.
+    fn remember(&self, records: &Records<LANES>, rules: &mut [u16], cache: &mut FlowCache) {
         let mut first = [0u64; LANES];
         let mut second = [0u64; LANES];
-        let mut absent = 0;
         for (dimension, place) in self.dimensions.iter().zip(places(&self.dimensions)) {
-            let values = dimension.read::<LANES>(packets);
-            absent |= values.absent;
             let words = if place.second {
                 &mut second
             } else {
                 &mut first
             };
-            for (word, value) in words.iter_mut().zip(values.values) {
+            let mut values = [0; LANES];
+            records.read(dimension.field, &mut values);
+            for (word, value) in words.iter_mut().zip(values) {
                 *word |= u64::from(value) << place.shift;
             }
         }
         let mut missed = [0; LANES];
         let mut misses = 0;
         for (lane, rule) in rules.iter_mut().enumerate() {
-            if absent >> lane & 1 != 0 {
-                // Cut short, or a fragment: it cannot be told by its values.
-                *rule = self.classify(&packets[lane]);
+            if records.incomplete >> lane & 1 != 0 {
+                // It cannot be told by its values.
                 continue;
             }
             match cache.get([first[lane], second[lane]]) {
@@ -328,13 +361,14 @@ impl Program {
                 }
             }
         }
+        cache.note(misses, rules.len());
         for missed in missed[..misses].chunks(MISSED) {
             let mut keys = [[0; 2]; MISSED];
             let mut found = [NO_RULE; MISSED];
             for (key, &lane) in keys.iter_mut().zip(missed) {
                 *key = [first[lane], second[lane]];
             }
-            self.look_up(&keys, &mut found);
+            self.look_up_keys(&keys, &mut found);
             for ((&lane, key), rule) in missed.iter().zip(keys).zip(found) {
                 rules[lane] = rule;
                 cache.insert(key, rule);
@@ -343,17 +377,41 @@ impl Program {
     }
 
     /// Classifies by keys.
-    fn look_up<const N: usize>(&self, keys: &[Key; N], rules: &mut [u16; N]) {
-        let mut classes = [[0u16; N]; DIMENSIONS];
-        let dimensions = self.dimensions.iter().zip(places(&self.dimensions));
-        for ((dimension, place), classes) in dimensions.zip(&mut classes) {
-            let values = keys.map(|key| {
+    fn look_up_keys<const N: usize>(&self, keys: &[Key; N], rules: &mut [u16; N]) {
+        let read = |dimension: &Dimension, place: Place, values: &mut [u32; N]| {
+            let maximum = dimension.field.maximum();
+            for (value, key) in values.iter_mut().zip(keys) {
                 let word = key[usize::from(place.second)] >> place.shift;
-                (word & 0xffff_ffff) as u32 & dimension.field.maximum()
-            });
-            dimension.classes(&Values { values, absent: 0 }, classes);
+                *value = (word & 0xffff_ffff) as u32 & maximum;
+            }
+        };
+        self.look_up::<N>(
+            |dimension, at, values| {
+                if let Some(place) = places(&self.dimensions).nth(at) {
+                    read(dimension, place, values);
+                }
+            },
+            &mut [[0; N]; DIMENSIONS],
+            &|_| Headers::default(),
+            rules,
+        );
+    }
+
+    /// Classifies by the values that `read` gives for each dimension.
+    #[inline]
+    fn look_up<'p, const N: usize>(
+        &self,
+        read: impl Fn(&Dimension, usize, &mut [u32; N]),
+        classes: &mut Classes<N>,
+        packet: &dyn Fn(usize) -> Headers<'p>,
+        rules: &mut [u16],
+    ) {
+        for ((at, dimension), classes) in self.dimensions.iter().enumerate().zip(&mut *classes) {
+            let mut values = [0; N];
+            read(dimension, at, &mut values);
+            dimension.map.classes(&values, classes);
         }
-        self.conclude(classes, &[Headers::default(); N], rules);
+        self.conclude(classes, packet, rules);
     }
 
     /// The memory the program takes, in bytes.
