@@ -279,6 +279,11 @@ impl Platform for Vm {
 
     fn yield_until(&self, deadline: Option<u64>) -> Wake {
         self.return_buffers();
+        #[cfg(sprat_target = "vm")]
+        if let Some(statistics) = self.statistics {
+            let kilobytes = crate::heap::usage().0 / 1024;
+            statistics.set_heap_kilobytes(u32::try_from(kilobytes).unwrap_or(u32::MAX));
+        }
         // Something that was missed is to be looked at now.
         let missed = self.missed.take();
         let deadline = if missed == 0 {
