@@ -488,6 +488,90 @@ fn a_granted_file_that_shrinks_ends_the_instance_that_reads_it_and_nothing_else(
     });
 }
 
+// Reads a byte of every page of 256 pages of its text.
+guest!(
+    reads_its_text,
+    "mov rbx, rdi",
+    "lea rsi, [rip]",
+    "mov ecx, 256",
+    "1: mov al, [rsi]",
+    "add rsi, 4096",
+    "dec ecx",
+    "jnz 1b",
+    "call [rbx + 24]",
+    "ud2",
+);
+
+#[test]
+fn instances_of_one_image_have_its_text_in_common() {
+    let mut elf = Elf::new(reads_its_text());
+    elf.parts[0].bytes.resize(257 * 4096, 0x90);
+    elf.parts[0].memory_size = 257 * 4096;
+    for part in &mut elf.parts[1..] {
+        part.address += 0x20_0000;
+    }
+    let image = Image::load(&elf.bytes()).expect("a sound image");
+    with_each(|monitor| {
+        let mut instances: Vec<_> = (0..3)
+            .map(|_| {
+                monitor
+                    .create(&image, &Options::default())
+                    .expect("created")
+            })
+            .collect();
+        for instance in &mut instances {
+            assert!(matches!(
+                instance.enter(BUDGET, false),
+                Ok(Outcome::Yielded { .. })
+            ));
+            let memory = instance.memory_use().expect("known");
+            assert!(memory.shared >= 256 * 4096, "{memory:?}");
+            assert!(memory.private <= 128 << 10, "{memory:?}");
+        }
+    });
+}
+
+#[test]
+fn instances_come_and_go_and_leave_nothing_behind() {
+    let image = Image::load(&Elf::new(round_trips()).bytes()).expect("a sound image");
+    with_each(|monitor| {
+        let mut ids = vec![];
+        for round in 0..200 {
+            let mut instance = monitor
+                .create(&image, &one_network(false))
+                .expect("created");
+            if round % 2 == 0 {
+                assert!(matches!(
+                    instance.enter(BUDGET, false),
+                    Ok(Outcome::Yielded { .. })
+                ));
+            }
+            if round % 4 < 2 {
+                instance.kill();
+            }
+            drop(instance);
+            // Other tests run at the same time and hold a few; one left by each round would be more.
+            ids.push(ours());
+        }
+        let (first, last) = (ids[0], ids[199]);
+        assert!(last < first + 100, "{ids:?}");
+    });
+}
+
+/// Descriptors of this process that a monitor made.
+fn ours() -> usize {
+    let descriptors = std::fs::read_dir("/proc/self/fd").expect("/proc");
+    let names = descriptors.filter_map(|entry| std::fs::read_link(entry.ok()?.path()).ok());
+    names
+        .filter(|name| {
+            let name = name.to_string_lossy();
+            ["sprat-", "kvm-vm", "kvm-vcpu", "pidfd"]
+                .iter()
+                .any(|ours| name.contains(ours))
+        })
+        .count()
+}
+
 #[test]
 fn a_killed_instance_is_gone_and_what_it_shared_is_still_there() {
     with_each(|monitor| {
