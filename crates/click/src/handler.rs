@@ -39,6 +39,7 @@ pub struct HandlerInfo {
 #[derive(Clone, Debug, Default)]
 pub struct HandlerList {
     list: Vec<HandlerInfo>,
+    others: Option<HandlerFlags>,
 }
 
 impl HandlerList {
@@ -119,6 +120,17 @@ impl HandlerList {
     /// The handler called `name`.
     pub fn find(&self, name: &str) -> Option<&HandlerInfo> {
         self.list.iter().find(|known| known.name == name)
+    }
+
+    /// Says that handlers of every other name are there too, though they are not listed.
+    pub fn others(&mut self, flags: HandlerFlags) -> &mut Self {
+        self.others = Some(flags);
+        self
+    }
+
+    /// What can be done with the handler called `name`, where there is one.
+    pub fn flags(&self, name: &str) -> Option<HandlerFlags> {
+        self.find(name).map(|known| known.flags).or(self.others)
     }
 
     /// All handlers.

@@ -33,7 +33,11 @@ impl Signals {
     /// Begins to wait for interrupts. The socket becomes readable when a signal arrives.
     pub(crate) fn new() -> (Self, Option<UnixStream>) {
         // Without a socket a signal ends the wait only where it interrupts it.
-        let (wake, woken) = UnixStream::pair().ok().unzip();
+        let pair = UnixStream::pair().and_then(|(wake, woken)| {
+            woken.set_nonblocking(true)?;
+            Ok((wake, woken))
+        });
+        let (wake, woken) = pair.ok().unzip();
         let signals = Self {
             asked: RefCell::default(),
             wake,

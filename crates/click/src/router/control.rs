@@ -14,7 +14,7 @@ use super::{Input, Router, ports};
 use crate::configure::ElementId;
 use crate::context::Context;
 use crate::graph::{Flat, FlatConnection, Flow};
-use crate::handler::{HandlerError, HandlerFlags, HandlerInfo, HandlerList};
+use crate::handler::{HandlerError, HandlerFlags, HandlerList};
 
 /// A handler of one element, or of the router as a whole.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -99,19 +99,18 @@ impl Router {
         Some(list)
     }
 
-    fn handler_info(&self, id: ElementId, name: &str) -> Result<HandlerInfo, HandlerError> {
+    fn flags(&self, id: ElementId, name: &str) -> Result<HandlerFlags, HandlerError> {
         let list = self
             .element_handlers(id)
             .ok_or_else(|| HandlerError::Busy(self.full_name(id, name)))?;
-        list.find(name)
-            .cloned()
+        list.flags(name)
             .ok_or_else(|| HandlerError::NoHandler(self.full_name(id, name)))
     }
 
     /// What can be done with a handler.
     pub fn handler_flags(&self, target: &HandlerTarget) -> Result<HandlerFlags, HandlerError> {
         match target {
-            HandlerTarget::Element(id, name) => self.handler_info(*id, name).map(|info| info.flags),
+            HandlerTarget::Element(id, name) => self.flags(*id, name),
             HandlerTarget::Global(name) => self
                 .global_handlers()
                 .find(|(known, _)| known == name)
@@ -175,8 +174,8 @@ impl Router {
         name: &str,
         parameters: &str,
     ) -> Result<String, HandlerError> {
-        let info = self.handler_info(id, name)?;
-        if !info.flags.read {
+        let flags = self.flags(id, name)?;
+        if !flags.read {
             return Err(HandlerError::NotReadable(self.full_name(id, name)));
         }
         match name {
@@ -201,8 +200,8 @@ impl Router {
     }
 
     fn write_element(&self, id: ElementId, name: &str, value: &str) -> Result<(), HandlerError> {
-        let info = self.handler_info(id, name)?;
-        if !info.flags.write {
+        let flags = self.flags(id, name)?;
+        if !flags.write {
             return Err(HandlerError::NotWritable(self.full_name(id, name)));
         }
         match name {

@@ -1,0 +1,710 @@
+//! Running a script.
+
+use alloc::format;
+use alloc::rc::Rc;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+use core::cell::{Cell, RefCell};
+
+use sprat_click::arguments::{Argument, NoNames, parse_duration, unquote};
+use sprat_click::environment::Console;
+use sprat_click::time::SECOND;
+use sprat_click::{Agent, Context, HandlerError, HandlerFlags, HandlerList};
+
+use super::Kind;
+use super::expand::{Scope, Values, expand};
+use super::functions::{self, FUNCTIONS, WRITABLE};
+use super::program::{Finish, Instruction, Place, Program, argument_words, first_word};
+
+/// Jumps a script may take without waiting.
+const JUMPS: u32 = 1000;
+
+/// How deep scripts may call themselves.
+const DEPTH: u32 = 50;
+
+/// A script with its variables.
+pub(super) struct Machine {
+    pub(super) kind: Kind,
+    program: Program,
+    exported: Vec<String>,
+    variables: RefCell<Vec<(String, String)>>,
+    /// What goes on when the script is stepped or its time has come.
+    held: RefCell<Option<Run>>,
+    /// Steps taken that no instruction has waited for.
+    steps: Cell<u64>,
+    /// It does nothing any more.
+    exited: Cell<bool>,
+    status: Cell<i32>,
+    depth: Cell<u32>,
+    /// A jump that a handler asked for while the script was running.
+    jump: RefCell<Option<Place>>,
+}
+
+/// One run of a script, from its start on.
+#[derive(Clone, Debug, Default)]
+struct Run {
+    position: usize,
+    waits: Waits,
+    arguments: String,
+    /// `$0`: the handler that was called.
+    handler: String,
+    /// `$input`: where a packet came in.
+    input: usize,
+    /// `$write`: whether the handler is written.
+    write: bool,
+}
+
+/// What a run waits for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Waits {
+    /// Nothing; it has not begun.
+    #[default]
+    Nothing,
+    Steps(u64),
+    Time,
+}
+
+/// How a run came to rest.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Outcome {
+    /// It waits.
+    Blocked,
+    /// It came to its end.
+    Ended,
+    /// It is not to run again.
+    Exited,
+    /// It came to its end with a value.
+    Returned(String),
+}
+
+/// What references in a script's texts mean during a run.
+struct RunScope<'a, 'b> {
+    machine: &'a Machine,
+    context: &'a mut Context<'b>,
+    run: &'a Run,
+}
+
+impl Scope for RunScope<'_, '_> {
+    fn variable(&mut self, name: &str) -> Option<String> {
+        if let Some(value) = self.machine.variable(name) {
+            return Some(value);
+        }
+        match name {
+            "args" => Some(self.run.arguments.clone()),
+            "#" => Some(argument_words(&self.run.arguments).len().to_string()),
+            "0" => Some(self.run.handler.clone()),
+            "input" => Some(self.run.input.to_string()),
+            "write" => Some(self.run.write.to_string()),
+            "?" => Some(self.machine.status.get().to_string()),
+            "$" => self
+                .context
+                .environment()
+                .process_id()
+                .map(|id| id.to_string()),
+            _ => {
+                let number: usize = name.parse().ok()?;
+                let words = argument_words(&self.run.arguments);
+                Some(
+                    words
+                        .get(number.checked_sub(1)?)
+                        .cloned()
+                        .unwrap_or_default(),
+                )
+            }
+        }
+    }
+
+    fn call(&mut self, call: &str) -> Option<String> {
+        match self.machine.call(self.context, call) {
+            Ok(value) => Some(value),
+            Err(error) => {
+                self.machine.complain(self.context, &error.to_string());
+                Some(String::new())
+            }
+        }
+    }
+}
+
+impl Machine {
+    pub(super) fn new(kind: Kind, program: Program) -> Rc<Self> {
+        let exported = program
+            .instructions
+            .iter()
+            .filter_map(|instruction| match instruction {
+                Instruction::Initialize {
+                    variable,
+                    export: true,
+                    ..
+                } => Some(variable.clone()),
+                _ => None,
+            })
+            .collect();
+        Rc::new(Self {
+            kind,
+            program,
+            exported,
+            variables: RefCell::default(),
+            held: RefCell::default(),
+            steps: Cell::new(0),
+            exited: Cell::new(false),
+            status: Cell::new(0),
+            depth: Cell::new(0),
+            jump: RefCell::default(),
+        })
+    }
+
+    /// Gives variables their first values.
+    pub(super) fn initialize(&self, context: &mut Context<'_>) {
+        let run = Run::default();
+        for instruction in &self.program.instructions {
+            if let Instruction::Initialize {
+                variable,
+                text,
+                unquoted,
+                ..
+            } = instruction
+            {
+                let value = self.text(context, &run, text, *unquoted);
+                self.set(variable, value);
+            }
+        }
+    }
+
+    /// Runs the script for a packet; the output it goes to, or none.
+    pub(super) fn run_packet(&self, context: &mut Context<'_>, input: usize) -> Option<usize> {
+        if self.exited.get() {
+            return None;
+        }
+        let run = Run {
+            input,
+            ..Run::default()
+        };
+        match self.go(context, run) {
+            Outcome::Ended | Outcome::Blocked => Some(0),
+            Outcome::Exited => None,
+            Outcome::Returned(value) if value.is_empty() => Some(0),
+            Outcome::Returned(value) => value.trim().parse().ok(),
+        }
+    }
+
+    /// Runs a script for a signal that has arrived; whether it waits for further ones.
+    pub(super) fn run_signal(&self, context: &mut Context<'_>) -> bool {
+        if !self.exited.get() {
+            self.go(context, Run::default());
+        }
+        !self.exited.get()
+    }
+
+    pub(super) fn take_variables(&self, old: &Self) {
+        *self.variables.borrow_mut() = old.variables.borrow().clone();
+    }
+
+    fn variable(&self, name: &str) -> Option<String> {
+        let variables = self.variables.borrow();
+        let found = variables.iter().find(|(known, _)| known == name);
+        found.map(|(_, value)| value.clone())
+    }
+
+    fn set(&self, name: &str, value: String) {
+        let mut variables = self.variables.borrow_mut();
+        match variables.iter_mut().find(|(known, _)| known == name) {
+            Some((_, old)) => *old = value,
+            None => variables.push((name.into(), value)),
+        }
+    }
+
+    fn complain(&self, context: &Context<'_>, message: &str) {
+        let class = context.router().class(context.id()).name;
+        for line in message.lines() {
+            context.chatter(format_args!("{} :: {class}: {line}", context.name()));
+        }
+    }
+
+    /// Reads a handler, or calls one of the script's own without its name before it.
+    fn call(&self, context: &mut Context<'_>, call: &str) -> Result<String, HandlerError> {
+        let (name, parameters) = first_word(call);
+        let name = unquote(name);
+        if !name.contains('.') && self.has(&name) {
+            return self.read(context, &name, parameters);
+        }
+        context.read_handler(&name, parameters)
+    }
+
+    fn has(&self, name: &str) -> bool {
+        FUNCTIONS.contains(&name)
+            || matches!(name, WRITABLE | "get" | "run")
+            || self.exported.iter().any(|known| known == name)
+    }
+
+    fn text(&self, context: &mut Context<'_>, run: &Run, text: &str, unquoted: bool) -> String {
+        let mut scope = RunScope {
+            machine: self,
+            context,
+            run,
+        };
+        let text = expand(text, Values::AsTheyStand, &mut scope);
+        if unquoted { unquote(&text) } else { text }
+    }
+
+    /// Runs the script from where `run` is until it comes to rest. A run that waits is held.
+    fn go(&self, context: &mut Context<'_>, mut run: Run) -> Outcome {
+        if self.depth.get() >= DEPTH {
+            self.complain(context, "too many calls of itself, giving up");
+            return Outcome::Ended;
+        }
+        self.depth.set(self.depth.get() + 1);
+        let outcome = self.advance(context, &mut run);
+        self.depth.set(self.depth.get() - 1);
+        match outcome {
+            Outcome::Blocked if self.kind.waits() => *self.held.borrow_mut() = Some(run),
+            Outcome::Exited => self.exited.set(true),
+            _ => {}
+        }
+        outcome
+    }
+
+    fn advance(&self, context: &mut Context<'_>, run: &mut Run) -> Outcome {
+        let mut jumps = 0;
+        loop {
+            let jump = self.jump.borrow_mut().take();
+            let place = match jump {
+                Some(place) => Some(place),
+                None => match self.program.instructions.get(run.position) {
+                    None => return Outcome::Ended,
+                    Some(instruction) => match self.execute(context, run, instruction) {
+                        Done::Next => None,
+                        Done::Jump(place) => Some(place),
+                        Done::Rest(outcome) => return outcome,
+                    },
+                },
+            };
+            match place {
+                None => run.position += 1,
+                Some(Place::Finish(finish)) => return self.finish(context, finish),
+                Some(Place::Instruction(at)) => {
+                    jumps += 1;
+                    if jumps > JUMPS {
+                        self.complain(context, "too many jumps, giving up");
+                        return Outcome::Exited;
+                    }
+                    run.position = at;
+                }
+            }
+        }
+    }
+
+    fn finish(&self, context: &Context<'_>, finish: Finish) -> Outcome {
+        match finish {
+            Finish::End => Outcome::Ended,
+            Finish::Exit => Outcome::Exited,
+            Finish::Stop => {
+                context.stop_driver();
+                Outcome::Ended
+            }
+        }
+    }
+
+    fn execute(&self, context: &mut Context<'_>, run: &mut Run, instruction: &Instruction) -> Done {
+        match instruction {
+            Instruction::Initialize { .. } | Instruction::Label => {}
+            Instruction::Set {
+                variable,
+                text,
+                unquoted,
+            } => {
+                let value = self.text(context, run, text, *unquoted);
+                self.set(variable, value);
+            }
+            Instruction::Print { .. } => self.print(context, run, instruction),
+            Instruction::Read { call, unquoted } => {
+                let call = self.text(context, run, call, false);
+                let value = self.call(context, &call).map(|value| match unquoted {
+                    true => unquote(&value),
+                    false => value,
+                });
+                match value {
+                    Ok(value) => {
+                        let (name, _) = first_word(&call);
+                        let end = if value.ends_with('\n') { "" } else { "\n" };
+                        context.chatter(format_args!("{name}:\n{value}{end}"));
+                    }
+                    Err(error) => self.complain(context, &error.to_string()),
+                }
+            }
+            Instruction::Write { call, unquoted } => {
+                let call = self.text(context, run, call, false);
+                let (name, value) = first_word(&call);
+                let value = match unquoted {
+                    true => unquote(value),
+                    false => value.into(),
+                };
+                self.status
+                    .set(match self.write_handler(context, &unquote(name), &value) {
+                        Ok(()) => 0,
+                        Err(error) => {
+                            self.complain(context, &error.to_string());
+                            INVALID
+                        }
+                    });
+            }
+            Instruction::WaitSteps(count) => {
+                let count = self.text(context, run, count, true);
+                let Ok(count) = count.trim().parse() else {
+                    self.complain(context, &format!("'{count}' is no number of steps"));
+                    return Done::Next;
+                };
+                match self.steps.get().checked_sub(count) {
+                    Some(left) => self.steps.set(left),
+                    None => return self.wait(run, Waits::Steps(count)),
+                }
+            }
+            Instruction::WaitTime(time) => {
+                let time = self.text(context, run, time, true);
+                match parse_duration(time.trim(), SECOND) {
+                    Ok(span) if self.kind.waits() => {
+                        context.set_timer_after(0, span);
+                        return self.wait(run, Waits::Time);
+                    }
+                    Ok(_) => return Done::Rest(Outcome::Ended),
+                    Err(_) => self.complain(context, &format!("'{time}' is no time to wait")),
+                }
+            }
+            Instruction::Go { to, condition } => {
+                return self.branch(context, run, to, condition.as_deref());
+            }
+            Instruction::Finish(finish) => return Done::Jump(Place::Finish(*finish)),
+            Instruction::Return { text, unquoted } => {
+                let value = self.text(context, run, text, *unquoted);
+                return Done::Rest(Outcome::Returned(value));
+            }
+            Instruction::Error { text, unquoted } => {
+                let text = self.text(context, run, text, *unquoted);
+                let text = unquote(&text);
+                self.complain(context, if text.is_empty() { "error" } else { &text });
+                return Done::Rest(Outcome::Ended);
+            }
+        }
+        Done::Next
+    }
+
+    fn wait(&self, run: &mut Run, waits: Waits) -> Done {
+        if !self.kind.waits() {
+            return Done::Rest(Outcome::Ended);
+        }
+        run.waits = waits;
+        Done::Rest(Outcome::Blocked)
+    }
+
+    fn branch(
+        &self,
+        context: &mut Context<'_>,
+        run: &Run,
+        to: &str,
+        condition: Option<&str>,
+    ) -> Done {
+        if let Some(condition) = condition {
+            let condition = self.text(context, run, condition, true);
+            match truth(&condition) {
+                Some(true) => {}
+                Some(false) => return Done::Next,
+                None => {
+                    self.complain(
+                        context,
+                        &format!("bad condition '{condition}', neither true nor false"),
+                    );
+                    return Done::Next;
+                }
+            }
+        }
+        let to = self.text(context, run, to, true);
+        match self.program.place(&to) {
+            Some(place) => Done::Jump(place),
+            None => {
+                self.complain(context, &format!("no such label '{to}'"));
+                Done::Rest(Outcome::Exited)
+            }
+        }
+    }
+
+    fn print(&self, context: &mut Context<'_>, run: &Run, instruction: &Instruction) {
+        let Instruction::Print {
+            target,
+            text,
+            unquoted,
+            newline,
+        } = instruction
+        else {
+            return;
+        };
+        let letter = |letter: char| letter.is_ascii_alphabetic() || letter == '@' || letter == '_';
+        let mut value = if text.starts_with(letter) {
+            let call = self.text(context, run, text, false);
+            match self.call(context, &call) {
+                Ok(value) => value,
+                Err(error) => return self.complain(context, &error.to_string()),
+            }
+        } else {
+            let mut scope = RunScope {
+                machine: self,
+                context,
+                run,
+            };
+            unquote(&expand(text, Values::Protected, &mut scope))
+        };
+        if *unquoted {
+            value = unquote(&value);
+        }
+        if *newline && !value.ends_with('\n') {
+            value.push('\n');
+        }
+        let Some(target) = target else {
+            context
+                .environment()
+                .console(Console::Output, value.as_bytes());
+            return;
+        };
+        let name = self.text(context, run, &target.name, true);
+        let written = context
+            .environment()
+            .open_output(&name, target.append)
+            .and_then(|mut output| {
+                output.write(value.as_bytes())?;
+                output.flush()
+            });
+        if let Err(error) = written {
+            self.complain(context, &format!("{name}: {error}"));
+        }
+    }
+
+    fn write_handler(
+        &self,
+        context: &mut Context<'_>,
+        name: &str,
+        value: &str,
+    ) -> Result<(), HandlerError> {
+        match name {
+            "set" | "step" | "goto" | "run" => self.write(context, name, value),
+            _ => context.write_handler(name, value),
+        }
+    }
+
+    /// Takes steps: what waits for them goes on.
+    fn step(&self, context: &mut Context<'_>, count: u64) {
+        self.steps.set(self.steps.get().saturating_add(count));
+        self.take_steps(context);
+    }
+
+    fn take_steps(&self, context: &mut Context<'_>) {
+        let due = |run: &mut Run| match run.waits {
+            Waits::Steps(needed) => needed <= self.steps.get(),
+            Waits::Nothing | Waits::Time => false,
+        };
+        let held = self.held.borrow_mut().take_if(due);
+        if let Some(mut run) = held {
+            if let Waits::Steps(needed) = run.waits {
+                self.steps.set(self.steps.get() - needed);
+            }
+            run.position += 1;
+            self.resume(context, run);
+        }
+    }
+
+    fn resume(&self, context: &mut Context<'_>, run: Run) {
+        let outcome = self.go(context, run);
+        self.ended(context, &outcome);
+    }
+
+    /// The end of the script that manages the driver is the driver's end.
+    fn ended(&self, context: &Context<'_>, outcome: &Outcome) {
+        if self.kind == Kind::Driver && *outcome != Outcome::Blocked {
+            context.stop_driver();
+        }
+    }
+
+    fn run_called(
+        &self,
+        context: &mut Context<'_>,
+        arguments: &str,
+        write: bool,
+        handler: &str,
+    ) -> Result<String, HandlerError> {
+        if self.exited.get() {
+            return Ok(String::new());
+        }
+        let run = Run {
+            arguments: arguments.into(),
+            handler: handler.into(),
+            write,
+            ..Run::default()
+        };
+        if self.kind.waits() {
+            // What it was doing before, it does no longer.
+            context.cancel_timer(0);
+            *self.held.borrow_mut() = None;
+        }
+        let outcome = self.go(context, run);
+        if handler == "run" {
+            self.ended(context, &outcome);
+        }
+        Ok(match outcome {
+            Outcome::Returned(value) => value,
+            _ => String::new(),
+        })
+    }
+
+    fn go_to(&self, context: &mut Context<'_>, value: &str) -> Result<(), HandlerError> {
+        let (label, condition) = first_word(value);
+        if !condition.is_empty() {
+            match truth(&unquote(condition)) {
+                Some(true) => {}
+                Some(false) => return Ok(()),
+                None => return Err(HandlerError::failed("bad condition")),
+            }
+        }
+        let Some(place) = self.program.place(&unquote(label)) else {
+            return Err(HandlerError::failed(format!("no such label '{label}'")));
+        };
+        *self.jump.borrow_mut() = Some(place);
+        if self.depth.get() == 0 {
+            context.cancel_timer(0);
+            let mut run = self.held.borrow_mut().take().unwrap_or_default();
+            run.waits = Waits::Nothing;
+            self.resume(context, run);
+        }
+        Ok(())
+    }
+}
+
+/// The status of a write that failed: C's EINVAL, negative.
+const INVALID: i32 = -22;
+
+/// What came of an instruction.
+enum Done {
+    Next,
+    Jump(Place),
+    Rest(Outcome),
+}
+
+fn truth(text: &str) -> Option<bool> {
+    match bool::parse(text.trim(), &NoNames) {
+        Ok(truth) => Some(truth),
+        Err(_) => text.trim().parse::<i64>().ok().map(|number| number != 0),
+    }
+}
+
+impl Agent for Machine {
+    fn start(&self, context: &mut Context<'_>) {
+        if self.kind.starts() {
+            self.resume(context, Run::default());
+        }
+    }
+
+    fn run_timer(&self, context: &mut Context<'_>, _: usize) {
+        let held = self
+            .held
+            .borrow_mut()
+            .take_if(|run| run.waits == Waits::Time);
+        if let Some(mut run) = held {
+            run.position += 1;
+            self.resume(context, run);
+        }
+    }
+
+    fn run_io(&self, context: &mut Context<'_>) {
+        let Kind::Signal(signals) = &self.kind else {
+            return;
+        };
+        let environment = context.environment().clone();
+        let mut arrived = false;
+        for signal in signals.iter().filter(|_| !self.exited.get()) {
+            arrived |= environment.signal(*signal);
+        }
+        if arrived && !self.run_signal(context) {
+            for signal in signals.iter() {
+                environment.release_signal(*signal);
+            }
+        }
+    }
+
+    fn driver_stopped(&self, context: &mut Context<'_>) -> bool {
+        if self.held.borrow().is_none() {
+            return false;
+        }
+        self.step(context, 1);
+        self.held.borrow().is_some()
+    }
+
+    fn handlers(&self, list: &mut HandlerList) {
+        list.write("step").write("goto").read_with_parameters("run");
+        list.write("run").read_with_parameters("get").write("set");
+        for function in FUNCTIONS {
+            list.read_with_parameters(function);
+        }
+        list.read_with_parameters(WRITABLE);
+        for variable in &self.exported {
+            list.read(variable.clone());
+        }
+        if self.kind == Kind::Proxy {
+            list.others(HandlerFlags {
+                read: true,
+                write: true,
+                parameters: true,
+                ..HandlerFlags::default()
+            });
+        }
+    }
+
+    fn read(
+        &self,
+        context: &mut Context<'_>,
+        name: &str,
+        parameters: &str,
+    ) -> Result<String, HandlerError> {
+        if self.exported.iter().any(|known| known == name) {
+            return Ok(self.variable(name).unwrap_or_default());
+        }
+        if let Some(value) = functions::call(context, name, parameters) {
+            return value;
+        }
+        match name {
+            "run" => self.run_called(context, parameters, false, name),
+            "get" => {
+                let variable = unquote(parameters.trim());
+                self.variable(&variable)
+                    .ok_or_else(|| HandlerError::failed(format!("no variable '{variable}'")))
+            }
+            _ if self.kind == Kind::Proxy => self.run_called(context, parameters, false, name),
+            _ => Err(HandlerError::NoHandler(name.into())),
+        }
+    }
+
+    fn write(
+        &self,
+        context: &mut Context<'_>,
+        name: &str,
+        value: &str,
+    ) -> Result<(), HandlerError> {
+        match name {
+            "step" => {
+                let value = value.trim();
+                let count = match value {
+                    "" => 1,
+                    _ => value.parse().map_err(|_| {
+                        HandlerError::failed(format!("'{value}' is no number of steps"))
+                    })?,
+                };
+                self.step(context, count);
+                Ok(())
+            }
+            "goto" => self.go_to(context, value),
+            "run" => self.run_called(context, value, true, name).map(drop),
+            "set" => {
+                let (variable, text) = first_word(value);
+                self.set(&unquote(variable), text.into());
+                Ok(())
+            }
+            _ if self.kind == Kind::Proxy => self.run_called(context, value, true, name).map(drop),
+            _ => Err(HandlerError::NoHandler(name.into())),
+        }
+    }
+}

@@ -1,0 +1,220 @@
+mod expand;
+mod format;
+mod functions;
+mod machine;
+mod number;
+mod program;
+#[cfg(test)]
+mod tests;
+
+use alloc::format;
+use alloc::rc::Rc;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use sprat_click::arguments::split_words;
+use sprat_click::{
+    Agent, Arguments, Class, Configuration, Configure, Context, Element, Phase, Rejected,
+};
+use sprat_packet::Batch;
+
+use functions::signal_number;
+use machine::Machine;
+use program::Program;
+
+pub(super) const SCRIPT: Class = Class::of::<Script>("Script")
+    .ports("-/-")
+    .processing("a/a")
+    .phase(Phase::Last);
+pub(super) const DRIVER_MANAGER: Class = SCRIPT.named("DriverManager");
+
+/// Script: a list of instructions that is run at the start, or when something happens.
+///
+/// ```click
+/// Script([TYPE type,] INSTRUCTION, INSTRUCTION, ...)
+/// DriverManager(INSTRUCTION, ...)
+/// ```
+///
+/// TYPE says when it runs:
+/// - ACTIVE: from the start on. The default for a Script without ports.
+/// - PASSIVE: when its handlers `run`, `goto` or `step` are called.
+/// - PACKET: for each packet; `return N` sends it to output N, other ends to output 0, a port
+///   that is not there drops it. The default for a Script with ports.
+/// - PROXY: when any handler is called that it does not have itself; `$0` is the handler's name.
+/// - DRIVER: from the start on; each time the driver is asked to stop it takes a step instead,
+///   and the driver stops when the script has ended. The default for a DriverManager.
+/// - SIGNAL name ...: whenever such a signal (`INT`, `USR1`) has arrived.
+///
+/// Instructions; those with a form in q take one layer of quotation marks off their value:
+/// - `set VARIABLE TEXT`, `setq`: gives a variable a value.
+/// - `init VARIABLE TEXT`, `initq`: the same, once and before the script runs.
+/// - `export VARIABLE TEXT`, `exportq`: as init; the variable can be read as a handler.
+/// - `print [>FILE | >>FILE] HANDLER`, `print … TEXT`, `printq`, `printn`, `printnq`: writes a
+///   handler's value, or a text that does not begin with a letter, to a file or the standard
+///   output, with a newline unless the name has an n.
+/// - `read HANDLER`, `readq`: writes a handler's name and value to the standard error output.
+/// - `write HANDLER VALUE`, `writeq`: writes a handler; `$?` is zero where that worked.
+/// - `pause [N]`, `wait`, `wait_step [N]`, `wait_stop [N]`: waits until the script has been
+///   stepped N times, which is once unless said otherwise.
+/// - `wait TIME`, `wait_time TIME`: waits that long.
+/// - `label NAME`, `goto NAME [CONDITION]`, `loop`: jumps, where the condition is true; `loop`
+///   jumps to the start. Labels `begin`, `end`, `exit` and `stop` need not be defined. A script
+///   that jumps 1000 times without waiting is ended.
+/// - `return [VALUE]`, `returnq`: ends the script with a value.
+/// - `end`: ends this run. `exit`: ends the script for ever. `stop`: asks the driver to stop.
+/// - `error TEXT`, `errorq`: ends this run with a message.
+///
+/// In all texts `$VARIABLE`, `${VARIABLE-DEFAULT}` and `$(HANDLER ARGUMENTS)` are replaced,
+/// outside single quotes. `$args`, `$1` …, `$#` are the arguments of the handler that runs the
+/// script, `$0` its name, `$write` whether it was written, `$input` a packet's input, `$?` the
+/// status of the last write and `$$` the process.
+///
+/// Handlers: `step`, `goto`, `set` (write), `run` (read, write), `get` and the functions (read),
+/// which need no element name within the script: `add sub mul div idiv mod rem neg abs min max`,
+/// `eq ne lt gt le ge not and or nand nor if in`, `sprintf random length unquote now`,
+/// `readable writable cat catq kill`; exported variables (read).
+///
+/// See Click's manual pages Script(n) and DriverManager(n).
+struct Script {
+    machine: Rc<Machine>,
+}
+
+/// When a script runs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Kind {
+    Active,
+    Passive,
+    Packet,
+    Proxy,
+    Driver,
+    Signal(Vec<i32>),
+}
+
+impl Kind {
+    /// Whether it can wait within a run.
+    fn waits(&self) -> bool {
+        !matches!(self, Self::Packet | Self::Proxy)
+    }
+
+    /// Whether it runs from the start.
+    fn starts(&self) -> bool {
+        matches!(self, Self::Active | Self::Driver)
+    }
+
+    fn parse(text: &str) -> Result<Self, String> {
+        let words = split_words(text);
+        let (kind, rest) = words
+            .split_first()
+            .map_or(("", [].as_slice()), |(kind, rest)| (kind.as_str(), rest));
+        let kind = match kind.to_ascii_uppercase().as_str() {
+            "ACTIVE" => Self::Active,
+            "PASSIVE" => Self::Passive,
+            "PACKET" => Self::Packet,
+            "PROXY" => Self::Proxy,
+            "DRIVER" => Self::Driver,
+            "SIGNAL" if !rest.is_empty() => {
+                let signals = rest
+                    .iter()
+                    .map(|name| signal_number(name).ok_or_else(|| format!("bad signal '{name}'")));
+                return Ok(Self::Signal(signals.collect::<Result<_, _>>()?));
+            }
+            _ => return Err(
+                "bad TYPE; expected 'ACTIVE', 'PASSIVE', 'PACKET', 'PROXY', 'DRIVER', or 'SIGNAL'"
+                    .into(),
+            ),
+        };
+        match rest {
+            [] => Ok(kind),
+            _ => Err(format!("TYPE '{}' takes no arguments", words[0])),
+        }
+    }
+}
+
+impl Configure for Script {
+    fn configure(
+        arguments: &mut Arguments<'_>,
+        configuration: &Configuration<'_>,
+    ) -> Result<Self, Rejected> {
+        let kind = arguments.keyword::<sprat_click::arguments::Raw>("TYPE");
+        let kind = match kind.map(|raw| Kind::parse(&raw.0)) {
+            Some(Ok(kind)) => kind,
+            Some(Err(message)) => return Err(arguments.error(message)),
+            None if configuration.inputs() > 0 || configuration.outputs() > 0 => Kind::Packet,
+            None if configuration.class_of(configuration.id()).name == "DriverManager" => {
+                Kind::Driver
+            }
+            None => Kind::Active,
+        };
+        if kind != Kind::Packet && (configuration.inputs() > 0 || configuration.outputs() > 0) {
+            arguments.error("only TYPE PACKET scripts have ports");
+        }
+        let texts = arguments.rest();
+        let program = Program::read(&texts, |message| {
+            arguments.error(message);
+        });
+        arguments.finish()?;
+        Ok(Self {
+            machine: Machine::new(kind, program),
+        })
+    }
+}
+
+impl Script {
+    /// Runs the script for each packet of a batch and puts it where the script says.
+    fn sort(&mut self, context: &mut Context<'_>, input: usize, batch: &mut Batch) {
+        let count = batch.len();
+        for packet in batch.drain_front(count) {
+            if let Some(port) = self.machine.run_packet(context, input) {
+                context.emit(port, packet);
+            }
+        }
+    }
+}
+
+impl Element for Script {
+    fn initialize(&mut self, context: &mut Context<'_>) -> Result<(), Rejected> {
+        match &self.machine.kind {
+            Kind::Packet => context.observe_order(),
+            Kind::Driver => {
+                if context.router().driver_manager().is_some() {
+                    return Err(context.error("router has more than one driver manager"));
+                }
+                context.manage_driver();
+            }
+            Kind::Signal(signals) => {
+                for signal in signals {
+                    context.environment().signal(*signal);
+                }
+                context.watch();
+            }
+            Kind::Active | Kind::Passive | Kind::Proxy => {}
+        }
+        let machine = self.machine.clone();
+        machine.initialize(context);
+        Ok(())
+    }
+
+    fn push(&mut self, context: &mut Context<'_>, port: usize, batch: &mut Batch) {
+        self.sort(context, port, batch);
+    }
+
+    fn pull(&mut self, context: &mut Context<'_>, port: usize, limit: usize, batch: &mut Batch) {
+        // Of several outputs that are pulled, each has its own input.
+        let input = port.min(context.inputs().saturating_sub(1));
+        context.pull(input, limit, batch);
+        let machine = self.machine.clone();
+        batch.retain(|_| machine.run_packet(context, input) == Some(port));
+    }
+
+    fn agent(&self) -> Option<Rc<dyn Agent>> {
+        Some(self.machine.clone())
+    }
+
+    fn take_state(&mut self, _: &mut Context<'_>, old: &mut dyn Element) {
+        if let Some(old) = old.downcast_mut::<Self>()
+            && self.machine.kind == Kind::Packet
+        {
+            self.machine.take_variables(&old.machine);
+        }
+    }
+}

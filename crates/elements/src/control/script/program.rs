@@ -1,0 +1,346 @@
+//! The instructions of a script.
+
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+
+use hashbrown::HashMap;
+
+use sprat_click::arguments::{split_words, unquote};
+
+/// An instruction. Texts still hold their references and quotation marks; `unquoted` says that
+/// a layer of them is taken off after substitution (`setq` rather than `set`).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Instruction {
+    Set {
+        variable: String,
+        text: String,
+        unquoted: bool,
+    },
+    /// Done once, before the script runs.
+    Initialize {
+        variable: String,
+        text: String,
+        unquoted: bool,
+        export: bool,
+    },
+    Print {
+        target: Option<PrintTarget>,
+        text: String,
+        unquoted: bool,
+        newline: bool,
+    },
+    Read {
+        call: String,
+        unquoted: bool,
+    },
+    Write {
+        call: String,
+        unquoted: bool,
+    },
+    /// Until this many steps have been taken.
+    WaitSteps(String),
+    WaitTime(String),
+    Label,
+    Go {
+        to: String,
+        condition: Option<String>,
+    },
+    /// No further.
+    Finish(Finish),
+    Return {
+        text: String,
+        unquoted: bool,
+    },
+    Error {
+        text: String,
+        unquoted: bool,
+    },
+}
+
+/// How a script stops where it says so.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Finish {
+    /// For this time.
+    End,
+    /// For ever.
+    Exit,
+    /// And the driver with it.
+    Stop,
+}
+
+/// A file that is printed to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct PrintTarget {
+    pub(super) name: String,
+    pub(super) append: bool,
+}
+
+/// A script's instructions and labels.
+#[derive(Debug, Default)]
+pub(super) struct Program {
+    pub(super) instructions: Vec<Instruction>,
+    labels: HashMap<String, usize>,
+}
+
+/// Where a jump leads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Place {
+    Instruction(usize),
+    Finish(Finish),
+}
+
+impl Program {
+    /// Reads instructions; gives each that makes no sense to `refuse`, with the reason.
+    pub(super) fn read(texts: &[String], mut refuse: impl FnMut(String)) -> Self {
+        let mut program = Self::default();
+        for text in texts {
+            match program.instruction(text.trim()) {
+                Ok(instruction) => program.instructions.push(instruction),
+                Err(message) => refuse(message),
+            }
+        }
+        for instruction in &program.instructions {
+            if let Instruction::Go { to, .. } = instruction
+                && !to.contains('$')
+                && program.place(to).is_none()
+            {
+                refuse(format!("no such label '{to}'"));
+            }
+        }
+        program
+    }
+
+    /// What a label means: one of the script's own, or one that every script has.
+    pub(super) fn place(&self, label: &str) -> Option<Place> {
+        if let Some(at) = self.labels.get(label) {
+            return Some(Place::Instruction(*at));
+        }
+        Some(match label {
+            "begin" => Place::Instruction(0),
+            "end" => Place::Finish(Finish::End),
+            "exit" => Place::Finish(Finish::Exit),
+            "stop" => Place::Finish(Finish::Stop),
+            _ => return None,
+        })
+    }
+
+    fn instruction(&mut self, text: &str) -> Result<Instruction, String> {
+        let (word, rest) = first_word(text);
+        let (name, unquoted) = match word.strip_suffix('q') {
+            Some(name) if TWO_FORMS.contains(&name) => (name, true),
+            _ => (word, false),
+        };
+        let nothing = |instruction| match rest {
+            "" => Ok(instruction),
+            _ => Err(format!("too many arguments to '{word}'")),
+        };
+        let owned = rest.to_string();
+        Ok(match name {
+            "set" => {
+                let (variable, text) = variable(word, rest)?;
+                Instruction::Set {
+                    variable,
+                    text,
+                    unquoted,
+                }
+            }
+            "init" | "export" => {
+                let (variable, text) = variable(word, rest)?;
+                Instruction::Initialize {
+                    variable,
+                    text,
+                    unquoted,
+                    export: name == "export",
+                }
+            }
+            "print" | "printn" => {
+                let (target, text) = print_target(rest)?;
+                Instruction::Print {
+                    target,
+                    text: text.into(),
+                    unquoted,
+                    newline: name == "print",
+                }
+            }
+            "read" | "write" if rest.is_empty() => {
+                return Err(format!("missing arguments to '{word}'"));
+            }
+            "read" => Instruction::Read {
+                call: owned,
+                unquoted,
+            },
+            "write" => Instruction::Write {
+                call: owned,
+                unquoted,
+            },
+            "wait" if !rest.is_empty() => Instruction::WaitTime(owned),
+            "wait_time" => match rest {
+                "" => return Err(format!("missing arguments to '{word}'")),
+                _ => Instruction::WaitTime(owned),
+            },
+            "wait" | "pause" | "wait_step" | "wait_stop" => Instruction::WaitSteps(match rest {
+                "" => "1".into(),
+                _ => owned,
+            }),
+            "label" => {
+                let (label, more) = first_word(rest);
+                if label.is_empty() || !more.is_empty() {
+                    return Err(format!("'{word}' expects a label"));
+                }
+                let at = self.instructions.len();
+                if self.labels.insert(label.into(), at).is_some() {
+                    return Err(format!("label '{label}' redefined"));
+                }
+                Instruction::Label
+            }
+            "goto" => {
+                let (to, condition) = first_word(rest);
+                if to.is_empty() {
+                    return Err(format!("'{word}' expects a label"));
+                }
+                Instruction::Go {
+                    to: to.into(),
+                    condition: (!condition.is_empty()).then(|| condition.into()),
+                }
+            }
+            "loop" => nothing(Instruction::Go {
+                to: "begin".into(),
+                condition: None,
+            })?,
+            "end" => nothing(Instruction::Finish(Finish::End))?,
+            "exit" => nothing(Instruction::Finish(Finish::Exit))?,
+            "stop" => nothing(Instruction::Finish(Finish::Stop))?,
+            "return" => Instruction::Return {
+                text: owned,
+                unquoted,
+            },
+            "error" => Instruction::Error {
+                text: owned,
+                unquoted,
+            },
+            _ => return Err(format!("syntax error at '{word}'")),
+        })
+    }
+}
+
+/// Instructions that have a form with a `q` at the end.
+const TWO_FORMS: [&str; 10] = [
+    "set", "init", "export", "print", "printn", "read", "write", "return", "error", "goto",
+];
+
+/// The first word of a text, and the rest; `$(…)` may hold spaces.
+pub(super) fn first_word(text: &str) -> (&str, &str) {
+    let text = text.trim();
+    let mut depth = 0_usize;
+    let mut quotation = None;
+    for (at, letter) in text.char_indices() {
+        match (letter, quotation) {
+            ('"' | '\'', None) => quotation = Some(letter),
+            (mark, Some(open)) if mark == open => quotation = None,
+            (_, Some(_)) => {}
+            ('(' | '{', None) => depth += 1,
+            (')' | '}', None) => depth = depth.saturating_sub(1),
+            (space, None) if space.is_ascii_whitespace() && depth == 0 => {
+                return (&text[..at], text[at..].trim_start());
+            }
+            _ => {}
+        }
+    }
+    (text, "")
+}
+
+fn variable(instruction: &str, rest: &str) -> Result<(String, String), String> {
+    let (name, text) = first_word(rest);
+    let sound = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
+    match !name.is_empty() && name.bytes().all(sound) {
+        true => Ok((name.into(), text.into())),
+        false => Err(format!("'{instruction}' expects a variable name")),
+    }
+}
+
+/// `>FILE` or `>>FILE` before what is printed.
+fn print_target(rest: &str) -> Result<(Option<PrintTarget>, &str), String> {
+    let Some(after) = rest.strip_prefix('>') else {
+        return Ok((None, rest));
+    };
+    let (after, append) = match after.strip_prefix('>') {
+        Some(after) => (after, true),
+        None => (after, false),
+    };
+    let (name, text) = first_word(after);
+    if name.is_empty() {
+        return Err("'>' expects a file name".into());
+    }
+    let name = name.to_string();
+    Ok((Some(PrintTarget { name, append }), text))
+}
+
+/// The texts that `$1`, `$2` and so on stand for.
+pub(super) fn argument_words(text: &str) -> Vec<String> {
+    split_words(text).iter().map(|word| unquote(word)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Instruction {
+        let texts = [text.to_string()];
+        let mut program = Program::read(&texts, |message| panic!("{text}: {message}"));
+        program.instructions.remove(0)
+    }
+
+    #[test]
+    fn instructions_are_read_into_their_parts() {
+        assert_eq!(
+            read("setq x  \"$(c.count)\""),
+            Instruction::Set {
+                variable: "x".into(),
+                text: "\"$(c.count)\"".into(),
+                unquoted: true,
+            }
+        );
+        assert_eq!(
+            read("print >>LOG$(add 1 2) c.count"),
+            Instruction::Print {
+                target: Some(PrintTarget {
+                    name: "LOG$(add 1 2)".into(),
+                    append: true,
+                }),
+                text: "c.count".into(),
+                unquoted: false,
+                newline: true,
+            }
+        );
+        assert_eq!(read("wait"), Instruction::WaitSteps("1".into()));
+        assert_eq!(read("wait_stop 2"), Instruction::WaitSteps("2".into()));
+        assert_eq!(read("wait 0.1s"), Instruction::WaitTime("0.1s".into()));
+        assert_eq!(
+            read("goto begin $(lt $i 5)"),
+            Instruction::Go {
+                to: "begin".into(),
+                condition: Some("$(lt $i 5)".into()),
+            }
+        );
+    }
+
+    #[test]
+    fn what_makes_no_sense_is_refused_at_once() {
+        for text in [
+            "frobnicate",
+            "set",
+            "set $x 5",
+            "goto nowhere",
+            "label",
+            "stop now",
+            "print >",
+            "write",
+            "wait_time",
+        ] {
+            let mut refused = 0;
+            Program::read(&[text.to_string()], |_| refused += 1);
+            assert_eq!(refused, 1, "{text}");
+        }
+    }
+}
