@@ -43,7 +43,7 @@ impl Range {
     }
 }
 
-/// `SADDR SPORT DADDR DPORT`, or `SADDR DADDR`.
+/// `SADDR SPORT DADDR DPORT`, `SADDR DADDR`, or for pings `SADDR DADDR IDENTIFIER`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Pattern {
     source: Option<Ipv4Addr>,
@@ -52,8 +52,8 @@ pub(super) struct Pattern {
     destination_port: Option<u16>,
     range: Range,
     choice: Choice,
-    /// Whether it was written with ports.
-    with_ports: bool,
+    /// How many words it was written in.
+    words: usize,
     /// Where in the range the next flow's value is looked for.
     next: u32,
     /// Flows made by it that are still there.
@@ -71,6 +71,8 @@ impl Pattern {
     ) -> Result<Self, String> {
         let (source, source_port, destination, destination_port) = match words {
             [source, destination] => (source, None, destination, None),
+            // An identifier is kept where a source port is.
+            [source, destination, identifier] => (source, Some(identifier), destination, None),
             [source, port, destination, destination_port] => {
                 (source, Some(port), destination, Some(destination_port))
             }
@@ -83,7 +85,7 @@ impl Pattern {
             destination_port: None,
             range: Range::None,
             choice: Choice::Keep,
-            with_ports: source_port.is_some(),
+            words: words.len(),
             next: 0,
             flows: 0,
         };
@@ -278,15 +280,15 @@ impl fmt::Display for Pattern {
             Range::Ports(low, high) => format!("{low}-{high}"),
             _ => port(self.source_port),
         };
-        if self.with_ports {
-            write!(
+        let destination = address(self.destination);
+        match self.words {
+            2 => write!(f, "{source} {destination}")?,
+            3 => write!(f, "{source} {destination} {source_port}")?,
+            _ => write!(
                 f,
-                "{source} {source_port} {} {}",
-                address(self.destination),
+                "{source} {source_port} {destination} {}",
                 port(self.destination_port)
-            )?;
-        } else {
-            write!(f, "{source} {}", address(self.destination))?;
+            )?,
         }
         if self.flows > 0 {
             write!(f, " [{}]", self.flows)?;
@@ -311,6 +313,7 @@ mod tests {
             "1.0.0.1 1-65535 - -",
             "- - 10.0.0.1 80",
             "1.0.0.1-1.0.0.9 -",
+            "1.0.0.1 - 0-65535",
         ] {
             assert_eq!(parse(text).unwrap().to_string(), text);
         }

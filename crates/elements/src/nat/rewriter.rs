@@ -193,10 +193,16 @@ impl Rewriter {
             };
             packet.set_destination(key.destination());
         }
+        self.annotate_reply(packet, id, direction);
+    }
+
+    /// Gives a reply the annotation that its flow's first packet had.
+    #[inline]
+    pub(super) fn annotate_reply(&self, packet: &mut Packet, id: FlowId, direction: Direction) {
         if direction == Direction::Reply
             && let Some(offset) = self.reply_annotation
         {
-            packet.set_annotation_byte(offset, flow.reply_annotation);
+            packet.set_annotation_byte(offset, self.table.flow(id).reply_annotation);
         }
     }
 
@@ -217,6 +223,18 @@ impl Rewriter {
                 let id = self.table.insert(&new, now);
                 self.table.flow_mut(id).state = flow.state;
             }
+        }
+    }
+
+    /// Reads one of the handlers of rewriters whose flows are all of one kind.
+    pub(super) fn read_single(
+        &self,
+        context: &Context<'_>,
+        name: &str,
+    ) -> Result<String, HandlerError> {
+        match name {
+            "table" | "mappings" => Ok(self.table_text(None, Tick::at(context.now()))),
+            _ => self.read(name),
         }
     }
 
