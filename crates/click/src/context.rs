@@ -11,6 +11,7 @@ use crate::arguments::Rejected;
 use crate::configure::ElementId;
 use crate::element::Element;
 use crate::environment::{Console, Environment};
+use crate::names::ScopedNames;
 use crate::router::{Output, Router};
 use crate::time::{Instant, Timestamp};
 
@@ -150,6 +151,12 @@ impl Context<'_> {
     /// The router.
     pub fn router(&self) -> &Router {
         self.router
+    }
+
+    /// What `AddressInfo` and its like define, as seen from this element.
+    pub fn names(&self) -> ScopedNames<'_> {
+        let directory = &self.router.directory;
+        ScopedNames::new(&directory.addresses, directory.prefix(self.id))
     }
 
     /// This element's place in the router.

@@ -2,7 +2,7 @@
 
 use alloc::format;
 
-use sprat_click::arguments::{Argument, NoNames};
+use sprat_click::arguments::Argument;
 use sprat_click::{Context, HandlerError};
 
 /// Reads a value written to a handler as an argument of type `T` is read.
@@ -10,6 +10,6 @@ pub(crate) fn handler_value<T: Argument>(
     context: &Context<'_>,
     value: &str,
 ) -> Result<T, HandlerError> {
-    T::parse(value.trim(), &NoNames)
+    T::parse(value.trim(), &context.names())
         .map_err(|error| HandlerError::failed(format!("{}: {error}", context.name())))
 }

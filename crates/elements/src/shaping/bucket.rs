@@ -23,13 +23,14 @@ const DEFAULT_BURST: Duration = Duration::from_millis(20);
 const TICK: u64 = 1_000_000;
 
 /// The longest packet there is; what a bucket is sure to have room for whatever comes.
-const LONGEST: i128 = 0xffff;
+const LONGEST: i64 = 0xffff;
 
 /// A bucket that fills at a rate and never holds more than its capacity.
 ///
 /// The level is counted in billionths of a token. A nanosecond at a rate of R tokens a second
 /// brings R of them, so filling is exact, whatever the rate and however often it is asked, and
-/// over no length of time does an error add up.
+/// over no length of time does an error add up. Nine thousand million tokens are the most a
+/// bucket can hold.
 ///
 /// A packet takes one token, and passes if one is there. With bytes, a packet takes as many as
 /// it is long, and passes while the bucket does not owe a whole token: a packet longer than the
@@ -39,8 +40,8 @@ pub(crate) struct Bucket {
     unit: Unit,
     rate: u64,
     burst: Burst,
-    capacity: i128,
-    level: i128,
+    capacity: i64,
+    level: i64,
     filled: Option<Instant>,
 }
 
@@ -52,7 +53,13 @@ enum Burst {
 }
 
 /// Billionths of a token in a token.
-const TOKEN: i128 = SECOND as i128;
+const TOKEN: i64 = 1_000_000_000;
+const _: () = assert!(TOKEN.unsigned_abs() == SECOND);
+
+/// A product that stays at the largest number there is.
+fn times(a: u64, b: u64) -> i64 {
+    i64::try_from(a.saturating_mul(b)).unwrap_or(i64::MAX)
+}
 
 impl Bucket {
     /// A full bucket.
@@ -111,11 +118,10 @@ impl Bucket {
     pub(crate) fn set_rate(&mut self, rate: u64) {
         self.rate = rate;
         let tokens = match self.burst {
-            Burst::Tokens(tokens) => i128::from(tokens) * TOKEN,
+            Burst::Tokens(tokens) => times(tokens, SECOND),
             // Nanoseconds times tokens a second are billionths of a token.
             Burst::Lasting(duration) => {
-                let nanoseconds = i128::try_from(duration.as_nanos()).unwrap_or(i128::MAX);
-                nanoseconds.saturating_mul(i128::from(rate))
+                times(u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX), rate)
             }
         };
         self.capacity = tokens.max(TOKEN);
@@ -149,8 +155,8 @@ impl Bucket {
     pub(crate) fn fill(&mut self, now: Instant) {
         let before = *self.filled.get_or_insert(now);
         if now > before {
-            let gained = i128::from(now.0 - before.0) * i128::from(self.rate);
-            self.level = (self.level + gained).min(self.capacity);
+            let gained = times(now.0 - before.0, self.rate);
+            self.level = self.level.saturating_add(gained).min(self.capacity);
             self.filled = Some(now);
         }
     }
@@ -172,7 +178,7 @@ impl Bucket {
     }
 
     /// The level at which a packet may pass.
-    fn threshold(&self) -> i128 {
+    fn threshold(&self) -> i64 {
         match self.unit {
             Unit::Packets => TOKEN,
             Unit::Bytes => 1 - TOKEN,
@@ -182,10 +188,11 @@ impl Bucket {
     /// Takes what a packet of `length` bytes costs.
     #[inline]
     pub(crate) fn charge(&mut self, length: usize) {
-        self.level -= match self.unit {
+        let cost = match self.unit {
             Unit::Packets => TOKEN,
-            Unit::Bytes => TOKEN * length as i128,
+            Unit::Bytes => times(length as u64, SECOND),
         };
+        self.level = self.level.saturating_sub(cost);
     }
 
     /// When the next packet may pass, as of the last filling; never where the rate is zero.
@@ -193,17 +200,14 @@ impl Bucket {
         let Some(filled) = self.filled else {
             return Instant(0);
         };
-        let missing = self.threshold() - self.level;
-        if missing <= 0 {
+        let missing = self.threshold().saturating_sub(self.level);
+        let Ok(missing @ 1..) = u64::try_from(missing) else {
             return filled;
-        }
+        };
         if self.rate == 0 {
             return Instant::NEVER;
         }
-        let rate = i128::from(self.rate);
-        u64::try_from((missing + rate - 1) / rate).map_or(Instant::NEVER, |wait| {
-            Instant(filled.0.saturating_add(wait))
-        })
+        Instant(filled.0.saturating_add(missing.div_ceil(self.rate)))
     }
 
     /// When to look for the next packet: when it may pass, or, where that is long, on the tick

@@ -86,8 +86,9 @@ impl Control {
 
     /// The time after `from` at which the next packet is dropped: interval / sqrt(count).
     fn control_law(&self, from: i64) -> i64 {
-        let interval = u128::from(self.interval.unsigned_abs());
-        let step = (interval * interval / u128::from(self.count.max(1))).isqrt();
+        // The root of a million times the count is a thousand times its root.
+        let root = (u64::from(self.count.max(1)) * 1_000_000).isqrt();
+        let step = self.interval.unsigned_abs().saturating_mul(1000) / root;
         from.saturating_add(i64::try_from(step).unwrap_or(i64::MAX))
     }
 
