@@ -127,6 +127,7 @@ impl Print {
             .map_or(packet.len(), |length| length.min(packet.len()))];
         match self.contents {
             Contents::None => {}
+            _ if shown.is_empty() => {}
             Contents::Hex => {
                 line.push_str(" | ");
                 write_hex(line, shown)?;
@@ -202,6 +203,7 @@ mod tests {
             "ok:   32 | 00010203 0405\n"
         );
         assert_eq!(printed("Print(ok, CONTENTS NONE)", &frame), "ok:   32\n");
+        assert_eq!(printed("Print(ok)", &[]), "ok:    0\n");
     }
 
     #[test]
