@@ -357,6 +357,102 @@ fn a_system_call_is_refused_by_its_number() {
     });
 }
 
+guest!(breaks, "int3");
+guest!(
+    steps,
+    "pushf",
+    "or qword ptr [rsp], 0x100",
+    "popf",
+    "nop",
+    "nop"
+);
+guest!(
+    divides_floats_by_zero,
+    "push 0x1d80",
+    "ldmxcsr [rsp]",
+    "mov eax, 1",
+    "cvtsi2sd xmm0, eax",
+    "xorpd xmm1, xmm1",
+    "divsd xmm0, xmm1",
+);
+guest!(
+    reads_misaligned,
+    "pushf",
+    "or qword ptr [rsp], 0x40000",
+    "popf",
+    "mov rax, [rsp - 33]",
+);
+guest!(
+    leaves_the_stack_segment,
+    "mov rbp, 0x1234567890abcdef",
+    "mov rax, [rbp]"
+);
+
+#[test]
+fn each_exception_of_the_processor_has_its_vector() {
+    let cases: [(&[u8], u8); 5] = [
+        (breaks(), vector::BREAKPOINT),
+        (steps(), vector::DEBUG),
+        (divides_floats_by_zero(), vector::SIMD),
+        (reads_misaligned(), vector::ALIGNMENT),
+        (leaves_the_stack_segment(), vector::STACK),
+    ];
+    with_each(|monitor| {
+        for (code, vector) in cases {
+            let report = fault(monitor, code);
+            assert_eq!(
+                report.cause,
+                exception(vector, 0, None),
+                "{:?}: {report}",
+                monitor.kind()
+            );
+        }
+    });
+}
+
+guest!(enters_by_sysenter, "sysenter");
+guest!(enters_by_an_old_gate, "mov eax, 20", "int 0x80");
+guest!(reads_the_call_port, "in al, 0xf0");
+guest!(
+    calls_another_segment,
+    "push 0x08",
+    "push 0x1000000",
+    "retfq"
+);
+guest!(
+    returns_to_another_ring,
+    "push 0x10",
+    "push rsp",
+    "pushf",
+    "push 0x08",
+    "push 0x1000000",
+    "iretq"
+);
+
+#[test]
+fn every_other_way_into_a_kernel_ends_an_instance() {
+    with_each(|monitor| {
+        let ways = [
+            enters_by_sysenter(),
+            enters_by_an_old_gate(),
+            reads_the_call_port(),
+            calls_another_segment(),
+            returns_to_another_ring(),
+        ];
+        for (number, code) in ways.into_iter().enumerate() {
+            let report = fault(monitor, code);
+            let ended = match report.cause {
+                Cause::Exception { vector, .. } => [6, 11, 13, 14].contains(&vector),
+                // The filter knows the calls of 64-bit programs only and kills for others.
+                Cause::Signal { number } => number == 31,
+                Cause::Machine { reason } => reason == 2 && number == 2,
+                _ => false,
+            };
+            assert!(ended, "{number} under {:?}: {report}", monitor.kind());
+        }
+    });
+}
+
 guest!(
     exits_with_garbage,
     "mov rax, [rdi + 40]",
