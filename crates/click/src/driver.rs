@@ -55,10 +55,11 @@ impl Driver {
             self.stopped = true;
             return Step::Stop;
         }
-        let progress = self.router.run();
+        // A signal comes before the timers that expire while it is on its way.
         if self.router.watches() {
             self.router.run_io();
         }
+        let progress = self.router.run();
         if let Some(replacement) = self.router.take_replacement() {
             replacement.take_state(&self.router);
             self.router = *replacement;

@@ -140,16 +140,14 @@ impl Router {
             .filter(|when| *when != Instant::NEVER)
     }
 
-    /// Runs a round: some tasks, then the timers that have expired.
+    /// Runs a round: some tasks, then the timers that have expired. That the driver was asked to
+    /// stop shows after the round, as in Click: packets under way may still arrive.
     pub fn run(&self) -> Progress {
         let mut worked = false;
         for _ in 0..TASKS_PER_ROUND {
             match self.next_task() {
                 Some(id) => worked |= self.run_task(id),
                 None => break,
-            }
-            if self.run_count() <= 0 {
-                break;
             }
         }
         worked |= self.run_timers();

@@ -1,8 +1,23 @@
-//! Elements that control a router: scripts, control sockets, handlers.
+//! Elements that control a router: scripts, control sockets, handlers, and what others are told.
 
+mod address_info;
+mod alignment;
+mod message;
+mod schedule_info;
 mod script;
 
 use sprat_click::Class;
 
 /// The classes of this family.
-pub(crate) const CLASSES: &[&Class] = &[&script::DRIVER_MANAGER, &script::SCRIPT];
+pub(crate) const CLASSES: &[&Class] = &[
+    &address_info::ADDRESS_INFO,
+    &alignment::ALIGN,
+    &alignment::ALIGNMENT_INFO,
+    &script::DRIVER_MANAGER,
+    &message::ERROR,
+    &message::ERROR_ELEMENT,
+    &message::MESSAGE,
+    &address_info::PORT_INFO,
+    &schedule_info::SCHEDULE_INFO,
+    &script::SCRIPT,
+];

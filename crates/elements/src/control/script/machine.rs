@@ -213,11 +213,24 @@ impl Machine {
         }
     }
 
+    /// Says what is wrong with something the script does.
     fn complain(&self, context: &Context<'_>, message: &str) {
         let class = context.router().class(context.id()).name;
+        let mut text = format!("While executing '{} :: {class}':", context.name());
         for line in message.lines() {
-            context.chatter(format_args!("{} :: {class}: {line}", context.name()));
+            text.push_str("\n  ");
+            text.push_str(line);
         }
+        context.chatter(format_args!("{text}"));
+    }
+
+    /// Says why the script is not run any further.
+    fn give_up(&self, context: &Context<'_>, why: &str) {
+        let class = context.router().class(context.id()).name;
+        context.chatter(format_args!(
+            "{} :: {class}: {why}, giving up",
+            context.name()
+        ));
     }
 
     /// Reads a handler, or calls one of the script's own without its name before it.
@@ -249,7 +262,7 @@ impl Machine {
     /// Runs the script from where `run` is until it comes to rest. A run that waits is held.
     fn go(&self, context: &mut Context<'_>, mut run: Run) -> Outcome {
         if self.depth.get() >= DEPTH {
-            self.complain(context, "too many calls of itself, giving up");
+            self.give_up(context, "too many calls of itself");
             return Outcome::Ended;
         }
         self.depth.set(self.depth.get() + 1);
@@ -284,7 +297,7 @@ impl Machine {
                 Some(Place::Instruction(at)) => {
                     jumps += 1;
                     if jumps > JUMPS {
-                        self.complain(context, "too many jumps, giving up");
+                        self.give_up(context, "too many jumps");
                         return Outcome::Exited;
                     }
                     run.position = at;

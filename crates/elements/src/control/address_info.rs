@@ -1,0 +1,153 @@
+use alloc::format;
+use alloc::string::{String, ToString};
+use core::net::{Ipv4Addr, Ipv6Addr};
+
+use sprat_click::arguments::{Argument, Ipv4Prefix, Ipv6Prefix, Names, split_words, unquote};
+use sprat_click::names::Meaning;
+use sprat_click::{Arguments, Class, Configuration, Configure, Element, Phase, Rejected};
+use sprat_packet::EtherAddress;
+
+pub(super) const ADDRESS_INFO: Class = Class::of::<AddressInfo>("AddressInfo")
+    .ports("0/0")
+    .phase(Phase::Information);
+
+/// AddressInfo: gives addresses names.
+///
+/// ```click
+/// AddressInfo(NAME ADDRESS [ADDRESS ...], NAME ...)
+/// ```
+///
+/// Each NAME stands for the addresses behind it, at most one of a kind: an IPv4 address, an IPv4
+/// network (which is an address too), an IPv6 address or network, an Ethernet address. Elements
+/// of the same compound element and those inside it can use the name instead.
+///
+/// See Click's manual page AddressInfo(n).
+struct AddressInfo;
+
+impl Configure for AddressInfo {
+    fn configure(
+        arguments: &mut Arguments<'_>,
+        configuration: &Configuration<'_>,
+    ) -> Result<Self, Rejected> {
+        let names = arguments.names();
+        for entry in arguments.rest() {
+            let words = split_words(&entry);
+            let Some((name, addresses)) = words.split_first() else {
+                continue;
+            };
+            let name = unquote(name);
+            // The table must not be held while names are looked up in it.
+            let mut meaning = Meaning::default();
+            for address in addresses {
+                if let Err(message) = learn(&mut meaning, &unquote(address), names) {
+                    arguments.error(format!("{name}: {message}"));
+                }
+            }
+            if addresses.is_empty() {
+                arguments.error(format!("expected 'NAME [ADDRS]', not '{entry}'"));
+            }
+            let mut table = configuration.addresses().borrow_mut();
+            add(table.define(configuration.scope(), &name), meaning);
+        }
+        arguments.check()?;
+        Ok(Self)
+    }
+}
+
+/// Adds one address to what a name means.
+fn learn(meaning: &mut Meaning, text: &str, names: &dyn Names) -> Result<(), String> {
+    let kind = if let Ok(address) = EtherAddress::parse(text, names) {
+        meaning.ethernet.replace(address).map(|_| "Ethernet")
+    } else if let Ok(address) = Ipv4Addr::parse(text, names) {
+        meaning.ipv4.replace(address).map(|_| "IP")
+    } else if let Ok(prefix) = Ipv4Prefix::parse(text, names) {
+        meaning.ipv4.get_or_insert(prefix.address);
+        meaning.ipv4_prefix.replace(prefix).map(|_| "IP network")
+    } else if let Ok(address) = Ipv6Addr::parse(text, names) {
+        meaning.ipv6.replace(address).map(|_| "IPv6")
+    } else if let Ok(prefix) = Ipv6Prefix::parse(text, names) {
+        meaning.ipv6.get_or_insert(prefix.address);
+        meaning.ipv6_prefix.replace(prefix).map(|_| "IPv6 network")
+    } else {
+        return Err(format!("bad address '{text}'"));
+    };
+    match kind {
+        Some(kind) => Err(format!("{kind} address given twice")),
+        None => Ok(()),
+    }
+}
+
+/// What is said later counts.
+fn add(known: &mut Meaning, new: Meaning) {
+    known.ipv4 = new.ipv4.or(known.ipv4);
+    known.ipv4_prefix = new.ipv4_prefix.or(known.ipv4_prefix);
+    known.ipv6 = new.ipv6.or(known.ipv6);
+    known.ipv6_prefix = new.ipv6_prefix.or(known.ipv6_prefix);
+    known.ethernet = new.ethernet.or(known.ethernet);
+}
+
+impl Element for AddressInfo {}
+
+pub(super) const PORT_INFO: Class = Class::of::<PortInfo>("PortInfo")
+    .ports("0/0")
+    .phase(Phase::Information);
+
+/// PortInfo: gives TCP and UDP ports names.
+///
+/// ```click
+/// PortInfo(NAME PORT[/PROTOCOL] [ALIAS ...], NAME ...)
+/// ```
+///
+/// Each NAME and ALIAS stands for PORT, of the PROTOCOL `tcp` or `udp`, or of both without one.
+/// Text after `#` is a comment, as in `/etc/services`.
+///
+/// See Click's manual page PortInfo(n).
+struct PortInfo;
+
+impl Configure for PortInfo {
+    fn configure(
+        arguments: &mut Arguments<'_>,
+        configuration: &Configuration<'_>,
+    ) -> Result<Self, Rejected> {
+        for entry in arguments.rest() {
+            let words = split_words(entry.split('#').next().unwrap_or_default());
+            if words.is_empty() {
+                continue;
+            }
+            let Some((port, tcp, udp)) = words.get(1).and_then(|word| port(word)) else {
+                arguments.error(format!("expected 'NAME PORT/PROTO', not '{entry}'"));
+                continue;
+            };
+            let mut table = configuration.addresses().borrow_mut();
+            for name in words.iter().take(1).chain(words.iter().skip(2)) {
+                let meaning = table.define(configuration.scope(), &unquote(name));
+                if tcp {
+                    meaning.tcp_port = Some(port);
+                }
+                if udp {
+                    meaning.udp_port = Some(port);
+                }
+            }
+        }
+        arguments.check()?;
+        Ok(Self)
+    }
+}
+
+/// A port, and whether it is one of TCP and of UDP.
+fn port(text: &str) -> Option<(u16, bool, bool)> {
+    let text = unquote(text);
+    let (port, protocol) = match text.split_once('/') {
+        Some((port, protocol)) => (port.to_string(), protocol.to_ascii_lowercase()),
+        None => (text, String::new()),
+    };
+    let port = port.parse().ok()?;
+    match protocol.as_str() {
+        "" => Some((port, true, true)),
+        "tcp" | "6" => Some((port, true, false)),
+        "udp" | "17" => Some((port, false, true)),
+        _ => None,
+    }
+}
+
+impl Element for PortInfo {}
