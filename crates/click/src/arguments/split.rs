@@ -267,9 +267,9 @@ fn unquote_hex(bytes: &[u8], start: usize, out: &mut Vec<u8>) -> usize {
     let mut high: Option<u32> = None;
     let mut at = start;
     while at < end {
-        let (piece, next) = piece_at(bytes, at);
-        if piece == Piece::Comment {
-            at = next;
+        // Quotation means nothing here, and looking for its end at every mark would take long.
+        if bytes[at] == b'/' && matches!(bytes.get(at + 1), Some(b'/' | b'*')) {
+            at = piece_at(bytes, at).1;
             continue;
         }
         if let Some(digit) = char::from(bytes[at]).to_digit(16) {

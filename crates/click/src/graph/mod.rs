@@ -58,7 +58,7 @@ pub struct FlatConnection {
 }
 
 /// What a `require` statement names. Printed as it stands within `require(…)`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Requirement {
     /// `package`, or nothing for the one requirement that is no package, `compact_config`.
     pub kind: Rc<str>,

@@ -9,8 +9,8 @@ use hashbrown::{HashMap, HashSet};
 
 use super::parser::{NESTING, Parser};
 use super::program::{
-    CLASS_DEPTH, Class, Compound, Connection, Definition, End, Formal, INPUT, Node, NodeKind,
-    OUTPUT, Overload, Program, Scope, ScopeId, UsedPorts,
+    CLASS_DEPTH, Class, Compound, Connection, End, Formal, INPUT, Node, NodeKind, OUTPUT, Overload,
+    Program, Scope, ScopeId, UsedPorts,
 };
 use super::source::{Classes, Requirements, Source};
 use super::syntax::{self, Chain, Link, Operand, Ports, Reference, Statement};
@@ -22,6 +22,11 @@ use crate::graph::Requirement;
 /// `[0-65535]` could otherwise ask for billions.
 pub(super) const MOST_CONNECTIONS: usize = 1 << 18;
 
+/// How many messages may come with a suggestion.
+const SUGGESTIONS: usize = 50;
+/// How many gaps in the ports of one compound or group are reported.
+const GAPS: usize = 16;
+
 /// Builds the scopes of one configuration.
 pub(super) struct Builder<'a> {
     classes: &'a dyn Classes,
@@ -32,6 +37,8 @@ pub(super) struct Builder<'a> {
     scopes_made: usize,
     connections_made: usize,
     requirements: Vec<Requirement>,
+    /// The same, to look them up.
+    required: HashSet<Requirement>,
     libraries_read: HashSet<String>,
 }
 
@@ -41,7 +48,11 @@ struct Frame {
     nodes: HashMap<Rc<str>, usize>,
     /// The number that the next element without a name would get.
     number: usize,
+    /// The highest number tried for elements without a name whose name was taken, by class.
+    numbers: HashMap<Rc<str>, usize>,
     classes: HashMap<Rc<str>, Class>,
+    /// Parameters and definitions, without `$`.
+    parameters: HashSet<Rc<str>>,
     /// The tunnels that `input` and `output` mean here, innermost last.
     tunnels: Vec<Tunnel>,
     /// Groups whose ports are to be checked when the statement around them ends.
@@ -90,7 +101,9 @@ impl Frame {
             scope: Scope::new(id),
             nodes: HashMap::new(),
             number: 1,
+            numbers: HashMap::new(),
             classes: HashMap::new(),
+            parameters: HashSet::new(),
             tunnels: Vec::new(),
             groups: Vec::new(),
         }
@@ -127,6 +140,7 @@ impl<'a> Builder<'a> {
             scopes_made: 1,
             connections_made: 0,
             requirements: Vec::new(),
+            required: HashSet::new(),
             libraries_read: HashSet::new(),
         }
     }
@@ -200,11 +214,20 @@ impl<'a> Builder<'a> {
             return class;
         }
         let mut diagnostic = Diagnostic::error(format!("unknown element class '{name}'")).at(at);
-        if let Some(similar) = self.classes.similar(name) {
+        if let Some(similar) = self.similar(name) {
             diagnostic = diagnostic.help(format!("did you mean '{similar}'?"));
         }
         self.diagnostics.push(diagnostic);
         Class::Missing
+    }
+
+    /// A class to suggest, for the first mistakes only: the comparison takes long.
+    fn similar(&self, name: &str) -> Option<String> {
+        if self.diagnostics.len() < SUGGESTIONS {
+            self.classes.similar(name)
+        } else {
+            None
+        }
     }
 
     fn class(&mut self, class: syntax::Class, at: &Landmark) -> Class {
@@ -257,7 +280,7 @@ impl<'a> Builder<'a> {
         self.scopes.push(frame);
         let mut formals: Vec<Formal> = Vec::new();
         for formal in overload.formals {
-            if formals.iter().any(|before| before.name == formal.name) {
+            if !self.frame().parameters.insert(formal.name.clone()) {
                 self.error(
                     &formal.at,
                     format!("parameter '${}' multiply defined", formal.name),
@@ -269,9 +292,6 @@ impl<'a> Builder<'a> {
             });
         }
         for statement in overload.body {
-            if let Statement::Define { arguments, at } = &statement {
-                self.check_against_formals(arguments, &formals, at);
-            }
             self.statement(statement);
         }
         let body = self
@@ -285,17 +305,6 @@ impl<'a> Builder<'a> {
             inputs,
             outputs,
             at: overload.at,
-        }
-    }
-
-    fn check_against_formals(&mut self, arguments: &str, formals: &[Formal], at: &Landmark) {
-        for argument in split_arguments(arguments) {
-            let name = argument.strip_prefix('$').map(|rest| variable_name(rest).0);
-            if let Some(name) =
-                name.filter(|name| formals.iter().any(|formal| *formal.name == **name))
-            {
-                self.error(at, format!("parameter '${name}' multiply defined"));
-            }
         }
     }
 
@@ -323,7 +332,7 @@ impl<'a> Builder<'a> {
             );
         }
         for (used, side) in [(&inputs, "input"), (&outputs, "output")] {
-            for port in used.gaps(used.count()) {
+            for port in used.gaps(used.count()).take(GAPS) {
                 self.error(
                     at,
                     format!("compound element '{name}' {side} {port} unused"),
@@ -343,21 +352,13 @@ impl<'a> Builder<'a> {
                     .push(diagnostic.help("expected '$NAME VALUE'"));
                 continue;
             }
-            if self
-                .frame()
-                .scope
-                .definitions
-                .iter()
-                .any(|before| *before.name == *name)
-            {
+            let frame = self.frame();
+            let name: Rc<str> = name.into();
+            if frame.parameters.insert(name.clone()) {
+                Rc::make_mut(&mut frame.scope.definitions).insert(name, value.trim().to_string());
+            } else {
                 self.error(at, format!("parameter '${name}' multiply defined"));
-                continue;
             }
-            let definition = Definition {
-                name: name.into(),
-                value: value.trim().to_string(),
-            };
-            self.frame().scope.definitions.push(definition);
         }
     }
 
@@ -396,7 +397,7 @@ impl<'a> Builder<'a> {
             kind: kind.into(),
             name: name.into(),
         };
-        if !self.requirements.contains(&requirement) {
+        if self.required.insert(requirement.clone()) {
             self.requirements.push(requirement);
         }
     }
@@ -435,8 +436,8 @@ impl<'a> Builder<'a> {
             }
         }
         let groups = self.frame().groups.split_off(groups_before);
-        for (tunnel, at) in groups {
-            self.check_group(tunnel, &at);
+        if !groups.is_empty() {
+            self.check_groups(&groups);
         }
     }
 
@@ -558,7 +559,7 @@ impl<'a> Builder<'a> {
             return self.add_anonymous(word, class, String::new(), at.clone());
         }
         let mut diagnostic = Diagnostic::error(format!("undeclared element '{word}'")).at(at);
-        diagnostic = match self.classes.similar(word) {
+        diagnostic = match self.similar(word) {
             Some(similar) => diagnostic.help(format!("did you mean the class '{similar}'?")),
             None => diagnostic.help(format!(
                 "declare it before it is connected, such as '{word} :: Class'"
@@ -585,11 +586,13 @@ impl<'a> Builder<'a> {
         at: Landmark,
     ) -> usize {
         let frame = self.frame();
-        let mut number = frame.number;
+        let tried = frame.numbers.get(prefix).copied().unwrap_or(0);
+        let mut number = frame.number.max(tried);
         let mut name: Rc<str> = format!("{prefix}@{number}").into();
         while frame.nodes.contains_key(&name) {
             number += 1;
             name = format!("{prefix}@{number}").into();
+            frame.numbers.insert(prefix.into(), number);
         }
         self.add_node(
             name,
@@ -642,28 +645,48 @@ impl<'a> Builder<'a> {
         tunnel
     }
 
-    /// Once the statement around a group is done, each of its ports must be in use on both sides.
-    fn check_group(&mut self, tunnel: Tunnel, at: &Landmark) {
+    /// Once the statement around groups is done, each of their ports must be in use on both sides.
+    fn check_groups(&mut self, groups: &[(Tunnel, Landmark)]) {
         let scope = &self.frame().scope;
-        let (inside, outside) = (tunnel.inside(scope), tunnel.outside(scope));
-        let sides = [
-            ("input", inside.0, outside.0),
-            ("output", inside.1, outside.1),
-        ];
-        for (side, inside, outside) in sides {
-            // Nothing around the group at all on this side: the chain begins or ends with it.
-            let count = if outside.count() == 0 {
-                inside.count()
-            } else {
-                inside.count().max(outside.count())
-            };
-            let mut unused: Vec<usize> = inside.gaps(count).collect();
-            unused.extend(outside.gaps(count));
-            unused.sort_unstable();
-            unused.dedup();
-            for port in unused {
-                self.error(at, format!("element group {side} {port} unused"));
+        let first = groups
+            .iter()
+            .map(|(tunnel, _)| tunnel.first)
+            .min()
+            .unwrap_or(0);
+        let mut used: HashMap<usize, (UsedPorts, UsedPorts)> = HashMap::new();
+        for (tunnel, _) in groups {
+            used.entry(tunnel.input).or_default();
+            used.entry(tunnel.output).or_default();
+        }
+        for connection in &scope.connections[first..] {
+            if let Some((entering, _)) = used.get_mut(&connection.to.node) {
+                entering.insert(connection.to.port);
             }
+            if let Some((_, leaving)) = used.get_mut(&connection.from.node) {
+                leaving.insert(connection.from.port);
+            }
+        }
+        for (tunnel, at) in groups {
+            let (outside, inside) = used.remove(&tunnel.input).unwrap_or_default();
+            self.check_group("input", &inside, &outside, at);
+            let (inside, outside) = used.remove(&tunnel.output).unwrap_or_default();
+            self.check_group("output", &inside, &outside, at);
+        }
+    }
+
+    fn check_group(&mut self, side: &str, inside: &UsedPorts, outside: &UsedPorts, at: &Landmark) {
+        // Nothing around the group at all on this side: the chain begins or ends with it.
+        let count = if outside.count() == 0 {
+            inside.count()
+        } else {
+            inside.count().max(outside.count())
+        };
+        let mut unused: Vec<usize> = inside.gaps(count).take(GAPS).collect();
+        unused.extend(outside.gaps(count).take(GAPS));
+        unused.sort_unstable();
+        unused.dedup();
+        for port in unused {
+            self.error(at, format!("element group {side} {port} unused"));
         }
     }
 

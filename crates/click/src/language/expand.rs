@@ -8,7 +8,7 @@ use alloc::vec::Vec;
 use hashbrown::{HashMap, HashSet};
 
 use super::builder::MOST_CONNECTIONS;
-use super::overload::{self, Use};
+use super::overload::{self, Choice, Use};
 use super::program::{
     Class, Compound, Connection, End, INPUT, NodeKind, OUTPUT, Overload, Program, Scope,
 };
@@ -21,6 +21,8 @@ use crate::graph::{Flat, FlatConnection, FlatElement};
 const MOST_ELEMENTS: usize = 1 << 17;
 /// Bytes of names and configuration strings.
 const MOST_TEXT: usize = 64 << 20;
+/// Uses of compounds that fit no alternative and are reported.
+const MOST_MISMATCHES: usize = 100;
 /// Steps through tunnels.
 const MOST_STEPS: usize = 1 << 24;
 
@@ -36,7 +38,7 @@ pub(super) fn expand(
             .iter()
             .map(|(name, value)| (name.as_str().into(), value.clone()))
             .collect(),
-        definitions: defined(&program.file),
+        definitions: program.file.definitions.clone(),
         parent: None,
     };
     let mut expander = Expander {
@@ -46,6 +48,7 @@ pub(super) fn expand(
         budget: Budget::new(MOST_TEXT),
         diagnostics,
         failed: false,
+        mismatches: 0,
     };
     if let Err(TooLarge(at)) = expander.scope(&program.file, &Rc::new(environment), "", None) {
         let diagnostic = Diagnostic::error("configuration expands to too many elements").at(&at);
@@ -62,14 +65,6 @@ pub(super) fn expand(
     Ok(flat)
 }
 
-fn defined(scope: &Scope) -> HashMap<Rc<str>, String> {
-    scope
-        .definitions
-        .iter()
-        .map(|definition| (definition.name.clone(), definition.value.clone()))
-        .collect()
-}
-
 /// The expansion passed a limit while this place was expanded.
 struct TooLarge(Landmark);
 
@@ -81,6 +76,8 @@ struct Expander<'a> {
     budget: Budget,
     diagnostics: &'a mut Diagnostics,
     failed: bool,
+    /// Uses of compounds that fit none of their alternatives.
+    mismatches: usize,
 }
 
 enum FlatNode {
@@ -228,28 +225,31 @@ impl Expander<'_> {
             Class::Compound(compound) => {
                 let arguments = split_arguments(&configuration);
                 let (inputs, outputs) = site.ports;
-                match overload::choose(
-                    compound,
-                    &Use {
-                        arguments: &arguments,
-                        inputs,
-                        outputs,
-                    },
-                ) {
-                    Ok(overload::Choice::Primitive(class)) => class,
-                    Ok(overload::Choice::Compound {
+                let wanted = Use {
+                    arguments: &arguments,
+                    inputs,
+                    outputs,
+                };
+                let choice = overload::choose(compound, &wanted, &mut self.budget)
+                    .map_err(|Exhausted| TooLarge(site.at.clone()))?;
+                match choice {
+                    Choice::Primitive(class) => class,
+                    Choice::Compound {
                         compound,
                         overload,
                         values,
-                    }) => {
+                    } => {
                         return self.compound(compound, overload, values, &site, pending);
                     }
-                    Ok(overload::Choice::Missing) => {
+                    Choice::Missing => {
                         return Ok(Image::one(self.add(FlatNode::Tunnel, site.at)?));
                     }
-                    Err(mismatch) => {
+                    Choice::Mismatch => {
                         self.failed = true;
-                        mismatch.report(site.at, self.diagnostics);
+                        self.mismatches += 1;
+                        if self.mismatches <= MOST_MISMATCHES {
+                            overload::report_mismatch(compound, &wanted, site.at, self.diagnostics);
+                        }
                         return Ok(Image::one(self.add(FlatNode::Tunnel, site.at)?));
                     }
                 }
@@ -280,7 +280,7 @@ impl Expander<'_> {
         let environment = Rc::new(Environment {
             scope: overload.body.id,
             arguments: values.into_iter().collect(),
-            definitions: defined(&overload.body),
+            definitions: overload.body.definitions.clone(),
             // A compound sees the variables around its definition, not those around its use.
             parent: site.environment.of(compound.parent),
         });

@@ -7,7 +7,8 @@ use alloc::vec::Vec;
 
 use super::program::{Class, Compound, Formal, Overload};
 use super::syntax::FormalKind;
-use crate::diagnostics::{Diagnostic, Diagnostics, Landmark};
+use super::variables::{Budget, Exhausted};
+use crate::diagnostics::{Diagnostics, Landmark};
 
 /// How a compound is used.
 pub(super) struct Use<'a> {
@@ -28,58 +29,69 @@ pub(super) enum Choice<'a> {
     },
     /// The class that `...` took in is missing, which has been reported.
     Missing,
+    /// No alternative fits.
+    Mismatch,
 }
 
-/// No alternative fits.
-pub(super) struct Mismatch {
-    wanted: String,
-    candidates: Vec<(Landmark, String)>,
-}
-
-/// The first alternative that fits the arguments and the numbers of ports.
-pub(super) fn choose<'a>(compound: &'a Compound, wanted: &Use<'_>) -> Result<Choice<'a>, Mismatch> {
-    let name = compound.name.as_deref().unwrap_or("<anonymous>");
-    let mut candidates = Vec::new();
+/// The first alternative that fits the arguments and the numbers of ports. Looking costs some of
+/// the budget: many uses of a compound with many alternatives would take long.
+pub(super) fn choose<'a>(
+    compound: &'a Compound,
+    wanted: &Use<'_>,
+    budget: &mut Budget,
+) -> Result<Choice<'a>, Exhausted> {
     let mut here = compound;
     loop {
         for overload in &here.overloads {
-            if overload.inputs == wanted.inputs
-                && overload.outputs == wanted.outputs
-                && let Some(values) = assign(&overload.formals, wanted.arguments)
-            {
+            budget.spend(64)?;
+            if overload.inputs != wanted.inputs || overload.outputs != wanted.outputs {
+                continue;
+            }
+            budget.spend((overload.formals.len() + 1) * (wanted.arguments.len() + 1))?;
+            if let Some(values) = assign(&overload.formals, wanted.arguments) {
                 return Ok(Choice::Compound {
                     compound: here,
                     overload,
                     values,
                 });
             }
-            candidates.push((overload.at.clone(), signature(name, overload)));
         }
         match &here.extends {
             Some(Class::Compound(next)) => here = next,
             Some(Class::Primitive(class)) => return Ok(Choice::Primitive(class)),
             Some(Class::Missing) => return Ok(Choice::Missing),
-            None => break,
+            None => return Ok(Choice::Mismatch),
         }
     }
-    let arguments = counted(wanted.arguments.len(), "argument");
-    let wanted = format!(
-        "{name}[{arguments}, {}]",
-        ports(wanted.inputs, wanted.outputs)
-    );
-    Err(Mismatch { wanted, candidates })
 }
 
-impl Mismatch {
-    /// Reports it at the place of the use.
-    pub(super) fn report(self, at: &Landmark, diagnostics: &mut Diagnostics) {
-        diagnostics.push(Diagnostic::error(format!("no match for '{}'", self.wanted)).at(at));
-        if let Some((first, _)) = self.candidates.first() {
-            diagnostics.error(first, "candidates are:");
+/// How many alternatives are listed where none fits.
+const CANDIDATES: usize = 32;
+
+/// Reports that no alternative of `compound` fits its use at a place.
+pub(super) fn report_mismatch(
+    compound: &Compound,
+    wanted: &Use<'_>,
+    at: &Landmark,
+    diagnostics: &mut Diagnostics,
+) {
+    let name = compound.name.as_deref().unwrap_or("<anonymous>");
+    let arguments = counted(wanted.arguments.len(), "argument");
+    let ports = ports(wanted.inputs, wanted.outputs);
+    diagnostics.error(at, format!("no match for '{name}[{arguments}, {ports}]'"));
+    let chain = core::iter::successors(Some(compound), |compound| match &compound.extends {
+        Some(Class::Compound(next)) => Some(next),
+        _ => None,
+    });
+    for (index, overload) in chain
+        .flat_map(|compound| &compound.overloads)
+        .take(CANDIDATES)
+        .enumerate()
+    {
+        if index == 0 {
+            diagnostics.error(&overload.at, "candidates are:");
         }
-        for (place, signature) in &self.candidates {
-            diagnostics.error(place, format!("  {signature}"));
-        }
+        diagnostics.error(&overload.at, format!("  {}", signature(name, overload)));
     }
 }
 

@@ -5,6 +5,8 @@ use alloc::rc::Rc;
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use hashbrown::HashMap;
+
 use super::syntax::FormalKind;
 use crate::diagnostics::Landmark;
 use crate::graph::Requirement;
@@ -100,7 +102,8 @@ pub(super) struct Scope {
     pub(super) id: ScopeId,
     pub(super) nodes: Vec<Node>,
     pub(super) connections: Vec<Connection>,
-    pub(super) definitions: Vec<Definition>,
+    /// `define($name value)`: values by name.
+    pub(super) definitions: Rc<Definitions>,
 }
 
 /// The pseudoelements of a compound's scope are its first two nodes.
@@ -140,11 +143,8 @@ pub(super) struct Connection {
     pub(super) at: Landmark,
 }
 
-/// `define($name value)`
-pub(super) struct Definition {
-    pub(super) name: Rc<str>,
-    pub(super) value: String,
-}
+/// Values of variables by name, without `$`.
+pub(super) type Definitions = HashMap<Rc<str>, String>;
 
 /// Ports in use: a bit for each.
 #[derive(Default)]
@@ -191,7 +191,7 @@ impl Scope {
             id,
             nodes: Vec::new(),
             connections: Vec::new(),
-            definitions: Vec::new(),
+            definitions: Rc::default(),
         }
     }
 

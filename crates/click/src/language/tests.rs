@@ -680,6 +680,35 @@ mod limits {
         one_error(&compound, "more than 262144 connections");
     }
 
+    /// Each of these took minutes where looking again and again was not avoided.
+    #[test]
+    fn no_text_of_some_size_takes_long() {
+        let many = 20_000;
+        let numbered = |form: fn(usize) -> String| (0..many).map(form).collect::<String>();
+        let texts = [
+            numbered(|i| alloc::format!("define($a{i} 1);")),
+            numbered(|i| alloc::format!("require(package p{i});")),
+            alloc::format!("Message({})", "${a-".repeat(many)),
+            alloc::format!("Message(\"{}\")", "\\<".repeat(many)),
+            alloc::format!("x :: X; x {} -> x", "-> (->)".repeat(many)),
+            numbered(|i| alloc::format!("Idle@{} :: Idle;", i + 20_001)) + &"Idle;".repeat(many),
+            alloc::format!(
+                "elementclass A {{ {} }} {}",
+                "$a | || ".repeat(2_000),
+                "A;".repeat(2_000)
+            ),
+            "{ input[65535] -> [65535] output };".repeat(1_000),
+            numbered(|i| alloc::format!("Iddle{i};")),
+        ];
+        for text in texts {
+            let start = std::time::Instant::now();
+            let _ = read_with(&text, &[]);
+            let took = start.elapsed();
+            // A generous bound, for slow and busy machines.
+            assert!(took.as_secs() < 20, "{took:?} for {}", &text[..60]);
+        }
+    }
+
     #[test]
     fn a_long_line_takes_no_longer_than_many_short_ones() {
         let text = "x :: X; ".to_string() + &"x -> x; ".repeat(50_000) + "# ! # !";

@@ -7,11 +7,14 @@ use alloc::vec::Vec;
 
 use hashbrown::HashMap;
 
-use super::program::ScopeId;
+use super::program::{Definitions, ScopeId};
 use crate::arguments::unquote;
 
 /// How deep defaults and definitions may refer to each other.
 const DEPTH: usize = 32;
+
+/// What looking a variable up costs, in bytes of text.
+const LOOKUP: usize = 64;
 
 /// What an expansion may cost in all: bytes of text made and variables looked up. Definitions
 /// that double each other would otherwise fill any memory.
@@ -37,9 +40,9 @@ pub(super) struct Exhausted;
 pub(super) struct Environment {
     pub(super) scope: ScopeId,
     /// Values that stand as they are: a compound's arguments, and the command line's definitions.
-    pub(super) arguments: HashMap<Rc<str>, String>,
+    pub(super) arguments: Definitions,
     /// Values that may themselves contain variables.
-    pub(super) definitions: HashMap<Rc<str>, String>,
+    pub(super) definitions: Rc<Definitions>,
     pub(super) parent: Option<Rc<Environment>>,
 }
 
@@ -102,6 +105,7 @@ impl<'a> Expansion<'a, '_> {
         let mut kept = 0;
         let mut at = 0;
         let mut quoted = false;
+        let mut braces = Braces::default();
         while at < bytes.len() {
             match bytes[at] {
                 b'"' => quoted = !quoted,
@@ -113,7 +117,7 @@ impl<'a> Expansion<'a, '_> {
                 // begin a longer character, whose other bytes are none of those looked for here.
                 b'\\' if quoted => at += 1,
                 b'$' => {
-                    if let Some(reference) = Reference::at(text, at)
+                    if let Some(reference) = Reference::at(text, at, &mut braces)
                         && let Some(value) = self.value(environment, &reference)?
                     {
                         out.push_str(&text[kept..at]);
@@ -141,7 +145,7 @@ impl<'a> Expansion<'a, '_> {
         environment: &'a Environment,
         reference: &Reference<'_>,
     ) -> Result<Option<String>, Exhausted> {
-        self.budget.spend(16)?;
+        self.budget.spend(LOOKUP)?;
         if self.within.len() >= DEPTH {
             return Ok(None);
         }
@@ -179,7 +183,7 @@ struct Reference<'a> {
 
 impl<'a> Reference<'a> {
     /// The variable whose `$` is at `at`, if one is.
-    fn at(text: &'a str, at: usize) -> Option<Self> {
+    fn at(text: &'a str, at: usize, braces: &mut Braces) -> Option<Self> {
         let name_end = |start: usize| {
             let bytes = &text.as_bytes()[start..];
             start
@@ -188,19 +192,20 @@ impl<'a> Reference<'a> {
                     .take_while(|b| b.is_ascii_alphanumeric() || **b == b'_')
                     .count()
         };
-        if text.as_bytes().get(at + 1) != Some(&b'{') {
-            let end = name_end(at + 1);
-            return (end > at + 1).then(|| Self {
-                name: &text[at + 1..end],
+        let open = at + 1;
+        if text.as_bytes().get(open) != Some(&b'{') {
+            let end = name_end(open);
+            return (end > open).then(|| Self {
+                name: &text[open..end],
                 default: None,
                 end,
             });
         }
-        let end = name_end(at + 2);
-        if end == at + 2 {
+        let end = name_end(open + 1);
+        if end == open + 1 {
             return None;
         }
-        let name = &text[at + 2..end];
+        let name = &text[open + 1..end];
         match text.as_bytes().get(end)? {
             b'}' => Some(Self {
                 name,
@@ -208,7 +213,7 @@ impl<'a> Reference<'a> {
                 end: end + 1,
             }),
             b'-' => {
-                let close = closing_brace(text, end + 1)?;
+                let close = braces.closing(text, open)?;
                 Some(Self {
                     name,
                     default: Some(&text[end + 1..close]),
@@ -220,18 +225,33 @@ impl<'a> Reference<'a> {
     }
 }
 
-/// The `}` that closes a brace opened before `start`.
-fn closing_brace(text: &str, start: usize) -> Option<usize> {
-    let mut depth = 0_usize;
-    for (offset, byte) in text.as_bytes()[start..].iter().enumerate() {
-        match byte {
-            b'}' if depth == 0 => return Some(start + offset),
-            b'}' => depth -= 1,
-            b'{' => depth += 1,
-            _ => {}
-        }
+/// Which brace closes which, found once for a text.
+#[derive(Default)]
+struct Braces {
+    pairs: Option<HashMap<usize, usize>>,
+}
+
+impl Braces {
+    /// The `}` that belongs to the `{` at `open`.
+    fn closing(&mut self, text: &str, open: usize) -> Option<usize> {
+        let pairs = self.pairs.get_or_insert_with(|| {
+            let mut pairs = HashMap::new();
+            let mut unclosed = Vec::new();
+            for (at, byte) in text.bytes().enumerate() {
+                match byte {
+                    b'{' => unclosed.push(at),
+                    b'}' => {
+                        if let Some(open) = unclosed.pop() {
+                            pairs.insert(open, at);
+                        }
+                    }
+                    _ => {}
+                }
+            }
+            pairs
+        });
+        pairs.get(&open).copied()
     }
-    None
 }
 
 /// A value as it stands between double quotes.
@@ -258,7 +278,7 @@ mod tests {
         definitions: &[(&str, &str)],
         parent: Option<Rc<Environment>>,
     ) -> Rc<Environment> {
-        let map = |pairs: &[(&str, &str)]| {
+        let map = |pairs: &[(&str, &str)]| -> Definitions {
             pairs
                 .iter()
                 .map(|(name, value)| (Rc::from(*name), String::from(*value)))
@@ -267,7 +287,7 @@ mod tests {
         Rc::new(Environment {
             scope: ScopeId(pairs_id(&parent)),
             arguments: map(arguments),
-            definitions: map(definitions),
+            definitions: Rc::new(map(definitions)),
             parent,
         })
     }
