@@ -254,6 +254,11 @@ impl Router {
         self.replacement.borrow_mut().take()
     }
 
+    /// Whether a new configuration has been written that is to take this router's place.
+    pub fn is_being_replaced(&self) -> bool {
+        self.replacement.borrow().is_some()
+    }
+
     /// Enters an element: the one way in. `None` where it is running already.
     pub(crate) fn enter<R>(
         &self,

@@ -2,6 +2,7 @@
 
 mod address_info;
 mod alignment;
+mod control_socket;
 mod message;
 mod schedule_info;
 mod script;
@@ -13,6 +14,7 @@ pub(crate) const CLASSES: &[&Class] = &[
     &address_info::ADDRESS_INFO,
     &alignment::ALIGN,
     &alignment::ALIGNMENT_INFO,
+    &control_socket::CONTROL_SOCKET,
     &script::DRIVER_MANAGER,
     &message::ERROR,
     &message::ERROR_ELEMENT,

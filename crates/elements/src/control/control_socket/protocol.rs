@@ -1,0 +1,316 @@
+//! The protocol of control sockets, Click::ControlSocket/1.3: commands in, replies out.
+
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+
+use sprat_click::{Context, HandlerError};
+
+/// What a client is greeted with.
+pub(super) const GREETING: &str = "Click::ControlSocket/1.3\r\n";
+
+const OK: u32 = 200;
+const SYNTAX: u32 = 500;
+const UNIMPLEMENTED: u32 = 501;
+const NO_ELEMENT: u32 = 510;
+const NO_HANDLER: u32 = 511;
+const HANDLER_ERROR: u32 = 520;
+const TOO_BIG: u32 = 521;
+const PERMISSION: u32 = 530;
+
+/// The most data a command may carry.
+const MOST_DATA: usize = 1 << 24;
+
+const HELP: &str = "Commands supported:
+CHECKREAD handler               check if read handler exists
+CHECKWRITE handler              check if write handler exists
+HELP                            print this help
+QUIT                            close connection
+READ handler [arg...]           call read handler, return result
+READDATA handler nbytes         call read handler with data as argument
+READUNTIL handler terminator    call read handler with lines up to terminator
+WRITE handler [arg...]          call write handler
+WRITEDATA handler nbytes        call write handler with data as argument
+WRITEUNTIL handler terminator   call write handler with lines up to terminator";
+
+/// The state of the conversation with one client.
+#[derive(Default)]
+pub(super) struct Conversation {
+    input: Vec<u8>,
+    output: Vec<u8>,
+    /// The last line ended in a carriage return, to which a line feed may belong.
+    after_return: bool,
+    /// A command that waits for what belongs to it.
+    open: Option<Open>,
+    /// Nothing more is said when the output is sent.
+    pub(super) closing: bool,
+}
+
+/// A command whose data has not arrived whole.
+struct Open {
+    handler: String,
+    writes: bool,
+    rest: Rest,
+}
+
+enum Rest {
+    Bytes(usize),
+    Lines { terminator: String, so_far: String },
+}
+
+impl Conversation {
+    pub(super) fn new() -> Self {
+        Self {
+            output: GREETING.into(),
+            ..Self::default()
+        }
+    }
+
+    /// Adds what the client sent.
+    pub(super) fn receive(&mut self, bytes: &[u8]) {
+        self.input.extend_from_slice(bytes);
+    }
+
+    /// What is to be sent.
+    pub(super) fn output(&self) -> &[u8] {
+        &self.output
+    }
+
+    /// So much was sent.
+    pub(super) fn sent(&mut self, count: usize) {
+        self.output.drain(..count);
+    }
+
+    /// Does what the next command says; false where none has arrived whole.
+    pub(super) fn advance(&mut self, context: &mut Context<'_>, read_only: bool) -> bool {
+        if self.closing {
+            return false;
+        }
+        let data = match self.open.as_mut().map(|open| &mut open.rest) {
+            None => {
+                let Some(line) = self.line() else {
+                    return false;
+                };
+                self.command(context, &line, read_only);
+                return true;
+            }
+            Some(Rest::Bytes(count)) => {
+                let count = *count;
+                if self.after_return && self.input.first() == Some(&b'\n') {
+                    self.input.remove(0);
+                }
+                self.after_return &= self.input.is_empty();
+                if self.input.len() < count {
+                    return false;
+                }
+                let bytes: Vec<u8> = self.input.drain(..count).collect();
+                String::from_utf8_lossy(&bytes).into_owned()
+            }
+            Some(Rest::Lines { .. }) => {
+                let Some(line) = self.line() else {
+                    return false;
+                };
+                let Some(Open {
+                    rest: Rest::Lines { terminator, so_far },
+                    ..
+                }) = &mut self.open
+                else {
+                    return false;
+                };
+                if line.trim_end() != terminator {
+                    so_far.push_str(&line);
+                    so_far.push('\n');
+                    if so_far.len() > MOST_DATA {
+                        self.open = None;
+                        self.reply(TOO_BIG, "Data too big");
+                    }
+                    return true;
+                }
+                core::mem::take(so_far)
+            }
+        };
+        if let Some(open) = self.open.take() {
+            match open.writes {
+                true => self.write(context, &open.handler, &data, read_only),
+                false => self.read(context, &open.handler, &data),
+            }
+        }
+        true
+    }
+
+    /// Takes a line off the input: it ends in CR, LF or both.
+    fn line(&mut self) -> Option<String> {
+        if self.after_return && self.input.first() == Some(&b'\n') {
+            self.input.remove(0);
+        }
+        if !self.input.is_empty() {
+            self.after_return = false;
+        }
+        let end = self.input.iter().position(|byte| b"\r\n".contains(byte));
+        let Some(end) = end else {
+            if self.input.len() > MOST_DATA {
+                self.reply(TOO_BIG, "Line too long");
+                self.closing = true;
+            }
+            return None;
+        };
+        self.after_return = self.input[end] == b'\r';
+        let line = String::from_utf8_lossy(&self.input[..end]).into_owned();
+        self.input.drain(..=end);
+        Some(line)
+    }
+
+    fn reply(&mut self, code: u32, text: &str) {
+        let mut lines = text.lines().peekable();
+        if lines.peek().is_none() {
+            self.say(&format!("{code} \r\n"));
+        }
+        while let Some(line) = lines.next() {
+            let mark = if lines.peek().is_some() { '-' } else { ' ' };
+            self.say(&format!("{code}{mark}{line}\r\n"));
+        }
+    }
+
+    fn say(&mut self, text: &str) {
+        self.output.extend_from_slice(text.as_bytes());
+    }
+
+    fn command(&mut self, context: &mut Context<'_>, line: &str, read_only: bool) {
+        let (command, rest) = word(line);
+        let (first, value) = word(rest);
+        match command.to_ascii_uppercase().as_str() {
+            // An empty line is no command.
+            "" => {}
+            "READ" | "GET" if !first.is_empty() => self.read(context, first, value),
+            "WRITE" | "SET" if !first.is_empty() => {
+                self.write(context, first, value, read_only);
+            }
+            "CHECKREAD" if !first.is_empty() && value.is_empty() => {
+                self.check(context, first, false, read_only);
+            }
+            "CHECKWRITE" if !first.is_empty() && value.is_empty() => {
+                self.check(context, first, true, read_only);
+            }
+            "READDATA" => self.expect_bytes(first, value, false),
+            "WRITEDATA" => self.expect_bytes(first, value, true),
+            "READUNTIL" => self.expect_lines(first, value, false),
+            "WRITEUNTIL" => self.expect_lines(first, value, true),
+            "READ" | "GET" | "WRITE" | "SET" | "CHECKREAD" | "CHECKWRITE" => {
+                self.reply(SYNTAX, "Wrong number of arguments");
+            }
+            "LLRPC" => self.reply(UNIMPLEMENTED, "No element here has LLRPCs"),
+            "HELP" => self.reply(OK, HELP),
+            "QUIT" | "CLOSE" => {
+                self.reply(OK, "Goodbye!");
+                self.closing = true;
+            }
+            _ => self.reply(UNIMPLEMENTED, &format!("Command '{command}' unimplemented")),
+        }
+    }
+
+    fn expect_bytes(&mut self, handler: &str, count: &str, writes: bool) {
+        match count.trim().parse() {
+            _ if handler.is_empty() || count.is_empty() => {
+                self.reply(SYNTAX, "Wrong number of arguments");
+            }
+            Ok(count) if count <= MOST_DATA => {
+                self.open = Some(Open {
+                    handler: handler.into(),
+                    writes,
+                    rest: Rest::Bytes(count),
+                });
+            }
+            Ok(_) => {
+                self.reply(TOO_BIG, "Data too big");
+                self.closing = true;
+            }
+            Err(_) => self.reply(SYNTAX, "Syntax error in byte count"),
+        }
+    }
+
+    fn expect_lines(&mut self, handler: &str, terminator: &str, writes: bool) {
+        if handler.is_empty() {
+            return self.reply(SYNTAX, "Wrong number of arguments");
+        }
+        self.open = Some(Open {
+            handler: handler.into(),
+            writes,
+            rest: Rest::Lines {
+                terminator: terminator.trim().into(),
+                so_far: String::new(),
+            },
+        });
+    }
+
+    fn read(&mut self, context: &mut Context<'_>, handler: &str, parameters: &str) {
+        match context.read_handler(handler, parameters) {
+            Ok(value) => {
+                self.reply(OK, &format!("Read handler '{handler}' OK"));
+                self.say(&format!("DATA {}\r\n{value}", value.len()));
+            }
+            Err(error) => self.refuse("Read", handler, &error),
+        }
+    }
+
+    fn write(&mut self, context: &mut Context<'_>, handler: &str, value: &str, read_only: bool) {
+        if read_only {
+            return self.reply(PERMISSION, &format!("Permission denied for '{handler}'"));
+        }
+        match context.write_handler(handler, value) {
+            Ok(()) => self.reply(OK, &format!("Write handler '{handler}' OK")),
+            Err(error) => self.refuse("Write", handler, &error),
+        }
+    }
+
+    fn refuse(&mut self, what: &str, handler: &str, error: &HandlerError) {
+        match error {
+            HandlerError::NoElement(name) => {
+                self.reply(NO_ELEMENT, &format!("No element named '{name}'"));
+            }
+            HandlerError::NoHandler(name) => {
+                self.reply(NO_HANDLER, &format!("No handler named '{name}'"));
+            }
+            HandlerError::NotReadable(name) => {
+                self.reply(PERMISSION, &format!("Handler '{name}' write-only"));
+            }
+            HandlerError::NotWritable(name) => {
+                self.reply(PERMISSION, &format!("Handler '{name}' read-only"));
+            }
+            HandlerError::Busy(_) | HandlerError::Failed(_) => {
+                let text = format!("{what} handler '{handler}' error:\n{error}");
+                self.reply(HANDLER_ERROR, &text);
+            }
+        }
+    }
+
+    fn check(&mut self, context: &Context<'_>, handler: &str, writes: bool, read_only: bool) {
+        if writes && read_only {
+            return self.reply(PERMISSION, &format!("Permission denied for '{handler}'"));
+        }
+        let router = context.router();
+        let flags = router
+            .find_handler(Some(context.id()), handler)
+            .and_then(|target| router.handler_flags(&target));
+        let name = handler.to_string();
+        match flags {
+            Ok(flags) if writes && !flags.write => {
+                self.refuse("Write", handler, &HandlerError::NotWritable(name));
+            }
+            Ok(flags) if !writes && !flags.read => {
+                self.refuse("Read", handler, &HandlerError::NotReadable(name));
+            }
+            Ok(_) if writes => self.reply(OK, &format!("Write handler '{handler}' OK")),
+            Ok(_) => self.reply(OK, &format!("Read handler '{handler}' OK")),
+            Err(error) => self.refuse("", handler, &error),
+        }
+    }
+}
+
+/// The first word of a line, and the rest without the space between.
+fn word(line: &str) -> (&str, &str) {
+    let line = line.trim_start();
+    match line.split_once(|letter: char| letter.is_ascii_whitespace()) {
+        Some((word, rest)) => (word, rest.trim_start()),
+        None => (line, ""),
+    }
+}
