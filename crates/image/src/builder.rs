@@ -109,7 +109,7 @@ fn build_job(
 
     // Crates that only images use are often fetched already; asking the registry is for when they
     // are not.
-    let offline = options.offline || job.tree(true, &[]).is_ok();
+    let offline = options.offline || job.tree(true, &["--edges", "normal,build"]).is_ok();
     let tree = job.tree(
         offline,
         &[
