@@ -116,3 +116,49 @@ impl FlowCache {
         size_of_val(&*self.sets)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_remembered_is_found_and_nothing_else() {
+        let mut cache = FlowCache::new(7);
+        assert_eq!(cache.get([0, 0]), Some(7));
+        assert_eq!(cache.get([1, 0]), None);
+        cache.insert([1, 0x2_0000], 3);
+        assert_eq!(cache.get([1, 0x2_0000]), Some(3));
+        assert_eq!(cache.get([1, 0x3_0000]), None);
+        assert_eq!(cache.get([2, 0x2_0000]), None);
+    }
+
+    #[test]
+    fn ten_thousand_flows_nearly_all_fit() {
+        let mut cache = FlowCache::new(0);
+        // Addresses and ports as of hosts one after the other.
+        let keys: Vec<Key> = (1..=10_000u64)
+            .map(|flow| [0x0a00_0000_8350_508b + (flow << 32), flow * 0x1_0003_0000])
+            .collect();
+        for _ in 0..20 {
+            for key in &keys {
+                if cache.get(*key).is_none() {
+                    cache.insert(*key, 1);
+                }
+            }
+        }
+        let known = keys.iter().filter(|key| cache.get(**key).is_some()).count();
+        assert!(known > 9_500, "{known}");
+        assert!(cache.bytes() <= 512 << 10);
+    }
+
+    #[test]
+    fn the_cache_is_left_alone_for_a_while_where_traffic_is_all_new() {
+        let mut cache = FlowCache::new(0);
+        assert!(cache.consulted().is_some());
+        cache.note(20, 32);
+        let refused = (0..20).take_while(|_| cache.consulted().is_none()).count();
+        assert_eq!(refused, 8);
+        cache.note(16, 32);
+        assert!(cache.consulted().is_some());
+    }
+}

@@ -287,6 +287,25 @@ fn five_thousand_rules_agree_with_first_match() {
 }
 
 #[test]
+fn packets_of_known_flows_get_the_rules_they_got_before() {
+    let mut random = Random::new(5);
+    let rules: Vec<_> = (0..400).map(|_| ordinary_rule(&mut random)).collect();
+    let program = Program::compile(&rules).unwrap();
+    let mut workspace = program.workspace();
+    let flows: Vec<Vec<u8>> = (0..40).map(|_| packet(&mut random)).collect();
+    for _ in 0..200 {
+        let group: Vec<_> = (0..50)
+            .map(|_| Headers::ip(&flows[random.below(40) as usize]))
+            .collect();
+        let mut found = [0; 50];
+        program.classify_batch(&group, |headers| *headers, &mut found, &mut workspace);
+        for (headers, found) in group.iter().zip(found) {
+            assert_eq!(found, program.classify(headers));
+        }
+    }
+}
+
+#[test]
 fn a_rule_behind_one_for_everything_is_impossible() {
     let udp = Expression::Test(Test::equal(Field::network(9, 1), 0xff, 17));
     let never = Expression::All(vec![udp.clone(), udp.clone().negate()]);
