@@ -5,56 +5,69 @@
 //! bulk loading of an R-tree, terms are halved again and again along the field in which they
 //! differ most, until each part fits a block.
 
+use alloc::vec;
 use alloc::vec::Vec;
 
-use super::terms::{DIMENSIONS, Term};
+use super::predicate::Predicate;
+use super::terms::{DIMENSIONS, TermList};
 
 /// Terms in a block.
 const BLOCK: usize = 64;
 
+/// The key of a term that a field does not constrain: after all others.
+const UNCONSTRAINED: u64 = u64::MAX;
+
 /// Arranges terms: returns their indexes in an order where each 64 make a block. Within a block
-/// they ascend by `rule`.
-pub(super) fn arrange(terms: &[&Term], rule: impl Fn(usize) -> u16) -> Vec<usize> {
-    let keys: Vec<[Key; DIMENSIONS]> = terms.iter().map(|term| keys(term)).collect();
+/// they ascend by rule.
+pub(super) fn arrange(terms: &TermList) -> Vec<usize> {
+    let mut keys = vec![UNCONSTRAINED; terms.len() * DIMENSIONS];
+    for (keys, term) in keys.chunks_exact_mut(DIMENSIONS).zip(terms.iter()) {
+        for (dimension, set) in term.sets() {
+            keys[dimension] = key(terms.set(dimension, set));
+        }
+    }
     let mut order: Vec<usize> = (0..terms.len()).collect();
     halve(&mut order, &keys);
     for block in order.chunks_mut(BLOCK) {
-        block.sort_unstable_by_key(|&term| (rule(term), term));
+        block.sort_unstable_by_key(|&term| (terms.rule(term), term));
     }
-    order
+    // Blocks with early rules first: once one has matched, later blocks need no look. A block
+    // that is not full stays last.
+    let full = order.len() - order.len() % BLOCK;
+    let mut blocks: Vec<&[usize]> = order[..full].chunks(BLOCK).collect();
+    blocks.sort_by_key(|block| terms.rule(block[0]));
+    blocks.push(&order[full..]);
+    blocks.concat()
 }
 
-/// What a term wants of one field: unconstrained last, then by the lowest value, the larger set
-/// first.
-type Key = (bool, u32, u64);
-
-fn keys(term: &Term) -> [Key; DIMENSIONS] {
-    let mut keys = [(true, 0, 0); DIMENSIONS];
-    for (dimension, set) in &term.sets {
-        let lowest = set.intervals.first().map_or(u32::MAX, |(low, _)| *low);
-        keys[*dimension] = (false, lowest, u64::MAX - set.size());
-    }
-    keys
+/// By the lowest value, the larger set first.
+fn key(set: &Predicate) -> u64 {
+    let lowest = set.intervals.first().map_or(u32::MAX, |(low, _)| *low);
+    let size = u32::try_from(set.size()).unwrap_or(u32::MAX);
+    u64::from(lowest) << 32 | u64::from(u32::MAX - size)
 }
 
-fn halve(order: &mut [usize], keys: &[[Key; DIMENSIONS]]) {
+fn halve(order: &mut [usize], keys: &[u64]) {
     if order.len() <= BLOCK {
         return;
     }
-    let distinct = |dimension: usize| {
-        let mut values: Vec<Key> = order
-            .iter()
-            .map(|&term| keys[term][dimension])
-            .filter(|key| !key.0)
-            .collect();
+    let mut values = Vec::with_capacity(order.len());
+    let mut best = (0, 0);
+    for dimension in 0..DIMENSIONS {
+        values.clear();
+        values.extend(
+            order
+                .iter()
+                .map(|&term| keys[term * DIMENSIONS + dimension])
+                .filter(|key| *key != UNCONSTRAINED),
+        );
         values.sort_unstable();
         values.dedup();
-        values.len()
-    };
-    let along = (0..DIMENSIONS)
-        .max_by_key(|&dimension| distinct(dimension))
-        .unwrap_or(0);
-    order.sort_unstable_by_key(|&term| (keys[term][along], term));
+        best = best.max((values.len(), dimension));
+    }
+    let (_, along) = best;
+    drop(values);
+    order.sort_unstable_by_key(|&term| (keys[term * DIMENSIONS + along], term));
     let middle = (order.len() / 2).next_multiple_of(BLOCK);
     let (low, high) = order.split_at_mut(middle);
     halve(low, keys);

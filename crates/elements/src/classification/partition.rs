@@ -77,6 +77,14 @@ impl Builder {
     }
 }
 
+impl Builder {
+    /// The partition, without room to grow.
+    fn finish(mut self) -> Partition {
+        self.partition.rows.shrink_to_fit();
+        self.partition
+    }
+}
+
 /// A partition of the values of one field.
 #[derive(Debug)]
 pub(super) struct Axis {
@@ -153,7 +161,7 @@ pub(super) fn divide(
     }
     let missing = builder.class(&row)?;
     Ok(Axis {
-        partition: builder.partition,
+        partition: builder.finish(),
         starts,
         missing,
     })
@@ -190,7 +198,7 @@ impl Partition {
                 table.push(builder.class(&row)?);
             }
         }
-        Ok((builder.partition, table))
+        Ok((builder.finish(), table))
     }
 
     /// Crossing costs this much: entries in the table times work for each.

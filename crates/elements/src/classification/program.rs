@@ -5,8 +5,6 @@ use alloc::vec;
 use alloc::vec::Vec;
 use core::fmt;
 
-use hashbrown::HashMap;
-
 use super::dimension::Dimension;
 use super::expression::{Expression, Headers};
 use super::flow_cache::{FlowCache, Key};
@@ -17,7 +15,7 @@ use super::order::arrange;
 use super::partition::{Partition, divide};
 use super::predicate::Predicate;
 use super::records::{RecordLayout, Records};
-use super::terms::{DIMENSIONS, Dimensions, Term, Terms};
+use super::terms::{DIMENSIONS, Dimensions, Term, TermList, Terms};
 use super::workspace::{Classes, LANES, Workspace};
 
 /// What [`Program::classify`] returns for a packet that no rule matches.
@@ -72,12 +70,6 @@ pub struct Program {
     records: Option<RecordLayout>,
 }
 
-/// A rule's part in the terms, while compiling.
-struct Numbered {
-    rule: u16,
-    term: Term,
-}
-
 impl Program {
     /// The most rules a program can have.
     pub const RULES: usize = NO_RULE as usize;
@@ -90,7 +82,7 @@ impl Program {
         rules: impl IntoIterator<Item = &'a Expression>,
     ) -> Result<Self, CompileError> {
         let mut space = Dimensions::default();
-        let mut numbered: Vec<Numbered> = Vec::new();
+        let mut list = TermList::default();
         let mut checks = Vec::new();
         for (rule, expression) in rules.into_iter().enumerate() {
             let rule = match u16::try_from(rule) {
@@ -101,7 +93,7 @@ impl Program {
                 mut terms,
                 mut exact,
             } = space.terms(expression);
-            if numbered.len() + terms.len() > TERMS {
+            if list.len() + terms.len() > TERMS {
                 terms = vec![Term::default()];
                 exact = false;
             }
@@ -109,43 +101,40 @@ impl Program {
                 checks.push((rule, expression.clone()));
             }
             let certain = exact && terms.iter().any(|term| term.sets.is_empty());
-            numbered.extend(terms.into_iter().map(|term| Numbered { rule, term }));
+            for term in terms {
+                list.push(rule, term);
+            }
             if certain {
                 // Nothing gets past this one.
                 break;
             }
         }
-        Self::assemble(&space, numbered, checks)
+        list.seal();
+        Self::assemble(&space, &list, checks)
     }
 
     fn assemble(
         space: &Dimensions,
-        numbered: Vec<Numbered>,
+        list: &TermList,
         checks: Vec<(u16, Expression)>,
     ) -> Result<Self, CompileError> {
-        let order = arrange(
-            &numbered.iter().map(|entry| &entry.term).collect::<Vec<_>>(),
-            |at| numbered[at].rule,
-        );
+        let order = arrange(list);
         let blocks = order.len().div_ceil(64);
         let mut dimensions = Vec::new();
         let mut partitions: Vec<Option<Partition>> = Vec::new();
         for (number, field) in space.fields.iter().enumerate() {
             let mut free = vec![0u64; blocks];
-            let mut known: HashMap<&Predicate, usize> = HashMap::new();
-            let mut sets: Vec<(&Predicate, Vec<usize>)> = Vec::new();
+            let pool = list.pool(number);
+            let mut sets: Vec<(&Predicate, Vec<usize>)> =
+                pool.iter().map(|set| (set, Vec::new())).collect();
             for (at, &term) in order.iter().enumerate() {
-                let term = &numbered[term].term;
-                match term.sets.binary_search_by_key(&number, |entry| entry.0) {
-                    Ok(index) => {
-                        let set = &term.sets[index].1;
-                        let which = *known.entry(set).or_insert_with(|| {
-                            sets.push((set, Vec::new()));
-                            sets.len() - 1
-                        });
-                        sets[which].1.push(at);
-                    }
-                    Err(_) => free[at / 64] |= 1 << (at % 64),
+                let wanted = list
+                    .term(term)
+                    .sets()
+                    .find(|(dimension, _)| *dimension == number);
+                match wanted {
+                    Some((_, set)) => sets[set].1.push(at),
+                    None => free[at / 64] |= 1 << (at % 64),
                 }
             }
             if sets.is_empty() {
@@ -161,7 +150,7 @@ impl Program {
             partitions.push(Some(axis.partition));
         }
         let merges = merge(&mut partitions)?;
-        let rules: Vec<u16> = order.iter().map(|&term| numbered[term].rule).collect();
+        let rules: Vec<u16> = order.iter().map(|&term| list.rule(term)).collect();
         let left: Vec<usize> = (0..partitions.len())
             .filter(|at| partitions[*at].is_some())
             .collect();

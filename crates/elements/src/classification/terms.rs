@@ -111,6 +111,99 @@ impl Terms {
     }
 }
 
+/// The terms of all rules, their sets kept once each.
+#[derive(Debug, Default)]
+pub(super) struct TermList {
+    /// Dimension and number of each set of each term, one term after the other.
+    sets: Vec<(u16, u32)>,
+    /// Where each term's sets end.
+    ends: Vec<u32>,
+    rules: Vec<u16>,
+    /// The distinct sets of each dimension.
+    pools: Vec<Vec<Predicate>>,
+    numbers: HashMap<(usize, Predicate), u32>,
+}
+
+/// A term in a list.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct ListedTerm<'a>(&'a [(u16, u32)]);
+
+impl ListedTerm<'_> {
+    /// Its dimensions, ascending, each with the number of its set.
+    pub(super) fn sets(&self) -> impl Iterator<Item = (usize, usize)> {
+        self.0
+            .iter()
+            .map(|(dimension, set)| (usize::from(*dimension), *set as usize))
+    }
+}
+
+impl TermList {
+    /// Adds a term of a rule.
+    pub(super) fn push(&mut self, rule: u16, term: Term) {
+        for (dimension, set) in term.sets {
+            if self.pools.len() <= dimension {
+                self.pools.resize(dimension + 1, Vec::new());
+            }
+            let pool = &mut self.pools[dimension];
+            let number = *self
+                .numbers
+                .entry((dimension, set))
+                .or_insert_with_key(|(_, set)| {
+                    pool.push(set.clone());
+                    count(pool.len()) - 1
+                });
+            // There are far fewer dimensions than sixteen bits count.
+            self.sets
+                .push((u16::try_from(dimension).unwrap_or(u16::MAX), number));
+        }
+        self.ends.push(count(self.sets.len()));
+        self.rules.push(rule);
+    }
+
+    /// Says that no more are added: what was only needed for that is given up.
+    pub(super) fn seal(&mut self) {
+        self.numbers = HashMap::new();
+    }
+
+    /// How many terms there are.
+    pub(super) fn len(&self) -> usize {
+        self.rules.len()
+    }
+
+    /// A term.
+    pub(super) fn term(&self, at: usize) -> ListedTerm<'_> {
+        let start = at
+            .checked_sub(1)
+            .map_or(0, |before| self.ends[before] as usize);
+        ListedTerm(&self.sets[start..self.ends[at] as usize])
+    }
+
+    /// All terms.
+    pub(super) fn iter(&self) -> impl Iterator<Item = ListedTerm<'_>> {
+        (0..self.len()).map(|at| self.term(at))
+    }
+
+    /// The rule of a term.
+    pub(super) fn rule(&self, at: usize) -> u16 {
+        self.rules[at]
+    }
+
+    /// The distinct sets of a dimension.
+    pub(super) fn pool(&self, dimension: usize) -> &[Predicate] {
+        self.pools.get(dimension).map_or(&[], Vec::as_slice)
+    }
+
+    /// One of them.
+    pub(super) fn set(&self, dimension: usize, number: usize) -> &Predicate {
+        &self.pools[dimension][number]
+    }
+}
+
+/// Counts of sets: terms are bounded, and so are the sets of one.
+fn count(length: usize) -> u32 {
+    u32::try_from(length).unwrap_or(u32::MAX)
+}
+
 /// The fields in use, each a dimension of the space that the terms divide.
 #[derive(Debug, Default)]
 pub(super) struct Dimensions {
