@@ -1,0 +1,493 @@
+use alloc::format;
+use alloc::string::{String, ToString};
+use core::net::Ipv4Addr;
+use core::time::Duration;
+
+use sprat_click::arguments::{Argument, ElementName, Ipv4Prefix, Raw};
+use sprat_click::{
+    Arguments, Class, Configuration, Configure, Context, Element, HandlerError, HandlerList,
+    Rejected,
+};
+use sprat_packet::headers::{ArpFields, arp_operation, ethertype};
+use sprat_packet::{Batch, DEFAULT_HEADROOM, EtherAddress, Packet};
+
+use super::arp_responder::{FRAME, arp_of, write_arp};
+use super::arp_table::{Answer, ArpTable, Limits, Owner};
+use super::encap::{encapsulate, frame};
+use super::tag::{annotation, set_annotation};
+
+pub(super) const ARP_QUERIER: Class = Class::of::<ArpQuerier>("ARPQuerier")
+    .ports("2/1-2")
+    .processing("h/h")
+    .flow("xy/x");
+
+const DEFAULT_POLL: Duration = Duration::from_secs(60);
+
+/// ARPQuerier: puts Ethernet headers before IPv4 packets, with addresses found by ARP.
+///
+/// ```click
+/// ARPQuerier(IP, ETH [, keywords TABLE, TIMEOUT, POLL_TIMEOUT, BROADCAST, CAPACITY,
+///            ENTRY_CAPACITY, ENTRY_PACKET_CAPACITY, CAPACITY_SLIM_FACTOR])
+/// ARPQuerier(NAME [, ...])
+/// ```
+///
+/// - IP, ETH: this host's addresses; NAME stands for both, by `AddressInfo`. With `IP/MASK`, the
+///   network's broadcast address is known too.
+/// - TABLE: an `ARPTable` to use; it then holds what the last five and TIMEOUT say.
+/// - TIMEOUT: how long an address is good; five minutes.
+/// - POLL_TIMEOUT: after so long, an address still in use is asked for again; a minute. 0: never.
+/// - BROADCAST: the local broadcast address.
+/// - The others: as for `ARPTable`.
+///
+/// Input 0 takes IPv4 packets whose destination annotation is set to the next hop. If the
+/// Ethernet address is known they go to output 0 at once; if not, they wait, and a request goes
+/// to output 1, or to output 0 where that is all there is, at most every tenth of a second for
+/// one address. Input 1 takes ARP replies with their Ethernet header. Packets to 0.0.0.0 are
+/// dropped; those to broadcast and multicast addresses get the Ethernet addresses that go with
+/// them (RFC 1112).
+///
+/// Handlers: `table`, `count` (addresses), `length` (packets that wait), `drops`, `queries`,
+/// `responses`, `ipaddr`, `stats` (read); `insert` (write) `IP ETH`; `delete` (write) `IP`;
+/// `clear` (write).
+///
+/// See Click's manual page ARPQuerier(n).
+struct ArpQuerier {
+    own: Ipv4Addr,
+    address: EtherAddress,
+    broadcast: Option<Ipv4Addr>,
+    poll: Duration,
+    owner: Owner,
+    /// Whether the table is this element's own.
+    owns: bool,
+    /// The header of packets, their destination yet to be set.
+    header: [u8; 14],
+    queries: u64,
+    responses: u64,
+    /// Packets without a destination annotation.
+    astray: u64,
+    released: Batch,
+}
+
+/// This host's address, and the network's broadcast address where it is told.
+struct OwnAddress {
+    address: Ipv4Addr,
+    broadcast: Option<Ipv4Addr>,
+}
+
+/// Reads IP, IP/MASK or a name for either.
+fn own_address(
+    text: &str,
+    names: &dyn sprat_click::arguments::Names,
+) -> Result<OwnAddress, sprat_click::arguments::ArgumentError> {
+    let prefix = Ipv4Prefix::parse(text, names).ok();
+    let broadcast = prefix
+        .filter(|prefix| prefix.mask != Ipv4Addr::BROADCAST && !prefix.mask.is_unspecified())
+        .map(|prefix| Ipv4Addr::from_bits(prefix.address.to_bits() | !prefix.mask.to_bits()));
+    let address = match Ipv4Addr::parse(text, names) {
+        Ok(address) => address,
+        Err(error) => prefix.map(|prefix| prefix.address).ok_or(error)?,
+    };
+    Ok(OwnAddress { address, broadcast })
+}
+
+/// The addresses: IP and ETH, or a name for both.
+fn addresses(arguments: &mut Arguments<'_>) -> Result<(OwnAddress, EtherAddress), Rejected> {
+    let Raw(text) = arguments.required("IP")?;
+    let names = arguments.names();
+    let own = own_address(&text, names).map_err(|error| arguments.error(format!("IP: {error}")));
+    let address = match arguments.position::<EtherAddress>("ETH") {
+        Some(address) => Ok(address),
+        None => EtherAddress::parse(&text, names)
+            .map_err(|_| arguments.error("ETH: required argument missing")),
+    };
+    Ok((own?, address?))
+}
+
+/// The table that TABLE names, or a new one.
+fn table(
+    arguments: &mut Arguments<'_>,
+    configuration: &Configuration<'_>,
+) -> Result<(Owner, bool), Rejected> {
+    let Some(ElementName(name)) = arguments.keyword("TABLE") else {
+        return Ok((Owner::new(Limits::configure(arguments)?), true));
+    };
+    let shared = configuration.find(&name).and_then(|id| {
+        configuration.with::<ArpTable, _>(id, |element| element.owner.table.clone())
+    });
+    match shared {
+        Some(table) => Ok((Owner { table }, false)),
+        None => Err(arguments.error(format!("TABLE: '{name}' is not an ARPTable"))),
+    }
+}
+
+impl Configure for ArpQuerier {
+    fn configure(
+        arguments: &mut Arguments<'_>,
+        configuration: &Configuration<'_>,
+    ) -> Result<Self, Rejected> {
+        let table = table(arguments, configuration);
+        let broadcast = arguments.keyword::<Ipv4Addr>("BROADCAST");
+        let poll = arguments.keyword("POLL_TIMEOUT").unwrap_or(DEFAULT_POLL);
+        let addresses = addresses(arguments);
+        arguments.finish()?;
+        let (owner, owns) = table?;
+        let (own, address) = addresses?;
+        Ok(Self {
+            own: own.address,
+            address,
+            broadcast: broadcast.or(own.broadcast),
+            poll,
+            owner,
+            owns,
+            header: frame(EtherAddress::BROADCAST, address, ethertype::IPV4),
+            queries: 0,
+            responses: 0,
+            astray: 0,
+            released: Batch::new(),
+        })
+    }
+}
+
+/// The Ethernet address of an IPv4 multicast group (RFC 1112, 6.4).
+fn group_address(group: Ipv4Addr) -> EtherAddress {
+    let [_, b, c, d] = group.octets();
+    EtherAddress([0x01, 0x00, 0x5e, b & 0x7f, c, d])
+}
+
+impl ArpQuerier {
+    /// The Ethernet address of destinations that nobody has to be asked for.
+    fn fixed(&self, destination: Ipv4Addr) -> Option<EtherAddress> {
+        if destination.is_multicast() {
+            Some(group_address(destination))
+        } else if destination.is_broadcast() || self.broadcast == Some(destination) {
+            Some(EtherAddress::BROADCAST)
+        } else {
+            None
+        }
+    }
+
+    #[inline]
+    fn encapsulate(&mut self, packet: &mut Packet, destination: EtherAddress) {
+        self.header[..6].copy_from_slice(&destination.0);
+        encapsulate(packet, &self.header);
+    }
+
+    /// Asks for an address. The request has the VLAN and the timestamp of the packet it is for.
+    fn request(&mut self, context: &mut Context<'_>, target: Ipv4Addr, tag: u16, timestamp: i64) {
+        let mut packet = context.pool().packet_zeroed(DEFAULT_HEADROOM, FRAME);
+        let arp = ArpFields {
+            operation: arp_operation::REQUEST,
+            sender_hardware: self.address,
+            sender_protocol: self.own,
+            target_hardware: EtherAddress::default(),
+            target_protocol: target,
+        };
+        write_arp(packet.data_mut(), EtherAddress::BROADCAST, arp);
+        packet.set_mac_header(0);
+        packet.set_timestamp(timestamp);
+        if tag != 0 {
+            set_annotation(&mut packet, tag);
+        }
+        self.queries += 1;
+        context.emit(context.outputs() - 1, packet);
+    }
+
+    /// Handles one packet; returns it where it can go on.
+    #[inline]
+    fn resolve(&mut self, context: &mut Context<'_>, mut packet: Packet) -> Option<Packet> {
+        let destination = packet.annotations().destination();
+        let now = context.now();
+        let answer = self
+            .owner
+            .table
+            .borrow_mut()
+            .look_up(destination, self.poll, now);
+        if let Answer::Known(address, poll) = answer {
+            if poll {
+                let (tag, timestamp) = (annotation(&packet), packet.timestamp());
+                self.request(context, destination, tag, timestamp);
+            }
+            self.encapsulate(&mut packet, address);
+            return Some(packet);
+        }
+        if let Some(address) = self.fixed(destination) {
+            self.encapsulate(&mut packet, address);
+            return Some(packet);
+        }
+        if destination.is_unspecified() {
+            self.astray += 1;
+            return None;
+        }
+        let (tag, timestamp) = (annotation(&packet), packet.timestamp());
+        let ask = self.owner.table.borrow_mut().wait(destination, packet, now);
+        if ask {
+            self.request(context, destination, tag, timestamp);
+        }
+        None
+    }
+
+    /// Sends on what waited for `address`.
+    fn release(&mut self, context: &mut Context<'_>, address: EtherAddress) {
+        let mut released = core::mem::take(&mut self.released);
+        for packet in released.iter_mut() {
+            self.encapsulate(packet, address);
+        }
+        context.forward(0, &mut released);
+        self.released = released;
+    }
+
+    fn hear(&mut self, context: &mut Context<'_>, packet: &Packet) {
+        let Some(reply) = arp_of(packet.data()) else {
+            return;
+        };
+        let (ip, address) = (reply.sender_protocol, reply.sender_hardware);
+        // A group is no station, and this host knows its own address.
+        if reply.operation != arp_operation::REPLY || address.is_group() || ip == self.own {
+            return;
+        }
+        self.responses += 1;
+        self.owner
+            .table
+            .borrow_mut()
+            .learn(ip, address, context.now(), &mut self.released);
+        self.release(context, address);
+    }
+}
+
+impl Element for ArpQuerier {
+    fn initialize(&mut self, context: &mut Context<'_>) -> Result<(), Rejected> {
+        if self.owns {
+            self.owner.expire(context);
+        }
+        Ok(())
+    }
+
+    fn push(&mut self, context: &mut Context<'_>, port: usize, batch: &mut Batch) {
+        if port == 1 {
+            for packet in batch.iter() {
+                self.hear(context, packet);
+            }
+            return;
+        }
+        batch.filter(|packet| self.resolve(context, packet));
+        context.forward(0, batch);
+    }
+
+    fn run_timer(&mut self, context: &mut Context<'_>, _: usize) {
+        self.owner.expire(context);
+    }
+
+    fn handlers(&self, list: &mut HandlerList) {
+        list.read("ipaddr")
+            .read("stats")
+            .read("queries")
+            .read("responses");
+        Owner::handlers(list);
+    }
+
+    fn read(
+        &mut self,
+        context: &mut Context<'_>,
+        name: &str,
+        _: &str,
+    ) -> Result<String, HandlerError> {
+        match name {
+            "ipaddr" => Ok(self.own.to_string()),
+            "queries" => Ok(self.queries.to_string()),
+            "responses" => Ok(self.responses.to_string()),
+            "stats" => Ok(format!(
+                "{} packets killed\n{} ARP queries sent\n",
+                self.owner.read(context, "drops")?,
+                self.queries
+            )),
+            _ => self.owner.read(context, name),
+        }
+    }
+
+    fn write(
+        &mut self,
+        context: &mut Context<'_>,
+        name: &str,
+        value: &str,
+    ) -> Result<(), HandlerError> {
+        let learned = self.owner.write(context, name, value, &mut self.released)?;
+        if let Some(address) = learned {
+            self.release(context, address);
+        }
+        Ok(())
+    }
+
+    fn take_state(&mut self, _: &mut Context<'_>, old: &mut dyn Element) {
+        if let Some(old) = old.downcast_mut::<Self>()
+            && self.owns
+            && old.owns
+        {
+            self.owner.take_state(&old.owner);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use core::time::Duration;
+
+    use crate::testing::Bench;
+
+    const OWN: &[u8] = b"\x02\0\0\0\0\x01";
+    const PEER: &[u8] = b"\x02\0\0\0\0\x02";
+    const ALL: &[u8] = b"\xff\xff\xff\xff\xff\xff";
+
+    const CONFIG: &str = "10.0.0.1/24, 2:0:0:0:0:1";
+
+    /// A querier whose packets all go to 10.0.0.2, until `d.addr` is written.
+    fn bench(config: &str) -> Bench {
+        Bench::new(&std::format!(
+            "FromDevice(ip) -> d :: SetIPAddress(10.0.0.2) -> q :: ARPQuerier({config}) \
+             -> ToDevice(out); FromDevice(arp) -> [1] q; q[1] -> ToDevice(asked)"
+        ))
+    }
+
+    /// The request for 10.0.0.2 (RFC 826).
+    fn request() -> std::vec::Vec<u8> {
+        [
+            ALL,
+            OWN,
+            b"\x08\x06\0\x01\x08\0\x06\x04\0\x01",
+            OWN,
+            b"\x0a\0\0\x01\0\0\0\0\0\0\x0a\0\0\x02",
+        ]
+        .concat()
+    }
+
+    fn reply() -> std::vec::Vec<u8> {
+        [
+            OWN,
+            PEER,
+            b"\x08\x06\0\x01\x08\0\x06\x04\0\x02",
+            PEER,
+            b"\x0a\0\0\x02",
+            OWN,
+            b"\x0a\0\0\x01",
+        ]
+        .concat()
+    }
+
+    fn framed(destination: &[u8], packet: &[u8]) -> std::vec::Vec<u8> {
+        [destination, OWN, b"\x08\x00", packet].concat()
+    }
+
+    #[test]
+    fn packets_wait_for_the_answer_and_then_go_at_once() {
+        let bench = bench(CONFIG);
+        bench.arrive("ip", b"one");
+        bench.arrive("ip", b"two");
+        bench.run();
+        assert_eq!(bench.sent("asked"), [request()]);
+        assert!(bench.sent("out").is_empty());
+        assert_eq!(bench.read("q.length"), "2");
+        bench.arrive("arp", &reply());
+        bench.run();
+        assert_eq!(
+            bench.sent("out"),
+            [framed(PEER, b"one"), framed(PEER, b"two")]
+        );
+        bench.arrive("ip", b"three");
+        bench.run();
+        assert_eq!(bench.sent("out"), [framed(PEER, b"three")]);
+        assert!(bench.sent("asked").is_empty());
+        assert!(
+            bench
+                .read("q.table")
+                .starts_with("10.0.0.2 1 02-00-00-00-00-02 ")
+        );
+        assert_eq!(bench.read("q.responses"), "1");
+    }
+
+    #[test]
+    fn broadcasts_and_groups_need_no_answer() {
+        let bench = bench(CONFIG);
+        for (destination, expected) in [
+            ("10.0.0.255", ALL),
+            ("255.255.255.255", ALL),
+            // RFC 1112, 6.4: the low 23 bits.
+            ("224.129.2.3", b"\x01\x00\x5e\x01\x02\x03"),
+        ] {
+            bench.write("d.addr", destination);
+            bench.arrive("ip", b"x");
+            bench.run();
+            assert_eq!(bench.sent("out"), [framed(expected, b"x")], "{destination}");
+        }
+        bench.write("d.addr", "0.0.0.0");
+        bench.arrive("ip", b"x");
+        bench.run();
+        assert!(bench.sent("out").is_empty() && bench.sent("asked").is_empty());
+    }
+
+    #[test]
+    fn addresses_grow_old_and_are_asked_for_again() {
+        let bench = bench("10.0.0.1, 2:0:0:0:0:1, POLL_TIMEOUT 10, TIMEOUT 20");
+        bench.write("q.insert", "10.0.0.2 2:0:0:0:0:2");
+        bench.run_for(Duration::from_secs(11));
+        bench.arrive("ip", b"x");
+        bench.run();
+        assert_eq!(bench.sent("out"), [framed(PEER, b"x")]);
+        assert_eq!(bench.sent("asked"), [request()]);
+        bench.run_for(Duration::from_secs(10));
+        bench.arrive("ip", b"y");
+        bench.run();
+        assert!(bench.sent("out").is_empty());
+        assert_eq!(bench.sent("asked"), [request()]);
+    }
+
+    #[test]
+    fn only_replies_of_other_stations_are_believed() {
+        let bench = bench(CONFIG);
+        let mut others = [reply(), reply(), reply(), request()];
+        // The sender a group, the sender's address this host's, and the frame cut short.
+        others[0][22] = 3;
+        others[1][31] = 1;
+        others[2].truncate(41);
+        for frame in &others {
+            bench.arrive("arp", frame);
+        }
+        bench.run();
+        assert_eq!(bench.read("q.count"), "0");
+        assert_eq!(bench.read("q.responses"), "0");
+    }
+
+    #[test]
+    fn queriers_share_a_table_and_one_output_serves_for_both() {
+        let bench = Bench::new(
+            "t :: ARPTable; Idle -> a :: ARPQuerier(10.0.0.1, 2:0:0:0:0:1, TABLE t) -> Idle;
+             Idle -> [1] a; FromDevice(ip) -> SetIPAddress(10.0.0.2)
+             -> b :: ARPQuerier(10.0.0.1, 2:0:0:0:0:1, TABLE t) -> ToDevice(out); Idle -> [1] b"
+                .replace("\n             ->", " ->")
+                .as_str(),
+        );
+        bench.arrive("ip", b"x");
+        bench.run();
+        assert_eq!(bench.sent("out"), [request()]);
+        assert_eq!(bench.read("t.length"), "1");
+        bench.write("b.insert", "10.0.0.2 2:0:0:0:0:2");
+        bench.run();
+        assert_eq!(bench.sent("out"), [framed(PEER, b"x")]);
+        assert_eq!(bench.read("a.table"), bench.read("t.table"));
+    }
+
+    #[test]
+    fn what_is_missing_is_named() {
+        for (config, error) in [
+            ("", "IP: required argument missing"),
+            ("10.0.0.1", "ETH: required argument missing"),
+            (
+                "10.0.0.1, 1:1:1:1:1:1, TABLE i",
+                "TABLE: 'i' is not an ARPTable",
+            ),
+        ] {
+            let errors = Bench::errors(&std::format!(
+                "i :: Idle -> q :: ARPQuerier({config}) -> Idle; Idle -> [1] q"
+            ));
+            assert!(errors.contains(error), "{errors}");
+        }
+    }
+}

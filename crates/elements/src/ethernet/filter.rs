@@ -1,0 +1,199 @@
+use sprat_click::{Arguments, Class, Configuration, Configure, Context, Element, Rejected};
+use sprat_packet::headers::Ethernet;
+use sprat_packet::{Batch, EtherAddress, Packet, PacketKind};
+
+pub(super) const HOST_ETHER_FILTER: Class = Class::of::<HostEtherFilter>("HostEtherFilter")
+    .ports("1/1-2")
+    .processing("a/ah")
+    .reconfigurable();
+pub(super) const DROP_BROADCASTS: Class = Class::of::<DropBroadcasts>("DropBroadcasts");
+
+/// HostEtherFilter: passes the Ethernet frames that a station would receive.
+///
+/// ```click
+/// HostEtherFilter(ETHER [, DROP_OWN, DROP_OTHER, keyword OFFSET])
+/// ```
+///
+/// - ETHER: the station's address.
+/// - DROP_OWN: whether to filter out frames from this address; false.
+/// - DROP_OTHER: whether to filter out frames to other stations; true.
+/// - OFFSET: where the Ethernet header begins; 0.
+///
+/// Says of every frame how it is addressed (host, broadcast, multicast, other host). Frames
+/// filtered out, and those too short for a header, go to output 1, and are dropped where it is
+/// not connected.
+///
+/// See Click's manual page HostEtherFilter(n).
+struct HostEtherFilter {
+    address: EtherAddress,
+    drop_own: bool,
+    drop_other: bool,
+    offset: usize,
+}
+
+impl Configure for HostEtherFilter {
+    fn configure(arguments: &mut Arguments<'_>, _: &Configuration<'_>) -> Result<Self, Rejected> {
+        let address = arguments.required("ETHER");
+        let drop_own = arguments.position("DROP_OWN").unwrap_or(false);
+        let drop_other = arguments.position("DROP_OTHER").unwrap_or(true);
+        let offset = arguments.keyword::<u16>("OFFSET").unwrap_or(0);
+        arguments.finish()?;
+        Ok(Self {
+            address: address?,
+            drop_own,
+            drop_other,
+            offset: usize::from(offset),
+        })
+    }
+}
+
+impl HostEtherFilter {
+    /// Marks a frame; returns whether it passes.
+    fn passes(&self, packet: &mut Packet) -> bool {
+        let Some(Ok(header)) = packet.data().get(self.offset..).map(Ethernet::new) else {
+            return false;
+        };
+        let (source, destination) = (header.source(), header.destination());
+        let kind = if destination == self.address {
+            PacketKind::Host
+        } else if destination.is_broadcast() {
+            PacketKind::Broadcast
+        } else if destination.is_group() {
+            PacketKind::Multicast
+        } else {
+            PacketKind::OtherHost
+        };
+        packet.set_kind(kind);
+        let own = self.drop_own && source == self.address;
+        let other = self.drop_other && kind == PacketKind::OtherHost;
+        !own && !other
+    }
+}
+
+impl Element for HostEtherFilter {
+    fn process(&mut self, context: &mut Context<'_>, batch: &mut Batch) {
+        batch.filter(|mut packet| {
+            if self.passes(&mut packet) {
+                return Some(packet);
+            }
+            context.emit(1, packet);
+            None
+        });
+    }
+}
+
+/// DropBroadcasts: drops packets that came as link-level broadcasts or multicasts.
+///
+/// ```click
+/// DropBroadcasts
+/// ```
+///
+/// Goes by how packets are said to be addressed, which FromDevice and HostEtherFilter set.
+///
+/// See Click's manual page DropBroadcasts(n).
+struct DropBroadcasts {
+    drops: u64,
+}
+
+impl Configure for DropBroadcasts {
+    fn configure(arguments: &mut Arguments<'_>, _: &Configuration<'_>) -> Result<Self, Rejected> {
+        arguments.finish()?;
+        Ok(Self { drops: 0 })
+    }
+}
+
+impl Element for DropBroadcasts {
+    fn process(&mut self, _: &mut Context<'_>, batch: &mut Batch) {
+        let before = batch.len();
+        batch.retain(|packet| {
+            !matches!(packet.kind(), PacketKind::Broadcast | PacketKind::Multicast)
+        });
+        self.drops += (before - batch.len()) as u64;
+    }
+
+    fn handlers(&self, list: &mut sprat_click::HandlerList) {
+        list.read("drops");
+    }
+
+    fn read(
+        &mut self,
+        _: &mut Context<'_>,
+        name: &str,
+        _: &str,
+    ) -> Result<alloc::string::String, sprat_click::HandlerError> {
+        match name {
+            "drops" => Ok(alloc::format!("{}", self.drops)),
+            _ => Err(sprat_click::HandlerError::NoHandler(name.into())),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::testing::Bench;
+
+    const HOST: &[u8; 6] = b"\x00\x01\x02\x03\x04\x05";
+    const OTHER: &[u8; 6] = b"\x00\x01\x02\x03\x04\x06";
+    const GROUP: &[u8; 6] = b"\x01\x00\x5e\x00\x00\x01";
+    const ALL: &[u8; 6] = b"\xff\xff\xff\xff\xff\xff";
+
+    fn frame(destination: &[u8; 6], source: &[u8; 6]) -> std::vec::Vec<u8> {
+        [&destination[..], source, b"\x08\x00"].concat()
+    }
+
+    /// Which of five frames pass: to the host, another, a group, all; and from the host itself.
+    fn passed(elements: &str) -> std::vec::Vec<bool> {
+        let frames = [
+            frame(HOST, OTHER),
+            frame(OTHER, OTHER),
+            frame(GROUP, OTHER),
+            frame(ALL, OTHER),
+            frame(HOST, HOST),
+        ];
+        frames
+            .iter()
+            .map(|frame| {
+                let bench = Bench::new(&std::format!(
+                    "FromDevice(in) -> {elements} -> ToDevice(out)"
+                ));
+                bench.arrive("in", frame);
+                bench.run();
+                !bench.sent("out").is_empty()
+            })
+            .collect()
+    }
+
+    #[test]
+    fn a_host_receives_what_is_for_it_and_for_all() {
+        for (elements, expected) in [
+            ("HostEtherFilter(0:1:2:3:4:5)", [1, 0, 1, 1, 1]),
+            ("HostEtherFilter(0:1:2:3:4:5, true)", [1, 0, 1, 1, 0]),
+            (
+                "HostEtherFilter(0:1:2:3:4:5, false, false)",
+                [1, 1, 1, 1, 1],
+            ),
+            (
+                "HostEtherFilter(0:1:2:3:4:5, DROP_OWN true, DROP_OTHER false)",
+                [1, 1, 1, 1, 0],
+            ),
+            (
+                "HostEtherFilter(0:1:2:3:4:5) -> DropBroadcasts",
+                [1, 0, 0, 0, 1],
+            ),
+        ] {
+            let expected = expected.map(|passes| passes == 1);
+            assert_eq!(passed(elements), expected, "{elements}");
+        }
+    }
+
+    #[test]
+    fn what_is_filtered_out_goes_to_the_second_output() {
+        let bench = Bench::new(
+            "FromDevice(in) -> f :: HostEtherFilter(0:1:2:3:4:5) -> Discard; f[1] -> ToDevice(out)",
+        );
+        bench.arrive("in", &frame(OTHER, OTHER));
+        bench.arrive("in", b"short");
+        bench.run();
+        assert_eq!(bench.sent("out").len(), 2);
+    }
+}

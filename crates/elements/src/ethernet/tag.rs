@@ -1,0 +1,165 @@
+//! The VLAN tag that encapsulating elements are configured with.
+
+use alloc::string::{String, ToString};
+
+use sprat_click::arguments::{Argument, ArgumentError, Names};
+use sprat_click::{Arguments, Context, HandlerError, HandlerList, Rejected};
+use sprat_packet::Packet;
+use sprat_packet::annotations::VLAN_TCI;
+
+/// The bits of the control information that number the VLAN.
+const IDENTIFIER: u16 = 0x0fff;
+
+/// The control information of the packet's VLAN annotation.
+pub(super) fn annotation(packet: &Packet) -> u16 {
+    let annotations = packet.annotations();
+    u16::from_be_bytes([annotations.byte(VLAN_TCI), annotations.byte(VLAN_TCI + 1)])
+}
+
+/// Sets the packet's VLAN annotation, which is kept in network order.
+pub(super) fn set_annotation(packet: &mut Packet, control: u16) {
+    packet.set_annotation(VLAN_TCI, &control.to_be_bytes());
+}
+
+/// A VLAN's number, 0 to 4,095.
+struct Identifier(u16);
+
+impl Argument for Identifier {
+    fn parse(text: &str, names: &dyn Names) -> Result<Self, ArgumentError> {
+        match u16::parse(text, names)? {
+            identifier if identifier <= IDENTIFIER => Ok(Self(identifier)),
+            _ => Err(ArgumentError::OutOfRange {
+                bound: i128::from(IDENTIFIER),
+            }),
+        }
+    }
+}
+
+/// A priority, 0 to 7.
+struct Priority(u16);
+
+impl Argument for Priority {
+    fn parse(text: &str, names: &dyn Names) -> Result<Self, ArgumentError> {
+        match u16::parse(text, names)? {
+            priority if priority <= 7 => Ok(Self(priority)),
+            _ => Err(ArgumentError::OutOfRange { bound: 7 }),
+        }
+    }
+}
+
+/// The VLAN that gets no tag; none where it is -1.
+struct Native(Option<u16>);
+
+impl Argument for Native {
+    fn parse(text: &str, names: &dyn Names) -> Result<Self, ArgumentError> {
+        if text == "-1" {
+            return Ok(Self(None));
+        }
+        Identifier::parse(text, names).map(|identifier| Self(Some(identifier.0)))
+    }
+}
+
+/// VLAN_TCI: a number, or `ANNO`.
+struct Control(Option<u16>);
+
+impl Argument for Control {
+    fn parse(text: &str, names: &dyn Names) -> Result<Self, ArgumentError> {
+        if text == "ANNO" {
+            return Ok(Self(None));
+        }
+        u16::parse(text, names).map(|control| Self(Some(control)))
+    }
+}
+
+/// What tag packets get.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Tag {
+    /// The control information; that of the annotation where it is missing.
+    control: Option<u16>,
+    native: Option<u16>,
+}
+
+impl Tag {
+    /// Reads VLAN_TCI or VLAN_ID, VLAN_PCP and NATIVE_VLAN.
+    pub(super) fn configure(arguments: &mut Arguments<'_>) -> Result<Self, Rejected> {
+        let control = Self::configure_control(arguments)?;
+        let native = arguments
+            .keyword("NATIVE_VLAN")
+            .unwrap_or(Native(Some(0)))
+            .0;
+        Ok(Self { control, native })
+    }
+
+    /// Reads VLAN_TCI or VLAN_ID, and VLAN_PCP; `None` for the annotation.
+    pub(super) fn configure_control(
+        arguments: &mut Arguments<'_>,
+    ) -> Result<Option<u16>, Rejected> {
+        let identifier = arguments
+            .keyword::<Identifier>("VLAN_ID")
+            .or_else(|| arguments.keyword::<Identifier>("ID"));
+        let control = match identifier {
+            Some(Identifier(identifier)) => Some(identifier),
+            None => arguments.required::<Control>("VLAN_TCI")?.0,
+        };
+        let priority = arguments.position::<Priority>("VLAN_PCP");
+        match (control, priority) {
+            (Some(control), Some(Priority(priority))) => Ok(Some(control | priority << 13)),
+            (None, Some(_)) => Err(arguments.error("VLAN_PCP cannot be set with VLAN_TCI ANNO")),
+            (control, None) => Ok(control),
+        }
+    }
+
+    /// The control information of `packet`'s tag; `None` where it gets no tag.
+    #[inline]
+    pub(super) fn control(&self, packet: &Packet) -> Option<u16> {
+        let control = self.control.unwrap_or_else(|| annotation(packet));
+        (self.native != Some(control & IDENTIFIER)).then_some(control)
+    }
+
+    pub(super) fn handlers(list: &mut HandlerList) {
+        list.read_write("vlan_tci")
+            .read_write("vlan_id")
+            .read_write("vlan_pcp")
+            .read_write("native_vlan");
+    }
+
+    pub(super) fn has_handler(name: &str) -> bool {
+        matches!(name, "vlan_tci" | "vlan_id" | "vlan_pcp" | "native_vlan")
+    }
+
+    pub(super) fn read(&self, name: &str) -> Result<String, HandlerError> {
+        let text = |value: Option<u16>| value.map_or_else(|| "ANNO".into(), |it| it.to_string());
+        match name {
+            "vlan_tci" => Ok(text(self.control)),
+            "vlan_id" => Ok(text(self.control.map(|control| control & IDENTIFIER))),
+            "vlan_pcp" => Ok(text(self.control.map(|control| control >> 13))),
+            "native_vlan" => Ok(self
+                .native
+                .map_or_else(|| "-1".into(), |native| native.to_string())),
+            _ => Err(HandlerError::NoHandler(name.into())),
+        }
+    }
+
+    pub(super) fn write(
+        &mut self,
+        context: &Context<'_>,
+        name: &str,
+        value: &str,
+    ) -> Result<(), HandlerError> {
+        let control = self.control.unwrap_or(0);
+        match name {
+            "vlan_tci" => self.control = crate::handler_value::<Control>(context, value)?.0,
+            "vlan_id" => {
+                let Identifier(identifier) = crate::handler_value(context, value)?;
+                self.control = Some(control & !IDENTIFIER | identifier);
+            }
+            "vlan_pcp" => {
+                let Priority(priority) = crate::handler_value(context, value)?;
+                self.control = Some(control & 0x1fff | priority << 13);
+            }
+            "native_vlan" => self.native = crate::handler_value::<Native>(context, value)?.0,
+            _ => return Err(HandlerError::NoHandler(name.into())),
+        }
+        Ok(())
+    }
+}
