@@ -4,7 +4,7 @@
 //! fixed address, with this crate's linker script), checks the result as a monitor would, and
 //! splits it in two: the [image](BuiltImage::image), which holds only what is loaded, and the
 //! [sidecar](BuiltImage::sidecar), which holds symbols and line tables and is found by build id.
-//! [`inspect`] reads an image back: segments with their protections, its manifest, and its size
+//! [`inspect()`] reads an image back: segments with their protections, its manifest, and its size
 //! by crate when the sidecar is at hand.
 //!
 //! It refuses to build anything that depends on `libc`, and hands out no image with a segment

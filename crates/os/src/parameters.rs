@@ -1,6 +1,6 @@
 //! Typed boot parameters.
 //!
-//! [`parameters!`](crate::parameters) declares a structure with one field a parameter; its
+//! [`parameters!`](crate::parameters!) declares a structure with one field a parameter; its
 //! documentation becomes the help text, in the image's manifest and behind `help`.
 
 use alloc::string::{String, ToString as _};
@@ -275,7 +275,7 @@ const fn add(mut builder: ManifestBuilder, declared: &[Declaration]) -> Manifest
     builder
 }
 
-/// A structure of parameters, made by [`parameters!`](crate::parameters).
+/// A structure of parameters, made by [`parameters!`](crate::parameters!).
 pub trait Parameters: Sized {
     /// The parameters it holds.
     const DECLARED: &'static [Declaration];
