@@ -119,7 +119,7 @@ pub fn exit(status: i32) -> ! {
 }
 
 /// Names the function that the program begins with. It takes the boot parameters (a structure made
-/// by [`parameters!`](crate::parameters!), or `()`), and returns `()`, a [`Status`](crate::Status)
+/// by [`parameters!`](crate::parameters!), or `()`), and returns `()`, a [`Status`]
 /// or a `Result` of either.
 ///
 /// ```ignore

@@ -6,7 +6,7 @@
 //!                                          └───────────── deliver ◄─────────────┘
 //! ```
 //!
-//! An element is entered by the router alone ([`Router::enter`]), works on a batch, and puts
+//! An element is entered by the router alone (`Router::enter`), works on a batch, and puts
 //! packets out. When it has returned, what it put out is delivered, depth first and in order, so
 //! that a packet takes the way it takes in Click. Pulls are calls: an element that pulls waits
 //! for what is upstream of it. All state that elements change through their context lies in
