@@ -1,13 +1,13 @@
-//! Instances under both monitors: that they run, yield, exit, and are ended with the right report.
+//! Instances under both monitors: that they run, yield, exit, and get what they were granted.
 
-use crate::testing::{DATA, Elf, RODATA, TEXT, guest};
+use crate::testing::{Elf, guest};
 use crate::*;
 use std::time::{Duration, Instant};
 
-const BUDGET: Duration = Duration::from_secs(2);
+pub(crate) const BUDGET: Duration = Duration::from_secs(2);
 
 /// Runs a test under each monitor there is.
-fn with_each(test: impl Fn(&dyn Monitor)) {
+pub(crate) fn with_each(test: impl Fn(&dyn Monitor)) {
     match VmMonitor::open() {
         Ok(monitor) => test(&monitor),
         Err(error) => eprintln!("the vm monitor is left out: {error}"),
@@ -15,21 +15,13 @@ fn with_each(test: impl Fn(&dyn Monitor)) {
     test(&ProcessMonitor::new());
 }
 
-fn start(monitor: &dyn Monitor, code: &[u8]) -> Box<dyn Instance> {
+pub(crate) fn start(monitor: &dyn Monitor, code: &[u8]) -> Box<dyn Instance> {
     start_with(monitor, code, &Options::default())
 }
 
 fn start_with(monitor: &dyn Monitor, code: &[u8], options: &Options) -> Box<dyn Instance> {
     let image = Image::load(&Elf::new(code).bytes()).expect("a sound image");
     monitor.create(&image, options).expect("created")
-}
-
-fn fault(monitor: &dyn Monitor, code: &[u8]) -> Box<FaultReport> {
-    let mut instance = start(monitor, code);
-    match instance.enter(BUDGET, false) {
-        Ok(Outcome::Faulted(report)) => report,
-        other => panic!("{:?}: {other:?}", monitor.kind()),
-    }
 }
 
 guest!(
@@ -75,35 +67,6 @@ fn an_instance_yields_with_its_deadlines_and_exits_with_its_status() {
 
 guest!(round_trips, "mov rbx, rdi", "1: call [rbx + 24]", "jmp 1b");
 
-#[test]
-#[ignore = "a measurement"]
-fn measure_creation_and_round_trip() {
-    with_each(|monitor| {
-        for _ in 0..5 {
-            let start_time = Instant::now();
-            let mut instance = start(monitor, round_trips());
-            assert!(matches!(
-                instance.enter(BUDGET, false),
-                Ok(Outcome::Yielded { .. })
-            ));
-            eprintln!(
-                "{:?} to the first yield, {:?}, {:?}",
-                start_time.elapsed(),
-                instance.creation_times(),
-                instance.memory_use()
-            );
-            let start = Instant::now();
-            for _ in 0..1000 {
-                assert!(matches!(
-                    instance.enter(BUDGET, false),
-                    Ok(Outcome::Yielded { .. })
-                ));
-            }
-            eprintln!("{:?} a round trip", start.elapsed() / 1000);
-        }
-    });
-}
-
 guest!(spins, "1: pause", "jmp 1b");
 
 #[test]
@@ -121,334 +84,6 @@ fn an_instance_that_spins_runs_out_of_its_budget_and_can_go_on() {
                 "{:?}",
                 start.elapsed()
             );
-        }
-    });
-}
-
-guest!(
-    reads_page_zero,
-    "push 0",
-    "push rbp",
-    "mov rbp, rsp",
-    "call 1f",
-    "ud2",
-    "1: push rbp",
-    "mov rbp, rsp",
-    "xor eax, eax",
-    "mov rax, [rax + 5]",
-);
-
-#[test]
-fn a_fault_is_reported_with_address_registers_and_backtrace() {
-    with_each(|monitor| {
-        let report = fault(monitor, reads_page_zero());
-        assert_eq!(
-            report.cause,
-            Cause::Exception {
-                vector: 14,
-                error_code: 4,
-                address: Some(5)
-            }
-        );
-        assert_eq!(report.region, Some("page zero"));
-        assert_eq!(report.registers.rip, TEXT + 19);
-        let frames: Vec<u64> = report.backtrace.iter().map(|frame| frame.address).collect();
-        assert_eq!(frames, [TEXT + 19, TEXT + 11]);
-    });
-}
-
-guest!(writes_text, "lea rax, [rip]", "mov byte ptr [rax], 0x90");
-guest!(
-    writes_constants,
-    "mov eax, 0x1002000",
-    "mov byte ptr [rax], 0"
-);
-guest!(writes_boot_page, "mov qword ptr [rdi + 24], 0");
-guest!(
-    writes_call_page,
-    "mov rax, [rdi + 24]",
-    "mov byte ptr [rax], 0"
-);
-guest!(runs_data, "mov eax, 0x1004000", "jmp rax");
-guest!(runs_stack, "mov rax, 0xc3", "push rax", "jmp rsp");
-guest!(runs_constants, "mov eax, 0x1002000", "jmp rax");
-guest!(jumps_to_zero, "xor eax, eax", "call rax");
-guest!(overflows_stack, "1: push rax", "jmp 1b");
-guest!(
-    reads_supervisor_pages,
-    "mov eax, 0x200000",
-    "mov rax, [rax]"
-);
-guest!(reads_between, "mov eax, 0x1003000", "mov rax, [rax]");
-guest!(halts, "hlt");
-guest!(writes_cr3, "mov rax, 0", "mov cr3, rax");
-guest!(
-    writes_an_msr,
-    "mov ecx, 0xc0000080",
-    "xor eax, eax",
-    "xor edx, edx",
-    "wrmsr"
-);
-guest!(disables_interrupts, "cli");
-guest!(uses_another_port, "mov al, 0", "out 0x80, al");
-guest!(uses_the_fault_port, "mov al, 0", "out 0xf1, al");
-guest!(raises_an_exception_by_hand, "int 0xe");
-guest!(
-    divides_by_zero,
-    "xor ecx, ecx",
-    "xor edx, edx",
-    "mov eax, 1",
-    "div ecx"
-);
-guest!(executes_nonsense, "ud2");
-guest!(
-    goes_beyond_canonical,
-    "mov rax, 0x1234567890abcdef",
-    "mov rax, [rax]"
-);
-
-/// What a vector and error code look like where the error code is whole, and where only part is known.
-fn exception(vector: u8, error_code: u64, address: Option<u64>) -> Cause {
-    Cause::Exception {
-        vector,
-        error_code,
-        address,
-    }
-}
-
-#[test]
-fn each_breach_of_the_address_space_has_its_exact_report() {
-    let (read, write, run) = (4, 6, 0x14);
-    let (present, zero) = (1, 0);
-    let cases: [(&[u8], Cause, Option<&str>); 9] = [
-        (
-            writes_text(),
-            exception(14, write | present, Some(TEXT + 7)),
-            Some("image text"),
-        ),
-        (
-            writes_constants(),
-            exception(14, write | present, Some(RODATA)),
-            Some("image read-only data"),
-        ),
-        (
-            runs_data(),
-            exception(14, run | present, Some(DATA)),
-            Some("image data"),
-        ),
-        (
-            runs_constants(),
-            exception(14, run | present, Some(RODATA)),
-            Some("image read-only data"),
-        ),
-        (
-            jumps_to_zero(),
-            exception(14, run, Some(zero)),
-            Some("page zero"),
-        ),
-        (
-            reads_between(),
-            exception(14, read, Some(DATA - 0x1000)),
-            None,
-        ),
-        (divides_by_zero(), exception(0, 0, None), None),
-        (executes_nonsense(), exception(6, 0, None), None),
-        (goes_beyond_canonical(), exception(13, 0, None), None),
-    ];
-    with_each(|monitor| {
-        for (code, cause, region) in &cases {
-            let report = fault(monitor, code);
-            assert_eq!(
-                (report.cause, report.region),
-                (*cause, *region),
-                "{:?}",
-                monitor.kind()
-            );
-        }
-    });
-}
-
-#[test]
-fn breaches_at_addresses_the_monitor_chose_are_reported_by_region() {
-    with_each(|monitor| {
-        let cases: [(&[u8], &str, u64); 4] = [
-            (writes_boot_page(), "boot page", 7),
-            (writes_call_page(), "call page", 7),
-            (runs_stack(), "stack", 0x15),
-            (overflows_stack(), "stack guard", 6),
-        ];
-        for (code, region, expected) in cases {
-            let report = fault(monitor, code);
-            let Cause::Exception {
-                vector: 14,
-                error_code,
-                address: Some(_),
-            } = report.cause
-            else {
-                panic!("{:?}", report.cause)
-            };
-            // The process monitor cannot tell a write from a read where nothing is mapped.
-            let known = if monitor.kind() == MonitorKind::Process && expected & 1 == 0 {
-                !2
-            } else {
-                !0
-            };
-            assert_eq!(
-                (report.region, error_code),
-                (Some(region), expected & known),
-                "{:?}",
-                monitor.kind()
-            );
-        }
-    });
-}
-
-#[test]
-fn what_only_a_kernel_may_do_ends_an_instance() {
-    with_each(|monitor| {
-        for code in [
-            halts(),
-            writes_cr3(),
-            writes_an_msr(),
-            disables_interrupts(),
-            uses_another_port(),
-            uses_the_fault_port(),
-        ] {
-            let report = fault(monitor, code);
-            assert_eq!(report.cause, exception(13, 0, None), "{:?}", monitor.kind());
-        }
-        let report = fault(monitor, raises_an_exception_by_hand());
-        assert!(
-            matches!(report.cause, Cause::Exception { vector: 13 | 6, .. }),
-            "{report}"
-        );
-        let report = fault(monitor, reads_supervisor_pages());
-        let Cause::Exception {
-            vector: 14,
-            address: Some(0x20_0000),
-            ..
-        } = report.cause
-        else {
-            panic!("{report}")
-        };
-        assert_eq!(report.region, Some("supervisor pages"));
-    });
-}
-
-guest!(
-    asks_for_a_system_call,
-    "mov eax, 39",
-    "syscall",
-    "mov rbx, rdi",
-    "xor edi, edi",
-    "call [rbx + 32]"
-);
-
-#[test]
-fn a_system_call_is_refused_by_its_number() {
-    with_each(|monitor| {
-        let report = fault(monitor, asks_for_a_system_call());
-        assert_eq!(
-            report.cause,
-            Cause::SystemCall { number: 39 },
-            "{:?}",
-            monitor.kind()
-        );
-    });
-}
-
-guest!(breaks, "int3");
-guest!(
-    steps,
-    "pushf",
-    "or qword ptr [rsp], 0x100",
-    "popf",
-    "nop",
-    "nop"
-);
-guest!(
-    divides_floats_by_zero,
-    "push 0x1d80",
-    "ldmxcsr [rsp]",
-    "mov eax, 1",
-    "cvtsi2sd xmm0, eax",
-    "xorpd xmm1, xmm1",
-    "divsd xmm0, xmm1",
-);
-guest!(
-    reads_misaligned,
-    "pushf",
-    "or qword ptr [rsp], 0x40000",
-    "popf",
-    "mov rax, [rsp - 33]",
-);
-guest!(
-    leaves_the_stack_segment,
-    "mov rbp, 0x1234567890abcdef",
-    "mov rax, [rbp]"
-);
-
-#[test]
-fn each_exception_of_the_processor_has_its_vector() {
-    let cases: [(&[u8], u8); 5] = [
-        (breaks(), vector::BREAKPOINT),
-        (steps(), vector::DEBUG),
-        (divides_floats_by_zero(), vector::SIMD),
-        (reads_misaligned(), vector::ALIGNMENT),
-        (leaves_the_stack_segment(), vector::STACK),
-    ];
-    with_each(|monitor| {
-        for (code, vector) in cases {
-            let report = fault(monitor, code);
-            assert_eq!(
-                report.cause,
-                exception(vector, 0, None),
-                "{:?}: {report}",
-                monitor.kind()
-            );
-        }
-    });
-}
-
-guest!(enters_by_sysenter, "sysenter");
-guest!(enters_by_an_old_gate, "mov eax, 20", "int 0x80");
-guest!(reads_the_call_port, "in al, 0xf0");
-guest!(
-    calls_another_segment,
-    "push 0x08",
-    "push 0x1000000",
-    "retfq"
-);
-guest!(
-    returns_to_another_ring,
-    "push 0x10",
-    "push rsp",
-    "pushf",
-    "push 0x08",
-    "push 0x1000000",
-    "iretq"
-);
-
-#[test]
-fn every_other_way_into_a_kernel_ends_an_instance() {
-    with_each(|monitor| {
-        let ways = [
-            enters_by_sysenter(),
-            enters_by_an_old_gate(),
-            reads_the_call_port(),
-            calls_another_segment(),
-            returns_to_another_ring(),
-        ];
-        for (number, code) in ways.into_iter().enumerate() {
-            let report = fault(monitor, code);
-            let ended = match report.cause {
-                Cause::Exception { vector, .. } => [6, 11, 13, 14].contains(&vector),
-                // The filter knows the calls of 64-bit programs only and kills for others.
-                Cause::Signal { number } => number == 31,
-                Cause::Machine { reason } => reason == 2 && number == 2,
-                _ => false,
-            };
-            assert!(ended, "{number} under {:?}: {report}", monitor.kind());
         }
     });
 }
@@ -797,57 +432,6 @@ fn frames_go_through_an_instance_and_come_back_changed_by_it_alone() {
                     (&sent[6..12], &sent[..6], &sent[12..])
                 );
             }
-        }
-    });
-}
-
-#[test]
-#[ignore = "a measurement"]
-fn measure_frames_through_an_instance() {
-    use sprat_abi::frame::FrameHead;
-    use sprat_abi::host::Frame;
-    with_each(|monitor| {
-        for (huge, batch) in [(false, 256), (false, 1024), (true, 256), (true, 1024)] {
-            let mut instance = start_with(monitor, turns_frames_round(), &one_network(huge));
-            let bytes = [0x42u8; 64];
-            let mut best = f64::MAX;
-            for _ in 0..10 {
-                let (start, rounds) = (Instant::now(), 400_000 / batch);
-                let (mut entering, mut total) = (Duration::ZERO, 0u64);
-                for _ in 0..rounds {
-                    let frames = (0..batch).map(|_| Frame::new(&bytes, FrameHead::at(1)));
-                    instance.shared().deliver(0, frames).expect("honest");
-                    let before = Instant::now();
-                    assert!(matches!(
-                        instance.enter(BUDGET, false),
-                        Ok(Outcome::Yielded { .. })
-                    ));
-                    entering += before.elapsed();
-                    let mut copy = [0; 64];
-                    instance
-                        .shared()
-                        .drain(0, u32::MAX, |frame| {
-                            total += frame.copy_to(&mut copy) as u64
-                        })
-                        .expect("honest");
-                    instance.shared().reclaim().expect("honest");
-                }
-                assert_eq!(total, rounds * batch * 64);
-                let whole = start.elapsed().as_secs_f64() * 1e9;
-                let frames = f64::from(u32::try_from(rounds * batch).expect("small"));
-                best = best.min(whole / frames);
-                if best == whole / frames {
-                    eprint!(
-                        "[host {:.1} ns] ",
-                        (whole - entering.as_secs_f64() * 1e9) / frames
-                    );
-                }
-            }
-            eprintln!(
-                "{:?} huge {huge} batch {batch}: {best:.1} ns, {:.1} million/s",
-                monitor.kind(),
-                1e3 / best
-            );
         }
     });
 }
