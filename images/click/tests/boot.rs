@@ -294,7 +294,11 @@ fn a_source_in_the_instance_never_runs_out_of_buffers() {
 
 #[test]
 fn what_is_not_granted_is_refused_by_name_with_the_flag_that_grants_it() {
-    let cases = [("FromDevice(eth7) -> Discard", "eth7", "--port eth7=")];
+    let cases = [
+        ("FromDevice(eth7) -> Discard", "eth7", "--port eth7="),
+        ("FromDump(a.pcap) -> Discard", "a.pcap", "--file a.pcap"),
+        ("Idle -> ToDump(b.pcap)", "b.pcap", "--file b.pcap:write"),
+    ];
     for monitor in monitors() {
         for (configuration, name, flag) in cases {
             let run = Run::start(&*monitor, &two_devices(configuration));
@@ -330,5 +334,74 @@ fn variables_come_from_parameters_and_messages_name_the_file() {
             "{}",
             run.text
         );
+    }
+}
+
+/// A capture as the pcap format has it: a header (little endian, microseconds, Ethernet), then for each
+/// frame its time, its length twice, and its bytes.
+fn capture(frames: &[(u32, u32, Vec<u8>)]) -> Vec<u8> {
+    let mut file = Vec::new();
+    let header: [u32; 6] = [0xa1b2_c3d4, 2 | 4 << 16, 0, 0, 65535, 1];
+    header
+        .iter()
+        .for_each(|word| file.extend(word.to_le_bytes()));
+    for (seconds, microseconds, bytes) in frames {
+        let length = u32::try_from(bytes.len()).expect("short");
+        [*seconds, *microseconds, length, length]
+            .iter()
+            .for_each(|word| file.extend(word.to_le_bytes()));
+        file.extend(bytes);
+    }
+    file
+}
+
+#[test]
+fn granted_files_are_read_and_written() {
+    use std::io::{Seek as _, Write as _};
+    let frames: Vec<_> = (100..150u8)
+        .map(|number| (1_700_000_000, u32::from(number), vec![number; 60]))
+        .collect();
+    let written = capture(&frames);
+    for monitor in monitors() {
+        let mut input = tempfile::tempfile().expect("a file");
+        input.write_all(&written).expect("written");
+        input.rewind().expect("rewound");
+        let options = Options {
+            configuration: b"FromDump(a.pcap, STOP true) -> ToDump(b.pcap)".to_vec(),
+            devices: vec![
+                Grant {
+                    name: "a.pcap".into(),
+                    device: GrantedDevice::InputFile(input),
+                },
+                Grant {
+                    name: "b.pcap".into(),
+                    device: GrantedDevice::OutputFile,
+                },
+            ],
+            ..Options::default()
+        };
+        let mut run = Run::start(&*monitor, &options);
+        for _ in 0..20 {
+            if run.status.is_none() {
+                run.enter(false);
+            }
+        }
+        assert_eq!(run.status, Some(0), "{}", run.text);
+        let mut copy = vec![0; 64 << 10];
+        let count = run
+            .instance
+            .shared()
+            .read_output(0, &mut copy)
+            .expect("honest");
+        copy.truncate(count);
+        for (.., bytes) in &frames {
+            assert_eq!(
+                copy.windows(60).filter(|window| window == bytes).count(),
+                1,
+                "frame {}",
+                bytes[0]
+            );
+        }
+        assert!(count >= written.len(), "{count} bytes");
     }
 }
