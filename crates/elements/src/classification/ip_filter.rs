@@ -181,7 +181,56 @@ impl Element for IpFilter {
 
 #[cfg(test)]
 mod tests {
+    use alloc::vec::Vec;
+
     use crate::testing::Bench;
+
+    /// UDP from 10.0.0.1 port 1000 to 10.0.0.2 port 53, with these flags and fragment offset.
+    fn udp(fragment: [u8; 2]) -> Vec<u8> {
+        let mut packet = alloc::vec![
+            0x45, 0, 0, 28, 0, 1, 0, 0, 64, 17, 0, 0, 10, 0, 0, 1, 10, 0, 0, 2, 3, 0xe8, 0, 53, 0,
+            8, 0, 0,
+        ];
+        packet[6..8].copy_from_slice(&fragment);
+        packet
+    }
+
+    #[test]
+    fn ipfilter_denies_fragments_without_ports() {
+        let bench = Bench::new(
+            "FromDevice(in) -> MarkIPHeader -> f :: IPFilter(allow dst port 53, 1 frag)
+             -> ToDevice(dns); f[1] -> ToDevice(fragments)",
+        );
+        let (whole, first, later) = (udp([0x40, 0]), udp([0x20, 0]), udp([0, 1]));
+        for packet in [&whole, &first, &later] {
+            bench.arrive("in", packet);
+        }
+        // Too short for a destination port, and for an address.
+        bench.arrive("in", &whole[..23]);
+        bench.arrive("in", &whole[..10]);
+        bench.run();
+        assert_eq!(bench.sent("dns"), [whole, first]);
+        assert_eq!(bench.sent("fragments"), [later]);
+        assert_eq!(
+            bench.read("f.counts"),
+            "2\tallow dst port 53\n1\t1 frag\n2\t-\n"
+        );
+    }
+
+    #[test]
+    fn rules_can_be_replaced_while_packets_pass() {
+        let bench = Bench::new(
+            "FromDevice(in) -> MarkIPHeader -> f :: IPFilter(deny all) -> ToDevice(out)",
+        );
+        bench.arrive("in", &udp([0, 0]));
+        bench.run();
+        assert!(bench.sent("out").is_empty());
+        bench.write("f.config", "allow udp, deny all");
+        bench.arrive("in", &udp([0, 0]));
+        bench.run();
+        assert_eq!(bench.sent("out").len(), 1);
+        assert_eq!(bench.read("f.config"), "allow udp, deny all");
+    }
 
     #[test]
     fn mistakes_in_rules_are_reported_with_the_rules_number() {
