@@ -8,6 +8,7 @@ use super::expression::{Expression, Headers};
 use super::partition::Partition;
 use super::program::NO_RULE;
 use super::terms::DIMENSIONS;
+use super::workspace::Classes;
 
 /// The bits of a column's classes.
 #[derive(Clone, Debug)]
@@ -71,26 +72,22 @@ impl Intersection {
     pub(super) fn first_rules<'p, const N: usize>(
         &self,
         packet: &dyn Fn(usize) -> Headers<'p>,
-        classes: &[[u16; N]; DIMENSIONS],
+        classes: &Classes<N>,
         rules: &mut [u16],
     ) {
-        // The common numbers of columns, each with its loops unrolled.
-        match self.columns.len() {
-            1 => self.first_rules_of::<N, 1>(packet, classes, rules),
-            2 => self.first_rules_of::<N, 2>(packet, classes, rules),
-            3 => self.first_rules_of::<N, 3>(packet, classes, rules),
-            4 => self.first_rules_of::<N, 4>(packet, classes, rules),
-            5 => self.first_rules_of::<N, 5>(packet, classes, rules),
-            6 => self.first_rules_of::<N, 6>(packet, classes, rules),
-            _ => self.first_rules_of::<N, DIMENSIONS>(packet, classes, rules),
+        let classes = classes.each_ref().map(|column| &column[..]);
+        // The usual number of columns has its loops unrolled.
+        if self.columns.len() == 4 {
+            self.first_rules_of::<4>(packet, &classes, rules);
+        } else {
+            self.first_rules_of::<DIMENSIONS>(packet, &classes, rules);
         }
     }
 
-    #[inline]
-    fn first_rules_of<'p, const N: usize, const C: usize>(
+    fn first_rules_of<'p, const C: usize>(
         &self,
         packet: &dyn Fn(usize) -> Headers<'p>,
-        classes: &[[u16; N]; DIMENSIONS],
+        classes: &[&[u16]; DIMENSIONS],
         rules: &mut [u16],
     ) {
         let width = self.blocks.div_ceil(64);
