@@ -226,7 +226,9 @@ impl Parser {
         match self.lexer.peek_kind() {
             Kind::Word if self.keyword().is_none() => {
                 let token = self.lexer.next();
-                Ok(Class::Named(self.lexer.text(&token).into(), at))
+                let name: Rc<str> = self.lexer.text(&token).into();
+                check_identifier("element class", &name, &at, diagnostics);
+                Ok(Class::Named(name, at))
             }
             Kind::Sign('{') => {
                 let compound = self.nested(diagnostics, Self::compound)?;
@@ -436,10 +438,10 @@ impl Parser {
                 let at = self.landmark();
                 let token = self.lexer.next();
                 let word: Rc<str> = self.lexer.text(&token).into();
+                check_identifier("element", &word, &at, diagnostics);
                 match self.lexer.peek_kind() {
                     Kind::Colons => {
                         self.lexer.next();
-                        check_identifier("element", &word, &at, diagnostics);
                         let class = self.class(diagnostics)?;
                         let configuration = self.configuration(diagnostics)?;
                         Ok(Some(Reference::Declaration {

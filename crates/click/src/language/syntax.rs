@@ -113,13 +113,13 @@ impl Ports {
         }
     }
 
-    /// The first `count` ports.
-    pub(super) fn first(count: usize) -> Self {
+    /// The first `count` ports; `None` if that is more than there can be.
+    pub(super) fn first(count: usize) -> Option<Self> {
         match count.checked_sub(1) {
-            None => Self::default(),
-            Some(last) => Self {
-                ranges: alloc::vec![(0, u16::try_from(last).unwrap_or(u16::MAX))],
-            },
+            None => Some(Self::default()),
+            Some(last) => Some(Self {
+                ranges: alloc::vec![(0, u16::try_from(last).ok()?)],
+            }),
         }
     }
 
@@ -137,7 +137,7 @@ impl Ports {
     }
 
     /// The ports in order.
-    pub(super) fn iter(&self) -> impl Iterator<Item = u16> + '_ {
+    pub(super) fn iter(&self) -> impl Iterator<Item = u16> + Clone + '_ {
         self.ranges.iter().flat_map(|&(first, last)| first..=last)
     }
 }

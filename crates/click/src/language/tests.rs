@@ -710,6 +710,15 @@ mod limits {
     }
 
     #[test]
+    fn an_element_stands_for_no_more_ports_than_there_are() {
+        one_error(
+            "a, b, x :: X; a [0-65535], b => x",
+            "connection mismatch: 65537 outputs connected to 1 inputs",
+        );
+        assert_eq!(connections("a, b, x :: X; a [0-2], b => x").len(), 4);
+    }
+
+    #[test]
     fn a_long_line_takes_no_longer_than_many_short_ones() {
         let text = "x :: X; ".to_string() + &"x -> x; ".repeat(50_000) + "# ! # !";
         one_error(&text, "syntax error near '#'");
