@@ -15,7 +15,7 @@ use crate::arguments::{Arguments, Rejected};
 use crate::configure::{Configuration, Directory, ElementId, prefix_of};
 use crate::diagnostics::{Diagnostic, Diagnostics, Landmark};
 use crate::element::{Class, Element};
-use crate::environment::Environment;
+use crate::environment::{Console, Environment};
 use crate::graph::Flat;
 use crate::library::Library;
 use crate::names::ScopedNames;
@@ -363,6 +363,19 @@ impl Router {
         result
     }
 
+    /// Says what an element made anew has to remark.
+    fn warn(&self, id: ElementId, found: &Diagnostics) {
+        for diagnostic in found.iter() {
+            let text = format!(
+                "While configuring '{} :: {}':\n  warning: {}\n",
+                self.name(id),
+                self.class(id).name,
+                diagnostic.message
+            );
+            self.environment.console(Console::Error, text.as_bytes());
+        }
+    }
+
     /// Makes one element anew from another configuration string, keeping its state.
     pub(crate) fn reconfigure(&self, id: ElementId, config: &str) -> Result<(), Vec<String>> {
         let node = self.node(id);
@@ -385,6 +398,7 @@ impl Router {
         let (made, found) = construct(config, &node.landmark, &configuration);
         let mut old = match made {
             Ok(element) => {
+                self.warn(id, &found);
                 let mut active = node.active.borrow_mut();
                 *node.agent.borrow_mut() = element.agent();
                 core::mem::replace(&mut active.element, element)

@@ -53,6 +53,8 @@ pub(super) struct Generator {
     stop: bool,
     end_call: Option<HandlerCall>,
     count: u64,
+    /// Whether all has been done that is to be done at the limit.
+    ended: bool,
 }
 
 /// A length or a limit that negative numbers mean not to be there.
@@ -90,6 +92,7 @@ impl Generator {
             stop: false,
             end_call: None,
             count: 0,
+            ended: false,
         }
     }
 
@@ -130,6 +133,11 @@ impl Generator {
         usize::try_from(left).unwrap_or(usize::MAX)
     }
 
+    /// Whether nothing is left to be done, not even at the limit.
+    pub(super) fn finished(&self) -> bool {
+        self.ended && self.left() == 0
+    }
+
     /// Makes `count` packets.
     pub(super) fn make(&mut self, context: &Context<'_>, count: usize, batch: &mut Batch) {
         let timestamp = if self.timestamp {
@@ -156,8 +164,13 @@ impl Generator {
         self.count += count as u64;
     }
 
-    /// Does what is to be done when the last packet has been made.
+    /// Does what is to be done when a packet was asked for and the limit had been reached; once.
+    /// What follows a source may still be at work when its last packet is made, and has been
+    /// given time by when it is asked again.
     pub(super) fn end(&mut self, context: &mut Context<'_>) {
+        if core::mem::replace(&mut self.ended, true) {
+            return;
+        }
         if self.stop {
             context.stop_driver();
         }
@@ -195,8 +208,14 @@ impl Generator {
         value: &str,
     ) -> Result<(), HandlerError> {
         match (name, &mut self.contents) {
-            ("reset", _) => self.count = 0,
-            ("limit", _) => self.limit = optional(crate::handler_value(context, value)?),
+            ("reset", _) => {
+                self.count = 0;
+                self.ended = false;
+            }
+            ("limit", _) => {
+                self.limit = optional(crate::handler_value(context, value)?);
+                self.ended = false;
+            }
             ("data", Contents::Given { length, .. }) => {
                 let Bytes(data) = crate::handler_value(context, value)?;
                 self.contents = Contents::given(data, *length);

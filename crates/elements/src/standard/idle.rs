@@ -4,11 +4,13 @@ use sprat_click::{
 use sprat_packet::Batch;
 
 pub(super) const IDLE: Class = Class::of::<Idle>("Idle").ports("-/-").flow("x/y");
+pub(super) const SIMPLE_IDLE: Class = IDLE.named("SimpleIdle");
 
 /// Idle: discards what is pushed to it and gives nothing to who pulls.
 ///
 /// ```click
 /// Idle
+/// SimpleIdle
 /// ```
 ///
 /// Any number of inputs and outputs, push or pull as their neighbours need. Useful to close

@@ -68,12 +68,8 @@ impl<const RANDOM: bool> Configure for InfiniteSource<RANDOM> {
 }
 
 impl<const RANDOM: bool> InfiniteSource<RANDOM> {
-    fn ready(&self) -> bool {
-        self.active && self.generator.left() > 0
-    }
-
     fn resume(&self, context: &Context<'_>) {
-        let ready = self.ready();
+        let ready = self.active && !self.generator.finished();
         context.set_nonempty(ready);
         if ready && context.output_pushes(0) {
             context.schedule_task();
@@ -92,31 +88,29 @@ impl<const RANDOM: bool> Element for InfiniteSource<RANDOM> {
     }
 
     fn run_task(&mut self, context: &mut Context<'_>) -> bool {
-        if !self.ready() || !context.downstream_nonfull(0) {
+        if !self.active || !context.downstream_nonfull(0) {
             return false;
         }
         let left = self.generator.left();
+        if left == 0 {
+            self.generator.end(context);
+            return false;
+        }
         let count = context.source_burst(0, self.burst).min(left);
         self.generator.make(context, count, &mut self.batch);
         context.forward(0, &mut self.batch);
-        if left > count {
-            context.schedule_task();
-        } else {
-            self.generator.end(context);
-        }
+        context.schedule_task();
         true
     }
 
     fn pull(&mut self, context: &mut Context<'_>, _: usize, limit: usize, batch: &mut Batch) {
-        if !self.ready() {
-            context.set_nonempty(false);
+        let left = self.generator.left();
+        if self.active && left > 0 {
+            self.generator.make(context, limit.min(left), batch);
             return;
         }
-        let left = self.generator.left();
-        let count = limit.min(left);
-        self.generator.make(context, count, batch);
-        if left == count {
-            context.set_nonempty(false);
+        context.set_nonempty(false);
+        if self.active {
             self.generator.end(context);
         }
     }
@@ -186,10 +180,26 @@ mod tests {
     }
 
     #[test]
-    fn end_call_comes_after_the_last_packet() {
-        let bench =
-            Bench::new("InfiniteSource(LIMIT 5, END_CALL c.reset) -> c :: Counter -> Discard");
+    fn end_call_comes_once_and_after_what_follows_had_its_turn() {
+        let bench = Bench::new(
+            "s :: InfiniteSource(LIMIT 5, BURST 5, END_CALL c.reset) -> Queue(5) -> c :: Counter \
+             -> u :: Unqueue(BURST 5) -> Discard",
+        );
+        bench.run();
+        assert_eq!(bench.read("s.count"), "5");
+        assert_eq!(bench.read("c.count"), "0");
+        bench.write("s.reset", "");
         bench.run();
         assert_eq!(bench.read("c.count"), "0");
+    }
+
+    #[test]
+    fn a_source_without_packets_ends_all_the_same() {
+        for path in ["->", "-> Unqueue ->"] {
+            let bench = Bench::new(&std::format!(
+                "InfiniteSource(LIMIT 0, STOP true) {path} Discard"
+            ));
+            assert!(bench.run(), "{path}");
+        }
     }
 }

@@ -18,6 +18,7 @@ mod rated_source;
 mod sched;
 mod set_annotation;
 mod spread;
+mod store_data;
 mod stride;
 mod strip;
 mod switch;
@@ -33,7 +34,7 @@ use sprat_click::Class;
 /// The classes of this family.
 pub(crate) const CLASSES: &[&Class] = &[
     &timestamps::ADJUST_TIMESTAMP,
-    &null::ALIGN,
+    &store_data::BLOCK,
     &timed_unqueue::BURSTER,
     &bypass::BYPASS,
     &length::CHECK_AVERAGE_LENGTH,
@@ -50,6 +51,7 @@ pub(crate) const CLASSES: &[&Class] = &[
     &idle::IDLE,
     &infinite_source::INFINITE_SOURCE,
     &switch::INPUT_SWITCH,
+    &store_data::MARK_MAC_HEADER,
     &queue::MIXED_QUEUE,
     &queue::MS_QUEUE,
     &queue::NOTIFIER_QUEUE,
@@ -79,11 +81,13 @@ pub(crate) const CLASSES: &[&Class] = &[
     &set_annotation::SET_PACKET_TYPE,
     &timestamps::SET_TIMESTAMP,
     &timestamps::SET_TIMESTAMP_DELTA,
+    &idle::SIMPLE_IDLE,
     &sched::SIMPLE_PRIO_SCHED,
     &queue::SIMPLE_QUEUE,
     &sched::SIMPLE_ROUND_ROBIN_SCHED,
     &switch::STATIC_PULL_SWITCH,
     &switch::STATIC_SWITCH,
+    &store_data::STORE_DATA,
     &stride::STRIDE_SCHED,
     &stride::STRIDE_SWITCH,
     &strip::STRIP,

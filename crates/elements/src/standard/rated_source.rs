@@ -87,9 +87,6 @@ impl RatedSource {
         for _ in 0..count {
             self.bucket.charge(0);
         }
-        if count > 0 && self.generator.left() == 0 {
-            self.generator.end(context);
-        }
     }
 
     /// Sees to it that the next packet is made, or offered, when it is due.
@@ -104,13 +101,17 @@ impl RatedSource {
     }
 
     fn push_due(&mut self, context: &mut Context<'_>) -> usize {
+        if self.active && self.generator.left() == 0 {
+            self.generator.end(context);
+            return 0;
+        }
         let most = context.source_burst(0, None);
         let count = self.due(context, most);
         let mut batch = core::mem::take(&mut self.batch);
         self.make(context, count, &mut batch);
         context.forward(0, &mut batch);
         self.batch = batch;
-        if self.bucket.allows() && self.active && self.generator.left() > 0 {
+        if count > 0 {
             context.schedule_task();
         } else {
             self.wait(context);
@@ -153,6 +154,9 @@ impl Element for RatedSource {
         if count == 0 {
             context.set_nonempty(false);
             self.wait(context);
+            if self.active && self.generator.left() == 0 {
+                self.generator.end(context);
+            }
         }
     }
 
@@ -243,8 +247,14 @@ impl Configure for TimedSource {
 impl TimedSource {
     fn restart(&mut self, context: &Context<'_>) {
         self.next = context.now() + self.interval;
-        let goes_on = self.active && self.generator.left() > 0;
-        context.set_timer(0, if goes_on { self.next } else { Instant::NEVER });
+        context.set_timer(
+            0,
+            if self.active {
+                self.next
+            } else {
+                Instant::NEVER
+            },
+        );
     }
 }
 
@@ -256,12 +266,12 @@ impl Element for TimedSource {
     }
 
     fn run_timer(&mut self, context: &mut Context<'_>, _: usize) {
-        self.generator.make(context, 1, &mut self.batch);
-        context.forward(0, &mut self.batch);
         if self.generator.left() == 0 {
             self.generator.end(context);
             return;
         }
+        self.generator.make(context, 1, &mut self.batch);
+        context.forward(0, &mut self.batch);
         // Counted from when it was due, so that lateness does not add up.
         self.next = (self.next + self.interval).max(context.now());
         context.set_timer(0, self.next);
