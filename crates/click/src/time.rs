@@ -54,12 +54,20 @@ pub struct Timestamp(pub i64);
 /// Seconds with nine decimals, as Click prints timestamps.
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let second = 1_000_000_000;
-        write!(
-            f,
-            "{}.{:09}",
-            self.0.div_euclid(second),
-            self.0.rem_euclid(second)
-        )
+        let sign = if self.0 < 0 { "-" } else { "" };
+        let magnitude = self.0.unsigned_abs();
+        write!(f, "{sign}{}.{:09}", magnitude / SECOND, magnitude % SECOND)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::format;
+
+    #[test]
+    fn timestamps_before_the_epoch_have_a_sign() {
+        assert_eq!(format!("{}", Timestamp(-900_000_000)), "-0.900000000");
+        assert_eq!(format!("{}", Timestamp(1_500_000_001)), "1.500000001");
     }
 }

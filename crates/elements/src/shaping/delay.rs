@@ -118,25 +118,23 @@ impl Configure for DelayUnqueue {
 }
 
 impl DelayUnqueue {
-    fn unqueue(&mut self, context: &mut Context<'_>) -> bool {
-        let most = context.burst(None).min(BURST);
-        for count in 0..most {
+    fn unqueue(&mut self, context: &mut Context<'_>) {
+        for _ in 0..context.burst(None).min(BURST) {
             match self.delay.next(context) {
                 Passage::Due(packet) => context.emit(0, packet),
                 Passage::Wait(moment) => {
                     context.set_timer(0, moment);
-                    return count > 0;
+                    return;
                 }
                 Passage::Nothing => {
                     if context.upstream_nonempty(0) {
                         context.schedule_task();
                     }
-                    return count > 0;
+                    return;
                 }
             }
         }
         context.schedule_task();
-        true
     }
 }
 
@@ -147,8 +145,13 @@ impl Element for DelayUnqueue {
         Ok(())
     }
 
+    /// Packets leave by the timer, also those that are due already: what came in one round of
+    /// tasks leaves together after it.
     fn run_task(&mut self, context: &mut Context<'_>) -> bool {
-        self.unqueue(context)
+        if context.timer(0).is_none() {
+            context.set_timer(0, context.now());
+        }
+        true
     }
 
     fn run_timer(&mut self, context: &mut Context<'_>, _: usize) {
@@ -170,7 +173,7 @@ impl Element for DelayUnqueue {
         value: &str,
     ) -> Result<(), HandlerError> {
         self.delay.write(context, name, value)?;
-        context.schedule_task();
+        context.set_timer(0, context.now());
         Ok(())
     }
 
