@@ -4,6 +4,7 @@ mod capture;
 mod from_dump;
 mod ip_print;
 mod print;
+mod summary;
 mod text;
 mod to_dump;
 
@@ -12,7 +13,9 @@ use sprat_click::Class;
 /// The classes of this family.
 pub(crate) const CLASSES: &[&Class] = &[
     &from_dump::FROM_DUMP,
+    &summary::FROM_IP_SUMMARY_DUMP,
     &ip_print::IP_PRINT,
     &print::PRINT,
     &to_dump::TO_DUMP,
+    &summary::TO_IP_SUMMARY_DUMP,
 ];

@@ -1,0 +1,347 @@
+use alloc::format;
+use alloc::string::{String, ToString};
+use core::time::Duration;
+
+use sprat_click::arguments::{IpProtocol, Raw};
+use sprat_click::{
+    Arguments, Class, Configuration, Configure, Context, Element, HandlerError, HandlerList,
+    Instant, Rejected, Signals,
+};
+use sprat_packet::{Batch, Packet};
+
+use super::draft::Flow;
+use super::fields::parse_list;
+use super::lines::{Lines, words};
+use super::reader::{Reader, read_flow};
+
+pub(crate) const FROM_IP_SUMMARY_DUMP: Class = Class::of::<FromIpSummaryDump>("FromIPSummaryDump")
+    .ports("0/1")
+    .processing("a");
+
+/// FromIPSummaryDump: makes packets of a dump's lines.
+///
+/// ```click
+/// FromIPSummaryDump(FILENAME [, keywords STOP, TIMING, ACTIVE, ZERO, CHECKSUM, PROTO,
+///                   MULTIPACKET, SAMPLE, FIELDS, FLOWID, DATA, BURST, ALLOW_NONEXISTENT])
+/// ```
+///
+/// Reads what ToIPSummaryDump writes, and what people write in that form. FILENAME `-` is standard
+/// input. Each line is a packet of the fields that the last line `!data` names; the fields are
+/// those of ToIPSummaryDump. A field that is `-`, or that the line has not, gets its default: zero;
+/// time to live 100; lengths and protocol as below. Other lines:
+///
+/// - `!proto PROTOCOL`, `!flowid SOURCE PORT DESTINATION PORT [PROTOCOL]`, `!aggregate NUMBER`:
+///   the defaults of packets after it;
+/// - others that begin with `!`, those that begin with `#`, and empty ones: nothing.
+///
+/// Packets have their IP header, destination and times marked. Bytes of the IP length that a line
+/// does not give are not there; the extra length annotation counts them.
+///
+/// - STOP: whether the driver stops at the end of the dump; false.
+/// - TIMING: whether packets come at the pace of their times; false: as fast as they are taken.
+/// - ACTIVE: whether it begins at once; true.
+/// - ZERO: what no line says is zero here, whatever this says.
+/// - CHECKSUM: whether checksums are computed, and all bytes of the IP length are there; false.
+/// - PROTO: the default protocol; TCP.
+/// - MULTIPACKET: whether a line whose `count` is above one gives so many packets, spread over the
+///   time from its `first_timestamp`; false: one packet whose annotation says how many.
+/// - SAMPLE: the probability with which a packet is taken; 1.
+/// - FIELDS (or CONTENTS): the fields of lines before the first `!data`.
+/// - FLOWID: the flow of lines that do not say it, as in `!flowid`.
+/// - DATA: the dump itself, instead of a file.
+/// - BURST: packets pushed each time it is scheduled; by default 1 if the order of work shows, a
+///   batch otherwise.
+/// - ALLOW_NONEXISTENT: whether a file that is not there counts as an empty one; false.
+///
+/// Handlers: `count`, `filename`, `encap`, `filesize`, `filepos`, `sampling_prob` (read); `active`
+/// (read, write); `stop`, `reset_counts` (write); those of its task.
+///
+/// See Click's manual page FromIPSummaryDump(n).
+struct FromIpSummaryDump {
+    name: String,
+    data: Option<String>,
+    settings: Settings,
+    stop: bool,
+    timing: bool,
+    active: bool,
+    allow_nonexistent: bool,
+    /// Of 65,536 packets, how many are taken.
+    sample: u32,
+    burst: Option<usize>,
+    reader: Option<Reader>,
+    next: Option<Packet>,
+    /// With TIMING: when the first packet came, on the router's clock and in the dump.
+    origin: Option<(Instant, i64)>,
+    count: u64,
+    batch: Batch,
+}
+
+/// What the reader needs to know.
+struct Settings {
+    fields: String,
+    flow: Flow,
+    checksums: bool,
+    multipacket: bool,
+}
+
+/// All of 65,536 packets.
+const ALL: u32 = 65_536;
+
+impl Configure for FromIpSummaryDump {
+    fn configure(arguments: &mut Arguments<'_>, _: &Configuration<'_>) -> Result<Self, Rejected> {
+        let data = arguments.keyword::<String>("DATA");
+        let name = match data {
+            Some(_) => arguments.position("FILENAME").unwrap_or_default(),
+            None => arguments.required::<String>("FILENAME")?,
+        };
+        let mut flag = |name: &str, otherwise| arguments.keyword(name).unwrap_or(otherwise);
+        let (stop, timing) = (flag("STOP", false), flag("TIMING", false));
+        let (active, checksums) = (flag("ACTIVE", true), flag("CHECKSUM", false));
+        let multipacket = flag("MULTIPACKET", false);
+        let allow_nonexistent = flag("ALLOW_NONEXISTENT", false);
+        flag("ZERO", true);
+        let sample = arguments.keyword::<f64>("SAMPLE").unwrap_or(1.0);
+        if !(0.0..=1.0).contains(&sample) {
+            arguments.error("SAMPLE: must be between 0 and 1");
+        }
+        let mut flow = Flow::default();
+        for name in ["DEFAULT_FLOWID", "FLOWID"] {
+            if let Some(Raw(text)) = arguments.keyword::<Raw>(name)
+                && read_flow(&mut flow, words(&text)).is_none()
+            {
+                arguments.error(format!("{name}: bad flow ID"));
+            }
+        }
+        for name in ["DEFAULT_PROTO", "PROTO"] {
+            if let Some(IpProtocol(protocol)) = arguments.keyword(name) {
+                flow.protocol = protocol;
+            }
+        }
+        let mut fields = String::new();
+        for name in ["DEFAULT_CONTENTS", "CONTENTS", "DEFAULT_FIELDS", "FIELDS"] {
+            if let Some(Raw(list)) = arguments.keyword::<Raw>(name) {
+                fields = list;
+            }
+        }
+        for field in parse_list(&fields) {
+            if let Err(name) = field {
+                arguments.error(format!("unknown content type '{name}'"));
+            }
+        }
+        let burst = arguments
+            .keyword::<usize>("BURST")
+            .map(|burst| burst.max(1));
+        arguments.finish()?;
+        // Between zero and one, so between zero and 65,536.
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+        let sample = (sample * f64::from(ALL)) as u32;
+        Ok(Self {
+            name,
+            data,
+            settings: Settings {
+                fields,
+                flow,
+                checksums,
+                multipacket,
+            },
+            stop,
+            timing,
+            active,
+            allow_nonexistent,
+            sample,
+            burst,
+            reader: None,
+            next: None,
+            origin: None,
+            count: 0,
+            batch: Batch::new(),
+        })
+    }
+}
+
+impl FromIpSummaryDump {
+    fn open(&self, context: &Context<'_>) -> Result<Reader, Rejected> {
+        let (name, lines) = match &self.data {
+            Some(data) => ("DATA", Lines::of_text(data.clone().into_bytes())),
+            None => match context.environment().open_input(&self.name) {
+                Ok(input) => (self.name.as_str(), Lines::of_input(input)),
+                Err(_) if self.allow_nonexistent => {
+                    (self.name.as_str(), Lines::of_text(alloc::vec::Vec::new()))
+                }
+                Err(error) => return Err(context.error(format!("{}: {error}", self.name))),
+            },
+        };
+        let mut reader = Reader::new(name.into(), lines);
+        reader.fields = parse_list(&self.settings.fields)
+            .into_iter()
+            .map(Result::ok)
+            .collect();
+        reader.flow = self.settings.flow;
+        reader.checksums = self.settings.checksums;
+        reader.multipacket = self.settings.multipacket;
+        Ok(reader)
+    }
+
+    /// Reads on to the next packet, where there is one.
+    fn load(&mut self, context: &Context<'_>) {
+        while self.next.is_none() {
+            let Some(reader) = &mut self.reader else {
+                return;
+            };
+            match reader.packet(context) {
+                Some(packet) => {
+                    let taken = self.sample == ALL || context.random_below(ALL) < self.sample;
+                    self.next = taken.then_some(packet);
+                }
+                None => {
+                    self.reader = None;
+                    context.set_nonempty(false);
+                    if self.stop {
+                        context.stop_driver();
+                    }
+                }
+            }
+        }
+    }
+
+    /// When the next packet is due, with TIMING, if that is not now.
+    fn wait(&mut self, now: Instant) -> Option<Instant> {
+        let packet = self.next.as_ref().filter(|_| self.timing)?;
+        let (begin, first) = *self.origin.get_or_insert((now, packet.timestamp()));
+        let passed = u64::try_from(packet.timestamp().saturating_sub(first)).unwrap_or(0);
+        let due = begin + Duration::from_nanos(passed);
+        (due > now).then_some(due)
+    }
+
+    /// Takes packets until there are `limit`, or the next one is not due; then its time is
+    /// returned.
+    fn take(&mut self, context: &Context<'_>, limit: usize, batch: &mut Batch) -> Option<Instant> {
+        let held = batch.len();
+        let mut due = None;
+        while batch.len() < limit {
+            self.load(context);
+            due = self.wait(context.now());
+            if due.is_some() {
+                break;
+            }
+            let Some(packet) = self.next.take() else {
+                break;
+            };
+            batch.push(packet);
+        }
+        self.count += (batch.len() - held) as u64;
+        due
+    }
+}
+
+impl Element for FromIpSummaryDump {
+    fn initialize(&mut self, context: &mut Context<'_>) -> Result<(), Rejected> {
+        self.reader = Some(self.open(context)?);
+        context.set_nonempty(self.active);
+        if context.output_pushes(0) {
+            context.wake_when_nonfull(0);
+            if self.active {
+                context.schedule_task();
+            }
+        }
+        Ok(())
+    }
+
+    fn run_task(&mut self, context: &mut Context<'_>) -> bool {
+        if !self.active || !context.downstream_nonfull(0) {
+            return false;
+        }
+        let limit = if self.timing {
+            1
+        } else {
+            context.source_burst(0, self.burst)
+        };
+        let mut batch = core::mem::take(&mut self.batch);
+        let due = self.take(context, limit, &mut batch);
+        let worked = !batch.is_empty();
+        context.forward(0, &mut batch);
+        self.batch = batch;
+        match due {
+            Some(due) => context.set_timer(0, due),
+            None if self.reader.is_some() => context.schedule_task(),
+            None => {}
+        }
+        worked
+    }
+
+    fn run_timer(&mut self, context: &mut Context<'_>, _: usize) {
+        if context.output_pushes(0) {
+            context.schedule_task();
+        } else {
+            context.set_nonempty(self.active);
+        }
+    }
+
+    fn pull(&mut self, context: &mut Context<'_>, _: usize, limit: usize, batch: &mut Batch) {
+        if !self.active {
+            return;
+        }
+        if let Some(due) = self.take(context, limit, batch) {
+            context.set_nonempty(false);
+            context.set_timer(0, due);
+        }
+    }
+
+    fn signals(&self) -> Signals {
+        Signals::NONEMPTY
+    }
+
+    fn handlers(&self, list: &mut HandlerList) {
+        list.read("count")
+            .button("reset_counts")
+            .read_write("active")
+            .read("filename")
+            .read("encap");
+        list.read("filesize").read("filepos").read("sampling_prob");
+        list.button("stop").task();
+    }
+
+    fn read(&mut self, _: &mut Context<'_>, name: &str, _: &str) -> Result<String, HandlerError> {
+        let known = |value: Option<usize>| value.map_or_else(|| "-".into(), |n| n.to_string());
+        match name {
+            "count" => Ok(self.count.to_string()),
+            "active" => Ok(self.active.to_string()),
+            "filename" => Ok(self.name.clone()),
+            "encap" => Ok("IP".into()),
+            "sampling_prob" => Ok((f64::from(self.sample) / f64::from(ALL)).to_string()),
+            "filesize" => Ok(known(
+                self.reader.as_ref().and_then(|reader| reader.lines.size()),
+            )),
+            "filepos" => Ok(known(
+                self.reader.as_ref().map(|reader| reader.lines.position),
+            )),
+            _ => Err(HandlerError::NoHandler(name.into())),
+        }
+    }
+
+    fn write(
+        &mut self,
+        context: &mut Context<'_>,
+        name: &str,
+        value: &str,
+    ) -> Result<(), HandlerError> {
+        match name {
+            "reset_counts" => self.count = 0,
+            "active" => {
+                self.active = crate::handler_value(context, value)?;
+                let going = self.active && (self.reader.is_some() || self.next.is_some());
+                context.set_nonempty(going);
+                if going && context.output_pushes(0) {
+                    context.schedule_task();
+                }
+            }
+            "stop" => {
+                self.active = false;
+                context.set_nonempty(false);
+                context.stop_driver();
+            }
+            _ => return Err(HandlerError::NoHandler(name.into())),
+        }
+        Ok(())
+    }
+}

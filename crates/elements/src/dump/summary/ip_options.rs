@@ -1,0 +1,282 @@
+//! IP options as text.
+//!
+//! Options are separated by semicolons (commas are read too), `.` is none. Routes are
+//! `rr{1.0.0.1,1.0.0.2}+3` (with room for three more) and `ssrr{1.0.0.1,^1.0.0.2}`, `lsrr{…}`
+//! (the pointer stands before the second). Timestamps are `ts{1,2,!3}+2++1` (`!`: not in
+//! milliseconds since midnight; room for two; one hop found none), `ts.ip{1.0.0.1=1}` and
+//! `ts.preip{1.0.0.1=1,^1.0.0.2=0}`. `nop`, `eol`; any other is `TYPE=BYTE:BYTE…`.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::fmt::Write;
+use core::net::Ipv4Addr;
+
+use sprat_click::arguments::parse_unsigned;
+use sprat_packet::headers::{Ipv4Options, ip_option};
+
+use super::fields::number;
+
+/// Most bytes of options in a header.
+pub(super) const MAXIMUM: usize = 40;
+
+/// Bit of a timestamp that is not in milliseconds since midnight (RFC 791).
+const NONSTANDARD: u32 = 1 << 31;
+
+/// The part before the first separator outside braces, and the rest.
+pub(super) fn split_option(text: &str) -> (&str, &str) {
+    let mut depth = 0_u32;
+    for (at, byte) in text.bytes().enumerate() {
+        match byte {
+            b'{' => depth += 1,
+            b'}' => depth = depth.saturating_sub(1),
+            b';' | b',' if depth == 0 => return (&text[..at], &text[at + 1..]),
+            _ => {}
+        }
+    }
+    (text, "")
+}
+
+/// Reads options, padded to whole words; `None` where they are malformed or too long.
+pub(super) fn parse(text: &str, out: &mut Vec<u8>) -> Option<()> {
+    out.clear();
+    if text == "." {
+        return Some(());
+    }
+    let mut rest = text;
+    while !rest.is_empty() {
+        let (item, after) = split_option(rest);
+        if parse_one(item, out).is_none() || out.len() > MAXIMUM {
+            out.clear();
+            return None;
+        }
+        rest = after;
+    }
+    out.resize(out.len().next_multiple_of(4), ip_option::END);
+    Some(())
+}
+
+fn parse_one(item: &str, out: &mut Vec<u8>) -> Option<()> {
+    let (name, body) = item.split_at(item.find('{').unwrap_or(item.len()));
+    match name {
+        "rr" => parse_route(ip_option::RECORD_ROUTE, body, out),
+        "lsrr" => parse_route(ip_option::LOOSE_SOURCE_ROUTE, body, out),
+        "ssrr" => parse_route(ip_option::STRICT_SOURCE_ROUTE, body, out),
+        "ts" => parse_timestamps(0, body, out),
+        "ts.ip" => parse_timestamps(1, body, out),
+        "ts.preip" => parse_timestamps(3, body, out),
+        "nop" => {
+            out.push(ip_option::NO_OPERATION);
+            Some(())
+        }
+        "eol" => {
+            out.push(ip_option::END);
+            Some(())
+        }
+        _ => parse_numbered(item, out),
+    }
+}
+
+/// `TYPE` or `TYPE=BYTE:BYTE…`.
+pub(super) fn parse_numbered(item: &str, out: &mut Vec<u8>) -> Option<()> {
+    let (kind, bytes) = match item.split_once('=') {
+        Some((kind, bytes)) => (kind, Some(bytes)),
+        None => (item, None),
+    };
+    out.push(number(kind)?);
+    let at = out.len();
+    out.push(2);
+    for byte in bytes.into_iter().flat_map(|bytes| bytes.split(':')) {
+        out.push(number(byte)?);
+    }
+    out[at] = u8::try_from(out.len() - at + 1).ok()?;
+    Some(())
+}
+
+/// Writes an option by its numbers.
+pub(super) fn write_numbered(kind: u8, data: &[u8], out: &mut String) {
+    // Writing to a string cannot fail; so below.
+    let _ = write!(out, "{kind}");
+    for (at, byte) in data.iter().enumerate() {
+        let _ = write!(out, "{}{byte}", if at == 0 { '=' } else { ':' });
+    }
+}
+
+/// The entries between braces, and what stands behind them.
+fn braces(body: &str) -> Option<(impl Iterator<Item = &str>, &str)> {
+    let (inside, behind) = body.strip_prefix('{')?.split_once('}')?;
+    Some((inside.split(',').filter(|entry| !entry.is_empty()), behind))
+}
+
+fn parse_route(kind: u8, body: &str, out: &mut Vec<u8>) -> Option<()> {
+    let (entries, behind) = braces(body)?;
+    let start = out.len();
+    out.extend([kind, 0, 0]);
+    let mut pointer = None;
+    for entry in entries {
+        let address = match entry.strip_prefix('^') {
+            Some(address) => {
+                pointer = Some(out.len() - start + 1);
+                address
+            }
+            None => entry,
+        };
+        out.extend(address.parse::<Ipv4Addr>().ok()?.octets());
+    }
+    let end = out.len() - start + 1;
+    out[start + 2] = u8::try_from(pointer.unwrap_or(end)).ok()?;
+    let room: usize = match behind {
+        "" | "^" => 0,
+        _ => number(behind.strip_prefix('+')?)?,
+    };
+    out.resize(out.len() + room.min(MAXIMUM) * 4, 0);
+    out[start + 1] = u8::try_from(out.len() - start).ok()?;
+    Some(())
+}
+
+fn parse_timestamps(flag: u8, body: &str, out: &mut Vec<u8>) -> Option<()> {
+    let (entries, behind) = braces(body)?;
+    let start = out.len();
+    out.extend([ip_option::TIMESTAMP, 0, 0, 0]);
+    let mut pointer = None;
+    for entry in entries {
+        let entry = match entry.strip_prefix('^') {
+            Some(entry) => {
+                pointer = Some(out.len() - start + 1);
+                entry
+            }
+            None => entry,
+        };
+        let time = if flag == 0 {
+            entry
+        } else {
+            let (address, time) = entry.split_once('=').unwrap_or((entry, "0"));
+            out.extend(address.parse::<Ipv4Addr>().ok()?.octets());
+            time
+        };
+        let time = match time.strip_prefix('!') {
+            Some(time) => number::<u32>(time)? | NONSTANDARD,
+            None => number::<u32>(time)?,
+        };
+        out.extend(time.to_be_bytes());
+    }
+    let end = out.len() - start + 1;
+    out[start + 2] = u8::try_from(pointer.unwrap_or(end)).ok()?;
+    let (room, overflow) = match behind.split_once("++") {
+        Some((room, overflow)) => (room, parse_unsigned(overflow)?.ok()?),
+        None => (behind, 0),
+    };
+    let room: usize = match room {
+        "" => 0,
+        room => number(room.strip_prefix('+')?)?,
+    };
+    let size = if flag == 0 { 4 } else { 8 };
+    out.resize(out.len() + room.min(MAXIMUM) * size, 0);
+    out[start + 1] = u8::try_from(out.len() - start).ok()?;
+    out[start + 3] = u8::try_from(overflow).ok().filter(|count| *count < 16)? << 4 | flag;
+    Some(())
+}
+
+/// Writes options; `None` where they are malformed.
+pub(super) fn write(bytes: &[u8], out: &mut String) -> Option<()> {
+    let begin = out.len();
+    for option in Ipv4Options::new(bytes) {
+        let Ok(option) = option else {
+            out.truncate(begin);
+            return None;
+        };
+        if out.len() > begin {
+            out.push(';');
+        }
+        let data = option.data();
+        let known = match option.kind {
+            ip_option::RECORD_ROUTE => write_route("rr", data, out),
+            ip_option::LOOSE_SOURCE_ROUTE => write_route("lsrr", data, out),
+            ip_option::STRICT_SOURCE_ROUTE => write_route("ssrr", data, out),
+            ip_option::TIMESTAMP => write_timestamps(data, out),
+            ip_option::NO_OPERATION => {
+                out.push_str("nop");
+                Some(())
+            }
+            _ => None,
+        };
+        if known.is_none() {
+            write_numbered(option.kind, data, out);
+        }
+    }
+    if out.len() == begin {
+        out.push('.');
+    }
+    Some(())
+}
+
+/// How many entries are shown, and how many are mere room: those behind the pointer where all are
+/// zero.
+fn shown(entries: &[u8], size: usize, pointer: usize) -> (usize, usize) {
+    let all = entries.len() / size;
+    let filled = (pointer / size).min(all);
+    if entries[filled * size..].iter().all(|byte| *byte == 0) {
+        (filled, all - filled)
+    } else {
+        (all, 0)
+    }
+}
+
+fn write_route(name: &str, data: &[u8], out: &mut String) -> Option<()> {
+    let (&pointer, entries) = data.split_first()?;
+    let pointer = usize::from(pointer).checked_sub(4)?;
+    if !entries.len().is_multiple_of(4) || !pointer.is_multiple_of(4) {
+        return None;
+    }
+    let (count, room) = shown(entries, 4, pointer);
+    let _ = write!(out, "{name}{{");
+    for (at, octets) in entries.as_chunks::<4>().0.iter().take(count).enumerate() {
+        let comma = if at > 0 { "," } else { "" };
+        let mark = if at * 4 == pointer { "^" } else { "" };
+        let _ = write!(out, "{comma}{mark}{}", Ipv4Addr::from(*octets));
+    }
+    out.push('}');
+    if room > 0 {
+        let _ = write!(out, "+{room}");
+    }
+    Some(())
+}
+
+fn write_timestamps(data: &[u8], out: &mut String) -> Option<()> {
+    let [pointer, flags, entries @ ..] = data else {
+        return None;
+    };
+    let pointer = usize::from(*pointer).checked_sub(5)?;
+    let (name, size) = match flags & 15 {
+        0 => ("ts", 4),
+        1 => ("ts.ip", 8),
+        3 => ("ts.preip", 8),
+        _ => return None,
+    };
+    if !entries.len().is_multiple_of(size) || !pointer.is_multiple_of(size) {
+        return None;
+    }
+    let (count, room) = shown(entries, size, pointer);
+    let _ = write!(out, "{name}{{");
+    for (at, entry) in entries.chunks_exact(size).take(count).enumerate() {
+        if at > 0 {
+            out.push(',');
+        }
+        if at * size == pointer {
+            out.push('^');
+        }
+        if let Some(octets) = entry.first_chunk::<4>().filter(|_| size == 8) {
+            let _ = write!(out, "{}=", Ipv4Addr::from(*octets));
+        }
+        let time = u32::from_be_bytes(*entry.last_chunk()?);
+        let mark = if time & NONSTANDARD == 0 { "" } else { "!" };
+        let _ = write!(out, "{mark}{}", time & !NONSTANDARD);
+    }
+    out.push('}');
+    if room > 0 {
+        let _ = write!(out, "+{room}");
+    }
+    if flags >> 4 > 0 {
+        let _ = write!(out, "++{}", flags >> 4);
+    }
+    Some(())
+}

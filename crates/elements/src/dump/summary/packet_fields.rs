@@ -1,0 +1,173 @@
+//! Fields of the packet itself: its times, annotations and link header.
+
+use alloc::string::String;
+use core::fmt::Write;
+
+use sprat_click::arguments::{Argument, NoNames, Timestamp};
+use sprat_packet::EtherAddress;
+use sprat_packet::annotations::{AGGREGATE, EXTRA_PACKETS, FIRST_TIMESTAMP};
+use sprat_packet::headers::{Ethernet, EthernetFields};
+
+use super::fields::{Field, number};
+use super::{Draft, View};
+use crate::dump::text::Microseconds;
+
+const SECOND: i64 = 1_000_000_000;
+
+pub(super) const FIELDS: &[Field] = &[
+    Field::new(&["timestamp", "ts"], read_timestamp, |view, out| {
+        write!(out, "{}", Microseconds(view.packet.timestamp())).ok()
+    }),
+    Field::new(&["utimestamp"], read_timestamp, |view, out| {
+        write!(out, "{}", Microseconds(view.packet.timestamp())).ok()
+    }),
+    Field::new(&["ntimestamp"], read_timestamp, |view, out| {
+        write_nanoseconds(view.packet.timestamp(), out)
+    }),
+    Field::new(
+        &["ts_sec", "sec"],
+        |draft, word| {
+            let fraction = draft.timestamp.rem_euclid(SECOND);
+            draft.timestamp = i64::from(number::<u32>(word)?) * SECOND + fraction;
+            Some(())
+        },
+        |view, out| write!(out, "{}", view.packet.timestamp().div_euclid(SECOND)).ok(),
+    ),
+    Field::new(
+        &["ts_usec", "usec"],
+        |draft, word| {
+            let fraction = number::<u32>(word).filter(|fraction| *fraction < 1_000_000)?;
+            draft.timestamp -= draft.timestamp.rem_euclid(SECOND);
+            draft.timestamp += i64::from(fraction) * 1000;
+            Some(())
+        },
+        |view, out| {
+            let fraction = view.packet.timestamp().rem_euclid(SECOND);
+            write!(out, "{}", fraction / 1000).ok()
+        },
+    ),
+    Field::new(
+        &["ts_usec1", "usec1"],
+        |draft, word| {
+            draft.timestamp = number::<i64>(word)?.checked_mul(1000)?;
+            Some(())
+        },
+        |view, out| write!(out, "{}", view.packet.timestamp().div_euclid(1000)).ok(),
+    ),
+    Field::new(
+        &["first_timestamp", "first_ts"],
+        read_first_timestamp,
+        |view, out| write!(out, "{}", Microseconds(first_timestamp(view))).ok(),
+    ),
+    Field::new(&["first_utimestamp"], read_first_timestamp, |view, out| {
+        write!(out, "{}", Microseconds(first_timestamp(view))).ok()
+    }),
+    Field::new(&["first_ntimestamp"], read_first_timestamp, |view, out| {
+        write_nanoseconds(first_timestamp(view), out)
+    }),
+    Field::new(
+        &["count", "packets", "pkt_count"],
+        |draft, word| {
+            draft.count = number(word)?;
+            Some(())
+        },
+        |view, out| {
+            let extra = view.packet.annotations().word(EXTRA_PACKETS);
+            write!(out, "{}", u64::from(extra) + 1).ok()
+        },
+    ),
+    Field::new(&["link", "paint"], read_link, |view, out| {
+        write!(out, "{}", view.packet.annotations().paint()).ok()
+    }),
+    Field::new(&["direction"], read_link, |view, out| {
+        match view.packet.annotations().paint() {
+            0 => out.write_char('>').ok(),
+            1 => out.write_char('<').ok(),
+            other => write!(out, "{other}").ok(),
+        }
+    }),
+    Field::new(
+        &["aggregate"],
+        |draft, word| {
+            draft.aggregate = number(word)?;
+            Some(())
+        },
+        |view, out| write!(out, "{}", view.packet.annotations().word(AGGREGATE)).ok(),
+    ),
+    Field::written(&["capture_len", "caplen"], |view, out| {
+        write!(out, "{}", view.packet.len()).ok()
+    }),
+    Field::written(&["wire_len", "wire_length"], |view, out| {
+        write!(out, "{}", view.packet.len() + view.extra()).ok()
+    }),
+    Field::new(
+        &["eth_src", "ether_src"],
+        |draft, word| {
+            let address = EtherAddress::parse(word, &NoNames).ok()?;
+            ethernet(draft).source = address;
+            Some(())
+        },
+        |view, out| write!(out, "{}", link_header(view)?.source).ok(),
+    ),
+    Field::new(
+        &["eth_dst", "ether_dst"],
+        |draft, word| {
+            let address = EtherAddress::parse(word, &NoNames).ok()?;
+            ethernet(draft).destination = address;
+            Some(())
+        },
+        |view, out| write!(out, "{}", link_header(view)?.destination).ok(),
+    ),
+    Field::new(
+        &["eth_type", "ether_type"],
+        |draft, word| {
+            ethernet(draft).ethertype = number(word)?;
+            Some(())
+        },
+        |view, out| write!(out, "{}", link_header(view)?.ethertype).ok(),
+    ),
+];
+
+fn read_timestamp(draft: &mut Draft, word: &str) -> Option<()> {
+    draft.timestamp = Timestamp::parse(word, &NoNames).ok()?.0;
+    Some(())
+}
+
+fn read_first_timestamp(draft: &mut Draft, word: &str) -> Option<()> {
+    draft.first_timestamp = Some(Timestamp::parse(word, &NoNames).ok()?.0);
+    Some(())
+}
+
+fn read_link(draft: &mut Draft, word: &str) -> Option<()> {
+    draft.paint = match word {
+        ">" | "L" => 0,
+        "<" | "R" | "X" => 1,
+        _ => number(word)?,
+    };
+    Some(())
+}
+
+fn first_timestamp(view: &View<'_>) -> i64 {
+    let annotation = view.packet.annotations().double(FIRST_TIMESTAMP);
+    annotation.cast_signed()
+}
+
+fn write_nanoseconds(time: i64, out: &mut String) -> Option<()> {
+    let (seconds, rest) = (time.div_euclid(SECOND), time.rem_euclid(SECOND));
+    write!(out, "{seconds}.{rest:09}").ok()
+}
+
+/// The link header of a packet to be: one of IPv4, unless said otherwise.
+fn ethernet(draft: &mut Draft) -> &mut EthernetFields {
+    draft.ethernet.get_or_insert(EthernetFields {
+        destination: EtherAddress([0; 6]),
+        source: EtherAddress([0; 6]),
+        ethertype: 0x0800,
+    })
+}
+
+/// The Ethernet header before the network header.
+fn link_header(view: &View<'_>) -> Option<EthernetFields> {
+    let header = view.packet.mac_header()?;
+    Ethernet::new(header).ok().map(|header| header.fields())
+}

@@ -1,0 +1,135 @@
+//! TCP options as text.
+//!
+//! Options are separated by semicolons (commas are read too), `.` is none: `mss1400`, `wscale10`,
+//! `sackok`, `sack1-18` (one block; blocks side by side are one option), `ts1:2` (value and echo),
+//! `nop`, `eol`; any other is `KIND=BYTE:BYTE…`.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::fmt::Write;
+
+use sprat_packet::headers::{TcpOption, TcpOptions, tcp_option};
+
+use super::fields::number;
+use super::ip_options::{MAXIMUM, parse_numbered, split_option, write_numbered};
+
+/// Which options are shown.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Shown {
+    All,
+    /// All but padding and timestamps.
+    NoTimestamps,
+    /// Those of selective acknowledgement.
+    Sack,
+}
+
+/// Reads options, padded to whole words; `None` where they are malformed or too long.
+pub(super) fn parse(text: &str, out: &mut Vec<u8>) -> Option<()> {
+    out.clear();
+    if text == "." {
+        return Some(());
+    }
+    let mut rest = text;
+    // Where the option of blocks stands that the next block may join.
+    let mut blocks = None;
+    while !rest.is_empty() {
+        let (item, after) = split_option(rest);
+        if parse_one(item, out, &mut blocks).is_none() || out.len() > MAXIMUM {
+            out.clear();
+            return None;
+        }
+        rest = after;
+    }
+    out.resize(out.len().next_multiple_of(4), tcp_option::END);
+    Some(())
+}
+
+fn parse_one(item: &str, out: &mut Vec<u8>, blocks: &mut Option<usize>) -> Option<()> {
+    let block = if item == "sackok" {
+        None
+    } else {
+        item.strip_prefix("sack")
+    };
+    if let Some(block) = block {
+        let (left, right) = block.split_once(['-', ':'])?;
+        let at = *blocks.get_or_insert_with(|| {
+            out.extend([tcp_option::SACK, 2]);
+            out.len() - 1
+        });
+        out[at] = out[at].checked_add(8)?;
+        out.extend(number::<u32>(left)?.to_be_bytes());
+        out.extend(number::<u32>(right)?.to_be_bytes());
+        return Some(());
+    }
+    *blocks = None;
+    match item {
+        "nop" => out.push(tcp_option::NO_OPERATION),
+        "eol" => out.push(tcp_option::END),
+        "sackok" => out.extend([tcp_option::SACK_PERMITTED, 2]),
+        _ => {
+            if let Some(size) = item.strip_prefix("mss") {
+                out.extend([tcp_option::MAXIMUM_SEGMENT_SIZE, 4]);
+                out.extend(number::<u16>(size)?.to_be_bytes());
+            } else if let Some(shift) = item.strip_prefix("wscale") {
+                out.extend([tcp_option::WINDOW_SCALE, 3, number(shift)?]);
+            } else if let Some(times) = item.strip_prefix("ts") {
+                let (value, echo) = times.split_once(':')?;
+                out.extend([tcp_option::TIMESTAMPS, 10]);
+                out.extend(number::<u32>(value)?.to_be_bytes());
+                out.extend(number::<u32>(echo)?.to_be_bytes());
+            } else {
+                return parse_numbered(item, out);
+            }
+        }
+    }
+    Some(())
+}
+
+/// Writes options; `None` where they are malformed.
+pub(super) fn write(bytes: &[u8], shown: Shown, out: &mut String) -> Option<()> {
+    let begin = out.len();
+    for option in TcpOptions::new(bytes) {
+        let Ok(option) = option else {
+            out.truncate(begin);
+            return None;
+        };
+        let wanted = match option {
+            TcpOption::Sack(_) | TcpOption::SackPermitted => true,
+            TcpOption::NoOperation | TcpOption::Timestamps { .. } => shown == Shown::All,
+            _ => shown != Shown::Sack,
+        };
+        if !wanted {
+            continue;
+        }
+        if out.len() > begin {
+            out.push(';');
+        }
+        write_one(option, out);
+    }
+    if out.len() == begin {
+        out.push('.');
+    }
+    Some(())
+}
+
+fn write_one(option: TcpOption<'_>, out: &mut String) {
+    // Writing to a string cannot fail.
+    let _ = match option {
+        TcpOption::NoOperation => out.write_str("nop"),
+        TcpOption::MaximumSegmentSize(size) => write!(out, "mss{size}"),
+        TcpOption::WindowScale(shift) => write!(out, "wscale{shift}"),
+        TcpOption::SackPermitted => out.write_str("sackok"),
+        TcpOption::Sack(blocks) => {
+            for (at, (left, right)) in blocks.iter().enumerate() {
+                let separator = if at > 0 { ";" } else { "" };
+                let _ = write!(out, "{separator}sack{left}-{right}");
+            }
+            Ok(())
+        }
+        TcpOption::Timestamps { value, echo } => write!(out, "ts{value}:{echo}"),
+        TcpOption::Other { kind, data } => {
+            write_numbered(kind, data, out);
+            Ok(())
+        }
+    };
+}
