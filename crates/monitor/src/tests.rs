@@ -435,3 +435,67 @@ fn frames_go_through_an_instance_and_come_back_changed_by_it_alone() {
         }
     });
 }
+
+/// Processes that any thread of this one started.
+fn children(process: u32) -> Vec<String> {
+    let Ok(threads) = std::fs::read_dir(format!("/proc/{process}/task")) else {
+        return vec![];
+    };
+    let of_thread = |entry: std::io::Result<std::fs::DirEntry>| {
+        std::fs::read_to_string(entry.ok()?.path().join("children")).ok()
+    };
+    let texts: Vec<String> = threads.filter_map(of_thread).collect();
+    texts
+        .iter()
+        .flat_map(|text| text.split_whitespace().map(str::to_owned))
+        .collect()
+}
+
+/// Waits for something, for ten seconds at most.
+fn await_that(mut holds: impl FnMut() -> bool) -> bool {
+    let start = Instant::now();
+    while start.elapsed() < Duration::from_secs(10) {
+        if holds() {
+            return true;
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    false
+}
+
+#[test]
+fn an_instance_s_process_dies_with_its_monitor() {
+    const HOLDER: &str = "SPRAT_TEST_HOLDS_AN_INSTANCE";
+    if std::env::var_os(HOLDER).is_some() {
+        // This is the process that will be killed: it holds an instance that would never end.
+        let mut instance = start(&ProcessMonitor::new(), spins());
+        let _ = instance.enter(Duration::from_secs(60), false);
+        return;
+    }
+    let mut holder = std::process::Command::new(std::env::current_exe().expect("this program"))
+        .args([
+            "--exact",
+            "tests::an_instance_s_process_dies_with_its_monitor",
+        ])
+        .env(HOLDER, "1")
+        .stdout(std::process::Stdio::null())
+        .spawn()
+        .expect("started");
+    let mut instances = vec![];
+    let found = await_that(|| {
+        instances = children(holder.id());
+        !instances.is_empty()
+    });
+    holder.kill().expect("killed");
+    holder.wait().expect("gone");
+    assert!(found, "no instance was started");
+    // A zombie that nobody has waited for yet is as dead as one that is gone.
+    let is_gone = |id: &String| {
+        let state = std::fs::read_to_string(format!("/proc/{id}/stat")).unwrap_or_default();
+        state.is_empty() || state.contains(") Z ") || state.contains(") X ")
+    };
+    assert!(
+        await_that(|| instances.iter().all(is_gone)),
+        "{instances:?} outlived their monitor"
+    );
+}
