@@ -1,10 +1,12 @@
 //! The guest's side drives the host's, honestly and not.
 
 use super::*;
+use crate::frame::{BUFFER_STRIDE, DATA_SIZE, FrameHead, Slot};
 use crate::guest::Pool;
-use crate::ring::ring_size;
+use crate::ring::{Consumer, Producer, ring_size};
 use alloc::alloc::{Layout, alloc_zeroed, dealloc};
 use alloc::vec;
+use alloc::vec::Vec;
 use proptest::prelude::*;
 
 const BUFFERS: u32 = 16;
