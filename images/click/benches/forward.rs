@@ -17,12 +17,12 @@ use sprat_monitor::{
 };
 
 const CONFIGURATIONS: &[(&str, &str)] = &[
-    ("bounce", "FromDevice(eth0) -> ToDevice(eth0)"),
-    ("queue", "FromDevice(eth0) -> Queue(2000) -> ToDevice(eth0)"),
+    ("mirror", "FromDevice(eth0) -> EtherMirror -> ToDevice(eth0)"),
+    ("queue", "FromDevice(eth0) -> EtherMirror -> Queue(2000) -> ToDevice(eth0)"),
     (
         "router",
         "FromDevice(eth0) -> Strip(14) -> CheckIPHeader -> IPFilter(deny src host 1.2.3.4, allow all)
-         -> DecIPTTL -> ToDevice(eth0)",
+         -> DecIPTTL -> EtherEncap(0x0800, 2:0:0:0:0:1, 2:0:0:0:0:2) -> ToDevice(eth0)",
     ),
 ];
 
