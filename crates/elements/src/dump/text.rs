@@ -8,12 +8,10 @@ pub(super) struct Microseconds(pub(super) i64);
 
 impl fmt::Display for Microseconds {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{}.{:06}",
-            self.0.div_euclid(1_000_000_000),
-            self.0.rem_euclid(1_000_000_000) / 1000
-        )
+        let sign = if self.0 < 0 { "-" } else { "" };
+        let magnitude = self.0.unsigned_abs();
+        let (seconds, fraction) = (magnitude / 1_000_000_000, magnitude % 1_000_000_000);
+        write!(f, "{sign}{seconds}.{:06}", fraction / 1000)
     }
 }
 

@@ -6,7 +6,7 @@ use core::time::Duration;
 use sprat_click::arguments::{Argument, ElementName, Ipv4Prefix, Raw};
 use sprat_click::{
     Arguments, Class, Configuration, Configure, Context, Element, HandlerError, HandlerList,
-    Rejected,
+    Instant, Rejected,
 };
 use sprat_packet::headers::{ArpFields, arp_operation, ethertype};
 use sprat_packet::{Batch, DEFAULT_HEADROOM, EtherAddress, Packet};
@@ -194,9 +194,13 @@ impl ArpQuerier {
 
     /// Handles one packet; returns it where it can go on.
     #[inline]
-    fn resolve(&mut self, context: &mut Context<'_>, mut packet: Packet) -> Option<Packet> {
+    fn resolve(
+        &mut self,
+        context: &mut Context<'_>,
+        now: Instant,
+        mut packet: Packet,
+    ) -> Option<Packet> {
         let destination = packet.annotations().destination();
-        let now = context.now();
         let answer = self
             .owner
             .table
@@ -269,7 +273,8 @@ impl Element for ArpQuerier {
             }
             return;
         }
-        batch.filter(|packet| self.resolve(context, packet));
+        let now = context.now();
+        batch.filter(|packet| self.resolve(context, now, packet));
         context.forward(0, batch);
     }
 
