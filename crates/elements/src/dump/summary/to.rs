@@ -202,6 +202,8 @@ impl ToIpSummaryDump {
 
 impl Element for ToIpSummaryDump {
     fn initialize(&mut self, context: &mut Context<'_>) -> Result<(), Rejected> {
+        // The order of lines shows the order of packets.
+        context.observe_order();
         let file = context.environment().open_output(&self.name, false);
         let fail = |name: &str, error: AccessError| context.error(format!("{name}: {error}"));
         self.file = Some(file.map_err(|error| fail(&self.name, error))?);
