@@ -372,6 +372,7 @@ mod tests {
             ("with (balanced parens))", "with (balanced parens)"),
             ("with \")quoted\" paren)", "with \")quoted\" paren"),
             ("// end-of-line comment)\n   still going!)", "still going!"),
+            ("a, // don't )\n \"b\")", "a,  \n \"b\""),
             ("/* comment) */ and backslash \\)", "and backslash \\"),
             ("'a)' \\<29 )> x) y", "'a)' \\<29 )> x"),
             ("\n# 100 \"foobar.click\"\n\"test\")", "\"test\""),
