@@ -11,8 +11,8 @@ use sprat_click::{
 use sprat_packet::{Batch, Packet};
 
 use super::dispatch::{Dispatch, Rule, pattern_error, patterns};
-use super::ip_pattern::{PatternError, parse_ip_pattern};
-use super::{Headers, Layout};
+use super::ip_pattern::parse_ip_pattern;
+use super::{Headers, Layout, PatternError};
 
 pub(super) const IP_FILTER: Class = Class::of::<IpFilter>("IPFilter")
     .ports("1/-")

@@ -50,6 +50,7 @@ mod listing;
 mod merge;
 mod order;
 mod partition;
+mod pattern_error;
 mod pattern_handlers;
 #[cfg(test)]
 mod pattern_tests;
@@ -67,8 +68,9 @@ use sprat_click::Class;
 
 pub use byte_pattern::{BytePatternError, parse_byte_pattern};
 pub use expression::{Base, Comparison, Expression, Field, Headers, Test};
-pub use ip_pattern::{PatternError, PatternErrorKind, parse_ip_pattern};
+pub use ip_pattern::parse_ip_pattern;
 pub use listing::{Layout, Listing};
+pub use pattern_error::{PatternError, PatternErrorKind};
 pub use program::{CompileError, NO_RULE, Program};
 pub use workspace::Workspace;
 
