@@ -20,6 +20,7 @@ pub(super) const FROM_DPDK_DEVICE: Class = FROM_DEVICE.named("FromDPDKDevice");
 /// ```click
 /// FromDevice(DEVNAME [, keywords BURST, ACTIVE, ...])
 /// PollDevice(DEVNAME)
+/// FromDPDKDevice(DEVNAME)
 /// ```
 ///
 /// - DEVNAME: the device, by the name the command line gives it (`eth0`).

@@ -19,6 +19,7 @@ pub(super) const TO_DPDK_DEVICE: Class = TO_DEVICE.named("ToDPDKDevice");
 ///
 /// ```click
 /// ToDevice(DEVNAME [, keywords BURST])
+/// ToDPDKDevice(DEVNAME)
 /// ```
 ///
 /// - DEVNAME: the device, by the name the command line gives it (`eth0`).
