@@ -209,23 +209,32 @@ impl Mapping {
         Ok(())
     }
 
-    /// Asks for huge pages for a stretch. Only a wish: without them everything works the same.
-    pub(crate) fn wish_huge(&self, offset: u64, length: u64) {
-        let (offset, length) = (sprat_abi::length(offset), sprat_abi::length(length));
+    /// Puts a stretch that was not used yet on huge pages: on reserved ones where the host has them, else
+    /// on those the kernel puts together when it can. Without either everything works the same.
+    pub(crate) fn make_huge(&self, offset: u64, length: u64) -> Result<(), SystemError> {
+        let at = self.at(offset, length).cast();
         assert!(
-            offset
-                .checked_add(length)
-                .is_some_and(|end| end <= self.length),
-            "inside the mapping"
+            offset.is_multiple_of(HUGE_PAGE) && length.is_multiple_of(HUGE_PAGE),
+            "whole huge pages"
         );
-        // SAFETY: the stretch lies inside this mapping, and the advice changes no contents.
+        let length = sprat_abi::length(length);
+        let protection = libc::PROT_READ | libc::PROT_WRITE;
+        let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_FIXED;
+        // SAFETY: the stretch lies inside this mapping and was not used yet, so nothing is lost when
+        // it is replaced.
         unsafe {
-            libc::madvise(
-                self.base.wrapping_add(offset).cast(),
-                length,
-                libc::MADV_HUGEPAGE,
-            )
-        };
+            let reserved = libc::mmap(at, length, protection, flags | libc::MAP_HUGETLB, -1, 0);
+            if reserved != libc::MAP_FAILED {
+                return Ok(());
+            }
+            // The attempt may have unmapped what was there.
+            let ordinary = libc::mmap(at, length, protection, flags | libc::MAP_NORESERVE, -1, 0);
+            if ordinary == libc::MAP_FAILED {
+                return Err(SystemError::last("mapping memory"));
+            }
+            libc::madvise(at, length, libc::MADV_HUGEPAGE);
+        }
+        Ok(())
     }
 
     pub(crate) fn base(&self) -> *mut u8 {

@@ -388,10 +388,16 @@ fn one_network(huge_pool: bool) -> Options {
 
 #[test]
 fn frames_go_through_an_instance_and_come_back_changed_by_it_alone() {
+    for huge_pool in [false, true] {
+        forward_and_compare(huge_pool);
+    }
+}
+
+fn forward_and_compare(huge_pool: bool) {
     use sprat_abi::frame::FrameHead;
     use sprat_abi::host::Frame;
     with_each(|monitor| {
-        let mut instance = start_with(monitor, turns_frames_round(), &one_network(false));
+        let mut instance = start_with(monitor, turns_frames_round(), &one_network(huge_pool));
         for round in 0u32..50 {
             let frames: Vec<Vec<u8>> = (0..100u32)
                 .map(|i| {

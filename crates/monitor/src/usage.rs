@@ -26,7 +26,7 @@ pub(crate) fn of_process(process: libc::pid_t, own: &str) -> Result<MemoryUse, S
 /// Adds up the mappings that `counts` is true for, by their first addresses.
 fn sum(smaps: &str, counts: impl Fn(u64) -> bool, own: &str) -> MemoryUse {
     let mut total = MemoryUse::default();
-    let (mut counted, mut is_own) = (false, false);
+    let (mut counted, mut is_own, mut huge) = (false, false, 0);
     for line in smaps.lines() {
         let Some((name, rest)) = line.split_once([' ', '-']) else {
             continue;
@@ -47,6 +47,8 @@ fn sum(smaps: &str, counts: impl Fn(u64) -> bool, own: &str) -> MemoryUse {
                 }
                 "Anonymous" if !is_own => total.private += kilobytes() << 10,
                 "Rss" => total.shared += kilobytes() << 10,
+                // Reserved huge pages are not in `Rss`.
+                "Private_Hugetlb" => huge += kilobytes() << 10,
                 _ => {}
             }
         } else if let Ok(address) = u64::from_str_radix(name, 16) {
@@ -55,6 +57,7 @@ fn sum(smaps: &str, counts: impl Fn(u64) -> bool, own: &str) -> MemoryUse {
         }
     }
     total.shared -= total.private.min(total.shared);
+    total.private += huge;
     total
 }
 
@@ -73,6 +76,10 @@ VmFlags: rd wr\n\
 7000-9000 r-xp 00000000 00:01 77                         /memfd:sprat-image (deleted)\n\
 Rss:                   4 kB\n\
 Anonymous:             0 kB\n\
+200000-400000 rw-p 00000000 00:0f 9                  /anon_hugepage (deleted)\n\
+Rss:                   0 kB\n\
+Anonymous:             0 kB\n\
+Private_Hugetlb:    2048 kB\n\
 b000-c000 rw-p 00000000 00:00 0 \n\
 Rss:                   4 kB\n\
 Anonymous:             4 kB\n";
@@ -80,7 +87,7 @@ Anonymous:             4 kB\n";
         assert_eq!(
             all,
             MemoryUse {
-                private: 12 << 10,
+                private: (2048 + 12) << 10,
                 shared: 4 << 10
             }
         );

@@ -63,8 +63,8 @@ impl Monitor for VmMonitor {
         let places = Places::new(&plan);
         let memory = Arc::new(Mapping::anonymous(places.length)?);
         place_files(&memory, &plan, &places, image, options)?;
-        if options.huge_pool {
-            memory.wish_huge(places.pool, plan.pool_length.next_multiple_of(HUGE_PAGE));
+        if options.huge_pool && plan.pool_length > 0 {
+            memory.make_huge(places.pool, plan.pool_length.next_multiple_of(HUGE_PAGE))?;
         }
         times.memory = watch.lap();
 
