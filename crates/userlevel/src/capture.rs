@@ -11,6 +11,7 @@ use pcap_file::pcap::{PcapHeader, PcapPacket, PcapReader, PcapWriter};
 use pcap_file::pcapng::{Block, PcapNgReader};
 use pcap_file::{DataLink, PcapError, TsResolution};
 use sprat_click::environment::Device;
+use crate::files::access_error;
 use sprat_packet::{BUFFER_CAPACITY, Batch, Pool};
 
 /// The longest frame a buffer holds beside the room that elements need before it.
@@ -20,7 +21,7 @@ const LONGEST: usize = BUFFER_CAPACITY - sprat_packet::DEFAULT_HEADROOM;
 #[derive(Debug, thiserror::Error)]
 pub enum CaptureError {
     /// It cannot be opened, read or written.
-    #[error("{}: {source}", path.display())]
+    #[error("{}: {}", path.display(), access_error(source))]
     File {
         /// The file.
         path: PathBuf,

@@ -1,0 +1,117 @@
+//! Talking to a running router over its control socket.
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::rc::Rc;
+use std::thread;
+use std::time::Duration;
+
+use sprat_click::driver::Driver;
+use sprat_click::language::{NoLibraries, parser};
+use sprat_click::router::Builder;
+use sprat_packet::Pool;
+use sprat_userlevel::{ControlAddress, Process, ProcessOptions, with_control_sockets};
+
+/// Runs a router, sends `commands` to its control socket in one piece, and returns the answers.
+/// The last command has to stop the router, which is given up after some seconds.
+fn talk(text: &str, commands: &'static [u8]) -> String {
+    let process = Process::new(ProcessOptions::default());
+    let parse = parser(Rc::new(NoLibraries), Vec::new());
+    let sockets = vec![ControlAddress::Port("41950+".into())];
+    let builder = Builder::new(
+        sprat_elements::library(),
+        process.clone(),
+        Pool::growing(),
+        with_control_sockets(parse, sockets),
+    );
+    let text = format!("{text}; Script(wait 5s, stop)");
+    let built = Rc::new(builder.hot_swap(true)).build(&text, "config");
+    let (router, _) = built.unwrap_or_else(|error| panic!("{}", error.diagnostics));
+    let port = router.read("click_driver@@ControlSocket.port", "").unwrap();
+    let port: u16 = port.parse().unwrap();
+    let client = thread::spawn(move || {
+        let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
+        stream
+            .set_read_timeout(Some(Duration::from_secs(10)))
+            .unwrap();
+        stream.write_all(commands).unwrap();
+        let mut answers = String::new();
+        stream.read_to_string(&mut answers).unwrap();
+        answers
+    });
+    let mut driver = Driver::new(router);
+    process.run(&mut driver);
+    drop(driver.finish());
+    client.join().unwrap()
+}
+
+const CONFIGURATION: &str = "Idle -> s :: Switch(0) -> Idle; s[1] -> Idle";
+
+// The protocol is that of Click's manual page ControlSocket(n).
+#[test]
+fn handlers_are_read_and_written() {
+    let answers = talk(
+        CONFIGURATION,
+        b"read s.config\r\nWRITE s.switch 1\nREAD s.switch\rcheckread s.switch\nREAD x.y\n\
+          READ s.none\nREAD stop\nWRITE s.config 0, 1\nfrobnicate\nREAD\nWRITE stop\n",
+    );
+    let expected = "Click::ControlSocket/1.3\r
+200 Read handler 's.config' OK\r
+DATA 1\r
+0200 Write handler 's.switch' OK\r
+200 Read handler 's.switch' OK\r
+DATA 1\r
+1200 Read handler 's.switch' OK\r
+510 No element named 'x'\r
+511 No handler named 's.none'\r
+530 Handler 'stop' write-only\r
+520-Write handler 's.config' error:\r
+520 too many arguments\r
+501 Command 'frobnicate' unimplemented\r
+500 Wrong number of arguments\r
+200 Write handler 'stop' OK\r
+";
+    assert_eq!(answers, expected);
+}
+
+#[test]
+fn data_may_hold_anything_and_come_by_length_or_by_lines() {
+    let answers = talk(
+        "i :: InfiniteSource(ACTIVE false) -> Discard",
+        b"WRITEDATA i.data 6\r\n\"a\r\nb\"WRITEUNTIL i.limit END\r\n5\r\nEND\r\nREAD i.limit\n\
+          READ i.data\nWRITEDATA i.data x\nWRITE stop\n",
+    );
+    let expected = "Click::ControlSocket/1.3\r
+200 Write handler 'i.data' OK\r
+200 Write handler 'i.limit' OK\r
+200 Read handler 'i.limit' OK\r
+DATA 1\r
+5200 Read handler 'i.data' OK\r
+DATA 4\r
+a\r
+b500 Syntax error in byte count\r
+200 Write handler 'stop' OK\r
+";
+    assert_eq!(answers, expected);
+}
+
+#[test]
+fn a_client_stays_connected_when_the_configuration_is_replaced() {
+    let answers = talk(
+        CONFIGURATION,
+        b"WRITE hotconfig Idle -> s :: Switch(1) -> Idle; s[1] -> Idle\nREAD s.config\n\
+          WRITE hotconfig Discard\nREAD s.config\nWRITE stop\n",
+    );
+    let expected = "Click::ControlSocket/1.3\r
+200 Write handler 'hotconfig' OK\r
+200 Read handler 's.config' OK\r
+DATA 1\r
+1520-Write handler 'hotconfig' error:\r
+520-hotconfig:1: 'Discard@1 :: Discard' input 0 unused\r
+520 Router could not be initialized!\r
+200 Read handler 's.config' OK\r
+DATA 1\r
+1200 Write handler 'stop' OK\r
+";
+    assert_eq!(answers, expected);
+}
