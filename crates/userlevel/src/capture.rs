@@ -7,11 +7,11 @@ use std::io::{BufReader, BufWriter, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use crate::files::access_error;
 use pcap_file::pcap::{PcapHeader, PcapPacket, PcapReader, PcapWriter};
 use pcap_file::pcapng::{Block, PcapNgReader};
 use pcap_file::{DataLink, PcapError, TsResolution};
 use sprat_click::environment::Device;
-use crate::files::access_error;
 use sprat_packet::{BUFFER_CAPACITY, Batch, Pool};
 
 /// The longest frame a buffer holds beside the room that elements need before it.

@@ -6,6 +6,9 @@ mod control_socket;
 mod message;
 mod schedule_info;
 mod script;
+mod suppressor;
+#[cfg(test)]
+mod tests;
 
 use sprat_click::Class;
 
@@ -19,7 +22,9 @@ pub(crate) const CLASSES: &[&Class] = &[
     &message::ERROR,
     &message::ERROR_ELEMENT,
     &message::MESSAGE,
+    &script::POKE_HANDLERS,
     &address_info::PORT_INFO,
     &schedule_info::SCHEDULE_INFO,
     &script::SCRIPT,
+    &suppressor::SUPPRESSOR,
 ];

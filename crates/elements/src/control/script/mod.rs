@@ -27,12 +27,14 @@ pub(super) const SCRIPT: Class = Class::of::<Script>("Script")
     .processing("a/a")
     .phase(Phase::Last);
 pub(super) const DRIVER_MANAGER: Class = SCRIPT.named("DriverManager");
+pub(super) const POKE_HANDLERS: Class = SCRIPT.named("PokeHandlers");
 
 /// Script: a list of instructions that is run at the start, or when something happens.
 ///
 /// ```click
 /// Script([TYPE type,] INSTRUCTION, INSTRUCTION, ...)
 /// DriverManager(INSTRUCTION, ...)
+/// PokeHandlers(INSTRUCTION, ...)
 /// ```
 ///
 /// TYPE says when it runs:
@@ -61,7 +63,7 @@ pub(super) const DRIVER_MANAGER: Class = SCRIPT.named("DriverManager");
 ///   jumps to the start. Labels `begin`, `end`, `exit` and `stop` need not be defined. A script
 ///   that jumps 1000 times without waiting is ended.
 /// - `return [VALUE]`, `returnq`: ends the script with a value.
-/// - `end`: ends this run. `exit`: ends the script for ever. `stop`: asks the driver to stop.
+/// - `end`, `quit`: ends this run. `exit`: ends the script for ever. `stop`: asks the driver to stop.
 /// - `error TEXT`, `errorq`: ends this run with a message.
 ///
 /// In all texts `$VARIABLE`, `${VARIABLE-DEFAULT}` and `$(HANDLER ARGUMENTS)` are replaced,
@@ -74,7 +76,9 @@ pub(super) const DRIVER_MANAGER: Class = SCRIPT.named("DriverManager");
 /// `eq ne lt gt le ge not and or nand nor if in`, `sprintf random length unquote now`,
 /// `readable writable cat catq kill`; exported variables (read).
 ///
-/// See Click's manual pages Script(n) and DriverManager(n).
+/// PokeHandlers is a Script by its old name.
+///
+/// See Click's manual pages Script(n), DriverManager(n) and PokeHandlers(n).
 struct Script {
     machine: Rc<Machine>,
 }

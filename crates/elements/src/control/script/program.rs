@@ -208,7 +208,7 @@ impl Program {
                 to: "begin".into(),
                 condition: None,
             })?,
-            "end" => nothing(Instruction::Finish(Finish::End))?,
+            "end" | "quit" => nothing(Instruction::Finish(Finish::End))?,
             "exit" => nothing(Instruction::Finish(Finish::Exit))?,
             "stop" => nothing(Instruction::Finish(Finish::Stop))?,
             "return" => Instruction::Return {

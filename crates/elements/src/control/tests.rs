@@ -1,0 +1,63 @@
+//! What the elements that inform others do to those.
+
+use crate::testing::Bench;
+
+#[test]
+fn names_stand_for_addresses_within_their_compound() {
+    let text = "AddressInfo(a 10.0.0.1/8, net 10.0.0.0/8);
+        r :: StaticIPLookup(a 0, net 0, 0/0 1);
+        Idle -> r; r[0] -> Discard; r[1] -> Discard;
+        c :: { AddressInfo(a 10.0.0.9); q :: StaticIPLookup(a 0, 0/0 0);
+               Idle -> q -> Discard }";
+    let bench = Bench::new(text);
+    assert!(bench.read("r.table").contains("10.0.0.1/32"));
+    assert!(bench.read("c/q.table").contains("10.0.0.9/32"));
+}
+
+#[test]
+fn a_wrong_address_is_named() {
+    let errors = Bench::errors("AddressInfo(a 1.0.0.300, b)");
+    assert!(errors.contains("  a: bad address '1.0.0.300'"), "{errors}");
+    assert!(
+        errors.contains("  expected 'NAME [ADDRS]', not 'b'"),
+        "{errors}"
+    );
+    let errors = Bench::errors("AddressInfo(a 1.0.0.3 1.0.0.4)");
+    assert!(errors.contains("  a: IP address given twice"), "{errors}");
+}
+
+#[test]
+fn a_wrong_port_is_named() {
+    let errors = Bench::errors("PortInfo(a 70000, b 5/sctp, # comment)");
+    assert!(
+        errors.contains("  expected 'NAME PORT/PROTO', not 'a 70000'"),
+        "{errors}"
+    );
+    assert!(errors.contains("not 'b 5/sctp'"), "{errors}");
+}
+
+#[test]
+fn tasks_run_in_proportion_to_their_shares() {
+    let text = "a :: InfiniteSource(BURST 1) -> ca :: Counter -> Discard;
+        b :: InfiniteSource(BURST 1) -> cb :: Counter -> Discard;
+        ScheduleInfo(a 3, b .5); Script(wait 1ms, stop)";
+    let bench = Bench::new(text);
+    assert_eq!(
+        (&*bench.read("a.tickets"), &*bench.read("b.tickets")),
+        ("3072", "512")
+    );
+    let errors = Bench::errors("a :: Idle; ScheduleInfo(c 1, a x)");
+    assert!(errors.contains("  no element named 'c'"), "{errors}");
+    assert!(
+        errors.contains("  a: bad scheduling parameter 'x'"),
+        "{errors}"
+    );
+}
+
+#[test]
+fn an_error_keeps_the_router_from_running() {
+    let errors = Bench::errors("e :: Error(\"out of order\")");
+    assert!(errors.contains("  out of order"), "{errors}");
+    let errors = Bench::errors("m :: Message(\"hot\", TYPE ERROR)");
+    assert!(errors.contains("  hot"), "{errors}");
+}
