@@ -27,22 +27,26 @@ fn talk(text: &str, commands: &'static [u8]) -> String {
     let text = format!("{text}; Script(wait 5s, stop)");
     let built = Rc::new(builder.hot_swap(true)).build(&text, "config");
     let (router, _) = built.unwrap_or_else(|error| panic!("{}", error.diagnostics));
-    let port = router.read("click_driver@@ControlSocket.port", "").unwrap();
-    let port: u16 = port.parse().unwrap();
+    let port = router
+        .read("click_driver@@ControlSocket.port", "")
+        .expect("a working socket");
+    let port: u16 = port.parse().expect("a working socket");
     let client = thread::spawn(move || {
-        let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
+        let mut stream = TcpStream::connect(("127.0.0.1", port)).expect("a working socket");
         stream
             .set_read_timeout(Some(Duration::from_secs(10)))
-            .unwrap();
-        stream.write_all(commands).unwrap();
+            .expect("a working socket");
+        stream.write_all(commands).expect("a working socket");
         let mut answers = String::new();
-        stream.read_to_string(&mut answers).unwrap();
+        stream
+            .read_to_string(&mut answers)
+            .expect("a working socket");
         answers
     });
     let mut driver = Driver::new(router);
     process.run(&mut driver);
     drop(driver.finish());
-    client.join().unwrap()
+    client.join().expect("a client that ends")
 }
 
 const CONFIGURATION: &str = "Idle -> s :: Switch(0) -> Idle; s[1] -> Idle";
