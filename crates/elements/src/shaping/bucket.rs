@@ -50,6 +50,8 @@ pub(crate) struct Bucket {
 enum Burst {
     Lasting(Duration),
     Tokens(u64),
+    /// As the rate of a source needs it.
+    Source,
 }
 
 /// Billionths of a token in a token.
@@ -73,16 +75,16 @@ impl Bucket {
             filled: None,
         };
         bucket.set_rate(rate);
-        bucket.level = bucket.capacity;
+        bucket.level = match burst {
+            Burst::Source => TOKEN,
+            _ => bucket.nominal(),
+        };
         bucket
     }
 
     /// A bucket for a source: it begins with one packet and keeps some that a late timer left.
     pub(crate) fn for_source(rate: u64) -> Self {
-        let tokens = (rate / 1000).max(2);
-        let mut bucket = Self::with_burst(Unit::Packets, rate, Burst::Tokens(tokens));
-        bucket.level = TOKEN;
-        bucket
+        Self::with_burst(Unit::Packets, rate, Burst::Source)
     }
 
     /// Reads RATE and, where it is given, BURST_DURATION or BURST_SIZE (BURST_BYTES for bytes).
@@ -117,15 +119,29 @@ impl Bucket {
     /// Changes the rate; the capacity follows where it was given as a time.
     pub(crate) fn set_rate(&mut self, rate: u64) {
         self.rate = rate;
-        let tokens = match self.burst {
-            Burst::Tokens(tokens) => times(tokens, SECOND),
-            // Nanoseconds times tokens a second are billionths of a token.
-            Burst::Lasting(duration) => {
-                times(u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX), rate)
+        self.capacity = match self.burst {
+            Burst::Tokens(_) => self.nominal(),
+            // A bucket of little more than one packet would lose what comes from when it is
+            // full until the next tick, and so yield less than the rate.
+            Burst::Lasting(_) => {
+                let room = TOKEN.saturating_add(times(2 * TICK, rate));
+                self.nominal().max(room)
             }
+            Burst::Source => self.nominal().max(2 * TOKEN),
         };
-        self.capacity = tokens.max(TOKEN);
         self.level = self.level.min(self.capacity);
+    }
+
+    /// The capacity that the configuration asks for; one token at least.
+    fn nominal(&self) -> i64 {
+        let duration = match self.burst {
+            Burst::Tokens(tokens) => return times(tokens, SECOND).max(TOKEN),
+            Burst::Lasting(duration) => duration,
+            Burst::Source => DEFAULT_BURST,
+        };
+        // Nanoseconds times tokens a second are billionths of a token.
+        let nanoseconds = u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
+        times(nanoseconds, self.rate).max(TOKEN)
     }
 
     /// Reads a handler's value as a rate.

@@ -155,7 +155,12 @@ mod tests {
             ("RatedUnqueue(RATE 2)", 20, 21),
             ("RatedUnqueue(2, BURST_SIZE 50)", 69, 70),
             ("RatedUnqueue(2, BURST_DURATION 25)", 69, 70),
+            ("RatedUnqueue(40)", 400, 401),
+            ("RatedUnqueue(49)", 490, 491),
             ("RatedUnqueue(100)", 1001, 1002),
+            // A bucket of one packet, which is full after 10 ms and emptied after 11.
+            ("RatedUnqueue(100, BURST_SIZE 1)", 909, 911),
+            ("RatedUnqueue(100, BURST_SIZE 2)", 1001, 1002),
             ("RatedUnqueue(7919)", 79_190 + 157, 79_190 + 159),
         ] {
             let passed = passed(element);

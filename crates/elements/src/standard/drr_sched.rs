@@ -110,6 +110,14 @@ impl Element for DrrSched {
             }
         }
     }
+
+    fn take_state(&mut self, _: &mut Context<'_>, old: &mut dyn Element) {
+        if let Some(old) = old.downcast_mut::<Self>() {
+            for (input, before) in self.inputs.iter_mut().zip(&mut old.inputs) {
+                input.head = before.head.take();
+            }
+        }
+    }
 }
 
 #[cfg(test)]

@@ -101,3 +101,38 @@ impl Element for StripToNetworkHeader {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::testing::Bench;
+
+    fn through(elements: &str, frame: &[u8]) -> std::vec::Vec<u8> {
+        let bench = Bench::new(&std::format!(
+            "FromDevice(in) -> {elements} -> ToDevice(out)"
+        ));
+        bench.arrive("in", frame);
+        bench.run();
+        bench.sent("out").concat()
+    }
+
+    #[test]
+    fn what_is_stripped_can_be_put_back() {
+        assert_eq!(through("Strip(2)", b"abcdef"), b"cdef");
+        assert_eq!(through("Strip(2) -> Unstrip(1)", b"abcdef"), b"bcdef");
+        assert_eq!(through("Strip(9)", b"abcdef"), b"");
+    }
+
+    #[test]
+    fn packets_begin_with_their_network_header_wherever_it_is() {
+        for (elements, expected) in [
+            ("MarkIPHeader(4) -> StripToNetworkHeader", &b"ef"[..]),
+            (
+                "MarkIPHeader(2) -> Strip(4) -> StripToNetworkHeader",
+                b"cdef",
+            ),
+            ("StripToNetworkHeader", b"abcdef"),
+        ] {
+            assert_eq!(through(elements, b"abcdef"), expected, "{elements}");
+        }
+    }
+}

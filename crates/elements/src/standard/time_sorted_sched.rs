@@ -111,6 +111,14 @@ impl Element for TimeSortedSched {
             _ => Err(HandlerError::NoHandler(name.into())),
         }
     }
+
+    fn take_state(&mut self, _: &mut Context<'_>, old: &mut dyn Element) {
+        if let Some(old) = old.downcast_mut::<Self>() {
+            for (held, before) in self.inputs.iter_mut().zip(&mut old.inputs) {
+                core::mem::swap(held, before);
+            }
+        }
+    }
 }
 
 #[cfg(test)]
