@@ -111,8 +111,11 @@ where
     #[inline]
     #[must_use]
     pub fn computed_checksum(&self) -> u16 {
-        Sum::of(self.header.as_slice())
-            .add_u16(!self.checksum())
+        // Without the checksum's own bytes: taking it out of a sum would give the other zero where
+        // all the rest is zero, as in an echo reply.
+        let [kind, code, _, _, rest @ ..] = *self.header;
+        Sum::of(&[kind, code])
+            .add_bytes(&rest)
             .add_bytes(&self.rest)
             .finish()
     }
