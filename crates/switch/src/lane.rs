@@ -231,17 +231,29 @@ impl Lane {
 
     /// Moves the clock on to what comes next: the earliest frame or the instance's deadline. Says
     /// when the next frame comes and up to which arrival frames may be handed over now.
+    ///
+    /// Within one batch an instance may look at its devices in any order. So that no answer overtakes
+    /// its question, a batch ends before the first frame of another device.
     fn advance(&mut self) -> Result<(Arrival, i64), LaneError> {
         let mut next = Arrival::Never;
+        // The earliest recorded arrival at a device, and the earliest at any other.
+        let (mut first, mut rival) = (i64::MAX, i64::MAX);
         for input in self.links.iter_mut().filter_map(|link| link.input.as_mut()) {
-            next = match (next, input.next_arrival()?) {
+            let arrival = input.next_arrival()?;
+            if let Arrival::At(moment) = arrival {
+                rival = rival.min(moment.max(first));
+                first = first.min(moment);
+            }
+            next = match (next, arrival) {
                 (Arrival::Live, _) | (_, Arrival::Live) => Arrival::Live,
                 (Arrival::At(one), Arrival::At(other)) => Arrival::At(one.min(other)),
                 (Arrival::Never, other) => other,
                 (one, Arrival::Never) => one,
             };
         }
-        Ok((next, self.clock.advance(next)))
+        let until = self.clock.advance(next);
+        let until = until.min(rival.saturating_sub(1).max(first));
+        Ok((next, until))
     }
 
     /// Hands arrived frames to the instance, a batch for each device.
