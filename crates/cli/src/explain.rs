@@ -4,7 +4,8 @@ use std::fmt::Write;
 use std::io::IsTerminal;
 
 use miette::{
-    GraphicalReportHandler, LabeledSpan, MietteDiagnostic, NamedSource, Report, SourceSpan,
+    GraphicalReportHandler, GraphicalTheme, LabeledSpan, MietteDiagnostic, NamedSource, Report,
+    SourceSpan,
 };
 use sprat_click::diagnostics::{Diagnostic, Diagnostics, Level};
 
@@ -12,14 +13,21 @@ use sprat_click::diagnostics::{Diagnostic, Diagnostics, Level};
 /// the source and what to do about it.
 pub(crate) fn explain(diagnostics: &Diagnostics) {
     if std::io::stderr().is_terminal() {
-        eprint!("{}", explanation(diagnostics));
+        // Whether standard output is a terminal does not matter here, as miette's choice would have it.
+        let plain = std::env::var_os("NO_COLOR").is_some();
+        let theme = if plain {
+            GraphicalTheme::unicode_nocolor
+        } else {
+            GraphicalTheme::unicode
+        };
+        eprint!("{}", explanation(diagnostics, theme));
     } else {
         eprint!("{diagnostics}");
     }
 }
 
 /// Click's text, with the place after all messages about it.
-fn explanation(diagnostics: &Diagnostics) -> String {
+fn explanation(diagnostics: &Diagnostics, theme: fn() -> GraphicalTheme) -> String {
     let mut text = String::new();
     let mut rest: Vec<Diagnostic> = diagnostics.iter().cloned().collect();
     while let Some(first) = rest.first() {
@@ -31,7 +39,7 @@ fn explanation(diagnostics: &Diagnostics) -> String {
         let group: Diagnostics = rest.drain(..count).collect();
         // Writing to a string cannot fail.
         let _ = write!(text, "{group}");
-        if let Some(place) = group.iter().next().and_then(place) {
+        if let Some(place) = group.iter().next().and_then(|first| place(first, theme())) {
             text.push_str(&place);
         }
         for help in group.iter().filter_map(|message| message.help.as_ref()) {
@@ -42,7 +50,7 @@ fn explanation(diagnostics: &Diagnostics) -> String {
 }
 
 /// The line of the source with a mark under the place.
-fn place(diagnostic: &Diagnostic) -> Option<String> {
+fn place(diagnostic: &Diagnostic, theme: GraphicalTheme) -> Option<String> {
     if diagnostic.level == Level::Message {
         return None;
     }
@@ -57,7 +65,7 @@ fn place(diagnostic: &Diagnostic) -> Option<String> {
     let named = NamedSource::new(&landmark.file, source.to_string());
     let report = Report::from(report).with_source_code(named);
     let mut drawn = String::new();
-    GraphicalReportHandler::new()
+    GraphicalReportHandler::new_themed(theme)
         .with_context_lines(0)
         .render_report(&mut drawn, report.as_ref())
         .ok()?;
@@ -83,7 +91,7 @@ mod tests {
         .into_iter()
         .map(|message| message.at(&landmark).within(context))
         .collect();
-        let text = explanation(&diagnostics);
+        let text = explanation(&diagnostics, GraphicalTheme::unicode_nocolor);
         let lines: Vec<&str> = text.lines().collect();
         assert_eq!(
             lines[..3],
