@@ -49,7 +49,7 @@ fn explanation(diagnostics: &Diagnostics, theme: fn() -> GraphicalTheme) -> Stri
     text
 }
 
-/// The line of the source with a mark under the place.
+/// The line of the source with a mark under the place, and its neighbours.
 fn place(diagnostic: &Diagnostic, theme: GraphicalTheme) -> Option<String> {
     if diagnostic.level == Level::Message {
         return None;
@@ -66,7 +66,7 @@ fn place(diagnostic: &Diagnostic, theme: GraphicalTheme) -> Option<String> {
     let report = Report::from(report).with_source_code(named);
     let mut drawn = String::new();
     GraphicalReportHandler::new_themed(theme)
-        .with_context_lines(0)
+        .with_context_lines(1)
         .render_report(&mut drawn, report.as_ref())
         .ok()?;
     // Above the frame stands the message, which Click's text has given already.
@@ -102,7 +102,7 @@ mod tests {
             ]
         );
         assert!(lines[3].contains("t.click:2:6"), "{text}");
-        assert!(lines[4].contains("b :: Queue(x);"), "{text}");
+        assert!(lines[5].contains("b :: Queue(x);"), "{text}");
         assert_eq!(lines.last(), Some(&"  help: Queue takes CAPACITY"));
         assert_eq!(text.matches("b :: Queue(x);").count(), 1, "{text}");
     }
