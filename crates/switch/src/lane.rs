@@ -10,16 +10,19 @@
 
 mod clock;
 mod control;
+mod link;
+mod live;
 
-use std::thread;
+use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant as HostInstant};
 
 use sprat_abi::host::Lie;
 use sprat_monitor::{Death, Instance, MonitorError, Outcome};
 
-use crate::port::{Arrival, Port, PortError};
+use crate::port::{Arrival, PortError};
 
 pub use control::ControlError;
+pub use link::Link;
 
 use clock::{Clock, Deadline};
 
@@ -36,6 +39,9 @@ pub struct LaneOptions {
     pub linger: Duration,
     /// Whether the instance lives in the captures' time.
     pub playback: bool,
+    /// How long a run on the machine's time lasts; without end where none is given and a port is
+    /// live.
+    pub duration: Option<Duration>,
     /// Console bytes passed on for each entry; the rest is dropped and counted.
     pub console_limit: usize,
 }
@@ -48,32 +54,8 @@ impl Default for LaneOptions {
             patience: 20,
             linger: Duration::from_secs(1),
             playback: false,
+            duration: None,
             console_limit: 64 << 10,
-        }
-    }
-}
-
-/// A device of the instance and the ports that frames come from and go to.
-pub struct Link {
-    /// The device's name.
-    pub device: String,
-    /// Where frames for the device come from.
-    pub input: Option<Box<dyn Port>>,
-    /// Where frames that the device sends go.
-    pub output: Option<Box<dyn Port>>,
-    /// Frames the device sent while it has no output.
-    pub unconnected: u64,
-}
-
-impl Link {
-    /// A device and its ports.
-    #[must_use]
-    pub fn new(device: &str, input: Option<Box<dyn Port>>, output: Option<Box<dyn Port>>) -> Self {
-        Self {
-            device: device.into(),
-            input,
-            output,
-            unconnected: 0,
         }
     }
 }
@@ -127,6 +109,8 @@ pub struct Lane {
     files: Vec<Vec<u8>>,
     requests: u64,
     exited: Option<i32>,
+    /// Ends the lane's sleep.
+    alarm: Option<OwnedFd>,
 }
 
 /// Console and file bytes are moved in pieces of this size.
@@ -156,6 +140,7 @@ impl Lane {
             files,
             requests: 0,
             exited: None,
+            alarm: None,
         }
     }
 
@@ -198,6 +183,9 @@ impl Lane {
     /// # Errors
     /// A port failed, or the instance died. Its console can still be taken.
     pub fn run(&mut self, watch: &mut dyn FnMut(&mut Self) -> bool) -> Result<(), LaneError> {
+        if !self.options.playback {
+            return self.run_live(watch);
+        }
         let mut quiet_since = None;
         while self.exited.is_none() {
             let (arrival, until) = self.advance()?;
@@ -222,9 +210,6 @@ impl Lane {
                     return Ok(());
                 }
             }
-            if let Some(pause) = self.clock.pause(self.options.linger) {
-                thread::sleep(pause);
-            }
         }
         Ok(())
     }
@@ -238,7 +223,7 @@ impl Lane {
         let mut next = Arrival::Never;
         // The earliest recorded arrival at a device, and the earliest at any other.
         let (mut first, mut rival) = (i64::MAX, i64::MAX);
-        for input in self.links.iter_mut().filter_map(|link| link.input.as_mut()) {
+        for input in self.links.iter_mut().filter_map(Link::input_mut) {
             let arrival = input.next_arrival()?;
             if let Arrival::At(moment) = arrival {
                 rival = rival.min(moment.max(first));
@@ -262,7 +247,7 @@ impl Lane {
         let mut latest = i64::MIN;
         let mut lie = None;
         for (network, link) in self.links.iter_mut().enumerate() {
-            let Some(input) = &mut link.input else {
+            let Some(input) = link.input_mut() else {
                 continue;
             };
             match self.instance.shared().fill(network) {
@@ -328,7 +313,7 @@ impl Lane {
             let drained = shared.drain(network, u32::MAX, |part| {
                 let whole = u64::from(!part.has_more());
                 collected += whole;
-                match &mut link.output {
+                match link.output_mut() {
                     Some(output) => {
                         if let Err(error) = output.send(&part) {
                             failed.get_or_insert(error);
@@ -338,6 +323,11 @@ impl Lane {
                 }
             });
             lie = lie.or(drained.err());
+            if let Some(output) = link.output_mut()
+                && let Err(error) = output.flush()
+            {
+                failed.get_or_insert(error);
+            }
         }
         lie = lie.or(shared.reclaim().err());
         if let Some(found) = lie {
@@ -419,7 +409,7 @@ impl Lane {
     /// The first port that cannot be completed.
     pub fn finish(&mut self) -> Result<(), PortError> {
         for link in &mut self.links {
-            for port in [&mut link.input, &mut link.output].into_iter().flatten() {
+            for port in link.ports_mut() {
                 port.finish()?;
             }
         }

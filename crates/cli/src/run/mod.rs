@@ -405,13 +405,11 @@ fn is_device(class: &str) -> bool {
 
 fn device(link: &Link) -> Device {
     let input = link
-        .input
-        .as_ref()
+        .input()
         .map(|port| port.counters().clone())
         .unwrap_or_default();
     let output = link
-        .output
-        .as_ref()
+        .output()
         .map(|port| port.counters().clone())
         .unwrap_or_default();
     let mut dropped: Vec<Drop> = input

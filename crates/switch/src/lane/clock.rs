@@ -1,7 +1,5 @@
 //! The time an instance lives in: the host's, or the captures' own.
 
-use std::time::Duration;
-
 use sprat_abi::call::{AT_ONCE, NO_DEADLINE};
 use sprat_monitor::{Instance, StandingTime, monotonic_now};
 
@@ -25,6 +23,20 @@ impl Deadline {
             NO_DEADLINE => Self::None,
             moment => Self::At(moment),
         }
+    }
+
+    /// The moment of the monotonic clock; far away where there is none.
+    pub(super) fn moment(self) -> u64 {
+        match self {
+            Self::AtOnce => 0,
+            Self::At(moment) => moment,
+            Self::None => u64::MAX,
+        }
+    }
+
+    /// Whether it has come by now.
+    pub(super) fn is_due(self, now: u64) -> bool {
+        self.moment() <= now
     }
 }
 
@@ -159,21 +171,6 @@ impl Clock {
             };
             instance.shared().set_time(Some(time));
         }
-    }
-
-    /// How long to sleep before entering the instance again, at the most `limit`; a playback waits
-    /// for nothing.
-    pub(super) fn pause(&self, limit: Duration) -> Option<Duration> {
-        if self.playback.is_some() {
-            return None;
-        }
-        let wait = match self.deadline {
-            Deadline::AtOnce => return None,
-            Deadline::At(moment) => Duration::from_nanos(moment.saturating_sub(monotonic_now())),
-            Deadline::None => limit,
-        };
-        // Ports are looked at again before long.
-        Some(wait.min(limit).min(Duration::from_millis(1))).filter(|pause| !pause.is_zero())
     }
 }
 

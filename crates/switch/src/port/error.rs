@@ -51,6 +51,9 @@ pub enum PortError {
         /// Why.
         source: io::Error,
     },
+    /// The system does not let a lane wait for its ports.
+    #[error("cannot wait for the ports: {0}")]
+    Wait(io::Error),
     /// The port only gives frames, or only takes them.
     #[error("the port {name} only {can}")]
     OneWay {

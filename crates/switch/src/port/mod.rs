@@ -16,6 +16,7 @@ pub use generator::{Generator, GeneratorOptions};
 pub use sink::Sink;
 
 use std::fmt;
+use std::os::fd::BorrowedFd;
 
 use sprat_abi::host::Frame;
 
@@ -60,6 +61,25 @@ pub trait Port {
     /// # Errors
     /// The port takes no more frames; what was wrong.
     fn send(&mut self, part: &Frame<'_>) -> Result<(), PortError>;
+
+    /// What has been sent since the last call is to leave now: a batch is over.
+    ///
+    /// # Errors
+    /// As for [`Port::send`].
+    fn flush(&mut self) -> Result<(), PortError> {
+        Ok(())
+    }
+
+    /// What a lane waits for that has nothing to do: it can be read when the port has something.
+    fn descriptor(&self) -> Option<BorrowedFd<'_>> {
+        None
+    }
+
+    /// When the port wants [`Port::receive`] called though its descriptor cannot be read: a moment
+    /// of the monotonic clock, in nanoseconds.
+    fn deadline(&self) -> Option<u64> {
+        None
+    }
 
     /// Completes what the port was made for: an output file appears under its name.
     ///
