@@ -20,6 +20,7 @@ mod handler_call;
 mod handler_value;
 pub mod icmp;
 pub mod ip;
+pub mod ip6;
 pub mod lookup;
 pub mod nat;
 pub mod shaping;
@@ -44,6 +45,7 @@ pub const CLASSES: &[&[&Class]] = &[
     ethernet::CLASSES,
     icmp::CLASSES,
     ip::CLASSES,
+    ip6::CLASSES,
     lookup::CLASSES,
     nat::CLASSES,
     shaping::CLASSES,

@@ -5,7 +5,7 @@ mod from_dump;
 mod ip_print;
 mod print;
 mod summary;
-mod text;
+pub(crate) mod text;
 mod to_dump;
 
 use sprat_click::Class;

@@ -4,7 +4,7 @@ use alloc::string::String;
 use core::fmt::{self, Write};
 
 /// Nanoseconds since the Unix epoch, shown as Click shows times: seconds with six decimals.
-pub(super) struct Microseconds(pub(super) i64);
+pub(crate) struct Microseconds(pub(crate) i64);
 
 impl fmt::Display for Microseconds {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -16,7 +16,7 @@ impl fmt::Display for Microseconds {
 }
 
 /// Writes bytes in hexadecimal, in groups of four.
-pub(super) fn write_hex(text: &mut String, bytes: &[u8]) -> fmt::Result {
+pub(crate) fn write_hex(text: &mut String, bytes: &[u8]) -> fmt::Result {
     for (number, byte) in bytes.iter().enumerate() {
         if number > 0 && number % 4 == 0 {
             text.push(' ');
@@ -27,7 +27,7 @@ pub(super) fn write_hex(text: &mut String, bytes: &[u8]) -> fmt::Result {
 }
 
 /// Writes bytes as characters, dots for those that are none, in groups of eight.
-pub(super) fn write_ascii(text: &mut String, bytes: &[u8]) {
+pub(crate) fn write_ascii(text: &mut String, bytes: &[u8]) {
     for (number, byte) in bytes.iter().enumerate() {
         if number > 0 && number % 8 == 0 {
             text.push(' ');
