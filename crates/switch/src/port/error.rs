@@ -1,7 +1,10 @@
 //! What can be wrong with a port.
 
 use std::io;
+use std::net::SocketAddr;
 use std::path::PathBuf;
+
+use super::Transport;
 
 /// Why a port cannot be opened, read or written. The text names the file and says what to do.
 #[derive(Debug, thiserror::Error)]
@@ -54,6 +57,16 @@ pub enum PortError {
     /// The system does not let a lane wait for its ports.
     #[error("cannot wait for the ports: {0}")]
     Wait(io::Error),
+    /// A port of the host cannot be published.
+    #[error("cannot publish {host}/{transport}: {source}")]
+    Publish {
+        /// The host's address and port.
+        host: SocketAddr,
+        /// What was to be carried.
+        transport: Transport,
+        /// Why.
+        source: io::Error,
+    },
     /// The port only gives frames, or only takes them.
     #[error("the port {name} only {can}")]
     OneWay {

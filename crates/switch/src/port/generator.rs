@@ -3,6 +3,7 @@
 use sprat_abi::frame::FrameHead;
 use sprat_abi::host::Frame;
 
+use super::offload::checksum;
 use super::{Arrival, Counters, Port, PortError};
 
 /// What a generator makes.
@@ -84,18 +85,6 @@ fn frame(flow: u32, size: usize) -> Vec<u8> {
     frame[38..40].copy_from_slice(&length(34));
     // UDP's checksum stays zero: not computed, as RFC 768 allows over IPv4.
     frame
-}
-
-/// The Internet checksum (RFC 1071) of a header.
-fn checksum(header: &[u8]) -> u16 {
-    let mut sum: u32 = header
-        .chunks(2)
-        .map(|pair| u32::from(u16::from_be_bytes([pair[0], pair[1]])))
-        .sum();
-    while sum > 0xffff {
-        sum = (sum & 0xffff) + (sum >> 16);
-    }
-    !u16::try_from(sum).unwrap_or(0)
 }
 
 impl Port for Generator {

@@ -7,16 +7,20 @@ mod capture_input;
 mod capture_output;
 mod error;
 mod generator;
+mod offload;
 mod sink;
+mod user;
 
 pub use capture_input::CaptureInput;
 pub use capture_output::{CaptureOutput, Resolution};
 pub use error::PortError;
 pub use generator::{Generator, GeneratorOptions};
 pub use sink::Sink;
+pub use user::{Publish, PublishError, Transport, User, UserOptions};
 
 use std::fmt;
 use std::os::fd::BorrowedFd;
+use std::time::SystemTime;
 
 use sprat_abi::host::Frame;
 
@@ -93,6 +97,15 @@ pub trait Port {
     fn counters(&self) -> &Counters;
 }
 
+/// The wall clock, in nanoseconds since the Unix epoch: when frames of a live port arrive.
+fn wall_now() -> i64 {
+    SystemTime::now()
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .map_or(0, |since| {
+            i64::try_from(since.as_nanos()).unwrap_or(i64::MAX)
+        })
+}
+
 /// What went through a port.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Counters {
@@ -147,6 +160,18 @@ pub enum DropCause {
     LinkType(u32),
     /// It comes to a device that nothing takes frames from.
     NotConnected,
+    /// Its headers are not what they should be.
+    Malformed,
+    /// It is of a protocol that the port does not carry, or a fragment.
+    Unsupported,
+    /// It goes where the instance may not.
+    Forbidden,
+    /// The host cannot send it there.
+    NoWay,
+    /// It belongs to a connection that there is not.
+    Unknown,
+    /// It would open one connection too many.
+    TooMany,
 }
 
 impl fmt::Display for DropCause {
@@ -155,6 +180,12 @@ impl fmt::Display for DropCause {
             Self::OverLong => write!(f, "longer than {FRAME_LIMIT} bytes"),
             Self::LinkType(number) => write!(f, "not Ethernet but link type {number}"),
             Self::NotConnected => f.write_str("no output connected"),
+            Self::Malformed => f.write_str("malformed"),
+            Self::Unsupported => f.write_str("of a protocol that the port does not carry"),
+            Self::Forbidden => f.write_str("to where the instance may not go"),
+            Self::NoWay => f.write_str("to where the host has no way"),
+            Self::Unknown => f.write_str("of no known connection"),
+            Self::TooMany => f.write_str("too many connections"),
         }
     }
 }

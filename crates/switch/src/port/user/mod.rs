@@ -1,0 +1,476 @@
+//! A network of the instance's own, joined to the host's by ordinary sockets: no root, no tap.
+//!
+//! The instance sees a network of its own: itself at 10.0.2.15, a gateway at 10.0.2.2, a name server
+//! at 10.0.2.3. Connections and datagrams that it sends end here, and are carried on by sockets of
+//! the host; ports of the host that are [published](Publish) lead to it. ARP, DHCP and echoes are
+//! answered here, names are asked of the host's name server.
+//!
+//! Whatever the instance sends is hostile. Every connection is bounded, and so is their number; what
+//! it may reach is decided in one place (`network.rs`). An instance that says nothing costs nothing.
+//!
+//! A frame from the instance is looked up by its ends and handed to its connection's stack at once.
+//! Everything else happens when the lane asks for frames: sockets that have something are served, as
+//! long as there is room in a bounded queue of frames, and the queue is lent to the lane.
+
+mod answers;
+mod connection;
+mod connections;
+mod datagrams;
+mod network;
+mod packets;
+mod publish;
+mod published;
+mod queue;
+mod resolver;
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;
+mod token;
+
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, TcpListener, UdpSocket};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use rustix::event::{Timespec, epoll};
+use smoltcp::iface::{Config, Interface, SocketSet};
+use smoltcp::time::Instant;
+use smoltcp::wire::{
+    EthernetFrame, EthernetProtocol, HardwareAddress, IpAddress, IpCidr, IpProtocol, Ipv4Packet,
+    TcpPacket, UdpPacket,
+};
+use sprat_abi::frame::FrameHead;
+use sprat_abi::host::Frame;
+use sprat_monitor::monotonic_now;
+
+use super::{Arrival, Counters, DropCause, FRAME_LIMIT, Port, PortError, wall_now};
+use connection::Ends;
+use connections::{Connections, Refusal};
+use datagrams::Flows;
+use network::{NAME_SERVER, Reach};
+use published::Published;
+use queue::{Link, Queue};
+use token::Token;
+
+pub use publish::{Publish, PublishError, Transport};
+
+/// Events taken from the system at a time.
+const EVENTS: usize = 128;
+
+/// How a user-mode network is set up.
+#[derive(Clone, Debug, Default)]
+pub struct UserOptions {
+    /// Ports of the host that lead to the instance.
+    pub publish: Vec<Publish>,
+    /// Whether the gateway leads to the host's loopback addresses.
+    pub loopback: bool,
+    /// Whom names are asked of, instead of the host's own name server.
+    pub resolver: Option<SocketAddr>,
+}
+
+/// A listening socket of a published port.
+struct Listener {
+    socket: TcpListener,
+    guest: SocketAddrV4,
+}
+
+/// The port.
+pub struct User {
+    queue: Queue,
+    connections: Connections,
+    flows: Flows,
+    listeners: Vec<Listener>,
+    published: Vec<Published>,
+    publications: Vec<Publish>,
+    /// Addresses of the instance that something is published at, and that have been seen.
+    seen: Vec<Ipv4Addr>,
+    reach: Reach,
+    /// Waits for all sockets.
+    sources: OwnedFd,
+    /// Refuses connections that there are not.
+    refuser: Interface,
+    /// The frame whose parts are coming in.
+    frame: Vec<u8>,
+    head: FrameHead,
+    over_long: bool,
+    datagram: Vec<u8>,
+    events: Vec<epoll::Event>,
+    counters: Counters,
+}
+
+impl User {
+    /// Opens the port and the sockets of published ports.
+    ///
+    /// # Errors
+    /// A port that cannot be published; what the system refuses.
+    pub fn open(options: &UserOptions) -> Result<Self, PortError> {
+        let system = |source: rustix::io::Errno| PortError::Wait(source.into());
+        let sources = epoll::create(epoll::CreateFlags::CLOEXEC).map_err(system)?;
+        let mut queue = Queue::new();
+        let mut link = Link {
+            packet: None,
+            queue: &mut queue,
+        };
+        let refuser = Interface::new(Config::new(HardwareAddress::Ip), &mut link, now());
+        let mut port = Self {
+            queue,
+            connections: Connections::default(),
+            flows: Flows::default(),
+            listeners: Vec::new(),
+            published: Vec::new(),
+            publications: Vec::new(),
+            seen: Vec::new(),
+            reach: Reach {
+                loopback: options.loopback,
+                resolver: options.resolver.or_else(resolver::of_the_host),
+            },
+            sources,
+            refuser,
+            frame: Vec::with_capacity(FRAME_LIMIT),
+            head: FrameHead::default(),
+            over_long: false,
+            datagram: vec![0; 1 << 16],
+            events: Vec::with_capacity(EVENTS),
+            counters: Counters::default(),
+        };
+        for publish in &options.publish {
+            port.publish(*publish)
+                .map_err(|source| PortError::Publish {
+                    host: publish.host,
+                    transport: publish.transport,
+                    source,
+                })?;
+        }
+        Ok(port)
+    }
+
+    /// What is published, with the host's ports as they are.
+    #[must_use]
+    pub fn publications(&self) -> &[Publish] {
+        &self.publications
+    }
+
+    fn publish(&mut self, mut publish: Publish) -> io::Result<()> {
+        let flags = epoll::EventFlags::IN | epoll::EventFlags::ET;
+        let guest = publish.guest;
+        match publish.transport {
+            Transport::Tcp => {
+                let socket = TcpListener::bind(publish.host)?;
+                socket.set_nonblocking(true)?;
+                publish.host = socket.local_addr()?;
+                let token = Token::Listener(self.listeners.len());
+                epoll::add(&self.sources, &socket, token.data(), flags)?;
+                self.listeners.push(Listener { socket, guest });
+            }
+            Transport::Udp => {
+                let socket = UdpSocket::bind(publish.host)?;
+                socket.set_nonblocking(true)?;
+                publish.host = socket.local_addr()?;
+                let token = Token::Published(self.published.len());
+                epoll::add(&self.sources, &socket, token.data(), flags)?;
+                self.published.push(Published::new(socket, guest));
+            }
+        }
+        self.publications.push(publish);
+        Ok(())
+    }
+
+    /// The instance has used one of its addresses: what waited for it goes on.
+    fn seen(&mut self, address: Ipv4Addr) {
+        let guests = self.publications.iter().map(|publish| publish.guest);
+        let mut guests = guests.map(|guest| *guest.ip());
+        if !self.seen.contains(&address) && guests.any(|guest| guest == address) {
+            self.seen.push(address);
+            self.connections.begin(address);
+        }
+    }
+
+    /// Takes a whole frame of the instance.
+    fn take(&mut self, frame: &[u8]) -> Result<(), DropCause> {
+        let ethernet = EthernetFrame::new_checked(frame).map_err(|_| DropCause::Malformed)?;
+        let source = ethernet.src_addr();
+        if source.is_unicast() {
+            self.queue.guest = source.0;
+        }
+        match ethernet.ethertype() {
+            EthernetProtocol::Arp => {
+                let asker = answers::arp(&mut self.queue, ethernet.payload());
+                self.seen(asker.ok_or(DropCause::Malformed)?);
+                Ok(())
+            }
+            EthernetProtocol::Ipv4 => self.take_ipv4(ethernet.payload()),
+            _ => Err(DropCause::Unsupported),
+        }
+    }
+
+    fn take_ipv4(&mut self, bytes: &[u8]) -> Result<(), DropCause> {
+        let packet = Ipv4Packet::new_checked(bytes).map_err(|_| DropCause::Malformed)?;
+        if packet.version() != 4 || !packet.verify_checksum() {
+            return Err(DropCause::Malformed);
+        }
+        if packet.more_frags() || packet.frag_offset() != 0 {
+            return Err(DropCause::Unsupported);
+        }
+        let (from, to) = (packet.src_addr(), packet.dst_addr());
+        self.seen(from);
+        match packet.next_header() {
+            IpProtocol::Tcp => self.take_tcp(&packet, bytes),
+            IpProtocol::Udp => self.take_udp(&packet),
+            IpProtocol::Icmp if answers::echo(&mut self.queue, from, to, packet.payload()) => {
+                Ok(())
+            }
+            _ => Err(DropCause::Unsupported),
+        }
+    }
+
+    fn take_tcp(&mut self, packet: &Ipv4Packet<&[u8]>, bytes: &[u8]) -> Result<(), DropCause> {
+        let segment = TcpPacket::new_checked(packet.payload());
+        let segment = segment.map_err(|_| DropCause::Malformed)?;
+        let ends = Ends {
+            guest: SocketAddrV4::new(packet.src_addr(), segment.src_port()),
+            remote: SocketAddrV4::new(packet.dst_addr(), segment.dst_port()),
+        };
+        let (queue, now) = (&mut self.queue, now());
+        if let Some(number) = self.connections.find(&ends) {
+            self.connections.receive(number, bytes, queue, now);
+            return Ok(());
+        }
+        let asks = segment.syn() && !segment.ack() && !segment.rst();
+        let cause = match self.reach.lead(ends.remote).filter(|_| asks) {
+            Some(to) => {
+                let opened = self
+                    .connections
+                    .open(ends, to, bytes, &self.sources, queue, now);
+                match opened {
+                    Ok(()) => return Ok(()),
+                    Err(Refusal::TooMany) => return Err(DropCause::TooMany),
+                    Err(Refusal::NoWay) => DropCause::NoWay,
+                }
+            }
+            None if asks => DropCause::Forbidden,
+            None => DropCause::Unknown,
+        };
+        self.refuse(ends.remote, bytes);
+        Err(cause)
+    }
+
+    /// Answers a segment of a connection that there is not, as RFC 9293 has it.
+    fn refuse(&mut self, remote: SocketAddrV4, bytes: &[u8]) {
+        self.refuser.update_ip_addrs(|addresses| {
+            addresses.clear();
+            // The list has room for one.
+            let _ = addresses.push(IpCidr::new(IpAddress::Ipv4(*remote.ip()), 0));
+        });
+        let mut link = Link {
+            packet: Some(bytes),
+            queue: &mut self.queue,
+        };
+        let mut none = SocketSet::new(Vec::new());
+        self.refuser
+            .poll_ingress_single(now(), &mut link, &mut none);
+    }
+
+    fn take_udp(&mut self, packet: &Ipv4Packet<&[u8]>) -> Result<(), DropCause> {
+        let datagram = UdpPacket::new_checked(packet.payload());
+        let datagram = datagram.map_err(|_| DropCause::Malformed)?;
+        let (source, destination) = (packet.src_addr(), packet.dst_addr());
+        if !datagram.verify_checksum(&source.into(), &destination.into()) {
+            return Err(DropCause::Malformed);
+        }
+        let payload = datagram.payload();
+        if datagram.dst_port() == smoltcp::wire::DHCP_SERVER_PORT {
+            let mut acknowledged = false;
+            if answers::dhcp(&mut self.queue, payload, &mut acknowledged) {
+                return Ok(());
+            }
+        }
+        let ends = Ends {
+            guest: SocketAddrV4::new(source, datagram.src_port()),
+            remote: SocketAddrV4::new(destination, datagram.dst_port()),
+        };
+        let published = &self.published;
+        if published
+            .iter()
+            .any(|port| port.answer(ends.guest, ends.remote, payload))
+        {
+            return Ok(());
+        }
+        if destination == NAME_SERVER && ends.remote.port() == network::DNS_PORT {
+            let alone = self.reach.resolver.is_none();
+            if let Some(answer) = resolver::answer(payload, alone) {
+                packets::udp(&mut self.queue, ends.remote, ends.guest, &answer);
+                return Ok(());
+            }
+        }
+        let to = self.reach.lead(ends.remote).ok_or(DropCause::Forbidden)?;
+        self.flows
+            .send(ends, to, payload, &self.sources, now())
+            .map_err(|_| DropCause::NoWay)
+    }
+
+    /// Serves everything that has something, as far as the queue has room. Says whether frames wait.
+    fn work(&mut self) -> Result<bool, PortError> {
+        self.look()?;
+        let now = now();
+        self.connections.serve(&mut self.queue, now);
+        let mut too_long = self.flows.serve(&mut self.queue, &mut self.datagram, now);
+        for port in &mut self.published {
+            if port.ready && self.seen.contains(port.guest.ip()) {
+                too_long += port.serve(&mut self.queue, &mut self.datagram);
+            }
+        }
+        for _ in 0..too_long {
+            self.counters.drop_frame(DropCause::OverLong);
+        }
+        Ok(self.queue.front().is_some())
+    }
+
+    /// Notes which sockets have something.
+    fn look(&mut self) -> Result<(), PortError> {
+        let mut events = std::mem::take(&mut self.events);
+        events.clear();
+        let at_once = Timespec::default();
+        let spare = rustix::buffer::spare_capacity(&mut events);
+        match epoll::wait(&self.sources, spare, Some(&at_once)) {
+            Ok(_) | Err(rustix::io::Errno::INTR) => {}
+            Err(error) => return Err(PortError::Wait(error.into())),
+        }
+        for event in &events {
+            let broken = epoll::EventFlags::HUP | epoll::EventFlags::ERR;
+            let flags = event.flags;
+            let readable = flags.intersects(epoll::EventFlags::IN | broken);
+            let writable = flags.intersects(epoll::EventFlags::OUT | broken);
+            match Token::from_data(event.data) {
+                Token::Listener(number) => self.accept(number),
+                Token::Connection(number) => self.connections.ready(number, readable, writable),
+                Token::Published(number) => {
+                    if let Some(port) = self.published.get_mut(number) {
+                        port.ready = true;
+                    }
+                }
+                Token::Flow(number) => self.flows.ready(number),
+            }
+        }
+        self.events = events;
+        Ok(())
+    }
+
+    /// Takes everybody who has connected to a published port.
+    fn accept(&mut self, number: usize) {
+        let Some(listener) = self.listeners.get(number) else {
+            return;
+        };
+        loop {
+            let stream = match listener.socket.accept() {
+                Ok((stream, _)) => stream,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+                Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => continue,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(_) => {
+                    self.counters.drop_frame(DropCause::TooMany);
+                    return;
+                }
+            };
+            let seen = self.seen.contains(listener.guest.ip());
+            let accepted = self.connections.accept(
+                stream,
+                listener.guest,
+                seen,
+                &self.sources,
+                &mut self.queue,
+                now(),
+            );
+            if let Err(refusal) = accepted {
+                self.counters.drop_frame(match refusal {
+                    Refusal::TooMany => DropCause::TooMany,
+                    Refusal::NoWay => DropCause::NoWay,
+                });
+            }
+        }
+    }
+}
+
+/// The time of connections.
+fn now() -> Instant {
+    Instant::from_micros(i64::try_from(monotonic_now() / 1000).unwrap_or(i64::MAX))
+}
+
+impl Port for User {
+    fn next_arrival(&mut self) -> Result<Arrival, PortError> {
+        Ok(Arrival::Live)
+    }
+
+    fn receive(
+        &mut self,
+        limit: usize,
+        _: i64,
+        deliver: &mut dyn FnMut(&Frame<'_>) -> bool,
+    ) -> Result<usize, PortError> {
+        let head = FrameHead::at(wall_now());
+        let mut taken = 0;
+        loop {
+            while let Some(frame) = self.queue.front() {
+                if taken >= limit || !deliver(&Frame::new(frame, head)) {
+                    return Ok(taken);
+                }
+                self.counters.received.add(frame.len());
+                self.queue.pop();
+                taken += 1;
+            }
+            if !self.work()? {
+                return Ok(taken);
+            }
+        }
+    }
+
+    fn send(&mut self, part: &Frame<'_>) -> Result<(), PortError> {
+        if self.frame.is_empty() {
+            self.head = *part.head();
+        }
+        if self.frame.len() + part.len() > FRAME_LIMIT {
+            self.over_long = true;
+        } else {
+            part.append_to(&mut self.frame);
+        }
+        if part.has_more() {
+            return Ok(());
+        }
+        let mut frame = std::mem::take(&mut self.frame);
+        self.counters.sent.add(frame.len());
+        let taken = if std::mem::take(&mut self.over_long) {
+            Err(DropCause::OverLong)
+        } else if super::offload::complete(&mut frame, &self.head) {
+            self.take(&frame)
+        } else {
+            Err(DropCause::Malformed)
+        };
+        if let Err(cause) = taken {
+            self.counters.drop_frame(cause);
+        }
+        frame.clear();
+        self.frame = frame;
+        Ok(())
+    }
+
+    fn descriptor(&self) -> Option<BorrowedFd<'_>> {
+        Some(self.sources.as_fd())
+    }
+
+    fn deadline(&self) -> Option<u64> {
+        let waiting = |port: &Published| port.ready && self.seen.contains(port.guest.ip());
+        if self.connections.has_work()
+            || self.flows.has_work()
+            || self.queue.front().is_some()
+            || self.published.iter().any(waiting)
+        {
+            return Some(0);
+        }
+        let timers = [self.connections.next_timer(), self.flows.next_timer()];
+        let next = timers.into_iter().flatten().min()?;
+        Some(u64::try_from(next.total_micros()).unwrap_or(0) * 1000)
+    }
+
+    fn counters(&self) -> &Counters {
+        &self.counters
+    }
+}
