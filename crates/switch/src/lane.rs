@@ -324,7 +324,7 @@ impl Lane {
             });
             lie = lie.or(drained.err());
             if let Some(output) = link.output_mut()
-                && let Err(error) = output.flush()
+                && let Err(error) = output.kick()
             {
                 failed.get_or_insert(error);
             }

@@ -66,12 +66,17 @@ pub trait Port {
     /// The port takes no more frames; what was wrong.
     fn send(&mut self, part: &Frame<'_>) -> Result<(), PortError>;
 
-    /// What has been sent since the last call is to leave now: a batch is over.
+    /// A batch is over: frames sent since the last call leave now at the latest.
     ///
     /// # Errors
     /// As for [`Port::send`].
-    fn flush(&mut self) -> Result<(), PortError> {
+    fn kick(&mut self) -> Result<(), PortError> {
         Ok(())
+    }
+
+    /// The longest frame it carries, Ethernet header included.
+    fn frame_limit(&self) -> usize {
+        FRAME_LIMIT
     }
 
     /// What a lane waits for that has nothing to do: it can be read when the port has something.

@@ -452,6 +452,10 @@ impl Port for User {
         Ok(())
     }
 
+    fn frame_limit(&self) -> usize {
+        queue::ETHERNET_HEADER + network::MTU
+    }
+
     fn descriptor(&self) -> Option<BorrowedFd<'_>> {
         Some(self.sources.as_fd())
     }
