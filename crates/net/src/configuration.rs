@@ -1,0 +1,268 @@
+//! Addresses and routes: given, or asked of a server.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use core::task::Waker;
+
+use smoltcp::iface::Route;
+use smoltcp::wire::{EthernetAddress, IpCidr};
+
+use crate::engine::Engine;
+use crate::sockets::SocketId;
+
+/// How a stack comes by its addresses.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Configuration {
+    /// Its IPv4 address.
+    pub ipv4: Ipv4,
+    /// Its IPv6 addresses.
+    pub ipv6: Ipv6,
+    /// Name servers, in the order in which they are asked. Those that a DHCP server names come
+    /// after these.
+    pub name_servers: Vec<IpAddr>,
+    /// Domains that a name without a dot is looked for in.
+    pub search: Vec<String>,
+}
+
+/// An IPv4 address, or where it comes from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Ipv4 {
+    /// None: no IPv4.
+    Off,
+    /// From a DHCP server.
+    #[default]
+    Dhcp,
+    /// This one.
+    Static {
+        /// The address.
+        address: Ipv4Addr,
+        /// How many of its bits name the network.
+        prefix: u8,
+        /// Through whom other networks are reached.
+        gateway: Option<Ipv4Addr>,
+    },
+}
+
+/// IPv6 addresses, or where they come from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Ipv6 {
+    /// None: no IPv6.
+    #[default]
+    Off,
+    /// A link-local address, and this one.
+    Static {
+        /// The address.
+        address: Ipv6Addr,
+        /// How many of its bits name the network.
+        prefix: u8,
+        /// Through whom other networks are reached.
+        gateway: Option<Ipv6Addr>,
+    },
+}
+
+/// What a stack has come by.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Lease {
+    /// Addresses, each with the length of its network's prefix.
+    pub addresses: Vec<(IpAddr, u8)>,
+    /// Name servers.
+    pub name_servers: Vec<IpAddr>,
+}
+
+/// Keeps the addresses as they should be.
+#[derive(Default)]
+pub(crate) struct Configurator {
+    name_servers: Vec<IpAddr>,
+    leased_servers: Vec<IpAddr>,
+    pub(crate) search: Vec<String>,
+    /// Whether a first address is still to come.
+    pub(crate) pending: bool,
+    waiting: Vec<Waker>,
+    #[cfg(feature = "dhcp")]
+    dhcp: Option<SocketId>,
+}
+
+impl Configurator {
+    pub(crate) fn wait(&mut self, waker: &Waker) {
+        if !self.waiting.iter().any(|known| known.will_wake(waker)) {
+            self.waiting.push(waker.clone());
+        }
+    }
+
+    pub(crate) fn name_servers(&self) -> impl Iterator<Item = IpAddr> {
+        self.name_servers
+            .iter()
+            .chain(&self.leased_servers)
+            .copied()
+    }
+
+    /// Who takes datagrams for the DHCP client's port.
+    pub(crate) fn dhcp_client(&self, port: u16) -> Option<SocketId> {
+        #[cfg(feature = "dhcp")]
+        if port == 68 {
+            return self.dhcp;
+        }
+        let _ = port;
+        None
+    }
+}
+
+impl Engine {
+    pub(crate) fn configure(&mut self, configuration: &Configuration, address: EthernetAddress) {
+        self.configurator.name_servers = configuration.name_servers.clone();
+        self.configurator.search = configuration.search.clone();
+        match configuration.ipv4 {
+            Ipv4::Off => {}
+            Ipv4::Static {
+                address,
+                prefix,
+                gateway,
+            } => self.set_address(address.into(), prefix, gateway.map(IpAddr::V4)),
+            Ipv4::Dhcp => self.start_dhcp(),
+        }
+        if let Ipv6::Static {
+            address: own,
+            prefix,
+            gateway,
+        } = configuration.ipv6
+        {
+            self.set_address(IpAddr::V6(link_local(address)), 64, None);
+            self.set_address(own.into(), prefix, gateway.map(IpAddr::V6));
+        }
+    }
+
+    #[cfg(feature = "dhcp")]
+    fn start_dhcp(&mut self) {
+        let id = self.sockets.add(
+            smoltcp::socket::dhcpv4::Socket::new(),
+            crate::sockets::Kind::Dhcp,
+        );
+        self.configurator.dhcp = Some(id);
+        self.configurator.pending = true;
+        self.enqueue(id);
+    }
+
+    #[cfg(not(feature = "dhcp"))]
+    fn start_dhcp(&mut self) {}
+
+    /// Adds an address and the way to other networks; what is no host's address is left out.
+    fn set_address(&mut self, address: IpAddr, prefix: u8, gateway: Option<IpAddr>) {
+        let widest = if address.is_ipv4() { 32 } else { 128 };
+        if prefix > widest
+            || address.is_unspecified()
+            || address.is_multicast()
+            || address == IpAddr::V4(Ipv4Addr::BROADCAST)
+        {
+            return;
+        }
+        self.interface.update_ip_addrs(|addresses| {
+            // There is room for the few that are ever set.
+            let _ = addresses.push(IpCidr::new(address.into(), prefix));
+        });
+        match gateway {
+            Some(IpAddr::V4(gateway)) => self.set_route(Route::new_ipv4_gateway(gateway)),
+            Some(IpAddr::V6(gateway)) => self.set_route(Route::new_ipv6_gateway(gateway)),
+            None => {}
+        }
+    }
+
+    fn set_route(&mut self, route: Route) {
+        self.interface.routes_mut().update(|routes| {
+            routes.retain(|known| known.cidr != route.cidr);
+            let _ = routes.push(route);
+        });
+    }
+
+    /// Takes what the DHCP server gave or withdrew.
+    #[cfg(feature = "dhcp")]
+    pub(crate) fn take_lease(&mut self, id: SocketId) {
+        use smoltcp::socket::dhcpv4::Event;
+        use smoltcp::wire::Ipv4Cidr;
+
+        enum Change {
+            Lost,
+            Given {
+                address: Ipv4Cidr,
+                router: Option<Ipv4Addr>,
+                servers: Vec<IpAddr>,
+            },
+        }
+        let change = match self.sockets.get(id).map(|socket| socket.dhcp().poll()) {
+            Some(Some(Event::Configured(config))) => Change::Given {
+                address: config.address,
+                router: config.router,
+                servers: config
+                    .dns_servers
+                    .iter()
+                    .map(|server| IpAddr::V4(*server))
+                    .collect(),
+            },
+            Some(Some(Event::Deconfigured)) => Change::Lost,
+            Some(None) | None => return,
+        };
+        self.interface.update_ip_addrs(|addresses| {
+            addresses.retain(|known| !matches!(known, IpCidr::Ipv4(_)));
+        });
+        self.interface.routes_mut().remove_default_ipv4_route();
+        match change {
+            Change::Lost => {
+                log::warn!("the DHCP lease ended");
+                self.configurator.leased_servers.clear();
+                self.configurator.pending = true;
+            }
+            Change::Given {
+                address,
+                router,
+                servers,
+            } => {
+                log::info!("address {} by DHCP", address.address());
+                self.configurator.leased_servers = servers;
+                self.set_address(
+                    IpAddr::V4(address.address()),
+                    address.prefix_len(),
+                    router.map(IpAddr::V4),
+                );
+                self.configurator.pending = false;
+                for waker in core::mem::take(&mut self.configurator.waiting) {
+                    waker.wake();
+                }
+            }
+        }
+    }
+
+    pub(crate) fn lease(&self) -> Lease {
+        Lease {
+            addresses: self
+                .interface
+                .ip_addrs()
+                .iter()
+                .map(|known| (known.address().into(), known.prefix_len()))
+                .collect(),
+            name_servers: self.configurator.name_servers().collect(),
+        }
+    }
+}
+
+/// The link-local address of an Ethernet address (RFC 4291, appendix A).
+fn link_local(address: EthernetAddress) -> Ipv6Addr {
+    let [a, b, c, d, e, f] = address.0;
+    Ipv6Addr::from([
+        0xfe,
+        0x80,
+        0,
+        0,
+        0,
+        0,
+        0,
+        0,
+        a ^ 2,
+        b,
+        c,
+        0xff,
+        0xfe,
+        d,
+        e,
+        f,
+    ])
+}
