@@ -14,8 +14,10 @@ use sprat_click::Instant;
 use sprat_packet::checksum::Delta;
 use sprat_packet::flow::{FlowHash, FlowKey};
 
-/// A moment in the table's time: units of 2^24 nanoseconds (17 ms), for two years.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+/// A moment in the table's time, in units of 2^24 nanoseconds (17 ms). After two years it begins
+/// again, so moments are not compared: what counts is how long ago one was, and flows are reaped
+/// long before they are two years old.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Tick(u32);
 
 /// Nanoseconds in a tick, as a power of two.
@@ -23,17 +25,19 @@ const TICK_BITS: u32 = 24;
 
 impl Tick {
     pub(super) fn at(moment: Instant) -> Self {
-        Self(u32::try_from(moment.0 >> TICK_BITS).unwrap_or(u32::MAX))
+        #[expect(clippy::cast_possible_truncation, reason = "time begins again")]
+        Self((moment.0 >> TICK_BITS) as u32)
     }
 
-    /// Rounds up: nothing ends early.
-    fn after(self, span: Duration) -> Self {
-        let ticks = span.as_nanos().div_ceil(1 << TICK_BITS);
-        Self(
-            self.0
-                .saturating_add(u32::try_from(ticks).unwrap_or(u32::MAX)),
-        )
+    /// Ticks from `earlier` until this moment.
+    fn since(self, earlier: Self) -> u32 {
+        self.0.wrapping_sub(earlier.0)
     }
+}
+
+/// A span in ticks. Rounds up: nothing ends early.
+fn ticks(span: Duration) -> u32 {
+    u32::try_from(span.as_nanos().div_ceil(1 << TICK_BITS)).unwrap_or(u32::MAX)
 }
 
 /// How long a flow may stand in its list before a packet moves it to the end: half a second.
@@ -89,7 +93,8 @@ pub(super) struct Flow {
     /// When its last packet came, and when it was put in its place in the list.
     last: Tick,
     listed: Tick,
-    guarantee: Tick,
+    /// For how many ticks it is not given up for another.
+    guarantee: u32,
     previous: u32,
     next: u32,
 }
@@ -198,7 +203,7 @@ impl FlowTable {
             reply_annotation: new.reply_annotation,
             last: now,
             listed: now,
-            guarantee: Tick(0).after(new.guarantee),
+            guarantee: ticks(new.guarantee),
             previous: NONE,
             next: NONE,
         };
@@ -246,7 +251,7 @@ impl FlowTable {
     pub(super) fn touch(&mut self, id: FlowId, class: u8, now: Tick) {
         let flow = &mut self.flows[id.0 as usize];
         flow.last = now;
-        if flow.class != class || now.0.saturating_sub(flow.listed.0) >= MOVE_AFTER {
+        if flow.class != class || now.since(flow.listed) >= MOVE_AFTER {
             self.unlink(id.0);
             let flow = &mut self.flows[id.0 as usize];
             flow.class = class;
@@ -258,12 +263,13 @@ impl FlowTable {
     /// Whether a flow has lived out its time.
     #[inline]
     pub(super) fn is_expired(&self, id: FlowId, now: Tick) -> bool {
-        self.deadline(id.0) <= now
+        self.left(id.0, now) == 0
     }
 
-    fn deadline(&self, place: u32) -> Tick {
+    /// How many ticks a flow still has to live.
+    fn left(&self, place: u32, now: Tick) -> u32 {
         let flow = &self.flows[place as usize];
-        flow.last.after(self.lists[usize::from(flow.class)].timeout)
+        ticks(self.lists[usize::from(flow.class)].timeout).saturating_sub(now.since(flow.last))
     }
 
     /// Removes flows that have lived out their time; tells `removed` of each.
@@ -275,10 +281,10 @@ impl FlowTable {
                     self.flows[place as usize].next,
                     self.flows[place as usize].listed,
                 );
-                if self.deadline(place) <= now {
+                if self.left(place, now) == 0 {
                     removed(&self.flows[place as usize]);
                     self.remove(FlowId(place));
-                } else if listed.after(self.lists[class].timeout) > now {
+                } else if now.since(listed) < ticks(self.lists[class].timeout) {
                     // Those behind it were put there later.
                     break;
                 }
@@ -292,7 +298,7 @@ impl FlowTable {
         self.lists
             .iter()
             .filter_map(|list| self.first_unguaranteed(list.head, now))
-            .min_by_key(|place| self.deadline(*place))
+            .min_by_key(|place| self.left(*place, now))
             .map(FlowId)
     }
 
@@ -301,7 +307,7 @@ impl FlowTable {
         const LOOK: usize = 16;
         self.list(head).take(LOOK).find(|place| {
             let flow = &self.flows[*place as usize];
-            now.0.saturating_sub(flow.last.0) >= flow.guarantee.0
+            now.since(flow.last) >= flow.guarantee
         })
     }
 
@@ -415,6 +421,25 @@ mod tests {
         table.reap(seconds(75), &mut |flow| gone.push(flow.original));
         assert_eq!(gone, [key(2, 1)]);
         assert!(!table.is_expired(first, seconds(89)) && table.is_expired(first, seconds(91)));
+    }
+
+    #[test]
+    fn flows_live_as_long_after_decades_as_on_the_first_day() {
+        const YEAR: u64 = 365 * 86_400;
+        for start in [
+            2 * YEAR,
+            30 * YEAR,
+            (u64::from(u32::MAX) << TICK_BITS) / 1_000_000_000,
+        ] {
+            let mut table = FlowTable::new(&[Duration::from_secs(60)], 7);
+            let flow = table.insert(&new(1), seconds(start));
+            assert!(!table.is_expired(flow, seconds(start + 59)));
+            assert!(table.is_expired(flow, seconds(start + 61)));
+            table.reap(seconds(start + 59), &mut |_| ());
+            assert_eq!(table.len(), 1);
+            table.reap(seconds(start + 61), &mut |_| ());
+            assert_eq!(table.len(), 0);
+        }
     }
 
     #[test]
