@@ -204,6 +204,16 @@ impl Context<'_> {
         self.router.timer(self.id, timer)
     }
 
+    /// Counts packets that came to this element from outside the router, not by an input.
+    pub fn count_arrived(&self, packets: usize) {
+        self.router.count_arrived(self.id, packets);
+    }
+
+    /// Counts packets that left the router by this element, not by an output.
+    pub fn count_left(&self, packets: usize) {
+        self.router.count_left(self.id, packets);
+    }
+
     /// Says whether this element has packets to be pulled. Where it had none and has some now,
     /// the tasks that wait for it run.
     #[inline]

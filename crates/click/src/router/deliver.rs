@@ -211,4 +211,12 @@ impl Router {
         });
         self.node(source).traffic.give(batch.len());
     }
+
+    pub(crate) fn count_arrived(&self, id: ElementId, packets: usize) {
+        self.node(id).traffic.take(packets);
+    }
+
+    pub(crate) fn count_left(&self, id: ElementId, packets: usize) {
+        self.node(id).traffic.give(packets);
+    }
 }

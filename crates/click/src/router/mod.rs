@@ -87,7 +87,8 @@ pub(crate) struct Node {
     inherits: bool,
 }
 
-/// Packets that went through an element's ports, pushed or pulled.
+/// Packets that went through an element's ports, pushed or pulled, or that it took from or gave to a
+/// device.
 ///
 /// What went in and did not come out ended in the element (or is still held there); what came
 /// out without having gone in was made there. Summed over a router, every packet is accounted for.

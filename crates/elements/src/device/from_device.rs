@@ -140,6 +140,7 @@ impl Element for FromDevice {
         let worked = !self.batch.is_empty();
         if worked {
             self.count += self.batch.len() as u64;
+            context.count_arrived(self.batch.len());
             let own = self.device.ethernet_address();
             for packet in self.batch.iter_mut() {
                 let kind = kind(packet.data(), own);

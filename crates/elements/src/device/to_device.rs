@@ -81,10 +81,12 @@ impl Element for ToDevice {
         Ok(())
     }
 
-    fn push(&mut self, _: &mut Context<'_>, _: usize, batch: &mut Batch) {
-        let total = batch.len() as u64;
+    fn push(&mut self, context: &mut Context<'_>, _: usize, batch: &mut Batch) {
+        let total = batch.len();
         self.device.send(batch);
-        self.count += total - batch.len() as u64;
+        let sent = total - batch.len();
+        self.count += sent as u64;
+        context.count_left(sent);
         self.drops += batch.len() as u64;
         batch.clear();
     }
@@ -98,6 +100,7 @@ impl Element for ToDevice {
         self.device.send(&mut self.waiting);
         let sent = total - self.waiting.len();
         self.count += sent as u64;
+        context.count_left(sent);
         if total > 0 || context.upstream_nonempty(0) {
             context.schedule_task();
         }

@@ -213,7 +213,7 @@ mod tests {
             bench.arrive("in", &[number; 60]);
         }
         bench.run();
-        let lines = "FromDevice@1\tFromDevice\t0\t5\nt\tTee\t5\t10\nq\tQueue\t5\t3\nu\tUnqueue\t3\t3\n\
+        let lines = "FromDevice@1\tFromDevice\t5\t5\nt\tTee\t5\t10\nq\tQueue\t5\t3\nu\tUnqueue\t3\t3\n\
                      d\tDiscard\t3\t0\nIdle@6\tIdle\t5\t0\n";
         assert_eq!(bench.read("traffic"), lines);
     }
