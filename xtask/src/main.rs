@@ -8,6 +8,7 @@
 
 mod audit;
 mod bench;
+mod captures;
 mod conformance;
 mod element_pages;
 mod fuzz;
@@ -25,6 +26,7 @@ usage: cargo xtask <command>
 
   test                          format, lints, documentation, every test, the README's commands
   conformance                   Click's own cases, run by `sprat click`
+  captures [FOLDER]             every capture of a folder through every example, every frame counted
   fuzz [TARGET..] [--seconds N] fuzz targets under the address sanitizer, 60 seconds each
   bench [NAME..] [--peer NAME=COMMAND]
                                 what SPECIFICATION.md promises, measured
@@ -41,6 +43,7 @@ fn main() -> ExitCode {
     let outcome = match command {
         "test" => test::run(rest),
         "conformance" => conformance::run(),
+        "captures" => captures::run(rest),
         "fuzz" => fuzz::run(rest),
         "bench" => bench::run(rest),
         "audit" => audit::run(),

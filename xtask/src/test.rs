@@ -5,7 +5,7 @@
 
 use crate::libtest::{Reader, Show};
 use crate::report::Report;
-use crate::{conformance, element_pages, machine, process, readme};
+use crate::{captures, conformance, element_pages, machine, process, readme};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -15,7 +15,7 @@ type Step = (&'static str, fn() -> Outcome);
 /// No step may take longer; a healthy one takes a few minutes.
 const LIMIT: Duration = Duration::from_secs(25 * 60);
 
-const STEPS: [Step; 9] = [
+const STEPS: [Step; 10] = [
     ("format", format),
     ("lints", lints),
     ("documentation", documentation),
@@ -23,6 +23,7 @@ const STEPS: [Step; 9] = [
     ("the command, as it ships", command),
     ("tests", tests),
     ("races", races),
+    ("captures through the examples", captures::check),
     ("Click's own cases", conformance::check),
     ("the README's commands", readme_commands),
 ];

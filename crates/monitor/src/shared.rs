@@ -183,6 +183,17 @@ impl Shared {
         self.networks[network].port.waiting()
     }
 
+    /// Delivered frames that the instance has not taken yet; of one that is half taken, the rest.
+    ///
+    /// # Errors
+    /// If the instance broke a ring.
+    ///
+    /// # Panics
+    /// If there is no such device.
+    pub fn waiting_frames(&self, network: usize) -> Result<u32, Lie> {
+        self.networks[network].port.waiting_frames()
+    }
+
     /// Begins a delivery to a network device; `None` never happens for one that
     /// [`networks`](Self::networks) lists.
     ///

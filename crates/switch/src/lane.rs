@@ -6,8 +6,11 @@
 //! Time runs in one of two ways. Live, the instance sees the real clocks. In playback, when all
 //! frames come from captures, it sees the captures' own time: the clock stands at the arrival of
 //! the frames at hand, and jumps to the next frame or timer. So timeouts and rates act on a
-//! capture as they acted on the traffic, however fast it is played, and twice gives the same.
+//! capture as they acted on the traffic, however fast it is played, and twice gives the same. A
+//! stretch in which nothing arrives and nothing leaves is crossed in a bounded number of entries,
+//! be it years: after the first thousand, timers expire somewhat late (`lane/clock.rs`).
 
+mod carry;
 mod clock;
 mod control;
 mod link;
@@ -24,6 +27,7 @@ use crate::port::{Arrival, PortError};
 pub use control::ControlError;
 pub use link::Link;
 
+use carry::PIECE;
 use clock::{Clock, Deadline};
 
 /// How a lane treats its instance.
@@ -94,7 +98,13 @@ pub struct LaneCounters {
     pub first_frame: Option<Duration>,
     /// Console bytes dropped because there were too many.
     pub console_dropped: u64,
+    /// Quiet stretches of a playback that were too long for every timer to expire when it was due.
+    pub leaps: u64,
 }
+
+/// How much longer than usual, in nanoseconds, nothing must move where frames are at hand: what
+/// takes up the room for them may be on its way out.
+const FULL_PATIENCE: u64 = 60_000_000_000;
 
 /// A lane with one instance.
 pub struct Lane {
@@ -112,9 +122,6 @@ pub struct Lane {
     /// Ends the lane's sleep.
     alarm: Option<OwnedFd>,
 }
-
-/// Console and file bytes are moved in pieces of this size.
-const PIECE: usize = 16 << 10;
 
 impl Lane {
     /// A lane that joins the instance's devices to ports. Each device of the instance needs a link
@@ -186,9 +193,11 @@ impl Lane {
         if !self.options.playback {
             return self.run_live(watch);
         }
-        let mut quiet_since = None;
+        let linger = u64::try_from(self.options.linger.as_nanos()).unwrap_or(u64::MAX);
+        // Frames are at hand that the instance has no room for.
+        let mut full = false;
         while self.exited.is_none() {
-            let (arrival, until) = self.advance()?;
+            let (arrival, until) = self.advance(full)?;
             let fed = self.feed(until)?;
             let deadline = self.enter(false)?;
             let moved = fed + self.collect()?;
@@ -196,30 +205,37 @@ impl Lane {
                 return Ok(());
             }
             if moved > 0 {
-                quiet_since = None;
-                self.clock.wait_for(deadline);
+                full = false;
+                self.clock.moved(deadline);
                 continue;
             }
-            let deadline = self.clock.soften(deadline);
-            self.clock.wait_for(deadline);
-            if arrival == Arrival::Never {
-                let since = *quiet_since.get_or_insert(self.clock.now());
-                let waited = self.clock.now().saturating_sub(since);
-                let lasting = u64::try_from(self.options.linger.as_nanos()).unwrap_or(u64::MAX);
-                if deadline == Deadline::None || waited >= lasting {
-                    return Ok(());
-                }
+            full = match arrival {
+                Arrival::Live => true,
+                Arrival::At(moment) => moment <= until,
+                Arrival::Never => false,
+            };
+            let rested = self.clock.rested(deadline);
+            self.counters.leaps = self.clock.leaps();
+            let patience = match arrival {
+                _ if full => Some(linger.saturating_add(FULL_PATIENCE)),
+                Arrival::Never => Some(linger),
+                Arrival::Live | Arrival::At(_) => None,
+            };
+            let waits = self.clock.waits_for_frames();
+            if patience.is_some_and(|patience| waits || rested >= patience) {
+                return Ok(());
             }
         }
         Ok(())
     }
 
-    /// Moves the clock on to what comes next: the earliest frame or the instance's deadline. Says
-    /// when the next frame comes and up to which arrival frames may be handed over now.
+    /// Moves the clock on to what comes next: the earliest frame, unless the instance is too `full`
+    /// for it, or the instance's deadline. Says when the next frame comes and up to which arrival
+    /// frames may be handed over now.
     ///
     /// Within one batch an instance may look at its devices in any order. So that no answer overtakes
     /// its question, a batch ends before the first frame of another device.
-    fn advance(&mut self) -> Result<(Arrival, i64), LaneError> {
+    fn advance(&mut self, full: bool) -> Result<(Arrival, i64), LaneError> {
         let mut next = Arrival::Never;
         // The earliest recorded arrival at a device, and the earliest at any other.
         let (mut first, mut rival) = (i64::MAX, i64::MAX);
@@ -236,39 +252,9 @@ impl Lane {
                 (one, Arrival::Never) => one,
             };
         }
-        let until = self.clock.advance(next);
+        let until = self.clock.advance(if full { Arrival::Never } else { next });
         let until = until.min(rival.saturating_sub(1).max(first));
         Ok((next, until))
-    }
-
-    /// Hands arrived frames to the instance, a batch for each device.
-    fn feed(&mut self, until: i64) -> Result<u64, LaneError> {
-        let mut fed = 0;
-        let mut latest = i64::MIN;
-        let mut lie = None;
-        for (network, link) in self.links.iter_mut().enumerate() {
-            let Some(input) = link.input_mut() else {
-                continue;
-            };
-            match self.instance.shared().fill(network) {
-                Ok(Some(mut filler)) => {
-                    fed += input.receive(self.options.batch, until, &mut |frame| {
-                        latest = latest.max(frame.head().timestamp);
-                        filler.push(frame)
-                    })?;
-                }
-                Ok(None) => {}
-                Err(found) => lie = Some(found),
-            }
-        }
-        if let Some(found) = lie {
-            return Err(self.lied(found));
-        }
-        let fed = fed as u64;
-        self.counters.delivered += fed;
-        self.counters.largest_batch = self.counters.largest_batch.max(fed);
-        self.clock.reached(latest);
-        Ok(fed)
     }
 
     /// Enters the instance until it yields.
@@ -303,88 +289,6 @@ impl Lane {
         }
     }
 
-    /// Takes what the instance sent, wrote and dropped.
-    fn collect(&mut self) -> Result<u64, LaneError> {
-        let mut collected = 0;
-        let shared = self.instance.shared();
-        let mut failed = None;
-        let mut lie = None;
-        for (network, link) in self.links.iter_mut().enumerate() {
-            let drained = shared.drain(network, u32::MAX, |part| {
-                let whole = u64::from(!part.has_more());
-                collected += whole;
-                match link.output_mut() {
-                    Some(output) => {
-                        if let Err(error) = output.send(&part) {
-                            failed.get_or_insert(error);
-                        }
-                    }
-                    None => link.unconnected += whole,
-                }
-            });
-            lie = lie.or(drained.err());
-            if let Some(output) = link.output_mut()
-                && let Err(error) = output.kick()
-            {
-                failed.get_or_insert(error);
-            }
-        }
-        lie = lie.or(shared.reclaim().err());
-        if let Some(found) = lie {
-            return Err(self.lied(found));
-        }
-        if let Some(error) = failed {
-            return Err(error.into());
-        }
-        if collected > 0 {
-            self.counters.collected += collected;
-            if self.counters.first_frame.is_none() {
-                self.counters.first_frame = self.started.map(|started| started.elapsed());
-            }
-        }
-        self.collect_texts()?;
-        Ok(collected)
-    }
-
-    /// Takes what the instance wrote to its console and its files.
-    fn collect_texts(&mut self) -> Result<(), LaneError> {
-        let shared = self.instance.shared();
-        let mut piece = [0; PIECE];
-        let mut room = self.options.console_limit;
-        let mut found = None;
-        loop {
-            match shared.read_console(&mut piece) {
-                Ok(0) => break,
-                Ok(count) => {
-                    let kept = count.min(room);
-                    self.console.extend_from_slice(&piece[..kept]);
-                    self.counters.console_dropped += (count - kept) as u64;
-                    room -= kept;
-                    if room == 0 {
-                        break;
-                    }
-                }
-                Err(lie) => {
-                    found = Some(lie);
-                    break;
-                }
-            }
-        }
-        for (index, file) in self.files.iter_mut().enumerate() {
-            loop {
-                match shared.read_output(index, &mut piece) {
-                    Ok(0) => break,
-                    Ok(count) => file.extend_from_slice(&piece[..count]),
-                    Err(lie) => {
-                        found = Some(lie);
-                        break;
-                    }
-                }
-            }
-        }
-        found.map_or(Ok(()), |lie| Err(self.lied(lie)))
-    }
-
     /// Asks the instance to come to an end by itself and takes what it still has to say. One that
     /// does not within its patience is ended.
     ///
@@ -403,17 +307,26 @@ impl Lane {
         Ok(())
     }
 
+    /// Has all ports write out what they hold back, before any of them is completed.
+    ///
+    /// # Errors
+    /// The first port that cannot.
+    pub fn flush(&mut self) -> Result<(), PortError> {
+        self.links
+            .iter_mut()
+            .flat_map(Link::ports_mut)
+            .try_for_each(|port| port.flush())
+    }
+
     /// Completes all ports: output files appear under their names.
     ///
     /// # Errors
     /// The first port that cannot be completed.
     pub fn finish(&mut self) -> Result<(), PortError> {
-        for link in &mut self.links {
-            for port in link.ports_mut() {
-                port.finish()?;
-            }
-        }
-        Ok(())
+        self.links
+            .iter_mut()
+            .flat_map(Link::ports_mut)
+            .try_for_each(|port| port.finish())
     }
 
     fn lied(&mut self, lie: Lie) -> LaneError {

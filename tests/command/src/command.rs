@@ -70,6 +70,24 @@ impl From<Output> for Finished {
     }
 }
 
+/// Runs `sprat` in a folder and interrupts it as Ctrl-C does, after half a second.
+///
+/// # Panics
+/// When it cannot be started.
+pub fn interrupted_sprat<I: AsRef<std::ffi::OsStr>>(
+    folder: &Path,
+    arguments: impl IntoIterator<Item = I>,
+) -> Finished {
+    let mut command = Command::new("timeout");
+    command.args([
+        "--preserve-status",
+        "--signal=INT",
+        "--kill-after=60",
+        "0.5",
+    ]);
+    run(&mut command, folder, arguments)
+}
+
 /// Runs `sprat` in a folder, for at most two minutes.
 ///
 /// # Panics
@@ -78,8 +96,17 @@ pub fn sprat<I: AsRef<std::ffi::OsStr>>(
     folder: &Path,
     arguments: impl IntoIterator<Item = I>,
 ) -> Finished {
-    Command::new("timeout")
-        .args(["--kill-after=5", "120"])
+    let mut command = Command::new("timeout");
+    command.args(["--kill-after=5", "120"]);
+    run(&mut command, folder, arguments)
+}
+
+fn run<I: AsRef<std::ffi::OsStr>>(
+    command: &mut Command,
+    folder: &Path,
+    arguments: impl IntoIterator<Item = I>,
+) -> Finished {
+    command
         .arg(binary())
         .args(arguments)
         .current_dir(folder)

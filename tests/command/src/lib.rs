@@ -10,5 +10,5 @@ mod command;
 mod expectation;
 
 pub use capture::{Record, read_capture};
-pub use command::{Finished, project, sprat};
+pub use command::{Finished, interrupted_sprat, project, sprat};
 pub use expectation::Expectation;

@@ -57,6 +57,20 @@ impl NetworkPort {
         Ok(self.receive.capacity() - self.receive.available().map_err(Lie::ReceiveIndex)?)
     }
 
+    /// How many delivered frames the instance has not taken yet. Which slots belong to one frame is
+    /// read from the ring, where an instance can forge it: then the number is wrong, and no more.
+    ///
+    /// # Errors
+    /// If the receive ring's index cannot be.
+    pub fn waiting_frames(&self) -> Result<u32, Lie> {
+        let waiting = self.waiting()?;
+        let ends = (1..=waiting).filter(|back| {
+            let slot = self.receive.read(0_u32.wrapping_sub(*back));
+            !slot.is_chained()
+        });
+        Ok(u32::try_from(ends.count()).unwrap_or(waiting))
+    }
+
     /// Begins a delivery; frames pushed are published together when it is dropped.
     ///
     /// # Errors

@@ -1,31 +1,33 @@
 //! `sprat run`: one instance, fed from captures.
 
+mod clashes;
 mod devices;
 mod error;
 mod files;
 mod machine;
 mod ports;
+mod progress;
 mod report;
+mod session;
 mod settings;
 
-use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::rc::Rc;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::sync::atomic::Ordering;
+use std::time::Duration;
 
-use indicatif::{ProgressBar, ProgressStyle};
 use miette::Diagnostic as _;
 use sprat_monitor::{Grant, GrantedDevice, Options};
-use sprat_switch::lane::{Lane, LaneError, LaneOptions, Link};
-use sprat_switch::port::{FRAME_LIMIT, Resolution};
+use sprat_switch::lane::{Lane, LaneOptions, Link};
+use sprat_switch::port::{FRAME_LIMIT, GiveUp, Resolution};
 
 use error::RunError;
 use files::Files;
 use machine::{Held, MonitorChoice};
-use report::{Boot, Device, Drop, Element, Frames, Group, Line, Memory, Report, microseconds};
+use progress::Progress;
+use report::Report;
+use session::Session;
 use settings::{ClockChoice, Program, Settings};
 
 /// Boots a configuration or an image as a sealed instance and plays captures through it.
@@ -114,12 +116,29 @@ impl RunCommand {
 fn run_program(arguments: &RunCommand) -> Result<(), RunError> {
     let settings = Settings::gather(arguments)?;
     check_configuration(&settings)?;
+    clashes::check(&settings)?;
+    let interrupted = interrupt_flag();
+    run_settings(arguments, &settings, &interrupted).map_err(|error| {
+        // Whatever was under way failed because of it.
+        match interrupted.load(Ordering::Relaxed) {
+            true => RunError::Interrupted,
+            false => error,
+        }
+    })
+}
+
+fn run_settings(
+    arguments: &RunCommand,
+    settings: &Settings,
+    interrupted: &GiveUp,
+) -> Result<(), RunError> {
     // Ports and files first: what cannot be opened is said before anything boots.
-    let (links, files) = (open_links(&settings)?, Files::open(&settings.files)?);
+    let links = open_links(settings, interrupted)?;
+    let files = Files::open(&settings.files)?;
     let held = Held::create(
         &settings.program,
         arguments.monitor,
-        options(&settings, &files, arguments)?,
+        options(settings, &files, arguments)?,
     )?;
     let options = LaneOptions {
         batch: arguments.batch.max(1) as usize,
@@ -131,15 +150,17 @@ fn run_program(arguments: &RunCommand) -> Result<(), RunError> {
         lane: Lane::new(held.instance, links, options),
         facts: held.facts,
         files,
-        interrupted: interrupt_flag(),
+        interrupted: interrupted.clone(),
         progress: Progress::default(),
     };
-    let result = session.play(&settings);
+    let result = session.play(settings);
     session.say_console();
     let report = match result {
         Ok(report) => report,
         Err(error) => return Err(session.explain(error)),
     };
+    // What can fail for want of room comes before anything is put in its place.
+    session.lane.flush()?;
     session.files.finish()?;
     session.lane.finish()?;
     print_report(&report, arguments);
@@ -164,11 +185,11 @@ fn check_configuration(settings: &Settings) -> Result<(), RunError> {
     }
 }
 
-fn open_links(settings: &Settings) -> Result<Vec<Link>, RunError> {
+fn open_links(settings: &Settings, give_up: &GiveUp) -> Result<Vec<Link>, RunError> {
     let mut finest = Resolution::Microseconds;
     let mut opened = Vec::new();
     for (name, input) in &settings.inputs {
-        let (port, resolution) = input.open()?;
+        let (port, resolution) = input.open(give_up)?;
         finest = finest.max(resolution);
         opened.push((name, port));
     }
@@ -179,7 +200,9 @@ fn open_links(settings: &Settings) -> Result<Vec<Link>, RunError> {
             .position(|(known, _)| **known == name)
             .map(|index| opened.swap_remove(index).1);
         let output = settings.outputs.iter().find(|(known, _)| *known == name);
-        let output = output.map(|(_, output)| output.open(finest)).transpose()?;
+        let output = output
+            .map(|(_, output)| output.open(finest, give_up))
+            .transpose()?;
         links.push(Link::new(&name, input, output));
     }
     Ok(links)
@@ -218,274 +241,15 @@ fn options(
     })
 }
 
-/// A flag that Ctrl-C sets.
-fn interrupt_flag() -> Arc<AtomicBool> {
-    let flag = Arc::new(AtomicBool::new(false));
+/// A flag that Ctrl-C sets. Whoever cannot wait for the run to end presses it again.
+fn interrupt_flag() -> GiveUp {
+    let flag = GiveUp::default();
     for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
-        // Without the handler an interrupt ends the process, which leaves nothing behind either.
+        // Without the handlers an interrupt ends the process at once.
+        let _ = signal_hook::flag::register_conditional_shutdown(signal, 130, flag.clone());
         let _ = signal_hook::flag::register(signal, flag.clone());
     }
     flag
-}
-
-/// A run under way.
-struct Session {
-    lane: Lane,
-    facts: machine::Facts,
-    files: Files,
-    interrupted: Arc<AtomicBool>,
-    progress: Progress,
-}
-
-impl Session {
-    /// Plays everything through the instance and asks it what came of it.
-    fn play(&mut self, settings: &Settings) -> Result<Report, RunError> {
-        let begin = Instant::now();
-        let (progress, interrupted, files) =
-            (&mut self.progress, &self.interrupted, &mut self.files);
-        let mut file_error = None;
-        self.lane.run(&mut |lane| {
-            say(&lane.take_console());
-            if let Err(error) = files.write(&lane.take_files()) {
-                file_error = Some(error);
-            }
-            progress.show(lane);
-            file_error.is_none() && !interrupted.load(Ordering::Relaxed)
-        })?;
-        self.progress.clear();
-        let elapsed = begin.elapsed();
-        if let Some(error) = file_error {
-            return Err(error);
-        }
-        if self.interrupted.load(Ordering::Relaxed) {
-            return Err(RunError::Interrupted);
-        }
-        if let Some(status @ 1..) = self.lane.exit_status().map(i32::unsigned_abs) {
-            return Err(RunError::Exit(i32::try_from(status).unwrap_or(1)));
-        }
-        let report = self.report(settings, elapsed)?;
-        self.lane.stop()?;
-        self.files.write(&self.lane.take_files())?;
-        Ok(report)
-    }
-
-    fn say_console(&mut self) {
-        self.progress.clear();
-        say(&self.lane.take_console());
-    }
-
-    /// Adds function names to a fault.
-    fn explain(&self, error: RunError) -> RunError {
-        match error {
-            RunError::Lane(LaneError::Death(death)) => {
-                RunError::Lane(LaneError::Death(Box::new(self.facts.name(*death))))
-            }
-            other => other,
-        }
-    }
-
-    fn report(&mut self, settings: &Settings, elapsed: Duration) -> Result<Report, RunError> {
-        let groups = self.groups(settings)?;
-        let elements = self.elements();
-        let counters = *self.lane.counters();
-        let devices: Vec<Device> = self.lane.links().iter().map(device).collect();
-        let received = devices.iter().map(|device| device.received).sum();
-        let sent = devices.iter().map(|device| device.sent).sum();
-        // What goes into a device element leaves by the port; what comes out of one came in there.
-        let inside = elements.iter().filter(|element| !is_device(&element.class));
-        let (made, ended) = inside.fold((0, 0), |(made, ended), element| {
-            (
-                made + element.given.saturating_sub(element.taken),
-                ended + element.taken.saturating_sub(element.given),
-            )
-        });
-        let times = self.lane.instance().creation_times();
-        let memory = self.lane.instance().memory_use()?;
-        let started = counters.first_yield.unwrap_or_default();
-        let first_frame = counters
-            .first_frame
-            .map(|time| time.saturating_sub(started));
-        let total = self.facts.load + times.total() + started + first_frame.unwrap_or_default();
-        Ok(Report {
-            program: self.facts.program.clone(),
-            monitor: self.facts.monitor,
-            monitor_reason: self.facts.reason.clone(),
-            image_bytes: self.facts.image_bytes,
-            memory: Memory {
-                private: memory.private,
-                shared: memory.shared,
-            },
-            boot: Boot {
-                load: microseconds(self.facts.load),
-                memory: microseconds(times.memory),
-                machine: microseconds(times.machine),
-                page_tables: microseconds(times.tables),
-                contract: microseconds(times.contract),
-                guest_start: microseconds(started),
-                first_frame: first_frame.map(microseconds),
-                total: microseconds(total),
-            },
-            frames: Frames {
-                received,
-                delivered: counters.delivered,
-                sent,
-                made,
-                ended,
-            },
-            devices,
-            groups,
-            elements: elements
-                .into_iter()
-                .filter(|element| !is_device(&element.class))
-                .collect(),
-            seconds: elapsed.as_secs_f64(),
-            frames_per_second: counters.delivered as f64 / elapsed.as_secs_f64().max(f64::EPSILON),
-            entries: counters.entries,
-            largest_batch: counters.largest_batch,
-            console_bytes_dropped: counters.console_dropped,
-        })
-    }
-
-    /// The numbers that the run's folder asks for.
-    fn groups(&mut self, settings: &Settings) -> Result<Vec<Group>, RunError> {
-        let mut groups = Vec::new();
-        for group in &settings.report {
-            let mut lines = Vec::new();
-            for (name, handler) in &group.lines {
-                let value =
-                    self.lane
-                        .read_handler(handler, "")
-                        .map_err(|source| RunError::Report {
-                            handler: handler.clone(),
-                            source,
-                        })?;
-                let value = String::from_utf8_lossy(&value).trim().to_string();
-                lines.push(Line {
-                    name: name.clone(),
-                    handler: handler.clone(),
-                    value,
-                });
-            }
-            groups.push(Group {
-                title: group.title.clone(),
-                lines,
-            });
-        }
-        Ok(groups)
-    }
-
-    /// Elements that frames did not simply pass through. An image that is no Click router has none.
-    fn elements(&mut self) -> Vec<Element> {
-        let Ok(text) = self.lane.read_handler("traffic", "") else {
-            return Vec::new();
-        };
-        let text = String::from_utf8_lossy(&text).into_owned();
-        let line = |line: &str| {
-            let mut fields = line.split('\t');
-            let (name, class) = (fields.next()?.to_string(), fields.next()?.to_string());
-            let (taken, given) = (fields.next()?.parse().ok()?, fields.next()?.parse().ok()?);
-            Some(Element {
-                name,
-                class,
-                taken,
-                given,
-            })
-        };
-        text.lines()
-            .filter_map(line)
-            .filter(|element| element.taken != element.given)
-            .collect()
-    }
-}
-
-/// Whether frames enter or leave the router by elements of this class.
-fn is_device(class: &str) -> bool {
-    class.ends_with("Device")
-}
-
-fn device(link: &Link) -> Device {
-    let input = link
-        .input()
-        .map(|port| port.counters().clone())
-        .unwrap_or_default();
-    let output = link
-        .output()
-        .map(|port| port.counters().clone())
-        .unwrap_or_default();
-    let mut dropped: Vec<Drop> = input
-        .dropped
-        .iter()
-        .chain(&output.dropped)
-        .map(|(cause, frames)| Drop {
-            cause: cause.to_string(),
-            frames: *frames,
-        })
-        .collect();
-    if link.unconnected > 0 {
-        dropped.push(Drop {
-            cause: format!("no --out {}", link.device),
-            frames: link.unconnected,
-        });
-    }
-    Device {
-        name: link.device.clone(),
-        received: input.received.frames,
-        received_bytes: input.received.bytes,
-        sent: output.sent.frames,
-        sent_bytes: output.sent.bytes,
-        dropped,
-    }
-}
-
-/// Passes on what the instance said.
-fn say(text: &[u8]) {
-    if !text.is_empty() {
-        // Nobody is left to tell that standard error is closed.
-        let _ = std::io::stderr().write_all(text);
-    }
-}
-
-/// How often progress is shown.
-const PROGRESS_PERIOD: Duration = Duration::from_millis(100);
-
-/// A line about how far a run has come, on a terminal, once it takes more than a second.
-#[derive(Default)]
-struct Progress {
-    started: Option<Instant>,
-    shown: Option<Instant>,
-    bar: Option<ProgressBar>,
-}
-
-impl Progress {
-    fn show(&mut self, lane: &Lane) {
-        let started = *self.started.get_or_insert_with(Instant::now);
-        if self
-            .shown
-            .is_some_and(|shown| shown.elapsed() < PROGRESS_PERIOD)
-        {
-            return;
-        }
-        self.shown = Some(Instant::now());
-        let elapsed = started.elapsed();
-        if elapsed < Duration::from_secs(1) || !std::io::stderr().is_terminal() {
-            return;
-        }
-        let bar = self.bar.get_or_insert_with(|| {
-            let style = ProgressStyle::with_template("{spinner} {msg}")
-                .unwrap_or_else(|_| ProgressStyle::default_spinner());
-            ProgressBar::new_spinner().with_style(style)
-        });
-        let frames = lane.counters().delivered;
-        let rate = frames as f64 / elapsed.as_secs_f64() / 1e6;
-        bar.set_message(format!("{frames} frames, {rate:.2} million/s"));
-        bar.tick();
-    }
-
-    fn clear(&mut self) {
-        if let Some(bar) = self.bar.take() {
-            bar.finish_and_clear();
-        }
-    }
 }
 
 fn print_report(report: &Report, arguments: &RunCommand) {

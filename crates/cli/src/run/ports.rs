@@ -3,7 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use sprat_switch::port::{
-    CaptureInput, CaptureOutput, Generator, GeneratorOptions, Port, PortError, Resolution, Sink,
+    CaptureInput, CaptureOutput, Generator, GeneratorOptions, GiveUp, Port, PortError, Resolution,
+    Sink,
 };
 
 /// Where a device's frames come from.
@@ -47,10 +48,10 @@ impl InputSpec {
     }
 
     /// Opens the port.
-    pub(super) fn open(&self) -> Result<(Box<dyn Port>, Resolution), PortError> {
+    pub(super) fn open(&self, give_up: &GiveUp) -> Result<(Box<dyn Port>, Resolution), PortError> {
         match self {
             Self::Capture(path) => {
-                let input = CaptureInput::open(path)?;
+                let input = CaptureInput::open(path, give_up)?;
                 let resolution = input.resolution();
                 Ok((Box::new(input), resolution))
             }
@@ -77,9 +78,13 @@ impl OutputSpec {
     }
 
     /// Opens the port.
-    pub(super) fn open(&self, resolution: Resolution) -> Result<Box<dyn Port>, PortError> {
+    pub(super) fn open(
+        &self,
+        resolution: Resolution,
+        give_up: &GiveUp,
+    ) -> Result<Box<dyn Port>, PortError> {
         match self {
-            Self::Capture(path) => Ok(Box::new(CaptureOutput::create(path, resolution)?)),
+            Self::Capture(path) => Ok(Box::new(CaptureOutput::create(path, resolution, give_up)?)),
             Self::Sink => Ok(Box::new(Sink::default())),
         }
     }

@@ -26,6 +26,8 @@ pub(super) struct Report {
     pub(super) frames_per_second: f64,
     pub(super) entries: u64,
     pub(super) largest_batch: u64,
+    /// Quiet stretches in which timers expired later than they were due.
+    pub(super) leaps: u64,
     pub(super) console_bytes_dropped: u64,
 }
 
@@ -64,6 +66,8 @@ pub(super) struct Frames {
     pub(super) made: u64,
     /// Frames that ended in elements: dropped, discarded, or still held.
     pub(super) ended: u64,
+    /// Frames dropped at ports, before they came to an element or after they left the last one.
+    pub(super) dropped: u64,
 }
 
 /// One device.
@@ -77,7 +81,7 @@ pub(super) struct Device {
     pub(super) dropped: Vec<Drop>,
 }
 
-/// Frames dropped at a port.
+/// Frames dropped at a port, on their way in or out.
 #[derive(Debug, Serialize)]
 pub(super) struct Drop {
     pub(super) cause: String,
@@ -108,6 +112,18 @@ pub(super) struct Element {
     pub(super) taken: u64,
     #[serde(rename = "out")]
     pub(super) given: u64,
+}
+
+impl Element {
+    /// Frames that came out without having gone in.
+    pub(super) fn made(&self) -> u64 {
+        self.given.saturating_sub(self.taken)
+    }
+
+    /// Frames that went in and did not come out.
+    pub(super) fn ended(&self) -> u64 {
+        self.taken.saturating_sub(self.given)
+    }
 }
 
 impl Report {
@@ -163,8 +179,12 @@ impl Report {
         )?;
         writeln!(
             text,
-            "  frames   {} in, {} out; {} made inside, {} ended inside",
-            self.frames.received, self.frames.sent, self.frames.made, self.frames.ended
+            "  frames   {} in, {} made inside; {} out, {} ended inside, {} dropped at ports",
+            self.frames.received,
+            self.frames.made,
+            self.frames.sent,
+            self.frames.ended,
+            self.frames.dropped
         )?;
         writeln!(
             text,
@@ -173,7 +193,15 @@ impl Report {
             seconds(self.seconds),
             self.entries,
             self.largest_batch
-        )
+        )?;
+        if self.leaps > 0 {
+            writeln!(
+                text,
+                "  time     {} long quiet stretches leapt: timers in them expired up to 1/64 of the quiet late",
+                self.leaps
+            )?;
+        }
+        Ok(())
     }
 
     fn write_devices(&self, text: &mut String) -> std::fmt::Result {
@@ -217,10 +245,9 @@ impl Report {
             .max()
             .unwrap_or(0);
         for element in &self.elements {
-            let (what, count) = if element.taken > element.given {
-                ("ended", element.taken - element.given)
-            } else {
-                ("made", element.given - element.taken)
+            let (what, count) = match element.ended() {
+                0 => ("made", element.made()),
+                ended => ("ended", ended),
             };
             writeln!(text, "  {:width$}  {count:>12} {what}", element.name)?;
         }

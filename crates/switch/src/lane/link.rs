@@ -9,6 +9,8 @@ pub struct Link {
     ports: Ports,
     /// Frames the device sent while it has no output.
     pub unconnected: u64,
+    /// Frames that came for the device and that the instance never took.
+    pub untaken: u64,
 }
 
 /// The ports of one device.
@@ -30,6 +32,7 @@ impl Link {
             device: device.into(),
             ports: Ports::Apart { input, output },
             unconnected: 0,
+            untaken: 0,
         }
     }
 
@@ -40,6 +43,7 @@ impl Link {
             device: device.into(),
             ports: Ports::Both(port),
             unconnected: 0,
+            untaken: 0,
         }
     }
 

@@ -12,7 +12,7 @@ use rustix::io::Errno;
 use sprat_monitor::monotonic_now;
 
 use super::clock::Deadline;
-use super::{Lane, LaneError};
+use super::{FULL_PATIENCE, Lane, LaneError, Link};
 use crate::port::{Arrival, PortError};
 
 /// How long to wait before an instance that has left a ring full is entered again, in nanoseconds.
@@ -34,11 +34,13 @@ impl Lane {
             .duration
             .map(|duration| monotonic_now().saturating_add(nanoseconds(duration)));
         let linger = nanoseconds(self.options.linger);
+        // Room that is not made for so long never is.
+        let patience = linger.saturating_add(FULL_PATIENCE);
         // An instance starts by itself, whatever comes.
         let (mut deadline, mut again) = (Deadline::AtOnce, true);
         let mut quiet_since = monotonic_now();
         while self.exited.is_none() {
-            let (arrival, until) = self.advance()?;
+            let (arrival, until) = self.advance(false)?;
             let fed = self.feed(until)?;
             let now = monotonic_now();
             if end.is_some_and(|end| now >= end) {
@@ -63,12 +65,21 @@ impl Lane {
                 if over(arrival, deadline, monotonic_now() - quiet_since, linger) {
                     return Ok(());
                 }
+                if again && !self.is_live() && monotonic_now() - quiet_since >= patience {
+                    return Ok(());
+                }
             }
             if !watch(self) {
                 return Ok(());
             }
         }
         Ok(())
+    }
+
+    /// Whether frames come from elsewhere, whenever they do, and not from files and generators.
+    fn is_live(&self) -> bool {
+        let mut ports = self.links.iter().flat_map(Link::ports);
+        ports.any(|port| port.descriptor().is_some())
     }
 
     /// Sleeps until there may be something to do: a port or the alarm can be read, a port's own

@@ -1,6 +1,6 @@
 //! A capture file that plays its frames into a lane.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, BufReader, Read};
 use std::path::{Path, PathBuf};
 
@@ -12,6 +12,7 @@ use pcap_file::{DataLink, PcapError, TsResolution};
 use sprat_abi::frame::FrameHead;
 use sprat_abi::host::Frame;
 
+use super::patience::{self, GiveUp, PatientReader};
 use super::{Arrival, Counters, DropCause, FRAME_LIMIT, Port, PortError, Resolution};
 
 type Source = Box<dyn Read>;
@@ -25,6 +26,14 @@ const PCAP_MAGICS: [[u8; 4]; 4] = [
     [0xa1, 0xb2, 0xc3, 0xd4],
     [0x4d, 0x3c, 0xb2, 0xa1],
     [0xa1, 0xb2, 0x3c, 0x4d],
+];
+
+/// First bytes of compressed files, what compressed them, and what unpacks them.
+const COMPRESSIONS: [(&[u8], &str, &str); 4] = [
+    (&[0x1f, 0x8b], "gzip", "gunzip"),
+    (&[0x28, 0xb5, 0x2f, 0xfd], "zstd", "unzstd"),
+    (&[0xfd, b'7', b'z', b'X'], "xz", "unxz"),
+    (b"BZh", "bzip2", "bunzip2"),
 ];
 
 /// A pcap or pcapng file, played in the order of its records.
@@ -57,24 +66,17 @@ enum Entry {
 }
 
 impl CaptureInput {
-    /// Opens a capture; `-` is the standard input.
+    /// Opens a capture; `-` is the standard input. Whatever has to be waited for is waited for
+    /// until `give_up`.
     ///
     /// # Errors
     /// It cannot be opened, is no capture, or has another link type than Ethernet.
-    pub fn open(path: &Path) -> Result<Self, PortError> {
+    pub fn open(path: &Path, give_up: &GiveUp) -> Result<Self, PortError> {
         let fail = |source| PortError::Open {
             path: path.to_owned(),
             source,
         };
-        let mut file: Source = if path == Path::new("-") {
-            Box::new(io::stdin())
-        } else {
-            let file = File::open(path).map_err(fail)?;
-            if file.metadata().map_err(fail)?.is_dir() {
-                return Err(fail(io::Error::from(io::ErrorKind::IsADirectory)));
-            }
-            Box::new(file)
-        };
+        let mut file = source(path, give_up).map_err(fail)?;
         let mut magic = Vec::new();
         file.by_ref()
             .take(4)
@@ -107,10 +109,7 @@ impl CaptureInput {
             };
             Reader::Pcap(reader, resolution)
         } else {
-            return Err(PortError::NotACapture {
-                path: path.to_owned(),
-                magic,
-            });
+            return Err(no_capture(path, magic));
         };
         Ok(Self {
             path: path.to_owned(),
@@ -172,6 +171,44 @@ impl CaptureInput {
     fn drop_frame(&mut self, bytes: usize, cause: DropCause) {
         self.counters.received.add(bytes);
         self.counters.drop_frame(cause);
+    }
+}
+
+/// The bytes of a file, or of the standard input.
+fn source(path: &Path, give_up: &GiveUp) -> io::Result<Source> {
+    if path == Path::new("-") {
+        return Ok(Box::new(PatientReader::new(io::stdin(), give_up.clone())?));
+    }
+    let kind = fs::metadata(path)?.file_type();
+    if kind.is_dir() {
+        return Err(io::Error::from(io::ErrorKind::IsADirectory));
+    }
+    if kind.is_file() {
+        return Ok(Box::new(File::open(path)?));
+    }
+    let name = path.to_owned();
+    let file = patience::open(give_up, move || File::open(name))?;
+    Ok(Box::new(PatientReader::new(file, give_up.clone())?))
+}
+
+/// What a file is that begins like no capture.
+fn no_capture(path: &Path, magic: Vec<u8>) -> PortError {
+    let compressed = COMPRESSIONS
+        .iter()
+        .find(|(first, ..)| magic.starts_with(first));
+    match compressed {
+        _ if magic.is_empty() => PortError::Empty {
+            path: path.to_owned(),
+        },
+        Some((_, by, unpack)) => PortError::Compressed {
+            path: path.to_owned(),
+            by,
+            unpack,
+        },
+        None => PortError::NotACapture {
+            path: path.to_owned(),
+            magic,
+        },
     }
 }
 

@@ -12,6 +12,7 @@ use sprat_abi::frame::FrameHead;
 use sprat_abi::host::Frame;
 use tempfile::NamedTempFile;
 
+use super::patience::{self, GiveUp};
 use super::{Arrival, Counters, FRAME_LIMIT, Port, PortError};
 
 /// How fine a capture's timestamps are.
@@ -40,7 +41,10 @@ impl Resolution {
 /// ([`Port::finish`]); if that never comes, nothing is left behind.
 pub struct CaptureOutput {
     path: PathBuf,
+    /// While frames come.
     writer: Option<PcapWriter<BufWriter<Destination>>>,
+    /// Once all have been written.
+    written: Option<Destination>,
     head: FrameHead,
     data: Vec<u8>,
     counters: Counters,
@@ -69,16 +73,21 @@ impl Write for Destination {
 }
 
 impl CaptureOutput {
-    /// Begins a capture; `-` is the standard output.
+    /// Begins a capture; `-` is the standard output. A pipe that nobody reads is waited for until
+    /// `give_up`.
     ///
     /// # Errors
     /// The file cannot be created there.
-    pub fn create(path: &Path, resolution: Resolution) -> Result<Self, PortError> {
+    pub fn create(
+        path: &Path,
+        resolution: Resolution,
+        give_up: &GiveUp,
+    ) -> Result<Self, PortError> {
         let fail = |source| PortError::Write {
             path: path.to_owned(),
             source,
         };
-        let destination = destination(path).map_err(fail)?;
+        let destination = destination(path, give_up).map_err(fail)?;
         let header = PcapHeader {
             snaplen: u32::try_from(FRAME_LIMIT).unwrap_or(u32::MAX),
             datalink: DataLink::ETHERNET,
@@ -94,6 +103,7 @@ impl CaptureOutput {
         Ok(Self {
             path: path.to_owned(),
             writer: Some(writer),
+            written: None,
             head: FrameHead::default(),
             data: Vec::new(),
             counters: Counters::default(),
@@ -108,14 +118,14 @@ impl CaptureOutput {
     }
 }
 
-fn destination(path: &Path) -> io::Result<Destination> {
+fn destination(path: &Path, give_up: &GiveUp) -> io::Result<Destination> {
     if path == Path::new("-") {
         return Ok(Destination::Direct(Box::new(io::stdout())));
     }
     if fs::metadata(path).is_ok_and(|metadata| !metadata.is_file() && !metadata.is_dir()) {
-        return Ok(Destination::Direct(Box::new(
-            File::options().write(true).open(path)?,
-        )));
+        let name = path.to_owned();
+        let file = patience::open(give_up, move || File::options().write(true).open(name))?;
+        return Ok(Destination::Direct(Box::new(file)));
     }
     if path.is_dir() {
         return Err(io::Error::from(io::ErrorKind::IsADirectory));
@@ -174,20 +184,27 @@ impl Port for CaptureOutput {
         written.map(|_| ()).map_err(|error| self.fail(to_io(error)))
     }
 
-    fn finish(&mut self) -> Result<(), PortError> {
+    fn flush(&mut self) -> Result<(), PortError> {
         let Some(writer) = self.writer.take() else {
             return Ok(());
         };
-        let destination = writer
+        let mut destination = writer
             .into_writer()
             .into_inner()
             .map_err(|error| self.fail(error.into_error()))?;
-        match destination {
-            Destination::Aside(file) => file
+        destination.flush().map_err(|error| self.fail(error))?;
+        self.written = Some(destination);
+        Ok(())
+    }
+
+    fn finish(&mut self) -> Result<(), PortError> {
+        self.flush()?;
+        match self.written.take() {
+            Some(Destination::Aside(file)) => file
                 .persist(&self.path)
                 .map(|_| ())
                 .map_err(|error| self.fail(error.error)),
-            Destination::Direct(mut writer) => writer.flush().map_err(|error| self.fail(error)),
+            Some(Destination::Direct(_)) | None => Ok(()),
         }
     }
 
@@ -202,7 +219,7 @@ mod tests {
     use super::*;
 
     fn record(path: &Path, resolution: Resolution) -> CaptureOutput {
-        let mut output = CaptureOutput::create(path, resolution).unwrap();
+        let mut output = CaptureOutput::create(path, resolution, &GiveUp::default()).unwrap();
         output
             .send(&Frame::new(
                 &[1; 60],
@@ -219,7 +236,7 @@ mod tests {
     }
 
     fn play(path: &Path) -> Vec<(Vec<u8>, i64)> {
-        let mut input = CaptureInput::open(path).unwrap();
+        let mut input = CaptureInput::open(path, &GiveUp::default()).unwrap();
         let mut frames = Vec::new();
         input
             .receive(usize::MAX, i64::MAX, &mut |frame| {
@@ -267,7 +284,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("out.pcap");
         record(&path, Resolution::Nanoseconds).finish().unwrap();
-        let mut input = CaptureInput::open(&path).unwrap();
+        let mut input = CaptureInput::open(&path, &GiveUp::default()).unwrap();
         assert_eq!(input.receive(9, i64::MAX, &mut |_| false).unwrap(), 0);
         assert_eq!(
             input
@@ -295,7 +312,10 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("not.pcap");
         fs::write(&path, b"plain text").unwrap();
-        let error = CaptureInput::open(&path).err().unwrap().to_string();
+        let error = CaptureInput::open(&path, &GiveUp::default())
+            .err()
+            .unwrap()
+            .to_string();
         assert!(
             error.contains("not.pcap is no pcap or pcapng capture"),
             "{error}"
@@ -306,13 +326,16 @@ mod tests {
         ];
         header.extend(101_u32.to_le_bytes());
         fs::write(&path, &header).unwrap();
-        let error = CaptureInput::open(&path).err().unwrap().to_string();
+        let error = CaptureInput::open(&path, &GiveUp::default())
+            .err()
+            .unwrap()
+            .to_string();
         assert!(error.contains("link type 101"), "{error}");
         // An Ethernet capture cut in its first record.
         header[20..].copy_from_slice(&1_u32.to_le_bytes());
         header.extend([0; 10]);
         fs::write(&path, &header).unwrap();
-        let error = CaptureInput::open(&path)
+        let error = CaptureInput::open(&path, &GiveUp::default())
             .unwrap()
             .next_arrival()
             .err()

@@ -26,6 +26,22 @@ pub enum PortError {
         /// Its first bytes.
         magic: Vec<u8>,
     },
+    /// The file has nothing in it, not even a capture's header.
+    #[error("{} is empty: a capture has a header even where it has no frames", path.display())]
+    Empty {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The file is compressed.
+    #[error("{} is compressed by {by}: unpack it first, with {unpack}", path.display())]
+    Compressed {
+        /// The file.
+        path: PathBuf,
+        /// What compressed it.
+        by: &'static str,
+        /// What unpacks it.
+        unpack: &'static str,
+    },
     /// The file's frames are not Ethernet frames.
     #[error("{} holds frames of link type {number} ({name}); only Ethernet captures can be played", path.display())]
     LinkType {

@@ -8,6 +8,7 @@ mod capture_output;
 mod error;
 mod generator;
 mod offload;
+mod patience;
 mod sink;
 mod user;
 
@@ -15,6 +16,7 @@ pub use capture_input::CaptureInput;
 pub use capture_output::{CaptureOutput, Resolution};
 pub use error::PortError;
 pub use generator::{Generator, GeneratorOptions};
+pub use patience::GiveUp;
 pub use sink::Sink;
 pub use user::{Publish, PublishError, Transport, User, UserOptions};
 
@@ -88,6 +90,14 @@ pub trait Port {
     /// of the monotonic clock, in nanoseconds.
     fn deadline(&self) -> Option<u64> {
         None
+    }
+
+    /// Writes out what the port holds back, so that completing it is all that can still fail.
+    ///
+    /// # Errors
+    /// It could not be written.
+    fn flush(&mut self) -> Result<(), PortError> {
+        Ok(())
     }
 
     /// Completes what the port was made for: an output file appears under its name.

@@ -1,0 +1,50 @@
+//! How far a run has come, for whoever watches it.
+
+use std::io::IsTerminal;
+use std::time::{Duration, Instant};
+
+use indicatif::{ProgressBar, ProgressStyle};
+use sprat_switch::lane::Lane;
+
+/// How often progress is shown.
+const PROGRESS_PERIOD: Duration = Duration::from_millis(100);
+
+/// A line about how far a run has come, on a terminal, once it takes more than a second.
+#[derive(Default)]
+pub(super) struct Progress {
+    started: Option<Instant>,
+    shown: Option<Instant>,
+    bar: Option<ProgressBar>,
+}
+
+impl Progress {
+    pub(super) fn show(&mut self, lane: &Lane) {
+        let started = *self.started.get_or_insert_with(Instant::now);
+        if self
+            .shown
+            .is_some_and(|shown| shown.elapsed() < PROGRESS_PERIOD)
+        {
+            return;
+        }
+        self.shown = Some(Instant::now());
+        let elapsed = started.elapsed();
+        if elapsed < Duration::from_secs(1) || !std::io::stderr().is_terminal() {
+            return;
+        }
+        let bar = self.bar.get_or_insert_with(|| {
+            let style = ProgressStyle::with_template("{spinner} {msg}")
+                .unwrap_or_else(|_| ProgressStyle::default_spinner());
+            ProgressBar::new_spinner().with_style(style)
+        });
+        let frames = lane.counters().delivered;
+        let rate = frames as f64 / elapsed.as_secs_f64() / 1e6;
+        bar.set_message(format!("{frames} frames, {rate:.2} million/s"));
+        bar.tick();
+    }
+
+    pub(super) fn clear(&mut self) {
+        if let Some(bar) = self.bar.take() {
+            bar.finish_and_clear();
+        }
+    }
+}
