@@ -177,6 +177,30 @@ fn a_long_frame_that_does_not_fit_now_is_given_back() {
 }
 
 #[test]
+fn frames_not_taken_are_counted_whole() {
+    let mut world = World::new(12);
+    for _ in 0..10 {
+        assert_eq!(world.port.waiting_frames(), Ok(0));
+        assert_eq!(world.deliver(&[&[1; 60], &[2; 5000], &[3; 60]]), 3);
+        assert_eq!(
+            (world.port.waiting(), world.port.waiting_frames()),
+            (Ok(5), Ok(3))
+        );
+        // The first is taken, and the first buffer of the second: its rest still waits.
+        let mut slots = [Slot::default(); 2];
+        assert_eq!(world.receive.pop(&mut slots), Ok(2));
+        assert_eq!(world.port.waiting_frames(), Ok(2));
+        world.transmit.push(&slots[..1]).expect("honest");
+        let mut chain = vec![slots[1]];
+        let mut rest = [Slot::default(); SLOTS as usize];
+        let count = world.receive.pop(&mut rest).expect("honest");
+        chain.extend(&rest[..count]);
+        world.transmit.push(&chain).expect("honest");
+        assert_eq!(world.drain().expect("honest").len(), 3);
+    }
+}
+
+#[test]
 fn a_full_ring_or_an_empty_pool_delivers_what_fits() {
     let mut world = World::new(12);
     assert_eq!(world.deliver(&[&[0; 64][..]; 20]), SLOTS);
