@@ -46,7 +46,7 @@ pub struct Configuration<'a> {
 pub(crate) struct Directory {
     pub(crate) names: alloc::vec::Vec<Rc<str>>,
     pub(crate) classes: alloc::vec::Vec<&'static Class>,
-    pub(crate) by_name: hashbrown::HashMap<Rc<str>, ElementId>,
+    pub(crate) by_name: crate::collections::Map<Rc<str>, ElementId>,
     pub(crate) addresses: RefCell<NameTable>,
 }
 

@@ -16,6 +16,7 @@ extern crate std;
 
 pub mod agent;
 pub mod arguments;
+pub mod collections;
 pub mod configure;
 pub mod context;
 pub mod diagnostics;

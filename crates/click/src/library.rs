@@ -2,14 +2,14 @@
 
 use alloc::vec::Vec;
 
-use hashbrown::HashMap;
+use crate::collections::{Map, sort};
 
 use crate::element::Class;
 
 /// A set of element classes, found by name.
 #[derive(Debug, Default)]
 pub struct Library {
-    classes: HashMap<&'static str, &'static Class>,
+    classes: Map<&'static str, &'static Class>,
 }
 
 impl Library {
@@ -28,7 +28,7 @@ impl Library {
     /// The names of all classes, sorted.
     pub fn names(&self) -> Vec<&'static str> {
         let mut names: Vec<&'static str> = self.classes.keys().copied().collect();
-        names.sort_unstable();
+        sort(&mut names);
         names
     }
 }

@@ -5,7 +5,7 @@ use alloc::string::String;
 use core::cell::RefCell;
 use core::net::{Ipv4Addr, Ipv6Addr};
 
-use hashbrown::HashMap;
+use crate::collections::Map;
 use sprat_packet::EtherAddress;
 
 use crate::arguments::{Ipv4Prefix, Ipv6Prefix, Names};
@@ -33,14 +33,15 @@ pub struct Meaning {
 /// All names defined in a router, by the compound element they were defined in.
 #[derive(Debug, Default)]
 pub struct NameTable {
-    meanings: HashMap<String, Meaning>,
+    meanings: Map<String, Meaning>,
 }
 
 impl NameTable {
     /// Adds to what `name` means inside `scope`, a compound's name with its final slash or
     /// nothing.
     pub fn define(&mut self, scope: &str, name: &str) -> &mut Meaning {
-        self.meanings.entry(scope.to_owned() + name).or_default()
+        self.meanings
+            .get_or_insert_with(scope.to_owned() + name, Default::default)
     }
 
     fn find<T>(&self, scope: &str, name: &str, kind: impl Fn(&Meaning) -> Option<T>) -> Option<T> {

@@ -11,6 +11,7 @@ mod svg;
 mod tests;
 mod unparse;
 
+use crate::collections;
 use alloc::rc::Rc;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
@@ -143,7 +144,7 @@ impl Flat {
             .iter()
             .map(|element| &*element.class)
             .collect();
-        classes.sort_unstable();
+        collections::sort(&mut classes);
         classes.dedup();
         classes
     }
@@ -152,7 +153,7 @@ impl Flat {
     #[must_use]
     pub fn names(&self) -> Vec<&str> {
         let mut names: Vec<&str> = self.elements.iter().map(|element| &*element.name).collect();
-        names.sort_unstable();
+        collections::sort(&mut names);
         names
     }
 }

@@ -122,7 +122,8 @@ impl Flat {
     /// Which connection follows which, and which follow none. A connection that enters at a port
     /// goes on with the first that leaves at the same port.
     fn strings(&self) -> (Vec<Option<usize>>, Vec<bool>) {
-        let mut leaving: hashbrown::HashMap<(usize, u16), usize> = hashbrown::HashMap::new();
+        let mut leaving: crate::collections::Map<(usize, u16), usize> =
+            crate::collections::Map::new();
         for (index, connection) in self.connections.iter().enumerate().rev() {
             leaving.insert(connection.from, index);
         }

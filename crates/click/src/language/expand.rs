@@ -5,7 +5,7 @@ use alloc::rc::Rc;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use hashbrown::{HashMap, HashSet};
+use crate::collections::{Map, Set};
 
 use super::builder::MOST_CONNECTIONS;
 use super::overload::{self, Choice, Use};
@@ -44,7 +44,7 @@ pub(super) fn expand(
     let mut expander = Expander {
         nodes: Vec::new(),
         connections: Vec::new(),
-        names: HashMap::new(),
+        names: Map::new(),
         budget: Budget::new(MOST_TEXT),
         diagnostics,
         failed: false,
@@ -72,7 +72,7 @@ struct Expander<'a> {
     nodes: Vec<FlatNode>,
     /// Between `nodes`.
     connections: Vec<Connection>,
-    names: HashMap<Rc<str>, Landmark>,
+    names: Map<Rc<str>, Landmark>,
     budget: Budget,
     diagnostics: &'a mut Diagnostics,
     failed: bool,
@@ -295,10 +295,12 @@ impl Expander<'_> {
 
     /// Leads connections through tunnels and numbers the elements.
     fn flatten(self) -> Result<Flat, Rejected> {
-        let mut leaving: HashMap<End, Vec<usize>> = HashMap::new();
+        let mut leaving: Map<End, Vec<usize>> = Map::new();
         for (index, connection) in self.connections.iter().enumerate() {
             if let FlatNode::Tunnel = self.nodes[connection.from.node] {
-                leaving.entry(connection.from).or_default().push(index);
+                leaving
+                    .get_or_insert_with(connection.from, Default::default)
+                    .push(index);
             }
         }
         let mut elements = Vec::new();
@@ -313,13 +315,13 @@ impl Expander<'_> {
             });
         }
         let mut connections = Vec::new();
-        let mut seen = HashSet::new();
+        let mut seen = Set::new();
         let mut steps = 0;
         for connection in &self.connections {
             let Some(from) = numbers[connection.from.node] else {
                 continue;
             };
-            let mut passed = HashSet::new();
+            let mut passed = Set::new();
             let mut open = alloc::vec![connection.to];
             while let Some(end) = open.pop() {
                 steps += 1;

@@ -5,7 +5,7 @@ use alloc::rc::Rc;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use hashbrown::HashMap;
+use crate::collections::Map;
 
 use super::syntax::FormalKind;
 use crate::diagnostics::Landmark;
@@ -144,7 +144,7 @@ pub(super) struct Connection {
 }
 
 /// Values of variables by name, without `$`.
-pub(super) type Definitions = HashMap<Rc<str>, String>;
+pub(super) type Definitions = Map<Rc<str>, String>;
 
 /// Ports in use: a bit for each.
 #[derive(Default)]

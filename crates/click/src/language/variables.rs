@@ -5,7 +5,7 @@ use alloc::rc::Rc;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use hashbrown::HashMap;
+use crate::collections::Map;
 
 use super::program::{Definitions, ScopeId};
 use crate::arguments::unquote;
@@ -228,14 +228,14 @@ impl<'a> Reference<'a> {
 /// Which brace closes which, found once for a text.
 #[derive(Default)]
 struct Braces {
-    pairs: Option<HashMap<usize, usize>>,
+    pairs: Option<Map<usize, usize>>,
 }
 
 impl Braces {
     /// The `}` that belongs to the `{` at `open`.
     fn closing(&mut self, text: &str, open: usize) -> Option<usize> {
         let pairs = self.pairs.get_or_insert_with(|| {
-            let mut pairs = HashMap::new();
+            let mut pairs = Map::new();
             let mut unclosed = Vec::new();
             for (at, byte) in text.bytes().enumerate() {
                 match byte {

@@ -1,5 +1,6 @@
 //! From a configuration text to a router that runs.
 
+use crate::collections::sort_by_key;
 use alloc::boxed::Box;
 use alloc::format;
 use alloc::rc::Rc;
@@ -283,7 +284,7 @@ fn directory(flat: &Flat, classes: &[&'static Class]) -> Directory {
 
 fn configure_order(classes: &[&'static Class]) -> Vec<ElementId> {
     let mut order: Vec<ElementId> = (0..classes.len()).map(ElementId::from_index).collect();
-    order.sort_by_key(|id| classes[id.index()].phase);
+    sort_by_key(&mut order, |id| classes[id.index()].phase);
     order
 }
 

@@ -56,7 +56,7 @@ impl Router {
 
     fn search_upstream(&self, signals: &[Signals], index: usize, port: usize) -> Sources {
         let mut found = Sources::default();
-        let mut visited = hashbrown::HashSet::new();
+        let mut visited = crate::collections::Set::new();
         let mut open = Vec::from([(index, port)]);
         while let Some((index, port)) = open.pop() {
             let input = &self.nodes[index].inputs[port];
@@ -90,7 +90,7 @@ impl Router {
 
     fn search_downstream(&self, signals: &[Signals], index: usize, port: usize) -> Sources {
         let mut found = Sources::default();
-        let mut visited = hashbrown::HashSet::new();
+        let mut visited = crate::collections::Set::new();
         let mut open = Vec::from([(index, port)]);
         while let Some((index, port)) = open.pop() {
             let target = self.nodes[index].active.borrow().outputs[port].target;

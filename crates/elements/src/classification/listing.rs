@@ -6,12 +6,11 @@
 //! packet's earlier answers decide are passed over, and tests of one word that must all hold are
 //! one step.
 
-use alloc::collections::BTreeMap;
 use alloc::vec;
 use alloc::vec::Vec;
 use core::fmt;
 
-use hashbrown::HashMap;
+use sprat_click::collections::{Map, sort};
 
 use super::expression::{Base, Comparison, Expression, Field, Test};
 
@@ -70,7 +69,7 @@ impl Listing {
         let mut graph = Graph {
             layout,
             steps: Vec::new(),
-            known: HashMap::new(),
+            known: Map::new(),
         };
         let mut start = Target::Output(None);
         for (expression, output) in rules.iter().rev() {
@@ -92,7 +91,7 @@ struct Graph {
     layout: Layout,
     /// Steps go to steps before them only.
     steps: Vec<Step>,
-    known: HashMap<Step, usize>,
+    known: Map<Step, usize>,
 }
 
 impl Graph {
@@ -118,7 +117,7 @@ impl Graph {
         }
         let step = Step { word, yes, no };
         let steps = &mut self.steps;
-        let number = *self.known.entry(step).or_insert_with(|| {
+        let number = *self.known.get_or_insert_with(step, || {
             steps.push(step);
             steps.len() - 1
         });
@@ -275,11 +274,11 @@ impl Graph {
 
     /// Leads every branch past the steps whose answers are known on all ways to it.
     fn shorten(&mut self, start: Target) -> Target {
-        let mut facts: HashMap<usize, Facts> = HashMap::new();
+        let mut facts: Map<usize, Facts> = Map::new();
         if let Target::Step(first) = start {
             facts.insert(first, Facts::default());
         }
-        let mut branches: HashMap<usize, (Target, Target)> = HashMap::new();
+        let mut branches: Map<usize, (Target, Target)> = Map::new();
         for number in self.sequence(start) {
             let Some(known) = facts.remove(&number) else {
                 continue;
@@ -294,14 +293,9 @@ impl Graph {
                         Some(true) => target = self.steps[next].yes,
                         Some(false) => target = self.steps[next].no,
                         None => {
-                            match facts.entry(next) {
-                                hashbrown::hash_map::Entry::Occupied(mut entry) => {
-                                    entry.get_mut().intersect(&known);
-                                }
-                                hashbrown::hash_map::Entry::Vacant(entry) => {
-                                    entry.insert(known);
-                                }
-                            }
+                            facts
+                                .get_or_insert_with(next, || known.clone())
+                                .intersect(&known);
                             break;
                         }
                     }
@@ -312,10 +306,10 @@ impl Graph {
             branches.insert(number, pair);
         }
         // Rebuilt from the end, so that steps made needless or equal vanish.
-        let mut renamed: HashMap<usize, Target> = HashMap::new();
+        let mut renamed: Map<usize, Target> = Map::new();
         let mut order: Vec<usize> = branches.keys().copied().collect();
-        order.sort_unstable();
-        let rename = |renamed: &HashMap<usize, Target>, target: Target| match target {
+        sort(&mut order);
+        let rename = |renamed: &Map<usize, Target>, target: Target| match target {
             Target::Step(number) => renamed.get(&number).copied().unwrap_or(target),
             Target::Output(_) => target,
         };
@@ -330,7 +324,7 @@ impl Graph {
 
     /// Numbers the steps as they are met, those after "yes" first.
     fn number(self, start: Target) -> Listing {
-        let mut numbers: HashMap<usize, usize> = HashMap::new();
+        let mut numbers: Map<usize, usize> = Map::new();
         let mut order = Vec::new();
         let mut open = vec![start];
         while let Some(target) = open.pop() {
@@ -388,7 +382,7 @@ fn is_transport(expression: &Expression) -> bool {
 #[derive(Clone, Debug, Default)]
 struct Facts {
     /// Bits known, and their values, by offset.
-    bits: BTreeMap<u32, (u32, u32)>,
+    bits: Map<u32, (u32, u32)>,
     /// Tests that failed.
     refuted: Vec<Word>,
 }
@@ -402,7 +396,7 @@ impl Facts {
             } else {
                 word.value ^ word.mask
             };
-            let (mask, known) = self.bits.entry(word.offset).or_default();
+            let (mask, known) = self.bits.get_or_insert_with(word.offset, Default::default);
             *known = *known & !word.mask | value;
             *mask |= word.mask;
         } else if !self.refuted.contains(&word) {

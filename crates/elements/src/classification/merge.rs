@@ -2,6 +2,7 @@
 
 use alloc::vec;
 use alloc::vec::Vec;
+use sprat_click::collections::sort;
 
 use super::partition::Partition;
 use super::program::CompileError;
@@ -54,7 +55,7 @@ pub(super) fn merge(partitions: &mut [Option<Partition>]) -> Result<Vec<Merge>, 
             .enumerate()
             .filter_map(|(at, partition)| Some((partition.as_ref()?.classes(), at)))
             .collect();
-        by_size.sort_unstable();
+        sort(&mut by_size);
         let mut chosen = by_size.into_iter();
         let Some((_, first)) = chosen.next() else {
             return Ok(merges);

@@ -7,6 +7,7 @@
 
 use alloc::vec;
 use alloc::vec::Vec;
+use sprat_click::collections::{sort, sort_by_key};
 
 use super::predicate::Predicate;
 use super::terms::{DIMENSIONS, TermList};
@@ -29,13 +30,13 @@ pub(super) fn arrange(terms: &TermList) -> Vec<usize> {
     let mut order: Vec<usize> = (0..terms.len()).collect();
     halve(&mut order, &keys);
     for block in order.chunks_mut(BLOCK) {
-        block.sort_unstable_by_key(|&term| (terms.rule(term), term));
+        sort_by_key(block, |&term| (terms.rule(term), term));
     }
     // Blocks with early rules first: once one has matched, later blocks need no look. A block
     // that is not full stays last.
     let full = order.len() - order.len() % BLOCK;
     let mut blocks: Vec<&[usize]> = order[..full].chunks(BLOCK).collect();
-    blocks.sort_by_key(|block| terms.rule(block[0]));
+    sort_by_key(&mut blocks, |block| terms.rule(block[0]));
     blocks.push(&order[full..]);
     blocks.concat()
 }
@@ -61,13 +62,13 @@ fn halve(order: &mut [usize], keys: &[u64]) {
                 .map(|&term| keys[term * DIMENSIONS + dimension])
                 .filter(|key| *key != UNCONSTRAINED),
         );
-        values.sort_unstable();
+        sort(&mut values);
         values.dedup();
         best = best.max((values.len(), dimension));
     }
     let (_, along) = best;
     drop(values);
-    order.sort_unstable_by_key(|&term| (keys[term * DIMENSIONS + along], term));
+    sort_by_key(order, |&term| (keys[term * DIMENSIONS + along], term));
     let middle = (order.len() / 2).next_multiple_of(BLOCK);
     let (low, high) = order.split_at_mut(middle);
     halve(low, keys);

@@ -7,8 +7,9 @@
 use alloc::vec;
 use alloc::vec::Vec;
 use core::hash::BuildHasher;
+use sprat_click::collections::{Map, sort};
 
-use hashbrown::{DefaultHashBuilder, HashMap, HashTable};
+use hashbrown::{DefaultHashBuilder, HashTable};
 
 use super::expression::Field;
 use super::predicate::Predicate;
@@ -28,7 +29,7 @@ pub(super) struct Partition {
 struct Builder {
     partition: Partition,
     classes: HashTable<u16>,
-    words: Vec<HashMap<u64, u16>>,
+    words: Vec<Map<u64, u16>>,
     hasher: DefaultHashBuilder,
 }
 
@@ -41,7 +42,7 @@ impl Builder {
                 pools: vec![Vec::new(); blocks],
             },
             classes: HashTable::new(),
-            words: vec![HashMap::new(); blocks],
+            words: vec![Map::new(); blocks],
             hasher: DefaultHashBuilder::default(),
         }
     }
@@ -49,14 +50,13 @@ impl Builder {
     /// The number of a word in a block's pool.
     fn word(&mut self, block: usize, word: u64) -> Result<u16, CompileError> {
         let pool = &mut self.partition.pools[block];
-        match self.words[block].entry(word) {
-            hashbrown::hash_map::Entry::Occupied(entry) => Ok(*entry.get()),
-            hashbrown::hash_map::Entry::Vacant(entry) => {
-                let number = u16::try_from(pool.len()).map_err(|_| CompileError::TooComplex)?;
-                pool.push(word);
-                Ok(*entry.insert(number))
-            }
+        if let Some(number) = self.words[block].get(&word) {
+            return Ok(*number);
         }
+        let number = u16::try_from(pool.len()).map_err(|_| CompileError::TooComplex)?;
+        pool.push(word);
+        self.words[block].insert(word, number);
+        Ok(number)
     }
 
     /// The class that has this row.
@@ -117,7 +117,7 @@ pub(super) fn divide(
             }
         }
     }
-    changes.sort_unstable();
+    sort(&mut changes);
 
     let mut bits = free.to_vec();
     let mut row = vec![0; blocks];
@@ -139,7 +139,7 @@ pub(super) fn divide(
             }
             at += 1;
         }
-        changed.sort_unstable();
+        sort(&mut changed);
         changed.dedup();
         for block in changed.drain(..) {
             row[block] = builder.word(block, bits[block])?;

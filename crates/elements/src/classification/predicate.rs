@@ -1,6 +1,7 @@
 //! Sets of the values of one field, and the translation of tests into them.
 
 use alloc::vec::Vec;
+use sprat_click::collections::sort;
 
 use super::expression::{Comparison, Field, Test};
 
@@ -65,7 +66,7 @@ impl Predicate {
             .chain(&other.intervals)
             .copied()
             .collect();
-        all.sort_unstable();
+        sort(&mut all);
         Self {
             intervals: join(all),
             missing: self.missing || other.missing,
@@ -171,7 +172,7 @@ impl Predicate {
                 subset = (subset | !free).wrapping_add(1) & free;
             }
         }
-        intervals.sort_unstable();
+        sort(&mut intervals);
         let equal = Self {
             intervals: join(intervals),
             missing: false,

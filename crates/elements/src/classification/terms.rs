@@ -7,7 +7,7 @@
 use alloc::vec;
 use alloc::vec::Vec;
 
-use hashbrown::HashMap;
+use sprat_click::collections::{Map, sort_by_key};
 
 use super::expression::{Comparison, Expression, Field, Test};
 use super::predicate::Predicate;
@@ -121,7 +121,7 @@ pub(super) struct TermList {
     rules: Vec<u16>,
     /// The distinct sets of each dimension.
     pools: Vec<Vec<Predicate>>,
-    numbers: HashMap<(usize, Predicate), u32>,
+    numbers: Map<(usize, Predicate), u32>,
 }
 
 /// A term in a list.
@@ -147,9 +147,8 @@ impl TermList {
             let pool = &mut self.pools[dimension];
             let number = *self
                 .numbers
-                .entry((dimension, set))
-                .or_insert_with_key(|(_, set)| {
-                    pool.push(set.clone());
+                .get_or_insert_with((dimension, set.clone()), || {
+                    pool.push(set);
                     count(pool.len()) - 1
                 });
             // There are far fewer dimensions than sixteen bits count.
@@ -162,7 +161,7 @@ impl TermList {
 
     /// Says that no more are added: what was only needed for that is given up.
     pub(super) fn seal(&mut self) {
-        self.numbers = HashMap::new();
+        self.numbers = Map::new();
     }
 
     /// How many terms there are.
@@ -209,7 +208,7 @@ fn count(length: usize) -> u32 {
 pub(super) struct Dimensions {
     /// The field of each dimension.
     pub(super) fields: Vec<Field>,
-    numbers: HashMap<Field, usize>,
+    numbers: Map<Field, usize>,
 }
 
 impl Dimensions {
@@ -251,7 +250,7 @@ impl Dimensions {
             return Terms::constant(false);
         }
         // The narrow parts first, so that what must be left out is what would multiply most.
-        parts.sort_by_key(|part| part.terms.len());
+        sort_by_key(&mut parts, |part| part.terms.len());
         let mut product = Terms::constant(true);
         for part in parts {
             product.exact &= part.exact;

@@ -3,6 +3,7 @@ use alloc::string::{String, ToString};
 use core::time::Duration;
 
 use hashbrown::HashMap;
+use sprat_click::collections::sort_by_key;
 use sprat_click::{
     Arguments, Class, Configuration, Configure, Context, Element, HandlerError, HandlerList,
     Instant, Rejected,
@@ -135,7 +136,7 @@ impl<const LISTEN: bool> Element for EtherSwitch<LISTEN> {
         match name {
             "table" => {
                 let mut rows: alloc::vec::Vec<_> = self.stations.iter().collect();
-                rows.sort_unstable_by_key(|(address, _)| **address);
+                sort_by_key(&mut rows, |(address, _)| **address);
                 Ok(rows.iter().fold(String::new(), |text, (address, station)| {
                     format!("{text}{address} {}\n", station.port)
                 }))

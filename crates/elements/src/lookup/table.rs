@@ -11,6 +11,7 @@ use alloc::collections::BTreeMap;
 use alloc::vec;
 use alloc::vec::Vec;
 use core::net::Ipv4Addr;
+use sprat_click::collections::sort_by_key;
 
 use super::route::Route;
 
@@ -166,7 +167,7 @@ impl RouteTable {
             .values()
             .map(|place| self.routes[*place as usize])
             .collect();
-        stored.sort_unstable_by_key(|stored| stored.number);
+        sort_by_key(&mut stored, |stored| stored.number);
         stored.into_iter().map(|stored| stored.route).collect()
     }
 

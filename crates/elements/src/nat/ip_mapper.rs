@@ -1,5 +1,6 @@
 use alloc::format;
 use alloc::vec::Vec;
+use sprat_click::collections::sort;
 
 use sprat_click::arguments::split_words;
 use sprat_click::{Arguments, Class, Configuration, Configure, Context, Element, Phase, Rejected};
@@ -90,7 +91,7 @@ impl<const HASH: bool> Configure for IpMapper<HASH> {
                 _ => {}
             }
         }
-        mapper.circle.sort_unstable();
+        sort(&mut mapper.circle);
         arguments.finish()?;
         Ok(mapper)
     }

@@ -1,12 +1,13 @@
 //! Finding the queues that an element is to watch.
 
-use alloc::collections::{BTreeSet, VecDeque};
+use alloc::collections::VecDeque;
 use alloc::format;
 use alloc::rc::Rc;
 use alloc::vec::Vec;
 use core::cell::Cell;
 
 use sprat_click::arguments::split_words;
+use sprat_click::collections::Set;
 use sprat_click::{Context, ElementId, Rejected};
 
 use crate::standard::queue::length_of;
@@ -55,7 +56,7 @@ impl Queues {
             }
         }
         let mut queues = Self::default();
-        let mut seen = BTreeSet::from([context.id()]);
+        let mut seen: Set<ElementId> = [context.id()].into_iter().collect();
         let mut open = VecDeque::from([context.id()]);
         while let Some(id) = open.pop_front() {
             for &found in &next[id.index()] {

@@ -4,7 +4,7 @@ use alloc::format;
 use alloc::string::ToString;
 use alloc::vec::Vec;
 
-use hashbrown::HashMap;
+use crate::collections::{Map, sort};
 
 use super::super::program::{Connection, End, UsedPorts};
 use super::super::syntax::{Link, Ports};
@@ -121,10 +121,10 @@ impl Builder<'_> {
             .map(|(tunnel, _)| tunnel.first)
             .min()
             .unwrap_or(0);
-        let mut used: HashMap<usize, (UsedPorts, UsedPorts)> = HashMap::new();
+        let mut used: Map<usize, (UsedPorts, UsedPorts)> = Map::new();
         for (tunnel, _) in groups {
-            used.entry(tunnel.input).or_default();
-            used.entry(tunnel.output).or_default();
+            used.get_or_insert_with(tunnel.input, Default::default);
+            used.get_or_insert_with(tunnel.output, Default::default);
         }
         for connection in &scope.connections[first..] {
             if let Some((entering, _)) = used.get_mut(&connection.to.node) {
@@ -151,7 +151,7 @@ impl Builder<'_> {
         };
         let mut unused: Vec<usize> = inside.gaps(count).take(GAPS).collect();
         unused.extend(outside.gaps(count).take(GAPS));
-        unused.sort_unstable();
+        sort(&mut unused);
         unused.dedup();
         for port in unused {
             self.error(at, format!("element group {side} {port} unused"));

@@ -9,7 +9,7 @@ use alloc::rc::Rc;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
-use hashbrown::{HashMap, HashSet};
+use crate::collections::{Map, Set};
 
 use super::parser::Parser;
 use super::program::{
@@ -40,21 +40,21 @@ pub(super) struct Builder<'a> {
     connections_made: usize,
     requirements: Vec<Requirement>,
     /// The same, to look them up.
-    required: HashSet<Requirement>,
-    libraries_read: HashSet<String>,
+    required: Set<Requirement>,
+    libraries_read: Set<String>,
 }
 
 /// A scope while it is read.
 struct Frame {
     scope: Scope,
-    nodes: HashMap<Rc<str>, usize>,
+    nodes: Map<Rc<str>, usize>,
     /// The number that the next element without a name would get.
     number: usize,
     /// The highest number tried for elements without a name whose name was taken, by class.
-    numbers: HashMap<Rc<str>, usize>,
-    classes: HashMap<Rc<str>, Class>,
+    numbers: Map<Rc<str>, usize>,
+    classes: Map<Rc<str>, Class>,
     /// Parameters and definitions, without `$`.
-    parameters: HashSet<Rc<str>>,
+    parameters: Set<Rc<str>>,
     /// The tunnels that `input` and `output` mean here, innermost last.
     tunnels: Vec<Tunnel>,
     /// Groups whose ports are to be checked when the statement around them ends.
@@ -91,11 +91,11 @@ impl Frame {
     fn new(id: ScopeId) -> Self {
         Self {
             scope: Scope::new(id),
-            nodes: HashMap::new(),
+            nodes: Map::new(),
             number: 1,
-            numbers: HashMap::new(),
-            classes: HashMap::new(),
-            parameters: HashSet::new(),
+            numbers: Map::new(),
+            classes: Map::new(),
+            parameters: Set::new(),
             tunnels: Vec::new(),
             groups: Vec::new(),
         }
@@ -132,8 +132,8 @@ impl<'a> Builder<'a> {
             scopes_made: 1,
             connections_made: 0,
             requirements: Vec::new(),
-            required: HashSet::new(),
-            libraries_read: HashSet::new(),
+            required: Set::new(),
+            libraries_read: Set::new(),
         }
     }
 

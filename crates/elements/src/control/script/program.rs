@@ -4,7 +4,7 @@ use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
-use hashbrown::HashMap;
+use sprat_click::collections::Map;
 
 use sprat_click::arguments::{split_words, unquote};
 
@@ -80,7 +80,7 @@ pub(super) struct PrintTarget {
 #[derive(Debug, Default)]
 pub(super) struct Program {
     pub(super) instructions: Vec<Instruction>,
-    labels: HashMap<String, usize>,
+    labels: Map<String, usize>,
 }
 
 /// Where a jump leads.
