@@ -66,7 +66,7 @@ pub mod vector {
     pub const DIVIDE: u8 = 0;
     /// Single step.
     pub const DEBUG: u8 = 1;
-    /// `int3`.
+    /// `int3`, by which an image says that it panicked; the message is on its console.
     pub const BREAKPOINT: u8 = 3;
     /// An instruction that does not exist, or `ud2`.
     pub const INVALID_OPCODE: u8 = 6;
@@ -227,7 +227,7 @@ impl fmt::Display for Cause {
                 let name = match vector {
                     vector::DIVIDE => "division by zero",
                     vector::DEBUG => "debug trap",
-                    vector::BREAKPOINT => "breakpoint",
+                    vector::BREAKPOINT => "panic or breakpoint",
                     vector::INVALID_OPCODE => "invalid instruction",
                     vector::SEGMENT_NOT_PRESENT => "segment not present",
                     vector::STACK => "stack segment fault",

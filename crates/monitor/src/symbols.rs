@@ -122,20 +122,22 @@ impl Symbols {
         let mut names = vec![];
         if let Ok(mut frames) = self.loader.find_frames(address) {
             while let Ok(Some(frame)) = frames.next() {
-                let Some(function) = &frame.function else {
-                    continue;
-                };
-                let Ok(function) = function.demangle() else {
-                    continue;
-                };
                 let place = frame
                     .location
                     .as_ref()
                     .and_then(|place| Some((place.file?.to_owned(), place.line.unwrap_or(0))));
-                names.push(Name {
-                    function: function.into_owned(),
-                    place,
-                });
+                let demangled = frame.function.as_ref().map(|function| function.demangle());
+                match demangled {
+                    Some(Ok(function)) => names.push(Name {
+                        function: function.into_owned(),
+                        place,
+                    }),
+                    // Line tables alone name only functions that others are inlined into.
+                    _ => names.extend(
+                        self.lookup_table(address)
+                            .map(|name| Name { place, ..name }),
+                    ),
+                }
             }
         }
         if names.is_empty() {

@@ -546,3 +546,38 @@ fn an_instance_that_writes_its_rings_while_the_host_reads_them_gets_no_further_t
         assert!(lies > 0);
     }
 }
+
+#[test]
+fn a_panic_tells_its_message_on_the_console_and_its_place_in_the_report() {
+    let source = include_str!("../src/bin/panics.rs");
+    let line = source.lines().position(|line| line.ends_with("// here"));
+    let line = line.and_then(|line| u32::try_from(line + 1).ok());
+    let built = built("panics");
+    for monitor in monitors() {
+        let mut instance = monitor
+            .create(&built.image, &options(b""))
+            .expect("created");
+        let outcome = instance.enter(BUDGET, false).expect("entered");
+        let Outcome::Faulted(mut report) = outcome else {
+            panic!("{outcome:?}")
+        };
+        report.name_frames(&built.symbols());
+        assert_eq!(report.cause, exception(3, 0), "{report}");
+        let names = report.backtrace.iter().flat_map(|frame| &frame.names);
+        let place = names
+            .filter(|name| name.function.ends_with("look_up"))
+            .find_map(|name| name.place.as_ref());
+        let (file, found) = place.unwrap_or_else(|| panic!("no place: {report}"));
+        assert!(file.ends_with("panics.rs"), "{report}");
+        assert_eq!(Some(*found), line, "{report}");
+        let mut text = vec![0; 1000];
+        let length = instance
+            .shared()
+            .read_console(&mut text)
+            .expect("nothing was broken");
+        assert_eq!(
+            String::from_utf8_lossy(&text[..length]),
+            "panicked: index out of bounds: the len is 3 but the index is 3\n"
+        );
+    }
+}

@@ -13,9 +13,6 @@ use sprat_platform::Platform as _;
 use crate::machine::Vm;
 use crate::{heap, memory};
 
-/// The status an instance ends with when it panics, as any Rust program does.
-const PANICKED: i32 = 101;
-
 /// The one machine; set before the application runs and never again.
 static mut MACHINE: MaybeUninit<Vm> = MaybeUninit::uninit();
 
@@ -69,20 +66,21 @@ fn fault() -> ! {
     unsafe { asm!("ud2", options(noreturn, nomem, nostack)) }
 }
 
-/// Says what happened and where, and ends the instance.
+/// Says what happened and ends the instance by the breakpoint that stands for a panic.
+///
+/// The place is not asked for: it is in the monitor's report, from the backtrace and the image's
+/// line tables. With nobody to ask, the linker drops every source file name and line number that the
+/// checks in the code would carry, a twentieth of an image.
 #[panic_handler]
 fn panic(info: &PanicInfo<'_>) -> ! {
     static PANICKING: AtomicBool = AtomicBool::new(false);
-    if PANICKING.swap(true, Ordering::Relaxed) || !ENTERED.load(Ordering::Relaxed) {
-        // There is no console, or writing to it failed: the fault is the report.
-        fault();
+    // Without a console, or where writing to it failed, the breakpoint is all the report.
+    if ENTERED.load(Ordering::Relaxed) && !PANICKING.swap(true, Ordering::Relaxed) {
+        // A failure to write has nowhere to be told.
+        let _ = writeln!(Console, "panicked: {}", info.message());
     }
-    // A failure to write has nowhere to be told.
-    let _ = match info.location() {
-        Some(place) => writeln!(Console, "panicked at {place}:\n{}", info.message()),
-        None => writeln!(Console, "panicked: {}", info.message()),
-    };
-    Vm::current().exit(PANICKED)
+    // SAFETY: `int3` ends the instance.
+    unsafe { asm!("int3", options(noreturn, nomem, nostack)) }
 }
 
 /// The precompiled standard crates are made to unwind and call this at the end of a cleanup. Here a
