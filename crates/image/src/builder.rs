@@ -178,6 +178,8 @@ fn flags(script: &Path, workspace: &Path) -> Vec<String> {
         link("--no-eh-frame-hdr"),
         link("--build-id=sha1"),
         link("--icf=all"),
+        // Strings that end alike share their bytes.
+        link("-O2"),
         link("--compress-debug-sections=zlib"),
         link("-zmax-page-size=4096"),
         link("-znoseparate-code"),
