@@ -2,8 +2,10 @@
 
 use serde_json::Value;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 use std::sync::OnceLock;
+use std::time::{Duration, Instant};
+use std::{fs, thread};
 
 /// The project's folder.
 #[must_use]
@@ -70,22 +72,58 @@ impl From<Output> for Finished {
     }
 }
 
-/// Runs `sprat` in a folder and interrupts it as Ctrl-C does, after half a second.
+/// Runs `sprat` in a folder and interrupts it once as Ctrl-C does, a quarter of a second after it
+/// has begun to listen for that.
 ///
 /// # Panics
-/// When it cannot be started.
+/// When it cannot be started, or does not listen within a minute.
 pub fn interrupted_sprat<I: AsRef<std::ffi::OsStr>>(
     folder: &Path,
     arguments: impl IntoIterator<Item = I>,
 ) -> Finished {
-    let mut command = Command::new("timeout");
-    command.args([
-        "--preserve-status",
-        "--signal=INT",
-        "--kill-after=60",
-        "0.5",
-    ]);
-    run(&mut command, folder, arguments)
+    // `timeout` itself signals twice, which is to give up waiting; it is for a run that hangs.
+    let child = Command::new("timeout")
+        .args(["--foreground", "--signal=KILL", "60"])
+        .arg(binary())
+        .args(arguments)
+        .current_dir(folder)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("timeout starts");
+    let begun = Instant::now();
+    let listening = loop {
+        assert!(begun.elapsed() < Duration::from_secs(60), "nobody listens");
+        thread::sleep(Duration::from_millis(10));
+        if let Some(process) = child_of(child.id()).filter(|process| catches_interrupts(*process)) {
+            break process;
+        }
+    };
+    thread::sleep(Duration::from_millis(250));
+    let sent = Command::new("kill")
+        .args(["-INT", &listening.to_string()])
+        .status();
+    assert!(sent.expect("kill starts").success());
+    child.wait_with_output().expect("it ends").into()
+}
+
+/// The only process that a process has started.
+fn child_of(process: u32) -> Option<u32> {
+    let children = format!("/proc/{process}/task/{process}/children");
+    fs::read_to_string(children).ok()?.trim().parse().ok()
+}
+
+/// Whether a process has a handler for the signal that Ctrl-C sends.
+fn catches_interrupts(process: u32) -> bool {
+    let status = fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
+    let caught = status
+        .lines()
+        .find_map(|line| line.strip_prefix("SigCgt:"))
+        .and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+    // `timeout` catches it too, until it has become `sprat`.
+    let name = fs::read_to_string(format!("/proc/{process}/comm")).unwrap_or_default();
+    name.trim() != "timeout" && caught.is_some_and(|mask| mask & 1 << 1 != 0)
 }
 
 /// Runs `sprat` in a folder, for at most two minutes.
