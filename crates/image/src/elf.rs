@@ -131,7 +131,11 @@ pub(crate) fn parse(file: &[u8]) -> Result<Parsed<'_>, ImageError> {
     segments.sort_by_key(|segment| segment.address);
     for pair in segments.windows(2) {
         let end = pair[0].address.saturating_add(pair[0].memory);
-        if end.div_ceil(PAGE) * PAGE > pair[1].address {
+        // Where the last page ends past the last address, no other can follow.
+        if end
+            .checked_next_multiple_of(PAGE)
+            .is_none_or(|end| end > pair[1].address)
+        {
             return Err(ImageError::SharedPage {
                 first: pair[0].address,
                 second: pair[1].address,

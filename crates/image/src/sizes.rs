@@ -30,17 +30,17 @@ pub(crate) fn by_crate(sidecar: &[u8]) -> Result<Vec<CrateSize>, ImageError> {
         let Ok(name) = symbol.name() else { continue };
         let sums = crates.entry(crate_of(name)).or_default();
         match symbol.kind() {
-            SymbolKind::Text => sums.0 += symbol.size(),
-            SymbolKind::Data => sums.1 += symbol.size(),
+            SymbolKind::Text => sums.0 = sums.0.saturating_add(symbol.size()),
+            SymbolKind::Data => sums.1 = sums.1.saturating_add(symbol.size()),
             _ => {}
         }
     }
     let mut sizes: Vec<CrateSize> = crates
         .into_iter()
-        .filter(|(_, (text, data))| text + data > 0)
+        .filter(|(_, (text, data))| text | data > 0)
         .map(|(name, (text, data))| CrateSize { name, text, data })
         .collect();
-    sizes.sort_by_key(|size| std::cmp::Reverse(size.text + size.data));
+    sizes.sort_by_key(|size| std::cmp::Reverse(size.text.saturating_add(size.data)));
     Ok(sizes)
 }
 

@@ -133,6 +133,28 @@ fn what_is_no_image_is_refused_with_its_reason() {
     let mut foreign = image.clone();
     foreign[18] = 0xb7;
     assert!(matches!(inspect(&foreign, None), Err(ImageError::Kind(_))));
+    // p_type of a dynamic linker's name.
+    let mut dynamic = image.clone();
+    dynamic[headers + 2 * entry] = 3;
+    assert_eq!(inspect(&dynamic, None), Err(ImageError::Dynamic));
+    // p_memsz of the constants: they reach into the code, or past the last address there is.
+    for size in [1_u64 << 40, u64::MAX] {
+        let mut overlapping = image.clone();
+        overlapping[headers + 40..][..8].copy_from_slice(&size.to_le_bytes());
+        let refused = inspect(&overlapping, None);
+        assert!(
+            matches!(refused, Err(ImageError::SharedPage { .. })),
+            "{refused:?}"
+        );
+    }
+    let without = |owner: &[u8]| {
+        let at = image.windows(owner.len()).position(|bytes| bytes == owner);
+        let mut without = image.clone();
+        without[at.expect("a note of this owner")] = b'?';
+        inspect(&without, None)
+    };
+    assert_eq!(without(b"GNU\0"), Err(ImageError::NoBuildId));
+    assert_eq!(without(b"Sprat\0"), Err(ImageError::NoManifest));
     assert!(matches!(
         inspect(&image[..image.len() - 1], None),
         Err(ImageError::Truncated { .. })

@@ -67,7 +67,8 @@ fn a_program_that_calls_a_function_nobody_supplies_is_not_linked() {
     );
     let source = source.replace(
         "_start() -> ! { loop {} }",
-        "_start() -> ! { unsafe { open_the_gate() } }",
+        "_start() -> ! {\n// SAFETY: the linker refuses before anyone could call it.\n\
+         unsafe { open_the_gate() } }",
     );
     let text = Scratch::new(&source).build().to_string();
     assert!(text.contains("undefined symbol: open_the_gate"), "{text}");
