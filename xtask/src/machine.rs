@@ -44,12 +44,13 @@ pub(crate) fn contradicts(why: &str) -> bool {
 }
 
 /// The programs that tests start, and Debian's packages that hold them.
-const PROGRAMS: [(&str, &str); 4] = [
+const PROGRAMS: [(&str, &str); 5] = [
     // Two of Click's own cases talk to a control socket with it.
     ("nc", "netcat-openbsd"),
     ("tcpdump", "tcpdump"),
     ("ip", "iproute2"),
     ("python3", "python3"),
+    ("valgrind", "valgrind"),
 ];
 
 /// Installs the programs that tests start and this machine lacks, saying what.

@@ -15,7 +15,7 @@ type Step = (&'static str, fn() -> Outcome);
 /// No step may take longer; a healthy one takes a few minutes.
 const LIMIT: Duration = Duration::from_secs(25 * 60);
 
-const STEPS: [Step; 10] = [
+const STEPS: [Step; 11] = [
     ("format", format),
     ("lints", lints),
     ("documentation", documentation),
@@ -23,6 +23,7 @@ const STEPS: [Step; 10] = [
     ("the command, as it ships", command),
     ("tests", tests),
     ("races", races),
+    ("memory", memory),
     ("captures through the examples", captures::check),
     ("Click's own cases", conformance::check),
     ("the README's commands", readme_commands),
@@ -138,6 +139,29 @@ fn races() -> Outcome {
         .args(["--", "--show-output", "--format=pretty"])
         .env("RUSTFLAGS", "--cfg loom");
     read_tests("races", &mut command)
+}
+
+/// The tests of rings and pools under Valgrind, which sees an access outside of what was allocated
+/// and a decision by bytes that nobody wrote. The random ones run fewer rounds: each takes long.
+fn memory() -> Outcome {
+    if !machine::has_program("valgrind") {
+        let mut report = Report::default();
+        report.skipped.push("memory: needs valgrind".to_owned());
+        return Ok(report);
+    }
+    let mut command = process::cargo(&["test", "--locked", "--lib", "--test", "rings"]);
+    for package in ["sprat-abi", "sprat-packet", "sprat-platform-vm"] {
+        command.args(["--package", package]);
+    }
+    command
+        .args(["--features", "sprat-abi/host"])
+        .args(["--", "--show-output", "--format=pretty"])
+        .env("PROPTEST_CASES", "8")
+        .env(
+            "CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUNNER",
+            "valgrind --quiet --error-exitcode=99",
+        );
+    read_tests("memory", &mut command)
 }
 
 /// Runs a command that starts test harnesses and adds up what they say.

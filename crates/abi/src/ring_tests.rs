@@ -54,67 +54,165 @@ mod model {
     use loom::sync::Arc;
     use loom::thread;
 
+    /// Where the indexes stand at first: at the start, and where they are about to run over.
+    const STARTS: [u32; 2] = [0, u32::MAX - 1];
+
+    /// A ring of two entries that has come as far as `start`.
+    fn ring_at(start: u32) -> Arc<Shared> {
+        let shared = Shared::new(2);
+        shared.producer.index.store(start, Ordering::Relaxed);
+        shared.consumer.index.store(start, Ordering::Relaxed);
+        Arc::new(shared)
+    }
+
+    fn producer_at(shared: &Shared, start: u32) -> Producer<u32> {
+        let mut producer = shared.producer();
+        producer.indexes.position = start;
+        producer
+    }
+
+    fn consumer_at(shared: &Shared, start: u32) -> Consumer<u32> {
+        let mut consumer = shared.consumer();
+        consumer.indexes.position = start;
+        consumer
+    }
+
     #[test]
     fn entries_arrive_once_in_order_under_every_interleaving() {
-        loom::model(|| {
-            let shared = Arc::new(Shared::new(2));
-            let sender = thread::spawn({
-                let shared = shared.clone();
-                move || {
-                    let mut producer = shared.producer();
-                    let mut next = 1;
-                    while next <= 3 {
-                        if producer.push(&[next]).expect("an honest consumer") == 1 {
-                            next += 1;
-                        } else {
-                            thread::yield_now();
+        for start in STARTS {
+            loom::model(move || {
+                let shared = ring_at(start);
+                let sender = thread::spawn({
+                    let shared = shared.clone();
+                    move || {
+                        let mut producer = producer_at(&shared, start);
+                        let mut next = 1;
+                        while next <= 3 {
+                            if producer.push(&[next]).expect("an honest consumer") == 1 {
+                                next += 1;
+                            } else {
+                                thread::yield_now();
+                            }
                         }
                     }
+                });
+                let mut consumer = consumer_at(&shared, start);
+                let mut expected = 1;
+                while expected <= 3 {
+                    let mut taken = [0; 2];
+                    let count = consumer.pop(&mut taken).expect("an honest producer");
+                    for &entry in &taken[..count] {
+                        assert_eq!(entry, expected);
+                        expected += 1;
+                    }
+                    if count == 0 {
+                        thread::yield_now();
+                    }
                 }
+                sender.join().expect("the sender does not panic");
             });
-            let mut consumer = shared.consumer();
-            let mut expected = 1;
-            while expected <= 3 {
-                let mut taken = [0; 2];
-                let count = consumer.pop(&mut taken).expect("an honest producer");
-                for &entry in &taken[..count] {
-                    assert_eq!(entry, expected);
-                    expected += 1;
+        }
+    }
+
+    #[test]
+    fn what_a_consumer_leaves_in_an_entry_is_there_when_the_entry_comes_back() {
+        for start in STARTS {
+            loom::model(move || {
+                let shared = ring_at(start);
+                let mut producer = producer_at(&shared, start);
+                assert_eq!(producer.push(&[1, 2]), Ok(2));
+                let taker = thread::spawn({
+                    let shared = shared.clone();
+                    move || {
+                        let mut consumer = consumer_at(&shared, start);
+                        for _ in 0..2 {
+                            let entry = consumer.read(0);
+                            consumer.leave(0, entry + 10);
+                            consumer.release(1);
+                        }
+                    }
+                });
+                for place in 0..2 {
+                    while producer.available() == Ok(place) {
+                        thread::yield_now();
+                    }
+                    assert!(producer.available().expect("an honest consumer") > place);
+                    assert_eq!(producer.read(place), 11 + place);
                 }
-                if count == 0 {
-                    thread::yield_now();
-                }
-            }
-            sender.join().expect("the sender does not panic");
+                taker.join().expect("the taker does not panic");
+            });
+        }
+    }
+
+    /// Indexes that a ring of two entries cannot have, seen from `own`, and one that it can.
+    fn claims(own: u32) -> [u32; 6] {
+        [3, 77, 1 << 31, u32::MAX, u32::MAX - 1, 1].map(|ahead| own.wrapping_add(ahead))
+    }
+
+    /// Runs a liar that writes `claim` to an index line beside `honest`.
+    fn beside_a_liar(
+        start: u32,
+        claim: u32,
+        line: fn(&Shared) -> &IndexLine,
+        honest: impl Fn(&Shared) + Send + Sync + 'static,
+    ) {
+        loom::model(move || {
+            let shared = ring_at(start);
+            let liar = thread::spawn({
+                let shared = shared.clone();
+                move || line(&shared).index.store(claim, Ordering::Release)
+            });
+            honest(&shared);
+            liar.join().expect("the liar does not panic");
         });
     }
 
     #[test]
     fn a_producer_that_writes_any_index_meets_an_error_or_gets_entries_no_further_than_the_ring() {
-        loom::model(|| {
-            let shared = Arc::new(Shared::new(2));
-            let liar = thread::spawn({
-                let shared = shared.clone();
-                move || {
-                    shared.producer.index.store(1, Ordering::Release);
-                    shared.producer.index.store(77, Ordering::Release);
-                }
-            });
-            let mut consumer = shared.consumer();
-            let mut taken = [9; 2];
-            match consumer.pop(&mut taken) {
-                Ok(count) => assert!(count <= 1),
-                Err(lie) => assert_eq!((lie.index, lie.own, lie.capacity), (77, 0, 2)),
+        for start in STARTS {
+            for claim in claims(start) {
+                beside_a_liar(
+                    start,
+                    claim,
+                    |shared| &shared.producer,
+                    move |shared| match consumer_at(shared, start).pop(&mut [9; 4]) {
+                        Ok(count) => assert!(count == 0 || claim == start.wrapping_add(1)),
+                        Err(lie) => assert_eq!(
+                            (lie.side, lie.index, lie.own),
+                            (Side::Producer, claim, start)
+                        ),
+                    },
+                );
             }
-            liar.join().expect("the liar does not panic");
-        });
+        }
+    }
+
+    #[test]
+    fn a_consumer_that_writes_any_index_meets_an_error_or_frees_no_more_than_the_ring() {
+        for start in STARTS {
+            // The producer has put two entries in, so the consumer may be up to two behind.
+            let own = start.wrapping_add(2);
+            for behind in [u32::MAX, 3, 1 << 31, 1] {
+                let claim = own.wrapping_sub(behind);
+                beside_a_liar(
+                    start,
+                    claim,
+                    |shared| &shared.consumer,
+                    move |shared| match producer_at(shared, own).push(&[3, 4, 5]) {
+                        Ok(count) => assert!(count == 0 || (count, behind) == (1, 1)),
+                        Err(lie) => {
+                            assert_eq!((lie.side, lie.index, lie.own), (Side::Consumer, claim, own))
+                        }
+                    },
+                );
+            }
+        }
     }
 }
 
 #[cfg(not(loom))]
 mod threads {
     use super::*;
-    use alloc::boxed::Box;
 
     #[test]
     fn a_full_ring_takes_no_more_and_an_empty_one_gives_none() {
@@ -205,32 +303,33 @@ mod threads {
 
     #[test]
     fn a_million_entries_cross_between_threads_in_order() {
-        let shared: &'static Shared = Box::leak(Box::new(Shared::new(64)));
-        let sender = std::thread::spawn(move || {
+        let shared = Shared::new(64);
+        std::thread::scope(|scope| {
             let mut producer = shared.producer();
-            let mut next = 0u32;
-            while next < 1_000_000 {
-                let batch: [u32; 7] =
-                    core::array::from_fn(|i| next + u32::try_from(i).expect("small"));
-                let pushed = producer.push(&batch).expect("an honest consumer");
-                next += u32::try_from(pushed).expect("small");
-                if pushed == 0 {
+            scope.spawn(move || {
+                let mut next = 0u32;
+                while next < 1_000_000 {
+                    let batch: [u32; 7] =
+                        core::array::from_fn(|i| next + u32::try_from(i).expect("small"));
+                    let pushed = producer.push(&batch).expect("an honest consumer");
+                    next += u32::try_from(pushed).expect("small");
+                    if pushed == 0 {
+                        std::thread::yield_now();
+                    }
+                }
+            });
+            let mut consumer = shared.consumer();
+            let (mut expected, mut taken) = (0, [0; 16]);
+            while expected < 1_000_000 {
+                let count = consumer.pop(&mut taken).expect("an honest producer");
+                for &entry in &taken[..count] {
+                    assert_eq!(entry, expected);
+                    expected += 1;
+                }
+                if count == 0 {
                     std::thread::yield_now();
                 }
             }
         });
-        let mut consumer = shared.consumer();
-        let (mut expected, mut taken) = (0, [0; 16]);
-        while expected < 1_000_000 {
-            let count = consumer.pop(&mut taken).expect("an honest producer");
-            for &entry in &taken[..count] {
-                assert_eq!(entry, expected);
-                expected += 1;
-            }
-            if count == 0 {
-                std::thread::yield_now();
-            }
-        }
-        sender.join().expect("the sender does not panic");
     }
 }
