@@ -30,7 +30,7 @@ fuzz_target!(|bytes: &[u8]| {
     if let Ok(view) = Ipv4::new(bytes) {
         assert!(view.header_length() >= 20 && view.header_length() <= bytes.len());
         assert!(view.payload().len() <= bytes.len() - view.header_length());
-        for option in view.options() {
+        for option in view.options().flatten() {
             black_box((option.data(), option.is_copied()));
         }
         black_box((view.fields(), view.checksum_is_right(), view.fragment_offset(), view.is_first_fragment()));
@@ -50,7 +50,7 @@ fuzz_target!(|bytes: &[u8]| {
     if let Ok(view) = Tcp::new(bytes) {
         assert!(view.header_length() >= 20 && view.header_length() <= bytes.len());
         for option in view.options() {
-            if let TcpOption::Sack(blocks) = option {
+            if let Ok(TcpOption::Sack(blocks)) = option {
                 black_box(blocks.iter().count());
             }
         }
@@ -75,6 +75,7 @@ fn write(bytes: &[u8]) {
         view.fill_checksum();
         assert!(view.checksum_is_right());
         view.decrement_time_to_live();
+        assert!(view.checksum_is_right());
     }
     let pseudo_header = Ipv4::new(bytes).map(|view| view.pseudo_header(0)).unwrap_or_default();
     copy.copy_from_slice(bytes);
@@ -85,6 +86,7 @@ fn write(bytes: &[u8]) {
     copy.copy_from_slice(bytes);
     if let Ok(mut view) = UdpMut::new(&mut copy) {
         view.fill_checksum(pseudo_header);
+        assert!(Udp::new(&copy).is_ok_and(|view| view.checksum_is_right(pseudo_header)));
     }
     copy.copy_from_slice(bytes);
     if let Ok(mut view) = IcmpMut::new(&mut copy) {

@@ -4,9 +4,8 @@
 //! (`RUSTC_BOOTSTRAP`) for this build alone; nothing that ships is built that way.
 
 use crate::report::Report;
-use crate::{machine, process};
+use crate::{machine, process, seeds};
 use std::io::{Error, ErrorKind, Result};
-use std::path::{Path, PathBuf};
 
 const DEFAULT_SECONDS: u32 = 60;
 
@@ -46,7 +45,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<bool> {
     let mut total = Report::default();
     for target in &chosen {
         println!("==> {target}, {seconds} s");
-        seed(target)?;
+        seeds::write(target)?;
         let mut command = process::cargo(&["fuzz", "run", target, "--"]);
         command
             .arg(format!("-max_total_time={seconds}"))
@@ -57,6 +56,10 @@ pub(crate) fn run(arguments: &[String]) -> Result<bool> {
                 "-verbosity=0",
             ])
             .env("RUSTC_BOOTSTRAP", "1");
+        let words = crate::root().join(format!("fuzz/dictionaries/{target}.dict"));
+        if words.is_file() {
+            command.arg(format!("-dict={}", words.display()));
+        }
         total.add(Report::of(
             &format!("fuzz target {target}"),
             process::show(&mut command)?,
@@ -79,35 +82,4 @@ fn targets() -> Result<Vec<String>> {
     }
     names.sort();
     Ok(names)
-}
-
-/// Puts the examples that the target can read into its corpus, so that the search begins with
-/// input that is accepted.
-fn seed(target: &str) -> Result<()> {
-    let extension = match target {
-        "capture" => "pcap",
-        "click" => "click",
-        _ => return Ok(()),
-    };
-    let corpus = crate::root().join("fuzz/corpus").join(target);
-    std::fs::create_dir_all(&corpus)?;
-    for example in files_under(&crate::root().join("examples"), extension)? {
-        let name = example.strip_prefix(crate::root()).unwrap_or(&example);
-        let name = name.to_string_lossy().replace('/', "-");
-        std::fs::copy(&example, corpus.join(name))?;
-    }
-    Ok(())
-}
-
-fn files_under(folder: &Path, extension: &str) -> Result<Vec<PathBuf>> {
-    let mut found = Vec::new();
-    for entry in std::fs::read_dir(folder)? {
-        let path = entry?.path();
-        if path.is_dir() {
-            found.extend(files_under(&path, extension)?);
-        } else if path.extension().is_some_and(|own| own == extension) {
-            found.push(path);
-        }
-    }
-    Ok(found)
 }

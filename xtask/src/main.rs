@@ -17,6 +17,7 @@ mod machine;
 mod process;
 mod readme;
 mod report;
+mod seeds;
 mod test;
 
 use std::process::ExitCode;
