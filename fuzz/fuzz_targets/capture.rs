@@ -2,13 +2,13 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use sprat_switch::port::{CaptureInput, FRAME_LIMIT, Port};
+use sprat_switch::port::{CaptureInput, FRAME_LIMIT, GiveUp, Port};
 
 fuzz_target!(|bytes: &[u8]| {
     // Shared memory, not a disk, on any Linux.
     let path = std::path::PathBuf::from(format!("/dev/shm/sprat-fuzz-capture-{}", std::process::id()));
     std::fs::write(&path, bytes).expect("a place for the capture");
-    let opened = CaptureInput::open(&path);
+    let opened = CaptureInput::open(&path, &GiveUp::default());
     std::fs::remove_file(&path).expect("it was there");
     let Ok(mut input) = opened else { return };
     let mut total = 0;

@@ -39,7 +39,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<bool> {
     if chosen.is_empty() {
         chosen = known;
     }
-    machine::install_packages(&[("c++", "g++")]);
+    machine::install_programs();
     machine::install_cargo_tool("cargo-fuzz")?;
 
     let mut total = Report::default();

@@ -44,7 +44,9 @@ pub(crate) fn contradicts(why: &str) -> bool {
 }
 
 /// The programs that tests start, and Debian's packages that hold them.
-const PROGRAMS: [(&str, &str); 5] = [
+const PROGRAMS: [(&str, &str); 6] = [
+    // The fuzzer that fuzz targets are linked with is C++.
+    ("c++", "g++"),
     // Two of Click's own cases talk to a control socket with it.
     ("nc", "netcat-openbsd"),
     ("tcpdump", "tcpdump"),

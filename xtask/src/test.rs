@@ -85,7 +85,12 @@ fn lints() -> Outcome {
         "-D",
         "warnings",
     ]);
-    process::show(&mut clippy).map(|held| Report::of("lints", held))
+    let mut report = Report::of("lints", process::show(&mut clippy)?);
+    // A workspace of its own, which nothing else here compiles. Its lock file follows ours.
+    let mut fuzz = process::cargo(&["check", "--quiet", "--manifest-path"]);
+    fuzz.arg(crate::root().join("fuzz/Cargo.toml"));
+    report.add(Report::of("fuzz targets", process::show(&mut fuzz)?));
+    Ok(report)
 }
 
 fn documentation() -> Outcome {

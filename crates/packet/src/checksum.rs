@@ -283,6 +283,17 @@ impl Delta {
             .replace_u16(old.destination_port, new.destination_port)
     }
 
+    /// The change that undoes this one.
+    #[inline]
+    #[must_use]
+    pub const fn reversed(self) -> Self {
+        // The complement is the negative, but that of no change would be the other zero.
+        match self.0 {
+            0 => self,
+            change => Self(!change),
+        }
+    }
+
     /// The checksum after the change.
     #[inline]
     #[must_use]

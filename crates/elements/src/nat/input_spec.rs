@@ -1,15 +1,16 @@
 //! What a rewriter does with packets of flows it does not know yet, for each input.
 
+use alloc::format;
+use alloc::rc::Rc;
 use alloc::string::{String, ToString};
-use alloc::vec::Vec;
 use core::fmt;
 
-use sprat_click::arguments::{Arguments, Names, NoNames, split_words};
-use sprat_click::{Configuration, Context, ElementId};
-use sprat_packet::flow::FlowKey;
+use sprat_click::arguments::{Argument, Names, NoNames, split_words};
+use sprat_click::{Configuration, Context};
 
-use super::ip_mapper::{IpMapper, RoundRobinIpMapper, SourceIpHashMapper};
-use super::ip_rewriter_patterns::IpRewriterPatterns;
+use super::flow_table::Outputs;
+use super::ip_rewriter_patterns::{IP_REWRITER_PATTERNS, IpRewriterPatterns, find_pattern};
+use super::mapper::{Mapped, Mapper, MapperElement, Request, is_mapper};
 use super::pattern::Pattern;
 
 /// What is done with a new flow.
@@ -17,211 +18,184 @@ pub(super) enum InputSpec {
     /// Its packets are dropped.
     Drop,
     /// Its packets leave by an output as they are.
-    Pass(u16),
+    Pass(u8),
     /// It is remembered, and its packets leave as they are.
-    Keep([u16; 2]),
+    Keep(Outputs),
     /// It is rewritten.
     Pattern(Rewriting),
     /// Another element says how it is rewritten.
-    Mapper(ElementId, MapperKind, String),
+    Mapper(Rc<dyn Mapper>),
 }
 
 /// A pattern, and where packets of either direction go.
-#[derive(Clone)]
 pub(super) struct Rewriting {
-    pub(super) pattern: Pattern,
-    pub(super) outputs: [u16; 2],
+    pattern: Rc<Pattern>,
+    pub(super) outputs: Outputs,
 }
 
-/// Which class of mapper.
-#[derive(Clone, Copy)]
-pub(super) enum MapperKind {
-    RoundRobin,
-    SourceHash,
+/// Outputs a mapper may name: it does not know who will use it.
+pub(super) const ANY_OUTPUT: usize = 256;
+
+/// What other elements mean to a specification.
+pub(super) trait Surroundings {
+    fn names(&self) -> &dyn Names;
+    fn pattern(&self, name: &str) -> Option<Rc<Pattern>>;
+    /// The mapper that an element is, and how it was declared; `None` where there is no element
+    /// of that name.
+    fn mapper(&self, name: &str) -> Option<Option<(Rc<dyn Mapper>, String)>>;
+}
+
+/// While the router is configured.
+impl Surroundings for (&dyn Names, &Configuration<'_>) {
+    fn names(&self) -> &dyn Names {
+        self.0
+    }
+
+    fn pattern(&self, name: &str) -> Option<Rc<Pattern>> {
+        find_pattern(self.1, name)
+    }
+
+    fn mapper(&self, name: &str) -> Option<Option<(Rc<dyn Mapper>, String)>> {
+        let id = self.1.find(name)?;
+        let class = self.1.class_of(id);
+        let mapper = Some(id).filter(|_| is_mapper(class)).and_then(|id| {
+            self.1
+                .with(id, |element: &mut MapperElement| element.mapper.clone())
+        });
+        Some(mapper.map(|mapper| (mapper, format!("{name} :: {}", class.name))))
+    }
+}
+
+/// While it runs.
+impl Surroundings for Context<'_> {
+    fn names(&self) -> &dyn Names {
+        &NoNames
+    }
+
+    fn pattern(&self, name: &str) -> Option<Rc<Pattern>> {
+        let router = self.router();
+        router
+            .elements()
+            .filter(|id| router.class(*id).name == IP_REWRITER_PATTERNS.name)
+            .find_map(|id| {
+                self.with(id, |patterns: &mut IpRewriterPatterns, _| {
+                    patterns.find(name)
+                })
+                .flatten()
+            })
+    }
+
+    fn mapper(&self, name: &str) -> Option<Option<(Rc<dyn Mapper>, String)>> {
+        let id = self.find(name)?;
+        let class = self.router().class(id);
+        let mapper = Some(id).filter(|_| is_mapper(class)).and_then(|id| {
+            self.with(id, |element: &mut MapperElement, _| element.mapper.clone())
+        });
+        Some(mapper.map(|mapper| (mapper, format!("{name} :: {}", class.name))))
+    }
 }
 
 impl InputSpec {
-    /// Reads the specification in `text`.
+    /// Reads the specification in `text`, of a rewriter with so many outputs.
     pub(super) fn parse(
         text: &str,
-        names: &dyn Names,
-        configuration: &Configuration<'_>,
+        surroundings: &dyn Surroundings,
+        outputs: usize,
     ) -> Result<Self, String> {
         let words = split_words(text);
-        let outputs = configuration.outputs();
-        if let Some(spec) = Self::simple(&words, outputs)? {
-            return Ok(spec);
-        }
-        let rest = words.get(1..).unwrap_or(&[]);
-        match words.first().map(String::as_str) {
-            Some("pattern" | "xpattern") => {
-                Rewriting::parse(rest, names, configuration, outputs).map(Self::Pattern)
-            }
-            Some(name) if words.len() == 1 => Self::mapper(name, configuration),
-            _ => Err("unknown specification".into()),
-        }
-    }
-
-    fn mapper(name: &str, configuration: &Configuration<'_>) -> Result<Self, String> {
-        let id = configuration.find(name).ok_or("unknown specification")?;
-        let kind = match configuration.class_of(id).name {
-            "RoundRobinIPMapper" => MapperKind::RoundRobin,
-            "SourceIPHashMapper" => MapperKind::SourceHash,
-            _ => return Err("unknown specification".into()),
+        let Some((word, rest)) = words.split_first() else {
+            return Err("empty argument".into());
         };
-        Ok(Self::Mapper(id, kind, name.into()))
-    }
-
-    /// Reads a specification that is written while the router runs, where no other element can be
-    /// looked at: no mapper, no named pattern.
-    pub(super) fn parse_running(text: &str, outputs: usize) -> Result<Self, String> {
-        let words = split_words(text);
-        match words.first().map(String::as_str) {
-            Some("pattern") if words.len() > 4 => {
-                let (pattern, ports) = words[1..].split_at(words.len() - 3);
-                let pattern = Pattern::parse(pattern, &NoNames)?;
-                let outputs = [output(&ports[0], outputs)?, output(&ports[1], outputs)?];
-                Ok(Self::Pattern(Rewriting { pattern, outputs }))
+        match word.as_str() {
+            "pass" | "passthrough" | "nochange" => match rest {
+                [] => Ok(Self::Pass(within(0, outputs)?)),
+                [port] => {
+                    let port = i32::parse(port, &NoNames).map_err(|_| PASS)?;
+                    Ok(Self::Pass(within(port, outputs)?))
+                }
+                _ => Err(PASS.into()),
+            },
+            "keep" => Ok(Self::Keep(output_pair(rest, outputs)?)),
+            "drop" | "discard" if rest.is_empty() => Ok(Self::Drop),
+            "drop" | "discard" => Err(format!("syntax error, expected '{word}'")),
+            "pattern" | "xpattern" => {
+                Rewriting::parse(rest, surroundings, outputs).map(Self::Pattern)
             }
-            _ => Self::simple(&words, outputs)?.ok_or_else(|| "unknown specification".into()),
+            name => match surroundings.mapper(name) {
+                None => Err("unknown specification".into()),
+                Some(_) if !rest.is_empty() => Err("syntax error, expected element name".into()),
+                Some(None) => Err("element is not an IPMapper".into()),
+                Some(Some((mapper, declaration))) => {
+                    let outputs_named = mapper.outputs();
+                    let beyond = |pair: &Outputs| {
+                        pair.iter().any(|output| usize::from(*output) >= outputs)
+                    };
+                    match outputs_named.iter().position(beyond) {
+                        Some(pattern) => Err(format!(
+                            "output port out of range in {declaration} pattern {pattern}"
+                        )),
+                        None => Ok(Self::Mapper(mapper)),
+                    }
+                }
+            },
         }
     }
 
-    /// Reads a specification that names nothing.
-    fn simple(words: &[String], outputs: usize) -> Result<Option<Self>, String> {
-        let rest = words.get(1..).unwrap_or(&[]);
-        Ok(Some(match words.first().map(String::as_str) {
-            Some("drop" | "discard") if rest.is_empty() => Self::Drop,
-            Some("drop" | "discard") => return Err("syntax error, expected 'drop'".into()),
-            Some("pass" | "passthrough") => match rest {
-                [] => Self::Pass(output("0", outputs)?),
-                [port] => Self::Pass(output(port, outputs)?),
-                _ => return Err("syntax error, expected 'pass [OUTPUT]'".into()),
-            },
-            Some("keep" | "nochange") => match rest {
-                [forward, reply] => {
-                    Self::Keep([output(forward, outputs)?, output(reply, outputs)?])
-                }
-                _ => return Err("syntax error, expected 'keep FOUTPUT ROUTPUT'".into()),
-            },
-            _ => return Ok(None),
-        }))
-    }
-
-    /// What a flow becomes, and where its packets go; for those that are remembered.
-    pub(super) fn rewrite(
-        &mut self,
-        key: &FlowKey,
-        context: &Context<'_>,
-        free: &dyn Fn(&FlowKey) -> bool,
-    ) -> Option<(FlowKey, [u16; 2])> {
+    /// What a new flow becomes, and where its packets go; for those that are remembered.
+    pub(super) fn map(&self, request: &Request<'_>) -> Option<Mapped> {
         match self {
             Self::Drop | Self::Pass(_) => None,
-            Self::Keep(outputs) => free(key).then_some((*key, *outputs)),
-            Self::Pattern(rewriting) => rewriting.apply(key, context, free),
-            Self::Mapper(id, MapperKind::RoundRobin, _) => context
-                .with(*id, |mapper: &mut RoundRobinIpMapper, context| {
-                    mapper.rewrite(key, context, free)
-                })
-                .flatten(),
-            Self::Mapper(id, MapperKind::SourceHash, _) => context
-                .with(*id, |mapper: &mut SourceIpHashMapper, context| {
-                    mapper.rewrite(key, context, free)
-                })
-                .flatten(),
-        }
-    }
-
-    /// A flow made by this specification is no more.
-    pub(super) fn flow_ended(&mut self) {
-        if let Self::Pattern(rewriting) = self {
-            rewriting.pattern.flows = rewriting.pattern.flows.saturating_sub(1);
+            Self::Keep(outputs) => Some((request.key, *outputs)),
+            Self::Pattern(rewriting) => rewriting.apply(request),
+            Self::Mapper(mapper) => mapper.map(request),
         }
     }
 }
+
+const PASS: &str = "syntax error, expected 'nochange [OUTPUT]'";
 
 impl Rewriting {
     /// Reads `PATTERN FOUTPUT ROUTPUT`, where the pattern may be the name of one.
     pub(super) fn parse(
         words: &[String],
-        names: &dyn Names,
-        configuration: &Configuration<'_>,
+        surroundings: &dyn Surroundings,
         outputs: usize,
     ) -> Result<Self, String> {
         let (pattern, ports) = match words.len().checked_sub(2) {
             Some(split @ 1..) => words.split_at(split),
-            _ => return Err("bad pattern spec".into()),
+            _ => return Err("syntax error".into()),
         };
         let pattern = match pattern {
-            [name] => named(name, configuration)
-                .ok_or_else(|| alloc::format!("no such pattern '{name}'"))?,
-            words => Pattern::parse(words, names)?,
+            [name] => surroundings
+                .pattern(name)
+                .ok_or_else(|| format!("no such pattern '{name}'"))?,
+            words => Rc::new(Pattern::parse(words, surroundings.names())?),
         };
         Ok(Self {
             pattern,
-            outputs: [output(&ports[0], outputs)?, output(&ports[1], outputs)?],
+            outputs: output_pair(ports, outputs)?,
         })
     }
 
-    pub(super) fn apply(
-        &mut self,
-        key: &FlowKey,
-        context: &Context<'_>,
-        free: &dyn Fn(&FlowKey) -> bool,
-    ) -> Option<(FlowKey, [u16; 2])> {
-        let new = self.pattern.apply(key, context, free)?;
-        self.pattern.flows += 1;
-        Some((new, self.outputs))
+    pub(super) fn apply(&self, request: &Request<'_>) -> Option<Mapped> {
+        Some((self.pattern.apply(request)?, self.outputs))
     }
 }
 
-/// The pattern that an `IPRewriterPatterns` element calls `name`.
-fn named(name: &str, configuration: &Configuration<'_>) -> Option<Pattern> {
-    configuration
-        .elements()
-        .filter(|id| configuration.class_of(*id).name == "IPRewriterPatterns")
-        .find_map(|id| {
-            configuration
-                .with(id, |patterns: &mut IpRewriterPatterns| {
-                    patterns.find(name).cloned()
-                })
-                .flatten()
-        })
+/// Reads `FOUTPUT ROUTPUT`.
+fn output_pair(words: &[String], outputs: usize) -> Result<Outputs, String> {
+    let number = |text: &String| i32::parse(text, &NoNames).ok();
+    let forward = words.first().filter(|_| words.len() == 2).and_then(number);
+    let forward = forward.ok_or("bad forward port")?;
+    let reply = words.get(1).and_then(number).ok_or("bad reply port")?;
+    Ok([within(forward, outputs)?, within(reply, outputs)?])
 }
 
-fn output(text: &str, outputs: usize) -> Result<u16, String> {
-    let port: u16 = text.parse().map_err(|_| "bad output port")?;
-    if usize::from(port) < outputs {
-        Ok(port)
-    } else {
-        Err("output port out of range".into())
-    }
-}
-
-/// Reads all specifications of a rewriter, one for each input, reporting what is wrong.
-pub(super) fn parse_all(
-    arguments: &mut Arguments<'_>,
-    configuration: &Configuration<'_>,
-) -> Vec<InputSpec> {
-    let texts = arguments.rest();
-    if texts.len() != configuration.inputs() {
-        let message = alloc::format!(
-            "need {} arguments, one per input port",
-            configuration.inputs()
-        );
-        arguments.error(message);
-    }
-    let names = arguments.names();
-    let mut specs = Vec::new();
-    for (number, text) in texts.iter().enumerate() {
-        match InputSpec::parse(text, names, configuration) {
-            Ok(spec) => specs.push(spec),
-            Err(message) => {
-                arguments.error(alloc::format!("input spec {number}: {message}"));
-            }
-        }
-    }
-    specs
+fn within(port: i32, outputs: usize) -> Result<u8, String> {
+    u8::try_from(port)
+        .ok()
+        .filter(|port| usize::from(*port) < outputs)
+        .ok_or_else(|| "output port out of range".into())
 }
 
 /// As Click's `patterns` handler writes it.
@@ -229,27 +203,10 @@ impl fmt::Display for InputSpec {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Drop => f.write_str("<drop>"),
-            Self::Pass(output) => write!(f, "<pass {output}>"),
-            Self::Keep([forward, reply]) => write!(f, "<keep {forward} {reply}>"),
+            Self::Pass(_) => f.write_str("<nochange>"),
+            Self::Keep(_) => f.write_str("<keep>"),
             Self::Pattern(rewriting) => f.write_str(&rewriting.pattern.to_string()),
-            Self::Mapper(_, _, name) => write!(f, "<mapper {name}>"),
+            Self::Mapper(_) => f.write_str("<mapper>"),
         }
     }
-}
-
-/// A mapper that picks one of several rewritings for each new flow.
-pub(super) fn rewrite_with<const HASH: bool>(
-    mapper: &mut IpMapper<HASH>,
-    key: &FlowKey,
-    context: &Context<'_>,
-    free: &dyn Fn(&FlowKey) -> bool,
-) -> Option<(FlowKey, [u16; 2])> {
-    let count = mapper.rewritings.len();
-    let start = mapper.start(key);
-    (0..count).find_map(|attempt| {
-        let place = (start + attempt) % count;
-        let found = mapper.rewritings[place].apply(key, context, free)?;
-        mapper.chosen(place);
-        Some(found)
-    })
 }

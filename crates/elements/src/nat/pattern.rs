@@ -2,18 +2,21 @@
 
 use alloc::format;
 use alloc::string::{String, ToString};
+use core::cell::Cell;
 use core::fmt;
 use core::net::Ipv4Addr;
 
-use sprat_click::Context;
-use sprat_click::arguments::{Argument, Ipv4Prefix, NoNames, TcpPort};
+use sprat_click::arguments::{Argument, Ipv4Prefix, Names, NoNames};
+use sprat_click::time::SECOND;
 use sprat_packet::checksum::AddressesAndPorts;
 use sprat_packet::flow::FlowKey;
+
+use super::mapper::Request;
 
 /// How the next value of a range is chosen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Choice {
-    /// The packet's own where it is in the range, else any.
+    /// The packet's own port where it is in the range and free, else any.
     Keep,
     /// One after the other (`#`).
     InOrder,
@@ -44,7 +47,7 @@ impl Range {
 }
 
 /// `SADDR SPORT DADDR DPORT`, `SADDR DADDR`, or for pings `SADDR DADDR IDENTIFIER`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub(super) struct Pattern {
     source: Option<Ipv4Addr>,
     source_port: Option<u16>,
@@ -54,20 +57,27 @@ pub(super) struct Pattern {
     choice: Choice,
     /// How many words it was written in.
     words: usize,
-    /// Where in the range the next flow's value is looked for.
-    next: u32,
-    /// Flows made by it that are still there.
-    pub(super) flows: u32,
+    /// Where in the range the next flow's value is looked for, where they go in order.
+    next: Cell<u32>,
+    /// The last search that found everything taken.
+    exhausted: Cell<Exhausted>,
 }
 
-/// Values tried before a range counts as exhausted. It bounds what a packet can cost.
-const ATTEMPTS: u32 = 4096;
+/// A search that found everything taken is not repeated until a flow has ended, or a second has
+/// passed in which one may have timed out: a flood of new flows does not cost a search each.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Exhausted {
+    /// What flows carry that are rewritten so, but for what varies, and their protocol.
+    rewritten: Option<(AddressesAndPorts, u8)>,
+    /// In which space of flows, how many had ended by then, and in which second.
+    when: (u8, u64, u64),
+}
 
 impl Pattern {
     /// Reads a pattern from its words.
     pub(super) fn parse(
         words: &[String],
-        names: &dyn sprat_click::arguments::Names,
+        names: &dyn Names,
     ) -> Result<Self, String> {
         let (source, source_port, destination, destination_port) = match words {
             [source, destination] => (source, None, destination, None),
@@ -76,7 +86,7 @@ impl Pattern {
             [source, port, destination, destination_port] => {
                 (source, Some(port), destination, Some(destination_port))
             }
-            _ => return Err("bad pattern spec".into()),
+            _ => return Err("syntax error".into()),
         };
         let mut pattern = Self {
             source: None,
@@ -86,8 +96,8 @@ impl Pattern {
             range: Range::None,
             choice: Choice::Keep,
             words: words.len(),
-            next: 0,
-            flows: 0,
+            next: Cell::new(0),
+            exhausted: Cell::new(Exhausted::default()),
         };
         pattern.read_source(source, names)?;
         if let Some(text) = source_port {
@@ -101,8 +111,7 @@ impl Pattern {
         if let Some(text) = destination_port
             && text != "-"
         {
-            let port = TcpPort::parse(text, &NoNames).map_err(|_| "bad destination port")?;
-            pattern.destination_port = Some(port.0);
+            pattern.destination_port = Some(single_port(text).ok_or("bad destination port")?);
         }
         Ok(pattern)
     }
@@ -110,7 +119,7 @@ impl Pattern {
     fn read_source(
         &mut self,
         text: &str,
-        names: &dyn sprat_click::arguments::Names,
+        names: &dyn Names,
     ) -> Result<(), String> {
         let bad = || String::from("bad source address");
         if text == "-" {
@@ -152,19 +161,15 @@ impl Pattern {
 
     fn read_source_port(&mut self, text: &str) -> Result<(), String> {
         let bad = || String::from("bad source port");
-        let port = |text: &str| {
-            TcpPort::parse(text, &NoNames)
-                .map(|port| port.0)
-                .map_err(|_| bad())
-        };
         if text == "-" {
             return Ok(());
         }
         let (text, choice) = split_choice(text);
         let Some((low, high)) = text.split_once('-') else {
-            self.source_port = Some(port(text)?);
+            self.source_port = Some(single_port(text).ok_or_else(bad)?);
             return Ok(());
         };
+        let port = |text: &str| u16::parse(text, &NoNames).map_err(|_| bad());
         let (low, high) = (port(low)?, port(high)?);
         if low > high || matches!(self.range, Range::Addresses(..)) {
             return Err(bad());
@@ -174,64 +179,56 @@ impl Pattern {
         Ok(())
     }
 
-    /// What a flow becomes: the first of the pattern's possibilities that `free` accepts. `None`
-    /// where there is none.
-    pub(super) fn apply(
-        &mut self,
-        key: &FlowKey,
-        context: &Context<'_>,
-        free: impl Fn(&FlowKey) -> bool,
-    ) -> Option<FlowKey> {
-        let old = key.tuple();
+    /// What a flow becomes: the first of the pattern's possibilities that is free. `None` where
+    /// there is none. A pattern without a range has one possibility, free or not: a flow that had
+    /// it ends.
+    pub(super) fn apply(&self, request: &Request<'_>) -> Option<FlowKey> {
+        let (key, old) = (&request.key, request.key.tuple());
+        let at = |place| FlowKey::new(self.at(&old, place), key.protocol());
         let size = self.range.size();
-        let own = self.own_place(&old);
-        let start = match self.choice {
-            _ if size == 1 => 0,
-            Choice::InOrder => self.next,
-            Choice::Keep if own.is_some() => own.unwrap_or(0),
-            Choice::Keep | Choice::Random => context.random_below(size),
-        };
-        for attempt in 0..size.min(ATTEMPTS) {
-            let place = (start + attempt) % size;
-            let new = FlowKey::new(self.at(&old, place), key.protocol());
-            if free(&new) {
-                if self.choice == Choice::InOrder {
-                    self.next = (place + 1) % size;
-                }
-                return Some(new);
-            }
-            if attempt == 0 && self.choice == Choice::Keep && own.is_some() {
-                // The packet's own value is taken: from here on any will do.
-                return self.any(&old, key, context, free);
-            }
+        if size == 1 {
+            return Some(at(0));
         }
-        None
+        let found = |place: u32| {
+            self.next.set((place + 1) % size);
+            at(place)
+        };
+        if self.choice == Choice::Keep
+            && let Some(own) = self.own_place(&old)
+            && request.is_free(&at(own))
+        {
+            return Some(found(own));
+        }
+        let search = Exhausted {
+            rewritten: Some((self.at(&old, 0), key.protocol())),
+            when: (
+                request.space,
+                request.table.ended(),
+                request.now.0 / SECOND,
+            ),
+        };
+        if self.exhausted.get() == search {
+            return None;
+        }
+        let start = match self.choice {
+            Choice::InOrder => self.next.get() % size,
+            Choice::Keep | Choice::Random => request.context.random_below(size),
+        };
+        let mut places = (start..size).chain(0..start);
+        let place = places.find(|place| request.is_free(&at(*place)));
+        if place.is_none() {
+            self.exhausted.set(search);
+        }
+        place.map(found)
     }
 
-    fn any(
-        &self,
-        old: &AddressesAndPorts,
-        key: &FlowKey,
-        context: &Context<'_>,
-        free: impl Fn(&FlowKey) -> bool,
-    ) -> Option<FlowKey> {
-        let size = self.range.size();
-        let start = context.random_below(size);
-        (0..size.min(ATTEMPTS))
-            .map(|attempt| FlowKey::new(self.at(old, (start + attempt) % size), key.protocol()))
-            .find(|new| free(new))
-    }
-
-    /// Where in the range the packet's own value stands.
+    /// Where in the range of ports the packet's own port stands. Addresses are not kept.
     fn own_place(&self, old: &AddressesAndPorts) -> Option<u32> {
         match self.range {
             Range::Ports(low, high) => (low..=high)
                 .contains(&old.source_port)
                 .then(|| u32::from(old.source_port - low)),
-            Range::Addresses(low, high) => {
-                (low..=high).contains(&old.source).then(|| old.source - low)
-            }
-            Range::None => None,
+            _ => None,
         }
     }
 
@@ -253,6 +250,11 @@ impl Pattern {
             destination_port: self.destination_port.unwrap_or(old.destination_port),
         }
     }
+}
+
+/// A port of its own: a number, and not zero.
+fn single_port(text: &str) -> Option<u16> {
+    u16::parse(text, &NoNames).ok().filter(|port| *port > 0)
 }
 
 fn split_choice(text: &str) -> (&str, Choice) {
@@ -282,18 +284,14 @@ impl fmt::Display for Pattern {
         };
         let destination = address(self.destination);
         match self.words {
-            2 => write!(f, "{source} {destination}")?,
-            3 => write!(f, "{source} {destination} {source_port}")?,
+            2 => write!(f, "{source} {destination}"),
+            3 => write!(f, "{source} {destination} {source_port}"),
             _ => write!(
                 f,
                 "{source} {source_port} {destination} {}",
                 port(self.destination_port)
-            )?,
+            ),
         }
-        if self.flows > 0 {
-            write!(f, " [{}]", self.flows)?;
-        }
-        Ok(())
     }
 }
 
@@ -347,6 +345,6 @@ mod tests {
             parse("1.0.0.1 1 1.2.3.4 x").unwrap_err(),
             "bad destination port"
         );
-        assert_eq!(parse("1.0.0.1").unwrap_err(), "bad pattern spec");
+        assert_eq!(parse("1.0.0.1").unwrap_err(), "syntax error");
     }
 }

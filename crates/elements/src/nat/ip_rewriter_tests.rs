@@ -1,0 +1,182 @@
+use core::time::Duration;
+use std::vec::Vec;
+
+use sprat_packet::checksum::{Sum, internet_checksum};
+
+use crate::testing::Bench;
+
+/// A UDP or TCP packet with right checksums.
+fn packet(
+    protocol: u8,
+    source: [u8; 4],
+    source_port: u16,
+    destination: [u8; 4],
+    port: u16,
+    flags: u8,
+) -> Vec<u8> {
+    let transport_length: u8 = if protocol == 6 { 24 } else { 12 };
+    let mut bytes = std::vec![0; 20 + usize::from(transport_length)];
+    bytes[0] = 0x45;
+    bytes[3] = 20 + transport_length;
+    bytes[8] = 64;
+    bytes[9] = protocol;
+    bytes[12..16].copy_from_slice(&source);
+    bytes[16..20].copy_from_slice(&destination);
+    let sum = internet_checksum(&bytes[..20]);
+    bytes[10..12].copy_from_slice(&sum.to_be_bytes());
+    bytes[20..22].copy_from_slice(&source_port.to_be_bytes());
+    bytes[22..24].copy_from_slice(&port.to_be_bytes());
+    let checksum = if protocol == 6 {
+        bytes[32] = 0x50;
+        bytes[33] = flags;
+        36
+    } else {
+        bytes[25] = transport_length;
+        26
+    };
+    let sum = transport_sum(&bytes).finish();
+    bytes[checksum..checksum + 2].copy_from_slice(&sum.to_be_bytes());
+    bytes
+}
+
+/// The sum of a packet's pseudo-header and transport segment: zero once complemented if right.
+fn transport_sum(bytes: &[u8]) -> Sum {
+    let length = u16::try_from(bytes.len() - 20).unwrap();
+    Sum::new()
+        .add_bytes(&bytes[12..20])
+        .add_u16(u16::from(bytes[9]))
+        .add_u16(length)
+        .add_bytes(&bytes[20..])
+}
+
+fn assert_sums(bytes: &[u8]) {
+    assert_eq!(internet_checksum(&bytes[..20]), 0);
+    assert_eq!(transport_sum(bytes).finish(), 0);
+}
+
+fn nat(specification: &str) -> Bench {
+    Bench::new(&std::format!(
+        "rw :: IPRewriter({specification});
+         FromDevice(inside) -> MarkIPHeader(0) -> [0]rw; FromDevice(outside) -> MarkIPHeader(0) -> [1]rw;
+         rw[0] -> ToDevice(outside); rw[1] -> ToDevice(inside);"
+    ))
+}
+
+const INSIDE: [u8; 4] = [10, 0, 0, 1];
+const OUTSIDE: [u8; 4] = [192, 0, 2, 7];
+const PUBLIC: [u8; 4] = [198, 51, 100, 1];
+
+#[test]
+fn a_flow_is_rewritten_and_its_replies_are_changed_back() {
+    let bench = nat("pattern 198.51.100.1 1024-65535# - - 0 1, drop");
+    for protocol in [6, 17] {
+        bench.arrive("inside", &packet(protocol, INSIDE, 5000, OUTSIDE, 80, 2));
+        bench.run();
+        let sent = bench.sent("outside").remove(0);
+        assert_sums(&sent);
+        assert_eq!(sent[12..16], PUBLIC);
+        let port = u16::from_be_bytes([sent[20], sent[21]]);
+        bench.arrive("outside", &packet(protocol, OUTSIDE, 80, PUBLIC, port, 16));
+        // Nobody inside asked for this one.
+        bench.arrive("outside", &packet(protocol, OUTSIDE, 81, PUBLIC, port, 16));
+        bench.run();
+        let back = bench.sent("inside");
+        assert_eq!(back.len(), 1);
+        assert_sums(&back[0]);
+        assert_eq!(back[0][16..20], INSIDE);
+        assert_eq!(back[0][22..24], 5000_u16.to_be_bytes());
+    }
+}
+
+#[test]
+fn a_port_is_kept_where_it_is_in_range_and_free() {
+    let bench = nat("pattern 198.51.100.1 1024-65535 - - 0 1, drop");
+    bench.arrive("inside", &packet(17, INSIDE, 5000, OUTSIDE, 53, 0));
+    bench.arrive("inside", &packet(17, [10, 0, 0, 2], 5000, OUTSIDE, 53, 0));
+    bench.run();
+    let sent = bench.sent("outside");
+    assert_eq!(sent[0][20..22], 5000_u16.to_be_bytes());
+    assert_ne!(sent[1][20..22], 5000_u16.to_be_bytes());
+}
+
+#[test]
+fn an_exhausted_range_drops_and_counts() {
+    let bench = nat("pattern 198.51.100.1 1024-1025# - - 0 1, drop");
+    for host in 1..=3 {
+        bench.arrive(
+            "inside",
+            &packet(17, [10, 0, 0, host], 5000, OUTSIDE, 53, 0),
+        );
+    }
+    bench.run();
+    assert_eq!(bench.sent("outside").len(), 2);
+    assert_eq!(bench.read("rw.mapping_failures"), "1");
+    // The same ports serve again for another server.
+    bench.arrive(
+        "inside",
+        &packet(17, [10, 0, 0, 3], 5000, [192, 0, 2, 8], 53, 0),
+    );
+    bench.run();
+    assert_eq!(bench.sent("outside").len(), 1);
+}
+
+#[test]
+fn a_udp_flow_ends_after_its_timeout() {
+    let bench = nat("pattern 198.51.100.1 1024-65535# - - 0 1, drop, UDP_TIMEOUT 10");
+    bench.arrive("inside", &packet(17, INSIDE, 5000, OUTSIDE, 53, 0));
+    bench.run_for(Duration::from_secs(9));
+    bench.arrive("outside", &packet(17, OUTSIDE, 53, PUBLIC, 1024, 0));
+    bench.run_for(Duration::from_secs(9));
+    assert_eq!(bench.sent("inside").len(), 1);
+    bench.run_for(Duration::from_secs(2));
+    bench.arrive("outside", &packet(17, OUTSIDE, 53, PUBLIC, 1024, 0));
+    bench.run();
+    assert_eq!(bench.sent("inside").len(), 0);
+}
+
+#[test]
+fn fragments_and_short_headers_are_dropped() {
+    let bench = nat("pattern 198.51.100.1 1024-65535# - - 0 1, drop");
+    let mut fragment = packet(17, INSIDE, 5000, OUTSIDE, 53, 0);
+    fragment[7] = 1;
+    bench.arrive("inside", &fragment);
+    bench.arrive("inside", &packet(17, INSIDE, 5000, OUTSIDE, 53, 0)[..24]);
+    bench.arrive("inside", &packet(1, INSIDE, 5000, OUTSIDE, 53, 0));
+    bench.run();
+    assert_eq!(bench.sent("outside").len(), 0);
+    assert_eq!(bench.read("rw.size"), "0");
+}
+
+#[test]
+fn a_full_table_gives_up_the_flow_that_would_expire_first() {
+    let bench =
+        nat("pattern 198.51.100.1 1024-65535# - - 0 1, drop, MAPPING_CAPACITY 2, GUARANTEE 0");
+    for host in 1..=3 {
+        bench.arrive(
+            "inside",
+            &packet(17, [10, 0, 0, host], 5000, OUTSIDE, 53, 0),
+        );
+        bench.run_for(Duration::from_secs(1));
+    }
+    assert_eq!(bench.read("rw.size"), "2");
+    assert_eq!(bench.read("rw.udp_lookup 10.0.0.1 5000 192.0.2.7 53"), "");
+    assert_eq!(
+        bench.read("rw.udp_lookup 10.0.0.3 5000 192.0.2.7 53"),
+        "198.51.100.1 1026 192.0.2.7 53"
+    );
+}
+
+#[test]
+fn a_balancer_keeps_a_connection_on_its_server() {
+    let bench = Bench::new(
+        "rr :: RoundRobinIPMapper(- - 10.0.0.11 - 0 1, - - 10.0.0.12 - 0 1);
+         rw :: IPRewriter(rr, drop);
+         FromDevice(in) -> MarkIPHeader(0) -> rw; Idle -> [1]rw; rw[0] -> ToDevice(out); rw[1] -> Idle",
+    );
+    for port in [1000, 1001, 1000, 1002] {
+        bench.arrive("in", &packet(6, OUTSIDE, port, PUBLIC, 80, 2));
+    }
+    bench.run();
+    let servers: Vec<u8> = bench.sent("out").iter().map(|packet| packet[19]).collect();
+    assert_eq!(servers, [11, 12, 11, 11]);
+}
