@@ -48,7 +48,12 @@ impl Configure for FtpPortMapper {
         arguments: &mut Arguments<'_>,
         configuration: &Configuration<'_>,
     ) -> Result<Self, Rejected> {
-        let control = rewriter(arguments, configuration, "CONTROL_REWRITER", Kind::tracks_tcp);
+        let control = rewriter(
+            arguments,
+            configuration,
+            "CONTROL_REWRITER",
+            Kind::tracks_tcp,
+        );
         let data = rewriter(arguments, configuration, "DATA_REWRITER", |_| true);
         let input = arguments.required("DATA_REWRITER_INPUT");
         arguments.finish()?;
@@ -68,9 +73,9 @@ fn rewriter(
     suits: impl Fn(Kind) -> bool,
 ) -> Result<ElementId, Rejected> {
     let ElementName(name) = arguments.required(argument)?;
-    let found = configuration.find(&name).filter(|id| {
-        Kind::of(configuration.class_of(*id).name).is_some_and(&suits)
-    });
+    let found = configuration
+        .find(&name)
+        .filter(|id| Kind::of(configuration.class_of(*id).name).is_some_and(&suits));
     let wanted = if argument == "CONTROL_REWRITER" {
         "a TCPRewriter"
     } else {
@@ -159,7 +164,10 @@ fn word(bytes: &[u8], at: usize) -> u32 {
 /// Puts `text` in the place of a command's argument, and follows in lengths and checksums.
 /// Everything from the network header on counts as the packet.
 fn replace_argument(packet: &mut Packet, command: &Command, text: &[u8]) {
-    let Some(start) = packet.network_header().map(|header| packet.len() - header.len()) else {
+    let Some(start) = packet
+        .network_header()
+        .map(|header| packet.len() - header.len())
+    else {
         return;
     };
     let at = start + command.payload;
@@ -174,7 +182,10 @@ fn replace_argument(packet: &mut Packet, command: &Command, text: &[u8]) {
     packet.truncate(end - (to - from) + text.len());
 
     let header = &mut packet.data_mut()[start..];
-    let (old, new) = (half(header, 2), u16::try_from(header.len()).unwrap_or(u16::MAX));
+    let (old, new) = (
+        half(header, 2),
+        u16::try_from(header.len()).unwrap_or(u16::MAX),
+    );
     let sum = update_u16(half(header, 10), old, new);
     header[2..4].copy_from_slice(&new.to_be_bytes());
     header[10..12].copy_from_slice(&sum.to_be_bytes());
@@ -268,8 +279,7 @@ impl Element for FtpPortMapper {
         if !self.leads_to_control(context) {
             let router = context.router();
             let (name, class) = (router.name(self.control), router.class(self.control).name);
-            let warning =
-                format!("control packet rewriter '{name} :: {class}' is not downstream");
+            let warning = format!("control packet rewriter '{name} :: {class}' is not downstream");
             context.warning(warning);
         }
         Ok(())

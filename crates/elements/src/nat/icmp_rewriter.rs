@@ -133,7 +133,8 @@ fn quoted(message: &[u8]) -> Option<Quoted> {
     if fixed[0] >> 4 != 4 || length < IPV4 {
         return None;
     }
-    let word = |at: usize| u32::from_be_bytes([fixed[at], fixed[at + 1], fixed[at + 2], fixed[at + 3]]);
+    let word =
+        |at: usize| u32::from_be_bytes([fixed[at], fixed[at + 1], fixed[at + 2], fixed[at + 3]]);
     let mut tuple = AddressesAndPorts {
         source: word(16),
         destination: word(12),
@@ -246,7 +247,9 @@ impl IcmpRewriter {
                     new: rewriter.given(flow, direction, reply),
                     direction,
                     reply_annotation: flow.reply_annotation,
-                    output: map.offset.map_or(0, |offset| offset + flow.output(direction)),
+                    output: map
+                        .offset
+                        .map_or(0, |offset| offset + flow.output(direction)),
                 })
             });
             found.flatten()
@@ -261,7 +264,9 @@ impl IcmpRewriter {
         }
         let length = usize::from(header[0] & 15) * 4;
         let fragment = u16::from_be_bytes([header[6], header[7]]) & 0x1fff != 0;
-        let message = header.get_mut(length..).filter(|_| !fragment && length >= IPV4);
+        let message = header
+            .get_mut(length..)
+            .filter(|_| !fragment && length >= IPV4);
         let quoted = quoted(message.as_deref().unwrap_or_default());
         let known = quoted
             .as_ref()
@@ -308,7 +313,10 @@ impl Element for IcmpRewriter {
         let mut result = Ok(());
         for map in &self.maps {
             let outputs = context.with(map.rewriter, |_: &mut Rewriter, context| context.outputs());
-            let wanted = map.offset.zip(outputs).map_or(0, |(offset, outputs)| offset + outputs);
+            let wanted = map
+                .offset
+                .zip(outputs)
+                .map_or(0, |(offset, outputs)| offset + outputs);
             if wanted > context.outputs() {
                 let (count, s) = match context.outputs() {
                     1 => (1, ""),

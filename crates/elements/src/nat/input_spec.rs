@@ -88,9 +88,9 @@ impl Surroundings for Context<'_> {
     fn mapper(&self, name: &str) -> Option<Option<(Rc<dyn Mapper>, String)>> {
         let id = self.find(name)?;
         let class = self.router().class(id);
-        let mapper = Some(id).filter(|_| is_mapper(class)).and_then(|id| {
-            self.with(id, |element: &mut MapperElement, _| element.mapper.clone())
-        });
+        let mapper = Some(id)
+            .filter(|_| is_mapper(class))
+            .and_then(|id| self.with(id, |element: &mut MapperElement, _| element.mapper.clone()));
         Some(mapper.map(|mapper| (mapper, format!("{name} :: {}", class.name))))
     }
 }
@@ -127,9 +127,8 @@ impl InputSpec {
                 Some(None) => Err("element is not an IPMapper".into()),
                 Some(Some((mapper, declaration))) => {
                     let outputs_named = mapper.outputs();
-                    let beyond = |pair: &Outputs| {
-                        pair.iter().any(|output| usize::from(*output) >= outputs)
-                    };
+                    let beyond =
+                        |pair: &Outputs| pair.iter().any(|output| usize::from(*output) >= outputs);
                     match outputs_named.iter().position(beyond) {
                         Some(pattern) => Err(format!(
                             "output port out of range in {declaration} pattern {pattern}"

@@ -86,15 +86,25 @@ mod tests {
 
     #[test]
     fn a_name_means_one_pattern() {
-        let errors = Bench::errors(
-            "IPRewriterPatterns(a 1.0.0.1 - - -, , a 1.0.0.2 - - -); IPRewriterPatterns(a 1.0.0.3 - - -)",
-        );
-        assert_eq!(errors.matches("pattern 'a' already defined").count(), 2);
+        for twice in [
+            "IPRewriterPatterns(a 1.0.0.1 - - -, , a 1.0.0.2 - - -)",
+            "IPRewriterPatterns(a 1.0.0.1 - - -); IPRewriterPatterns(a 1.0.0.3 - - -)",
+        ] {
+            let errors = Bench::errors(twice);
+            assert_eq!(
+                errors.matches("pattern 'a' already defined").count(),
+                1,
+                "{errors}"
+            );
+        }
     }
 
     #[test]
     fn an_unknown_pattern_is_named() {
         let errors = Bench::errors("Idle -> IPRewriter(pattern p 0 0) -> Idle");
-        assert!(errors.contains("input spec 0: no such pattern 'p'"), "{errors}");
+        assert!(
+            errors.contains("input spec 0: no such pattern 'p'"),
+            "{errors}"
+        );
     }
 }

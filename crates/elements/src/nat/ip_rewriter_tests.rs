@@ -1,58 +1,8 @@
 use core::time::Duration;
 use std::vec::Vec;
 
-use sprat_packet::checksum::{Sum, internet_checksum};
-
+use crate::nat::testing::{INSIDE, OUTSIDE, PUBLIC, assert_sums, packet};
 use crate::testing::Bench;
-
-/// A UDP or TCP packet with right checksums.
-fn packet(
-    protocol: u8,
-    source: [u8; 4],
-    source_port: u16,
-    destination: [u8; 4],
-    port: u16,
-    flags: u8,
-) -> Vec<u8> {
-    let transport_length: u8 = if protocol == 6 { 24 } else { 12 };
-    let mut bytes = std::vec![0; 20 + usize::from(transport_length)];
-    bytes[0] = 0x45;
-    bytes[3] = 20 + transport_length;
-    bytes[8] = 64;
-    bytes[9] = protocol;
-    bytes[12..16].copy_from_slice(&source);
-    bytes[16..20].copy_from_slice(&destination);
-    let sum = internet_checksum(&bytes[..20]);
-    bytes[10..12].copy_from_slice(&sum.to_be_bytes());
-    bytes[20..22].copy_from_slice(&source_port.to_be_bytes());
-    bytes[22..24].copy_from_slice(&port.to_be_bytes());
-    let checksum = if protocol == 6 {
-        bytes[32] = 0x50;
-        bytes[33] = flags;
-        36
-    } else {
-        bytes[25] = transport_length;
-        26
-    };
-    let sum = transport_sum(&bytes).finish();
-    bytes[checksum..checksum + 2].copy_from_slice(&sum.to_be_bytes());
-    bytes
-}
-
-/// The sum of a packet's pseudo-header and transport segment: zero once complemented if right.
-fn transport_sum(bytes: &[u8]) -> Sum {
-    let length = u16::try_from(bytes.len() - 20).unwrap();
-    Sum::new()
-        .add_bytes(&bytes[12..20])
-        .add_u16(u16::from(bytes[9]))
-        .add_u16(length)
-        .add_bytes(&bytes[20..])
-}
-
-fn assert_sums(bytes: &[u8]) {
-    assert_eq!(internet_checksum(&bytes[..20]), 0);
-    assert_eq!(transport_sum(bytes).finish(), 0);
-}
 
 fn nat(specification: &str) -> Bench {
     Bench::new(&std::format!(
@@ -61,10 +11,6 @@ fn nat(specification: &str) -> Bench {
          rw[0] -> ToDevice(outside); rw[1] -> ToDevice(inside);"
     ))
 }
-
-const INSIDE: [u8; 4] = [10, 0, 0, 1];
-const OUTSIDE: [u8; 4] = [192, 0, 2, 7];
-const PUBLIC: [u8; 4] = [198, 51, 100, 1];
 
 #[test]
 fn a_flow_is_rewritten_and_its_replies_are_changed_back() {

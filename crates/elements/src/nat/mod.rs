@@ -17,6 +17,8 @@ mod pattern;
 mod rewriter;
 mod sequence;
 mod tcp;
+#[cfg(test)]
+mod testing;
 
 use sprat_click::Class;
 

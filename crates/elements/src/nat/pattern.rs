@@ -75,10 +75,7 @@ struct Exhausted {
 
 impl Pattern {
     /// Reads a pattern from its words.
-    pub(super) fn parse(
-        words: &[String],
-        names: &dyn Names,
-    ) -> Result<Self, String> {
+    pub(super) fn parse(words: &[String], names: &dyn Names) -> Result<Self, String> {
         let (source, source_port, destination, destination_port) = match words {
             [source, destination] => (source, None, destination, None),
             // An identifier is kept where a source port is.
@@ -116,11 +113,7 @@ impl Pattern {
         Ok(pattern)
     }
 
-    fn read_source(
-        &mut self,
-        text: &str,
-        names: &dyn Names,
-    ) -> Result<(), String> {
+    fn read_source(&mut self, text: &str, names: &dyn Names) -> Result<(), String> {
         let bad = || String::from("bad source address");
         if text == "-" {
             return Ok(());
@@ -185,10 +178,10 @@ impl Pattern {
     pub(super) fn apply(&self, request: &Request<'_>) -> Option<FlowKey> {
         let (key, old) = (&request.key, request.key.tuple());
         let at = |place| FlowKey::new(self.at(&old, place), key.protocol());
-        let size = self.range.size();
-        if size == 1 {
+        if self.range == Range::None {
             return Some(at(0));
         }
+        let size = self.range.size();
         let found = |place: u32| {
             self.next.set((place + 1) % size);
             at(place)
@@ -201,11 +194,7 @@ impl Pattern {
         }
         let search = Exhausted {
             rewritten: Some((self.at(&old, 0), key.protocol())),
-            when: (
-                request.space,
-                request.table.ended(),
-                request.now.0 / SECOND,
-            ),
+            when: (request.space, request.table.ended(), request.now.0 / SECOND),
         };
         if self.exhausted.get() == search {
             return None;

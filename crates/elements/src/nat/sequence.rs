@@ -190,13 +190,16 @@ fn selective(header: &mut [u8], change: impl Fn(u32) -> u32) {
 /// aligned halves.
 fn write_unaligned(header: &mut [u8], at: usize, bytes: &[u8]) {
     let halves = at & !1..(at + bytes.len()).next_multiple_of(2);
-    let old: Vec<u16> = halves.clone().step_by(2).map(|at| read_u16(header, at)).collect();
+    let old: Vec<u16> = halves
+        .clone()
+        .step_by(2)
+        .map(|at| read_u16(header, at))
+        .collect();
     header[at..at + bytes.len()].copy_from_slice(bytes);
     let new = halves.step_by(2).map(|at| read_u16(header, at));
-    let delta = old
-        .iter()
-        .zip(new)
-        .fold(Delta::new(), |delta, (old, new)| delta.replace_u16(*old, new));
+    let delta = old.iter().zip(new).fold(Delta::new(), |delta, (old, new)| {
+        delta.replace_u16(*old, new)
+    });
     let sum = delta.apply(read_u16(header, CHECKSUM));
     header[CHECKSUM..CHECKSUM + 2].copy_from_slice(&sum.to_be_bytes());
 }
@@ -219,7 +222,10 @@ mod tests {
     fn numbers_shift_by_what_was_changed_before_them() {
         let one_way = shifts(&[(30, -12), (65, -12)]);
         let sent = |number| one_way.of_sent(number).cast_signed();
-        assert_eq!([sent(0), sent(29), sent(30), sent(64), sent(65)], [0, 0, -12, -12, -24]);
+        assert_eq!(
+            [sent(0), sent(29), sent(30), sent(64), sent(65)],
+            [0, 0, -12, -12, -24]
+        );
         let seen = |number| one_way.of_seen(number).cast_signed();
         // 30 - 12 = 18 is the first number that the receiver sees shifted; 65 - 24 = 41 twice.
         assert_eq!([seen(17), seen(18), seen(40), seen(41)], [0, -12, -12, -24]);
@@ -234,7 +240,10 @@ mod tests {
     #[test]
     fn shifts_a_gigabyte_behind_count_for_everything() {
         let one_way = shifts(&[(30, 5), (30 + (1 << 30), 5)]);
-        assert_eq!((one_way.of_sent(0), one_way.of_sent(40 + (1 << 30))), (5, 10));
+        assert_eq!(
+            (one_way.of_sent(0), one_way.of_sent(40 + (1 << 30))),
+            (5, 10)
+        );
     }
 
     #[test]

@@ -58,32 +58,42 @@ mod tests {
 
     /// The list after segments, each with direction, flags and whether it has data.
     fn after(segments: &[(Direction, u8, bool)]) -> u8 {
-        let end = segments
-            .iter()
-            .fold(0, |before, (direction, flags, data)| {
-                state(before, *direction, *flags, *data)
-            });
+        let end = segments.iter().fold(0, |before, (direction, flags, data)| {
+            state(before, *direction, *flags, *data)
+        });
         list(end)
     }
 
     #[test]
     fn a_connection_has_data_once_both_ends_have_sent_some() {
-        assert_eq!(after(&[(Forward, SYN, false), (Reply, SYN, false)]), NO_DATA);
+        assert_eq!(
+            after(&[(Forward, SYN, false), (Reply, SYN, false)]),
+            NO_DATA
+        );
         assert_eq!(after(&[(Forward, 0, true), (Forward, 0, true)]), NO_DATA);
-        assert_eq!(after(&[(Forward, 0, true), (Reply, 0, true)]), DATA_BOTH_WAYS);
+        assert_eq!(
+            after(&[(Forward, 0, true), (Reply, 0, true)]),
+            DATA_BOTH_WAYS
+        );
     }
 
     #[test]
     fn it_is_done_after_two_fins_or_one_reset() {
         assert_eq!(after(&[(Forward, FIN, false)]), NO_DATA);
-        assert_eq!(after(&[(Forward, FIN, false), (Reply, FIN, true)]), DONE_BOTH_WAYS);
+        assert_eq!(
+            after(&[(Forward, FIN, false), (Reply, FIN, true)]),
+            DONE_BOTH_WAYS
+        );
         assert_eq!(after(&[(Reply, RST, false)]), DONE_BOTH_WAYS);
     }
 
     #[test]
     fn an_end_that_sends_again_is_not_done() {
         let done = [(Forward, FIN, false), (Reply, FIN, false)];
-        assert_eq!(after(&[&done[..], &[(Forward, SYN, false)]].concat()), NO_DATA);
+        assert_eq!(
+            after(&[&done[..], &[(Forward, SYN, false)]].concat()),
+            NO_DATA
+        );
         assert_eq!(after(&[&done[..], &[(Reply, 0, true)]].concat()), NO_DATA);
     }
 }

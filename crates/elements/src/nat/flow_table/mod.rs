@@ -166,9 +166,7 @@ impl FlowTable {
         let [addresses, rest] = key.words();
         let hash = self.hash.of_words(addresses, rest | u64::from(space) << 40);
         // The high half is as good as the low one.
-        #[expect(clippy::cast_possible_truncation)]
-        let hash = (hash >> 32) as u32;
-        hash
+        (hash >> 32) as u32
     }
 
     /// Has the memory fetched that [`Self::candidate`] reads.
@@ -188,8 +186,7 @@ impl FlowTable {
     /// Whether packets with this key are of that flow and direction.
     #[inline]
     pub(super) fn is_of(&self, entry: Entry, key: &FlowKey, space: u8) -> bool {
-        self.flow(entry.id())
-            .matches(entry.direction(), key, space)
+        self.flow(entry.id()).matches(entry.direction(), key, space)
     }
 
     /// The flow that packets with this key belong to.
@@ -209,7 +206,7 @@ impl FlowTable {
     /// live.
     pub(super) fn is_free(&self, rewritten: &FlowKey, space: u8, now: Instant) -> bool {
         self.find(&rewritten.reversed(), space)
-            .is_none_or(|entry| self.deadline(entry.id().0) <= now)
+            .is_none_or(|entry| !self.lives(entry.id(), now))
     }
 
     /// Adds a flow. Those whose packets could not be told from its own end.
@@ -294,6 +291,13 @@ impl FlowTable {
     fn deadline(&self, place: u32) -> Instant {
         let flow = &self.flows[place as usize];
         self.lists[usize::from(flow.class)].deadline(flow)
+    }
+
+    /// Whether a flow has not lived out its time. One that has may still be there, until it is
+    /// reaped or another takes its place.
+    #[inline]
+    pub(super) fn lives(&self, id: FlowId, now: Instant) -> bool {
+        self.deadline(id.0) > now
     }
 
     /// When a flow has lived out its time.

@@ -15,7 +15,10 @@ fn key(source: u32, source_port: u16) -> FlowKey {
 fn new(number: u32) -> NewFlow {
     NewFlow {
         original: key(number, 1),
-        rewritten: key(1000 + (number >> 16), u16::try_from(number & 0xffff).unwrap()),
+        rewritten: key(
+            1000 + (number >> 16),
+            u16::try_from(number & 0xffff).unwrap(),
+        ),
         owner: 0,
         outputs: [0, 1],
         class: 0,

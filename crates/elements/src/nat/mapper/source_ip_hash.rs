@@ -236,6 +236,9 @@ mod tests {
         for host in 0..4000_u32 {
             hosts[circle.pattern_of(0x0a00_0000 + host * 977)] += 1;
         }
-        assert!(hosts.iter().all(|count| (600..=1400).contains(count)), "{hosts:?}");
+        assert!(
+            hosts.iter().all(|count| (600..=1400).contains(count)),
+            "{hosts:?}"
+        );
     }
 }

@@ -163,7 +163,12 @@ impl Rewriter {
                 Direction::Forward => write!(text, "{} => {}", from.source(), to.source()),
                 Direction::Reply => write!(text, "{} => {}", from.destination(), to.destination()),
             },
-            _ => write!(text, "({}) => ({})", self.key_text(&from), self.key_text(&to)),
+            _ => write!(
+                text,
+                "({}) => ({})",
+                self.key_text(&from),
+                self.key_text(&to)
+            ),
         };
         match table.latest_shift(id, direction) {
             0 => {}
@@ -197,7 +202,10 @@ impl Rewriter {
         let (source_port, destination_port) = (key.source_port(), key.destination_port());
         match self.kind {
             // The identifier stands in one of the two.
-            Kind::Ping => format!("{source}, {destination}, {}", source_port | destination_port),
+            Kind::Ping => format!(
+                "{source}, {destination}, {}",
+                source_port | destination_port
+            ),
             Kind::AddressPair => format!("{source}, {destination}"),
             _ => format!("{source}, {source_port}, {destination}, {destination_port}"),
         }

@@ -104,7 +104,7 @@ impl Kind {
                 Self::Ip => (
                     time("UDP_TIMEOUT"),
                     time("UDP_STREAMING_TIMEOUT"),
-                    time("UDP_GUARANTEE"),
+                    time("UDP_GUARANTEE").or(guarantee),
                 ),
                 Self::Udp => (
                     timeout.or(time("UDP_TIMEOUT")),
@@ -129,9 +129,8 @@ impl Kind {
         if fixed[0] >> 4 != 4 {
             return None;
         }
-        let [source, destination] = [12, 16].map(|at| {
-            u32::from_be_bytes([fixed[at], fixed[at + 1], fixed[at + 2], fixed[at + 3]])
-        });
+        let [source, destination] = [12, 16]
+            .map(|at| u32::from_be_bytes([fixed[at], fixed[at + 1], fixed[at + 2], fixed[at + 3]]));
         let mut headers = Headers {
             key: self.address_key(source, destination),
             begins: true,
@@ -187,7 +186,11 @@ impl Kind {
     fn address_key(self, source: u32, destination: u32) -> FlowKey {
         let tuple = AddressesAndPorts {
             source,
-            destination: if self == Self::Address { 0 } else { destination },
+            destination: if self == Self::Address {
+                0
+            } else {
+                destination
+            },
             source_port: 0,
             destination_port: 0,
         };

@@ -18,9 +18,7 @@ use sprat_click::{
 use sprat_packet::flow::FlowKey;
 use sprat_packet::{Batch, Packet};
 
-use super::flow_table::{
-    Direction, Entry, Flow, FlowId, FlowTable, Lifetime, NewFlow, Share,
-};
+use super::flow_table::{Direction, Entry, Flow, FlowId, FlowTable, Lifetime, NewFlow, Share};
 use super::input_spec::InputSpec;
 use super::mapper::{Mapper, Request};
 
