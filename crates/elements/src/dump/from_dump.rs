@@ -333,9 +333,34 @@ impl FromDump {
         }
     }
 
+    /// Takes packets whose time has come until the batch has `limit`. Says when the next one's
+    /// time comes, where it lies ahead.
+    fn fill(
+        &mut self,
+        context: &mut Context<'_>,
+        limit: usize,
+        batch: &mut Batch,
+    ) -> Option<Instant> {
+        let mut due = None;
+        while batch.len() < limit {
+            self.load(context);
+            due = self.wait(context);
+            if due.is_some() {
+                break;
+            }
+            match self.next.take() {
+                Some(packet) => batch.push(packet),
+                None => break,
+            }
+        }
+        self.count += batch.len() as u64;
+        due
+    }
+
     /// How long the next packet has to wait, with TIMING.
-    fn wait(&mut self, now: Instant) -> Option<Instant> {
+    fn wait(&mut self, context: &Context<'_>) -> Option<Instant> {
         let packet = self.next.as_ref().filter(|_| self.timing)?;
+        let now = context.now();
         let (begin, first) = *self.origin.get_or_insert((now, packet.timestamp()));
         let due =
             begin + Duration::from_nanos(u64::try_from(packet.timestamp() - first).unwrap_or(0));
@@ -386,19 +411,10 @@ impl Element for FromDump {
             context.source_burst(0, self.burst)
         };
         let mut batch = core::mem::take(&mut self.batch);
-        while batch.len() < limit {
-            self.load(context);
-            if let Some(due) = self.wait(context.now()) {
-                context.set_timer(0, due);
-                break;
-            }
-            match self.next.take() {
-                Some(packet) => batch.push(packet),
-                None => break,
-            }
+        if let Some(due) = self.fill(context, limit, &mut batch) {
+            context.set_timer(0, due);
         }
         let worked = !batch.is_empty();
-        self.count += batch.len() as u64;
         context.forward(0, &mut batch);
         self.batch = batch;
         if self.file.is_some() && context.timer(0).is_none() {
@@ -416,19 +432,13 @@ impl Element for FromDump {
     }
 
     fn pull(&mut self, context: &mut Context<'_>, _: usize, limit: usize, batch: &mut Batch) {
-        while self.active && batch.len() < limit {
-            self.load(context);
-            if let Some(due) = self.wait(context.now()) {
-                context.set_nonempty(false);
-                context.set_timer(0, due);
-                break;
-            }
-            match self.next.take() {
-                Some(packet) => batch.push(packet),
-                None => break,
-            }
+        if !self.active {
+            return;
         }
-        self.count += batch.len() as u64;
+        if let Some(due) = self.fill(context, limit, batch) {
+            context.set_nonempty(false);
+            context.set_timer(0, due);
+        }
     }
 
     fn signals(&self) -> Signals {
