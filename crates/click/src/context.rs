@@ -10,7 +10,7 @@ use sprat_packet::{Batch, Packet, Pool};
 use crate::arguments::Rejected;
 use crate::configure::ElementId;
 use crate::element::Element;
-use crate::environment::{Console, Environment};
+use crate::environment::Environment;
 use crate::names::ScopedNames;
 use crate::router::{Output, Router};
 use crate::time::{Instant, Timestamp};
@@ -261,7 +261,18 @@ impl Context<'_> {
     pub fn chatter(&self, text: fmt::Arguments<'_>) {
         let mut line = alloc::format!("{text}");
         line.push('\n');
-        self.environment().console(Console::Error, line.as_bytes());
+        self.say(line.as_bytes());
+    }
+
+    /// Writes whole lines for a person to read, as they are.
+    pub fn say(&self, text: &[u8]) {
+        self.router.say(text);
+    }
+
+    /// Adds to `heard` all that is said from now on, by this element and others. Timer 3 expires
+    /// each time.
+    pub fn listen_to_chatter(&self, heard: Rc<core::cell::RefCell<String>>) {
+        self.router.listen(self.id, heard);
     }
 
     /// Reports an error of this element.

@@ -41,9 +41,20 @@ pub trait Environment {
         Err(AccessError::Unsupported)
     }
 
-    /// Opens a connection, or a datagram socket.
-    fn connect(&self, address: &SocketAddress) -> Result<Box<dyn Connection>, AccessError> {
-        let _ = address;
+    /// Opens a connection, or a datagram socket; from `local`, an address of the same kind, where
+    /// it is given.
+    fn connect(
+        &self,
+        address: &SocketAddress,
+        local: Option<&SocketAddress>,
+    ) -> Result<Box<dyn Connection>, AccessError> {
+        let _ = (address, local);
+        Err(AccessError::Unsupported)
+    }
+
+    /// Joins a multicast group of UDP.
+    fn join(&self, group: &MulticastGroup) -> Result<Box<dyn Connection>, AccessError> {
+        let _ = group;
         Err(AccessError::Unsupported)
     }
 
@@ -131,6 +142,17 @@ pub enum SocketAddress {
     UnixDatagram(String),
 }
 
+/// A group to hear and to speak to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MulticastGroup {
+    /// Its address and port.
+    pub group: core::net::SocketAddrV4,
+    /// Whose interface to use and what to send from; what comes from there is not heard.
+    pub source: Option<core::net::SocketAddrV4>,
+    /// Whether this machine hears what is sent.
+    pub looped: bool,
+}
+
 /// A socket that accepts connections; nothing in it blocks.
 pub trait Listener {
     /// The next connection, where one waits.
@@ -147,6 +169,21 @@ pub trait Connection {
 
     /// Writes as much as there is room for and returns how much; `Ok(None)` says no room now.
     fn write(&mut self, bytes: &[u8]) -> Result<Option<usize>, AccessError>;
+
+    /// Who is at the other end, or sent the last datagram, where it has an address.
+    fn peer(&self) -> Option<core::net::IpAddr> {
+        None
+    }
+
+    /// Sends a datagram to `address`, at the port this was opened for.
+    fn write_to(
+        &mut self,
+        bytes: &[u8],
+        address: core::net::IpAddr,
+    ) -> Result<Option<usize>, AccessError> {
+        let _ = (bytes, address);
+        Err(AccessError::Unsupported)
+    }
 }
 
 /// Why something outside could not be had.

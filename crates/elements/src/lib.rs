@@ -24,6 +24,7 @@ pub mod ip6;
 pub mod lookup;
 pub mod nat;
 pub mod shaping;
+pub mod socket;
 pub mod standard;
 pub mod tcpudp;
 #[cfg(test)]
@@ -49,6 +50,7 @@ pub const CLASSES: &[&[&Class]] = &[
     lookup::CLASSES,
     nat::CLASSES,
     shaping::CLASSES,
+    socket::CLASSES,
     standard::CLASSES,
     tcpudp::CLASSES,
 ];

@@ -15,6 +15,7 @@ mod control_sockets;
 mod files;
 mod handlers;
 mod libraries;
+mod multicast;
 mod process;
 mod readiness;
 mod run;

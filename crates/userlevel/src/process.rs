@@ -11,13 +11,15 @@ use std::rc::Rc;
 
 use rustix::process::{Pid, Signal, kill_process};
 use sprat_click::environment::{
-    AccessError, Connection, Console, Device, Environment, Input, Listener, Output, SocketAddress,
+    AccessError, Connection, Console, Device, Environment, Input, Listener, MulticastGroup, Output,
+    SocketAddress,
 };
 use sprat_click::{Instant, Timestamp};
 
 use crate::capture::{CaptureDevice, CaptureError};
 use crate::clock::Clock;
 use crate::files;
+use crate::multicast;
 use crate::readiness::{Readiness, Watched};
 use crate::signals::Signals;
 use crate::sockets;
@@ -165,8 +167,16 @@ impl Environment for Process {
         sockets::listen(address, &self.readiness)
     }
 
-    fn connect(&self, address: &SocketAddress) -> Result<Box<dyn Connection>, AccessError> {
-        sockets::connect(address, &self.readiness)
+    fn connect(
+        &self,
+        address: &SocketAddress,
+        local: Option<&SocketAddress>,
+    ) -> Result<Box<dyn Connection>, AccessError> {
+        sockets::connect(address, local, &self.readiness)
+    }
+
+    fn join(&self, group: &MulticastGroup) -> Result<Box<dyn Connection>, AccessError> {
+        multicast::join(group, &self.readiness)
     }
 
     fn signal(&self, number: i32) -> bool {

@@ -1,7 +1,7 @@
 //! TCP, UDP and Unix sockets, none of which ever blocks.
 
 use std::cell::RefCell;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::rc::Rc;
@@ -9,8 +9,8 @@ use std::rc::Rc;
 use rustix::io::Errno;
 use rustix::net::{
     AddressFamily, RecvFlags, SendFlags, SocketAddrAny, SocketAddrUnix, SocketFlags, SocketType,
-    accept_with, bind, connect as connect_socket, getsockname, listen as listen_on, recvfrom, send,
-    sendto, socket_with, sockopt,
+    accept_with, bind, connect as connect_socket, getpeername, getsockname, listen as listen_on,
+    recvfrom, send, sendto, socket_with, sockopt,
 };
 use sprat_click::environment::{AccessError, Connection, Listener, SocketAddress};
 
@@ -20,9 +20,9 @@ use crate::readiness::{Readiness, Watched};
 /// Connections that may wait to be accepted.
 const BACKLOG: i32 = 16;
 
-const FLAGS: SocketFlags = SocketFlags::NONBLOCK.union(SocketFlags::CLOEXEC);
+pub(crate) const FLAGS: SocketFlags = SocketFlags::NONBLOCK.union(SocketFlags::CLOEXEC);
 
-fn system(error: Errno) -> AccessError {
+pub(crate) fn system(error: Errno) -> AccessError {
     access_error(&error.into())
 }
 
@@ -40,12 +40,39 @@ fn open(address: &SocketAddress) -> Result<OwnedFd, AccessError> {
     socket_with(family, kind, FLAGS, None).map_err(system)
 }
 
-/// Opens a connection, or a datagram socket that sends to one place.
+/// Binds a socket that connects to an address of its own.
+fn bind_local(socket: &OwnedFd, local: &SocketAddress) -> Result<Option<SocketFile>, AccessError> {
+    match local {
+        SocketAddress::Tcp(local) | SocketAddress::Udp(local) => {
+            sockopt::set_socket_reuseaddr(socket, true).map_err(system)?;
+            bind(socket, local).map_err(system)?;
+            Ok(None)
+        }
+        SocketAddress::Unix(path) | SocketAddress::UnixDatagram(path) => {
+            let name = SocketAddrUnix::new(path.as_str()).map_err(system)?;
+            bind(socket, &name).map_err(system)?;
+            Ok(Some(SocketFile(path.into())))
+        }
+    }
+}
+
+/// Opens a connection, or a datagram socket that sends to one place; or, where the place is no
+/// address, to the one that each datagram names.
 pub(crate) fn connect(
     address: &SocketAddress,
+    local: Option<&SocketAddress>,
     readiness: &Readiness,
 ) -> Result<Box<dyn Connection>, AccessError> {
     let socket = open(address)?;
+    let file = local.map(|local| bind_local(&socket, local)).transpose()?;
+    if let SocketAddress::Udp(address) = address
+        && address.ip().is_unspecified()
+    {
+        return Ok(Box::new(Datagrams {
+            watched: readiness.add(socket),
+            peer: RefCell::new(Some((*address).into())),
+        }));
+    }
     let connected = match address {
         SocketAddress::Tcp(address) | SocketAddress::Udp(address) => {
             connect_socket(&socket, address)
@@ -59,7 +86,10 @@ pub(crate) fn connect(
         Ok(()) | Err(Errno::INPROGRESS) => {}
         Err(error) => return Err(system(error)),
     }
-    Ok(Box::new(Stream(readiness.add(socket))))
+    Ok(Box::new(Stream {
+        watched: readiness.add(socket),
+        _file: file.flatten(),
+    }))
 }
 
 /// Listens for connections, or for datagrams: a datagram socket is its own only connection.
@@ -76,13 +106,17 @@ pub(crate) fn listen(
         }
         SocketAddress::Unix(path) | SocketAddress::UnixDatagram(path) => {
             let name = SocketAddrUnix::new(path.as_str()).map_err(system)?;
-            if bind(&socket, &name) == Err(Errno::ADDRINUSE) {
-                // The file of a process that is gone may be taken over; another's may not.
-                if connect_socket(&open(address)?, &name) != Err(Errno::CONNREFUSED) {
-                    return Err(system(Errno::ADDRINUSE));
+            match bind(&socket, &name) {
+                Ok(()) => {}
+                Err(Errno::ADDRINUSE) => {
+                    // The file of a process that is gone may be taken over; another's may not.
+                    if connect_socket(&open(address)?, &name) != Err(Errno::CONNREFUSED) {
+                        return Err(system(Errno::ADDRINUSE));
+                    }
+                    std::fs::remove_file(path).map_err(|error| access_error(&error))?;
+                    bind(&socket, &name).map_err(system)?;
                 }
-                std::fs::remove_file(path).map_err(|error| access_error(&error))?;
-                bind(&socket, &name).map_err(system)?;
+                Err(error) => return Err(system(error)),
             }
             file = Some(SocketFile(path.into()));
         }
@@ -132,7 +166,10 @@ impl Listener for Listening {
             return Ok(None);
         }
         match accept_with(&self.watched.socket, FLAGS) {
-            Ok(socket) => Ok(Some(Box::new(Stream(self.readiness.add(socket))))),
+            Ok(socket) => Ok(Some(Box::new(Stream {
+                watched: self.readiness.add(socket),
+                _file: None,
+            }))),
             Err(error) => later(error, &self.watched.readable),
         }
     }
@@ -144,7 +181,10 @@ impl Listener for Listening {
 }
 
 /// Nothing for the moment, where the system says so.
-fn later<T>(error: Errno, ready: &std::cell::Cell<bool>) -> Result<Option<T>, AccessError> {
+pub(crate) fn later<T>(
+    error: Errno,
+    ready: &std::cell::Cell<bool>,
+) -> Result<Option<T>, AccessError> {
     match error {
         Errno::AGAIN | Errno::INTR | Errno::NOTCONN | Errno::INPROGRESS | Errno::CONNABORTED => {
             ready.set(false);
@@ -154,27 +194,35 @@ fn later<T>(error: Errno, ready: &std::cell::Cell<bool>) -> Result<Option<T>, Ac
     }
 }
 
-struct Stream(Rc<Watched>);
+struct Stream {
+    watched: Rc<Watched>,
+    _file: Option<SocketFile>,
+}
 
 impl Connection for Stream {
     fn read(&mut self, buffer: &mut [u8]) -> Result<Option<usize>, AccessError> {
-        if !self.0.readable.get() {
+        if !self.watched.readable.get() {
             return Ok(None);
         }
-        match recvfrom(&self.0.socket, buffer, RecvFlags::empty()) {
+        match recvfrom(&self.watched.socket, buffer, RecvFlags::empty()) {
             Ok((count, ..)) => Ok(Some(count)),
-            Err(error) => later(error, &self.0.readable),
+            Err(error) => later(error, &self.watched.readable),
         }
     }
 
     fn write(&mut self, bytes: &[u8]) -> Result<Option<usize>, AccessError> {
-        if !self.0.writable.get() {
+        if !self.watched.writable.get() {
             return Ok(None);
         }
-        match send(&self.0.socket, bytes, SendFlags::NOSIGNAL) {
+        match send(&self.watched.socket, bytes, SendFlags::NOSIGNAL) {
             Ok(count) => Ok(Some(count)),
-            Err(error) => later(error, &self.0.writable),
+            Err(error) => later(error, &self.watched.writable),
         }
+    }
+
+    fn peer(&self) -> Option<IpAddr> {
+        let peer = getpeername(&self.watched.socket).ok()??;
+        SocketAddr::try_from(peer).ok().map(|peer| peer.ip())
     }
 }
 
@@ -208,6 +256,18 @@ impl Connection for Datagrams {
             Err(error) => later(error, &self.watched.writable),
         }
     }
+
+    fn peer(&self) -> Option<IpAddr> {
+        let peer = self.peer.borrow().clone()?;
+        SocketAddr::try_from(peer).ok().map(|peer| peer.ip())
+    }
+
+    fn write_to(&mut self, bytes: &[u8], address: IpAddr) -> Result<Option<usize>, AccessError> {
+        if let Some(Ok(peer)) = self.peer.get_mut().take().map(SocketAddr::try_from) {
+            *self.peer.get_mut() = Some(SocketAddr::new(address, peer.port()).into());
+        }
+        self.write(bytes)
+    }
 }
 
 #[cfg(test)]
@@ -231,7 +291,7 @@ mod tests {
     fn echo(address: &SocketAddress, reach: impl Fn(&dyn Listener) -> SocketAddress) {
         let readiness = Rc::new(Readiness::default());
         let mut listener = listen(address, &readiness).unwrap();
-        let mut client = connect(&reach(&*listener), &readiness).unwrap();
+        let mut client = connect(&reach(&*listener), None, &readiness).unwrap();
         assert_eq!(client.write(b"ping"), Ok(Some(4)));
         let mut server = loop {
             match listener.accept().unwrap() {
@@ -259,6 +319,31 @@ mod tests {
         echo(&SocketAddress::Udp(any), |listener| {
             SocketAddress::Udp(([127, 0, 0, 1], listener.port().unwrap()).into())
         });
+    }
+
+    #[test]
+    fn a_connection_comes_from_the_address_it_is_told() {
+        let readiness = Rc::new(Readiness::default());
+        let server = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+        let to = SocketAddress::Udp(server.local_addr().unwrap());
+        let from = SocketAddress::Udp("127.0.0.2:0".parse().unwrap());
+        let mut client = connect(&to, Some(&from), &readiness).unwrap();
+        assert_eq!(client.write(b"ping"), Ok(Some(4)));
+        let (_, peer) = server.recv_from(&mut [0; 8]).unwrap();
+        assert_eq!(peer.ip().to_string(), "127.0.0.2");
+        assert_eq!(client.peer(), Some("127.0.0.1".parse().unwrap()));
+    }
+
+    #[test]
+    fn datagrams_name_their_address_where_the_socket_has_none() {
+        let readiness = Rc::new(Readiness::default());
+        let server = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+        let port = server.local_addr().unwrap().port();
+        let any = SocketAddress::Udp(([0, 0, 0, 0], port).into());
+        let mut client = connect(&any, None, &readiness).unwrap();
+        let to = "127.0.0.1".parse().unwrap();
+        assert_eq!(client.write_to(b"ping", to), Ok(Some(4)));
+        assert_eq!(server.recv_from(&mut [0; 8]).unwrap().0, 4);
     }
 
     #[test]

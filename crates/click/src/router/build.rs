@@ -16,7 +16,7 @@ use crate::arguments::{Arguments, Rejected};
 use crate::configure::{Configuration, Directory, ElementId, prefix_of};
 use crate::diagnostics::{Diagnostic, Diagnostics, Landmark};
 use crate::element::{Class, Element};
-use crate::environment::{Console, Environment};
+use crate::environment::Environment;
 use crate::graph::Flat;
 use crate::library::Library;
 use crate::names::ScopedNames;
@@ -176,6 +176,7 @@ impl Builder {
             run_count: Cell::new(1),
             driver_manager: Cell::new(None),
             watchers: RefCell::default(),
+            listeners: RefCell::default(),
             replacement: RefCell::default(),
         };
         router.seed_random(self.environment.random_seed());
@@ -373,7 +374,7 @@ impl Router {
                 self.class(id).name,
                 diagnostic.message
             );
-            self.environment.console(Console::Error, text.as_bytes());
+            self.say(text.as_bytes());
         }
     }
 

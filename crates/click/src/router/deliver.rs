@@ -12,7 +12,6 @@ use sprat_packet::Batch;
 use super::{HandlerTarget, Output, Router, Traffic};
 use crate::configure::ElementId;
 use crate::context::Context;
-use crate::environment::Console;
 
 /// What is on its way.
 enum Pending {
@@ -179,7 +178,7 @@ impl Router {
     fn write_late(&self, write: &HandlerWrite) {
         if let Err(error) = self.write_target(&write.target, &write.value) {
             let text = format!("{}: {error}\n", self.name(write.from));
-            self.environment.console(Console::Error, text.as_bytes());
+            self.say(text.as_bytes());
         }
     }
 

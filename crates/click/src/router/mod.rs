@@ -67,6 +67,8 @@ pub struct Router {
     run_count: Cell<i64>,
     driver_manager: Cell<Option<ElementId>>,
     watchers: RefCell<Vec<ElementId>>,
+    /// Who hears what is said, and what they have not taken yet.
+    listeners: RefCell<Vec<(ElementId, Rc<RefCell<String>>)>>,
     replacement: RefCell<Option<Box<Router>>>,
 }
 

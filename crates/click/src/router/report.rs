@@ -1,11 +1,17 @@
 //! What elements say is wrong while they are initialized or run.
 
 use alloc::format;
+use alloc::rc::Rc;
 use alloc::string::String;
+use core::cell::RefCell;
 
 use super::Router;
 use crate::configure::ElementId;
 use crate::diagnostics::{Diagnostic, Diagnostics};
+use crate::environment::Console;
+
+/// The timer of an element that listens, which expires when something was said.
+pub(crate) const HEARD: usize = 3;
 
 impl Router {
     pub(crate) fn report(&self, id: ElementId, message: String) {
@@ -25,6 +31,20 @@ impl Router {
         self.diagnostics
             .borrow_mut()
             .push(diagnostic.at(self.landmark(id)).within(context));
+    }
+
+    /// Writes text for a person to read, and for the elements that listen.
+    pub(crate) fn say(&self, text: &[u8]) {
+        self.environment.console(Console::Error, text);
+        for (id, heard) in &*self.listeners.borrow() {
+            heard.borrow_mut().push_str(&String::from_utf8_lossy(text));
+            self.set_timer(*id, HEARD, self.environment.instant());
+        }
+    }
+
+    /// Has an element hear everything that is said from now on.
+    pub(crate) fn listen(&self, id: ElementId, heard: Rc<RefCell<String>>) {
+        self.listeners.borrow_mut().push((id, heard));
     }
 
     /// Takes what has been reported so far.

@@ -2,7 +2,9 @@
 
 mod address_info;
 mod alignment;
+mod chatter_socket;
 mod control_socket;
+mod entrance;
 mod message;
 mod schedule_info;
 mod script;
@@ -17,6 +19,7 @@ pub(crate) const CLASSES: &[&Class] = &[
     &address_info::ADDRESS_INFO,
     &alignment::ALIGN,
     &alignment::ALIGNMENT_INFO,
+    &chatter_socket::CHATTER_SOCKET,
     &control_socket::CONTROL_SOCKET,
     &script::DRIVER_MANAGER,
     &message::ERROR,

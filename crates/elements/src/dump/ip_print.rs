@@ -1,7 +1,7 @@
 use alloc::string::{String, ToString};
 use core::fmt::{self, Write};
 
-use sprat_click::environment::{Console, Output};
+use sprat_click::environment::Output;
 use sprat_click::{
     Arguments, Class, Configuration, Configure, Context, Element, HandlerError, HandlerList,
     Rejected,
@@ -333,9 +333,7 @@ impl Element for IpPrint {
                     self.active = false;
                 }
             }
-            None => context
-                .environment()
-                .console(Console::Error, self.line.as_bytes()),
+            None => context.say(self.line.as_bytes()),
         }
     }
 

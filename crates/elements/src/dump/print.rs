@@ -2,7 +2,6 @@ use alloc::string::{String, ToString};
 use core::fmt::Write;
 
 use sprat_click::arguments::{Argument, ArgumentError, Names};
-use sprat_click::environment::Console;
 use sprat_click::{
     Arguments, Class, Configuration, Configure, Context, Element, HandlerError, HandlerList,
     Rejected,
@@ -157,9 +156,7 @@ impl Element for Print {
             // Writing to a string cannot fail.
             let _ = self.write(packet);
         }
-        context
-            .environment()
-            .console(Console::Error, self.line.as_bytes());
+        context.say(self.line.as_bytes());
     }
 
     fn handlers(&self, list: &mut HandlerList) {

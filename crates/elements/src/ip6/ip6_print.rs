@@ -1,7 +1,6 @@
 use alloc::string::String;
 use core::fmt::{self, Write};
 
-use sprat_click::environment::Console;
 use sprat_click::{Arguments, Class, Configuration, Configure, Context, Element, Rejected};
 use sprat_packet::headers::Ipv6;
 use sprat_packet::{Batch, Packet};
@@ -93,8 +92,6 @@ impl Element for Ip6Print {
             // Writing to a string cannot fail.
             let _ = self.write(packet);
         }
-        context
-            .environment()
-            .console(Console::Error, self.text.as_bytes());
+        context.say(self.text.as_bytes());
     }
 }

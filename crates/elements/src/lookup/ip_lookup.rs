@@ -110,6 +110,16 @@ impl Configure for IPLookup {
 }
 
 impl IPLookup {
+    /// Whether a class is one of these.
+    pub(crate) fn is_class(name: &str) -> bool {
+        super::CLASSES.iter().any(|class| class.name == name)
+    }
+
+    /// Whether there is a route for an address.
+    pub(crate) fn has_route(&self, address: Ipv4Addr) -> bool {
+        self.table.lookup(address).is_some()
+    }
+
     fn execute(
         &mut self,
         command: Command,

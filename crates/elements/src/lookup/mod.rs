@@ -8,6 +8,8 @@ mod tests;
 
 use sprat_click::Class;
 
+pub(crate) use ip_lookup::IPLookup;
+
 /// The classes of this family.
 pub(crate) const CLASSES: &[&Class] = &[
     &ip_lookup::DIRECT,

@@ -1,19 +1,18 @@
 mod protocol;
 
 use alloc::boxed::Box;
-use alloc::format;
 use alloc::rc::Rc;
-use alloc::string::{String, ToString};
+use alloc::string::String;
 use alloc::vec::Vec;
 use core::cell::RefCell;
-use core::net::{Ipv4Addr, SocketAddr};
 
-use sprat_click::environment::{AccessError, Connection, Listener, SocketAddress};
+use sprat_click::environment::{Connection, Listener};
 use sprat_click::{
     Agent, Arguments, Class, Configuration, Configure, Context, Element, HandlerError, HandlerList,
     Rejected,
 };
 
+use super::entrance::Entrance;
 use protocol::Conversation;
 
 pub(super) const CONTROL_SOCKET: Class = Class::of::<ControlSocket>("ControlSocket").ports("0/0");
@@ -47,11 +46,9 @@ struct ControlSocket {
 
 /// What a control socket is made of.
 struct Server {
-    place: Place,
+    entrance: Entrance,
     read_only: bool,
     verbose: bool,
-    retries: u32,
-    retry_warnings: bool,
     state: RefCell<State>,
 }
 
@@ -59,7 +56,6 @@ struct Server {
 struct State {
     listener: Option<Box<dyn Listener>>,
     clients: Vec<Client>,
-    tries: u32,
 }
 
 struct Client {
@@ -67,60 +63,21 @@ struct Client {
     conversation: Conversation,
 }
 
-/// Where to listen.
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Place {
-    Tcp {
-        port: u16,
-        /// Whether a later port will do.
-        or_later: bool,
-        local: bool,
-    },
-    Unix(String),
-}
-
-/// How many ports are tried where a later one will do.
-const PORTS: u16 = 100;
-
 /// Bytes read at a time.
 const CHUNK: usize = 4096;
 
 impl Configure for ControlSocket {
     fn configure(arguments: &mut Arguments<'_>, _: &Configuration<'_>) -> Result<Self, Rejected> {
-        let kind = arguments.required::<String>("TYPE");
-        let address = arguments.required::<String>("ADDRESS");
+        let entrance = Entrance::configure(arguments);
         let read_only = arguments.keyword("READONLY").unwrap_or(false);
-        let local = arguments.keyword("LOCALHOST").unwrap_or(false);
         let verbose = arguments.keyword("VERBOSE").unwrap_or(false);
-        let retries = arguments.keyword("RETRIES").unwrap_or(0);
-        let retry_warnings = arguments.keyword("RETRY_WARNINGS").unwrap_or(true);
         arguments.finish()?;
-        let (kind, address) = (kind?, address?);
-        let place = match kind.to_ascii_uppercase().as_str() {
-            "TCP" => {
-                let (port, or_later) = match address.strip_suffix('+') {
-                    Some(port) => (port, true),
-                    None => (address.as_str(), false),
-                };
-                let Ok(port) = port.parse() else {
-                    return Err(arguments.error(format!("bad port number '{address}'")));
-                };
-                Place::Tcp {
-                    port,
-                    or_later,
-                    local,
-                }
-            }
-            "UNIX" => Place::Unix(address),
-            _ => return Err(arguments.error(format!("unknown socket type '{kind}'"))),
-        };
+        let entrance = entrance?;
         Ok(Self {
             server: Rc::new(Server {
-                place,
+                entrance,
                 read_only,
                 verbose,
-                retries,
-                retry_warnings,
                 state: RefCell::default(),
             }),
         })
@@ -128,55 +85,9 @@ impl Configure for ControlSocket {
 }
 
 impl Server {
-    fn listen(&self, context: &Context<'_>) -> Result<(), AccessError> {
-        let environment = context.environment();
-        let listener = match &self.place {
-            Place::Unix(path) => environment.listen(&SocketAddress::Unix(path.clone()))?,
-            Place::Tcp {
-                port,
-                or_later,
-                local,
-            } => {
-                let host = match local {
-                    true => Ipv4Addr::LOCALHOST,
-                    false => Ipv4Addr::UNSPECIFIED,
-                };
-                let mut port = *port;
-                let last = match or_later {
-                    true => port.saturating_add(PORTS),
-                    false => port,
-                };
-                loop {
-                    let address = SocketAddr::from((host, port));
-                    match environment.listen(&SocketAddress::Tcp(address)) {
-                        Err(AccessError::System(_)) if port < last => port += 1,
-                        other => break other?,
-                    }
-                }
-            }
-        };
-        self.state.borrow_mut().listener = Some(listener);
-        Ok(())
-    }
-
     /// Listens, or sees to it that it is tried again later.
     fn open(&self, context: &Context<'_>) -> Result<(), String> {
-        let Err(error) = self.listen(context) else {
-            return Ok(());
-        };
-        let what = match &self.place {
-            Place::Tcp { port, .. } => format!("cannot listen on TCP port {port}: {error}"),
-            Place::Unix(path) => format!("cannot listen on '{path}': {error}"),
-        };
-        let tries = self.state.borrow().tries;
-        if tries >= self.retries {
-            return Err(what);
-        }
-        self.state.borrow_mut().tries = tries + 1;
-        if self.retry_warnings {
-            context.chatter(format_args!("{}: {what}, will try again", context.name()));
-        }
-        context.set_timer_after(0, core::time::Duration::from_secs(1));
+        self.state.borrow_mut().listener = self.entrance.open(context)?;
         Ok(())
     }
 
@@ -248,23 +159,12 @@ impl Agent for Server {
     }
 
     fn handlers(&self, list: &mut HandlerList) {
-        match &self.place {
-            Place::Tcp { .. } => list.read("port"),
-            Place::Unix(_) => list.read("filename"),
-        };
+        self.entrance.handlers(list);
     }
 
     fn read(&self, _: &mut Context<'_>, name: &str, _: &str) -> Result<String, HandlerError> {
-        match (name, &self.place) {
-            ("port", Place::Tcp { port, .. }) => {
-                let state = self.state.borrow();
-                let listener = state.listener.as_ref();
-                let found = listener.and_then(|listener| listener.port());
-                Ok(found.unwrap_or(*port).to_string())
-            }
-            ("filename", Place::Unix(path)) => Ok(path.clone()),
-            _ => Err(HandlerError::NoHandler(name.into())),
-        }
+        let state = self.state.borrow();
+        self.entrance.read(state.listener.as_deref(), name)
     }
 }
 
@@ -285,7 +185,7 @@ impl Element for ControlSocket {
 
     fn take_state(&mut self, context: &mut Context<'_>, old: &mut dyn Element) {
         let old = old.downcast_mut::<Self>();
-        if let Some(old) = old.filter(|old| old.server.place == self.server.place) {
+        if let Some(old) = old.filter(|old| old.server.entrance.is_same(&self.server.entrance)) {
             let state = core::mem::take(&mut *old.server.state.borrow_mut());
             *self.server.state.borrow_mut() = state;
         } else if let Err(message) = self.server.open(context) {

@@ -1,0 +1,150 @@
+//! Where ControlSocket and ChatterSocket wait for clients.
+
+use alloc::boxed::Box;
+use alloc::format;
+use alloc::string::{String, ToString};
+use core::cell::Cell;
+use core::net::{Ipv4Addr, SocketAddr};
+use core::time::Duration;
+
+use sprat_click::environment::{AccessError, Listener, SocketAddress};
+use sprat_click::{Arguments, Context, HandlerError, HandlerList, Rejected};
+
+/// A place to listen on, and how often that is tried.
+pub(super) struct Entrance {
+    place: Place,
+    retries: u32,
+    retry_warnings: bool,
+    tries: Cell<u32>,
+}
+
+/// Where to listen.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Place {
+    Tcp {
+        port: u16,
+        /// Whether a later port will do.
+        or_later: bool,
+        local: bool,
+    },
+    Unix(String),
+}
+
+/// How many ports are tried where a later one will do.
+const PORTS: u16 = 100;
+
+impl Entrance {
+    /// Reads TYPE, ADDRESS, LOCALHOST, RETRIES and RETRY_WARNINGS.
+    pub(super) fn configure(arguments: &mut Arguments<'_>) -> Result<Self, Rejected> {
+        let kind = arguments.required::<String>("TYPE");
+        let address = arguments.required::<String>("ADDRESS");
+        let local = arguments.keyword("LOCALHOST").unwrap_or(false);
+        let retries = arguments.keyword("RETRIES").unwrap_or(0);
+        let retry_warnings = arguments.keyword("RETRY_WARNINGS").unwrap_or(true);
+        let (kind, address) = (kind?, address?);
+        let place = match kind.to_ascii_uppercase().as_str() {
+            "TCP" => {
+                let (port, or_later) = match address.strip_suffix('+') {
+                    Some(port) => (port, true),
+                    None => (address.as_str(), false),
+                };
+                let Ok(port) = port.parse() else {
+                    return Err(arguments.error(format!("bad port number '{address}'")));
+                };
+                Place::Tcp {
+                    port,
+                    or_later,
+                    local,
+                }
+            }
+            "UNIX" => Place::Unix(address),
+            _ => return Err(arguments.error(format!("unknown socket type '{kind}'"))),
+        };
+        Ok(Self {
+            place,
+            retries,
+            retry_warnings,
+            tries: Cell::new(0),
+        })
+    }
+
+    /// Whether both are the same place.
+    pub(super) fn is_same(&self, other: &Self) -> bool {
+        self.place == other.place
+    }
+
+    fn listen(&self, context: &Context<'_>) -> Result<Box<dyn Listener>, AccessError> {
+        let environment = context.environment();
+        match &self.place {
+            Place::Unix(path) => environment.listen(&SocketAddress::Unix(path.clone())),
+            Place::Tcp {
+                port,
+                or_later,
+                local,
+            } => {
+                let host = match local {
+                    true => Ipv4Addr::LOCALHOST,
+                    false => Ipv4Addr::UNSPECIFIED,
+                };
+                let mut port = *port;
+                let last = match or_later {
+                    true => port.saturating_add(PORTS),
+                    false => port,
+                };
+                loop {
+                    let address = SocketAddr::from((host, port));
+                    match environment.listen(&SocketAddress::Tcp(address)) {
+                        Err(AccessError::System(_)) if port < last => port += 1,
+                        other => return other,
+                    }
+                }
+            }
+        }
+    }
+
+    /// Listens; or has timer 0 expire when it is to be tried again, and gives nothing.
+    ///
+    /// # Errors
+    /// It was the last try.
+    pub(super) fn open(&self, context: &Context<'_>) -> Result<Option<Box<dyn Listener>>, String> {
+        let error = match self.listen(context) {
+            Ok(listener) => return Ok(Some(listener)),
+            Err(error) => error,
+        };
+        let what = match &self.place {
+            Place::Tcp { port, .. } => format!("cannot listen on TCP port {port}: {error}"),
+            Place::Unix(path) => format!("cannot listen on '{path}': {error}"),
+        };
+        if self.tries.get() >= self.retries {
+            return Err(what);
+        }
+        self.tries.set(self.tries.get() + 1);
+        if self.retry_warnings {
+            context.chatter(format_args!("{}: {what}, will try again", context.name()));
+        }
+        context.set_timer_after(0, Duration::from_secs(1));
+        Ok(None)
+    }
+
+    pub(super) fn handlers(&self, list: &mut HandlerList) {
+        match &self.place {
+            Place::Tcp { .. } => list.read("port"),
+            Place::Unix(_) => list.read("filename"),
+        };
+    }
+
+    pub(super) fn read(
+        &self,
+        listener: Option<&dyn Listener>,
+        name: &str,
+    ) -> Result<String, HandlerError> {
+        match (name, &self.place) {
+            ("port", Place::Tcp { port, .. }) => {
+                let found = listener.and_then(Listener::port);
+                Ok(found.unwrap_or(*port).to_string())
+            }
+            ("filename", Place::Unix(path)) => Ok(path.clone()),
+            _ => Err(HandlerError::NoHandler(name.into())),
+        }
+    }
+}
