@@ -52,3 +52,40 @@ impl HandlerCall {
         }
     }
 }
+
+/// `N HANDLER [VALUE]`: a handler to be written when a count reaches N.
+pub(crate) struct Trigger {
+    at: u64,
+    call: HandlerCall,
+}
+
+impl Argument for Trigger {
+    fn parse(text: &str, names: &dyn Names) -> Result<Self, ArgumentError> {
+        let (number, call) = split_first_word(text);
+        Ok(Self {
+            at: u64::parse(&number, names)?,
+            call: HandlerCall::parse(call, names)?,
+        })
+    }
+}
+
+impl Trigger {
+    /// See [`HandlerCall::check`].
+    pub(crate) fn check(&self, context: &Context<'_>) -> Result<(), Rejected> {
+        self.call.check(context)
+    }
+
+    /// Writes the handler, once, where the count has come to it.
+    pub(crate) fn fire(trigger: &mut Option<Self>, count: u64, context: &mut Context<'_>) {
+        if let Some(reached) = trigger.take_if(|trigger| count >= trigger.at) {
+            reached.call.call(context);
+        }
+    }
+}
+
+/// As it was written.
+impl core::fmt::Display for Trigger {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(f, "{} {} {}", self.at, self.call.handler, self.call.value)
+    }
+}

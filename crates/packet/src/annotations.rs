@@ -19,6 +19,10 @@ pub const FIX_IP_SOURCE: usize = 18;
 pub const VLAN_TCI: usize = 20;
 /// The aggregate number.
 pub const AGGREGATE: usize = 20;
+/// Packets or bytes a second of the source's network.
+pub const FORWARD_RATE: usize = 20;
+/// Packets or bytes a second of the destination's network.
+pub const REVERSE_RATE: usize = 24;
 /// The number of packets this one stands for, less one.
 pub const EXTRA_PACKETS: usize = 24;
 /// Bytes of the original packet that are not here.

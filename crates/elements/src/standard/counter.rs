@@ -2,14 +2,13 @@ use alloc::format;
 use alloc::string::{String, ToString};
 use core::time::Duration;
 
-use sprat_click::arguments::{Argument, split_first_word};
 use sprat_click::{
     Arguments, Class, Configuration, Configure, Context, Element, HandlerError, HandlerList,
     Instant, Rejected,
 };
 use sprat_packet::Batch;
 
-use crate::handler_call::HandlerCall;
+use crate::handler_call::Trigger;
 
 pub(super) const COUNTER: Class = Class::of::<Counter>("Counter");
 
@@ -35,25 +34,6 @@ struct Counter {
     byte_count_call: Option<Trigger>,
     packet_rate: Rate,
     byte_rate: Rate,
-}
-
-/// A handler to write when a count is reached.
-struct Trigger {
-    at: u64,
-    call: HandlerCall,
-}
-
-impl Argument for Trigger {
-    fn parse(
-        text: &str,
-        names: &dyn sprat_click::arguments::Names,
-    ) -> Result<Self, sprat_click::arguments::ArgumentError> {
-        let (number, call) = split_first_word(text);
-        Ok(Self {
-            at: u64::parse(&number, names)?,
-            call: HandlerCall::parse(call, names)?,
-        })
-    }
 }
 
 /// An exponentially weighted rate: each second a quarter of the way towards what it was.
@@ -111,20 +91,13 @@ impl Configure for Counter {
     }
 }
 
-/// Calls the trigger, once, where the count has come to it.
-fn fire(trigger: &mut Option<Trigger>, count: u64, context: &mut Context<'_>) {
-    if let Some(reached) = trigger.take_if(|trigger| count >= trigger.at) {
-        reached.call.call(context);
-    }
-}
-
 impl Element for Counter {
     fn initialize(&mut self, context: &mut Context<'_>) -> Result<(), Rejected> {
         for trigger in [&self.count_call, &self.byte_count_call]
             .into_iter()
             .flatten()
         {
-            trigger.call.check(context)?;
+            trigger.check(context)?;
         }
         Ok(())
     }
@@ -139,8 +112,8 @@ impl Element for Counter {
         let now = context.now();
         self.packet_rate.add(now, batch.len() as u64);
         self.byte_rate.add(now, bytes);
-        fire(&mut self.count_call, self.count, context);
-        fire(&mut self.byte_count_call, self.bytes, context);
+        Trigger::fire(&mut self.count_call, self.count, context);
+        Trigger::fire(&mut self.byte_count_call, self.bytes, context);
     }
 
     fn handlers(&self, list: &mut HandlerList) {

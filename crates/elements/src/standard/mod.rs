@@ -1,6 +1,7 @@
 //! Elements that know nothing of protocols: sources and sinks, queues, counters, switches,
 //! schedulers, and what deals with annotations, lengths and times.
 
+mod average_counter;
 mod bypass;
 mod counter;
 mod crc32;
@@ -33,6 +34,7 @@ use sprat_click::Class;
 
 /// The classes of this family.
 pub(crate) const CLASSES: &[&Class] = &[
+    &average_counter::AVERAGE_COUNTER,
     &timestamps::ADJUST_TIMESTAMP,
     &store_data::BLOCK,
     &timed_unqueue::BURSTER,
