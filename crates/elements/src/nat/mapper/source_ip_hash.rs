@@ -162,7 +162,7 @@ impl Circle {
 /// The largest number that the C library's `random` gives.
 const LARGEST: u32 = 0x7fff_ffff;
 
-/// The C library's `random`: an additive feedback generator, x[i] = x[i-3] + x[i-31], begun by a
+/// The C library's `random`: an additive feedback generator, `x[i] = x[i-3] + x[i-31]`, begun by a
 /// multiplicative one (Park and Miller's), without its first 310 numbers.
 struct LibraryRandom {
     state: [u32; 31],
