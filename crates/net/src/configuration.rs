@@ -201,13 +201,17 @@ impl Engine {
             Some(Some(Event::Deconfigured)) => Change::Lost,
             Some(None) | None => return,
         };
+        let had_one = self.interface.ipv4_addr().is_some();
         self.interface.update_ip_addrs(|addresses| {
             addresses.retain(|known| !matches!(known, IpCidr::Ipv4(_)));
         });
         self.interface.routes_mut().remove_default_ipv4_route();
         match change {
             Change::Lost => {
-                log::warn!("the DHCP lease ended");
+                // It is told of at the start too, when there is nothing to lose.
+                if had_one {
+                    log::warn!("the DHCP lease ended");
+                }
                 self.configurator.leased_servers.clear();
                 self.configurator.pending = true;
             }

@@ -62,9 +62,14 @@ impl Failure for Status {
 
 impl<E: Error> Failure for E {
     fn status(self) -> i32 {
-        say(&format!("error: {self}\n"));
-        FAILED
+        say_error(&self)
     }
+}
+
+/// Says what went wrong; the exit status of an application that failed.
+pub(crate) fn say_error(error: &dyn core::fmt::Display) -> i32 {
+    say(&format!("error: {error}\n"));
+    FAILED
 }
 
 fn say(text: &str) {
@@ -93,7 +98,7 @@ fn prepare<P: Parameters>() -> Result<P, i32> {
     P::from_given(&given).map_err(wrong)
 }
 
-/// Runs an application; its exit status. Called by [`main!`](crate::main).
+/// Runs an application; its exit status. Called by [`entry!`](crate::entry).
 #[doc(hidden)]
 pub fn start<P: Parameters, O: Outcome>(application: impl FnOnce(P) -> O) -> i32 {
     prepare().map_or_else(
@@ -102,7 +107,7 @@ pub fn start<P: Parameters, O: Outcome>(application: impl FnOnce(P) -> O) -> i32
     )
 }
 
-/// Runs an asynchronous application; its exit status. Called by [`main!`](crate::main).
+/// Runs an asynchronous application; its exit status. Called by [`entry!`](crate::entry).
 #[doc(hidden)]
 pub fn start_async<P, F>(application: impl FnOnce(P) -> F) -> i32
 where
@@ -110,6 +115,7 @@ where
     F: Future + 'static,
     F::Output: Outcome + 'static,
 {
+    crate::control::serve_beside(crate::inside::answer);
     start(|parameters| executor::run(application(parameters)))
 }
 
@@ -123,13 +129,13 @@ pub fn exit(status: i32) -> ! {
 /// or a `Result` of either.
 ///
 /// ```ignore
-/// sprat::main!(run);          // fn run(options: Options) -> Result<(), Error>
-/// sprat::main!(async serve);  // async fn serve(options: Options)
+/// sprat::entry!(run);          // fn run(options: Options) -> Result<(), Error>
+/// sprat::entry!(async serve);  // async fn serve(options: Options)
 /// ```
 #[macro_export]
-macro_rules! main {
+macro_rules! entry {
     (async $function:path) => {
-        $crate::main!(@entry $crate::start_async($function));
+        $crate::entry!(@entry $crate::start_async($function));
     };
     (@entry $start:expr) => {
         /// Called by the platform's entry.
@@ -145,7 +151,7 @@ macro_rules! main {
         }
     };
     ($function:path) => {
-        $crate::main!(@entry $crate::start($function));
+        $crate::entry!(@entry $crate::start($function));
     };
 }
 

@@ -26,6 +26,19 @@ local! {
     static WAITING_FOR_STOP: RefCell<Vec<Waker>> = RefCell::new(Vec::new());
 }
 
+/// Answers a read, or a write of a value, where the application's handlers do not.
+type Inside = fn(&[u8], Option<&[u8]>) -> Option<Result<Vec<u8>, Refusal>>;
+
+local! {
+    static INSIDE: Cell<Option<Inside>> = Cell::new(None);
+}
+
+/// Lets `inside` answer what the application's own handlers do not. Whoever never says so has no
+/// such code in the image.
+pub(crate) fn serve_beside(inside: Inside) {
+    INSIDE.with(|slot| slot.set(Some(inside)));
+}
+
 /// Why a request is refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Refusal {
@@ -121,6 +134,12 @@ pub fn serve() {
             (Some(handlers), Some(MessageKind::Import)) => handlers.import(&name, &data),
             (None, _) | (_, Some(MessageKind::Answer) | None) => Err(Refusal::Unsupported),
         };
+        let answer = match answer {
+            Err(Refusal::NoElement(_) | Refusal::NoHandler(_) | Refusal::Unsupported) => {
+                beside(kind, &name, &data).unwrap_or(answer)
+            }
+            answer => answer,
+        };
         match &answer {
             Ok(value) => platform().respond(number, status::OK, value),
             Err(refusal) => {
@@ -137,6 +156,16 @@ pub fn serve() {
     });
 }
 
+/// What the handlers beside the application's own answer.
+fn beside(kind: Option<MessageKind>, name: &[u8], data: &[u8]) -> Option<Result<Vec<u8>, Refusal>> {
+    let inside = INSIDE.with(Cell::get)?;
+    match kind {
+        Some(MessageKind::Read) => inside(name, None),
+        Some(MessageKind::Write) => inside(name, Some(data)),
+        _ => None,
+    }
+}
+
 /// Whether the monitor asked the instance to come to an end.
 #[must_use]
 pub fn stopping() -> bool {
@@ -149,6 +178,7 @@ pub async fn stopped() {
         if stopping() {
             return Poll::Ready(());
         }
+        crate::task::waits_for("the request to end");
         WAITING_FOR_STOP.with(|waiting| waiting.borrow_mut().push(context.waker().clone()));
         Poll::Pending
     })

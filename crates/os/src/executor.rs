@@ -5,6 +5,7 @@
 //! task that is always ready cannot keep timers and requests waiting.
 
 use alloc::collections::VecDeque;
+use alloc::rc::Rc;
 use core::cell::RefCell;
 use core::future::Future;
 use core::pin::Pin;
@@ -15,7 +16,8 @@ use sprat_platform::{Platform as _, Wake};
 
 use crate::local::local;
 use crate::target::platform;
-use crate::{control, network, time};
+use crate::task::Label;
+use crate::{control, network, task, time};
 
 /// Tasks polled before timers, devices and requests get their turn.
 const TURN: usize = 256;
@@ -25,13 +27,33 @@ local! {
 }
 
 /// Starts a task. It runs when the caller next awaits something; dropping the handle cancels it,
-/// [`Task::detach`] lets it go on by itself.
+/// [`Task::detach`] lets it go on by itself. In the list of tasks it stands under the place where
+/// it was started.
+#[track_caller]
 pub fn spawn<F>(future: F) -> Task<F::Output>
 where
     F: Future + 'static,
     F::Output: 'static,
 {
+    spawn_labelled(Label::Place(core::panic::Location::caller()), future)
+}
+
+/// Starts a task that stands under a name in the list of tasks.
+pub fn spawn_named<F>(name: &'static str, future: F) -> Task<F::Output>
+where
+    F: Future + 'static,
+    F::Output: 'static,
+{
+    spawn_labelled(Label::Name(name), future)
+}
+
+fn spawn_labelled<F>(label: Label, future: F) -> Task<F::Output>
+where
+    F: Future + 'static,
+    F::Output: 'static,
+{
     let home = Home::here();
+    let known = task::Task::start(label);
     let schedule = move |runnable: Runnable| {
         // A waker may be carried to another thread of an ordinary program, where running or even
         // dropping the task would be unsound.
@@ -41,8 +63,16 @@ where
     // SAFETY: the future and its output live as long as they like ('static); neither the runnable
     // nor a waker's last reference acts on another thread, because `schedule` ends the program
     // there, and the queue that holds runnables belongs to this thread.
-    let (runnable, task) =
-        unsafe { async_task::spawn_unchecked(HomeBound { home, future }, schedule) };
+    let (runnable, task) = unsafe {
+        async_task::spawn_unchecked(
+            HomeBound {
+                home,
+                known,
+                future,
+            },
+            schedule,
+        )
+    };
     runnable.schedule();
     task
 }
@@ -55,7 +85,7 @@ where
     F: Future + 'static,
     F::Output: 'static,
 {
-    let mut main = spawn(future);
+    let mut main = spawn_named("main", future);
     loop {
         let busy = run_ready();
         if let Poll::Ready(output) =
@@ -149,6 +179,7 @@ impl Home {
 /// A future that ends the program rather than be dropped on another thread than its own.
 struct HomeBound<F> {
     home: Home,
+    known: Rc<task::Task>,
     future: F,
 }
 
@@ -156,14 +187,17 @@ impl<F: Future> Future for HomeBound<F> {
     type Output = F::Output;
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
+        let known = self.known.clone();
         // SAFETY: `future` is pinned whenever `self` is: it is never moved out, and `HomeBound` has
         // no other way to reach it mutably.
-        unsafe { self.map_unchecked_mut(|bound| &mut bound.future) }.poll(context)
+        let future = unsafe { self.map_unchecked_mut(|bound| &mut bound.future) };
+        known.poll(|| future.poll(context))
     }
 }
 
 impl<F> Drop for HomeBound<F> {
     fn drop(&mut self) {
         self.home.check();
+        self.known.end();
     }
 }

@@ -142,6 +142,17 @@ pub fn set_levels(text: &str) -> Result<(), LevelError> {
     Ok(())
 }
 
+/// Writes how much is shown, as [`set_levels`] takes it.
+pub(crate) fn write_levels(out: &mut dyn fmt::Write) -> fmt::Result {
+    LEVELS.with(|levels| {
+        let levels = levels.borrow();
+        write!(out, "{}", levels.all.as_str().to_ascii_lowercase())?;
+        levels.modules.iter().try_for_each(|(module, level)| {
+            write!(out, ",{module}={}", level.as_str().to_ascii_lowercase())
+        })
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -3,6 +3,8 @@
 use alloc::vec::Vec;
 use core::cell::RefCell;
 use core::future::poll_fn;
+#[cfg(feature = "net")]
+use core::task::Context;
 use core::task::{Poll, Waker};
 
 use sprat_packet::{Batch, Pool};
@@ -72,6 +74,12 @@ impl Device {
         self.device.has_frames()
     }
 
+    /// Wakes the caller once when frames come, or there is room again.
+    #[cfg(feature = "net")]
+    pub(crate) fn wake_when_ready(&self, context: &Context<'_>) {
+        wait(self.device.index(), context.waker().clone());
+    }
+
     /// Waits for frames and adds at most `limit` of them to the end of `frames`; returns how many.
     pub async fn receive(&mut self, frames: &mut Batch, limit: usize) -> usize {
         poll_fn(|context| match self.device.receive(frames, limit) {
@@ -99,6 +107,7 @@ impl Device {
 }
 
 fn wait(device: usize, waker: Waker) {
+    crate::task::waits_for("a network device");
     WAITING.with(|waiting| {
         let mut waiting = waiting.borrow_mut();
         if !waiting

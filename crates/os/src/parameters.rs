@@ -80,13 +80,40 @@ pub struct Declaration {
     pub help: &'static str,
 }
 
+/// A parameter that is text and need not be given.
+const fn common(name: &'static str, default: &'static str, help: &'static str) -> Declaration {
+    Declaration {
+        name,
+        kind: ParameterType::Text,
+        default: Some(default),
+        help,
+    }
+}
+
 /// Parameters that every program takes.
-pub const COMMON: &[Declaration] = &[Declaration {
-    name: "log",
-    kind: ParameterType::Text,
-    default: Some("info"),
-    help: "how much is logged: a level, or LEVEL,MODULE=LEVEL,...",
-}];
+pub const COMMON: &[Declaration] = &[
+    #[cfg(feature = "net")]
+    common("ip", "dhcp", "dhcp, off, or ADDRESS/PREFIX,..."),
+    #[cfg(feature = "net")]
+    common("gateway", "", "who leads to other networks"),
+    #[cfg(feature = "net")]
+    common(
+        "dns",
+        "",
+        "name servers, asked before those that DHCP names",
+    ),
+    #[cfg(feature = "net")]
+    common(
+        "search",
+        "",
+        "domains that names without a dot are looked for in",
+    ),
+    common(
+        "log",
+        "info",
+        "how much is logged: a level, or LEVEL,MODULE=LEVEL,...",
+    ),
+];
 
 /// Why boot parameters are refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -402,11 +429,15 @@ mod tests {
         let unknown = given(&["prot=80"])
             .check_names(Sample::DECLARED)
             .expect_err("misspelt");
+        let common = COMMON.iter().map(|declared| declared.name);
         assert_eq!(
             unknown,
             ParameterError::Unknown {
                 name: "prot".into(),
-                known: vec!["name", "times", "port", "log"]
+                known: ["name", "times", "port"]
+                    .into_iter()
+                    .chain(common)
+                    .collect()
             }
         );
     }

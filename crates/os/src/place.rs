@@ -22,6 +22,13 @@ pub fn input_file(name: &str) -> Option<&'static [u8]> {
         .map(|(_, contents)| contents)
 }
 
+/// The names of the files that were granted to be read.
+#[must_use]
+pub fn input_files() -> Vec<&'static str> {
+    let files = platform().input_files();
+    files.into_iter().map(|(name, _)| name).collect()
+}
+
 /// The files that may be written. The first call takes them.
 #[must_use]
 pub fn take_output_files() -> Vec<(&'static str, WritableFile)> {

@@ -57,7 +57,7 @@ sprat::manifest! {
         .device(ANY_NAME, DeviceKind::InputFile, false)
         .device(ANY_NAME, DeviceKind::OutputFile, false)
 }
-sprat::main!(run);
+sprat::entry!(run);
 
 /// What the command line says: the configuration's name and its variables.
 struct Definitions {

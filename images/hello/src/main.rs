@@ -12,7 +12,7 @@ sprat::parameters! {
 }
 
 sprat::manifest! { parameters: Options, |manifest| manifest.memory(SMALL) }
-sprat::main!(run);
+sprat::entry!(run);
 
 /// Enough for a line of log.
 const SMALL: sprat::abi::manifest::Memory = sprat::abi::manifest::Memory {

@@ -14,6 +14,7 @@ extern crate alloc;
 
 use alloc::vec::Vec;
 
+use sprat_abi::boot::DeviceKind;
 use sprat_abi::control::MessageKind;
 use sprat_abi::statistics::Region;
 use sprat_packet::{Batch, Pool};
@@ -27,6 +28,9 @@ pub trait Platform: 'static {
 
     /// The name of the target, as `sprat build --target` takes it.
     const NAME: &'static str;
+
+    /// The kinds of devices that it may have.
+    const OFFERS: &'static [DeviceKind];
 
     /// Writes to the console; waits for room where there is too little.
     fn write_console(&self, bytes: &[u8]);
@@ -71,6 +75,11 @@ pub trait Platform: 'static {
 
     /// Counters and events that can be read from outside at any time, without the instance's help.
     fn statistics(&self) -> Option<&'static Region>;
+
+    /// Bytes of heap in use, and bytes there are, where that is known.
+    fn heap(&self) -> Option<(usize, usize)> {
+        None
+    }
 
     /// Ends the program: zero for success.
     fn exit(&self, status: i32) -> !;

@@ -7,6 +7,7 @@ use std::rc::Rc;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
+use sprat_abi::boot::DeviceKind;
 use sprat_abi::statistics::Region;
 use sprat_packet::Pool;
 use sprat_platform::{OutputFile, Platform, Request, Wake};
@@ -210,6 +211,11 @@ impl Platform for Unix {
     type OutputFile = HostFile;
 
     const NAME: &'static str = "unix";
+    const OFFERS: &'static [DeviceKind] = &[
+        DeviceKind::Network,
+        DeviceKind::InputFile,
+        DeviceKind::OutputFile,
+    ];
 
     fn write_console(&self, bytes: &[u8]) {
         if self.quiet {

@@ -20,7 +20,7 @@ static mut MACHINE: MaybeUninit<Vm> = MaybeUninit::uninit();
 static ENTERED: AtomicBool = AtomicBool::new(false);
 
 unsafe extern "Rust" {
-    /// The application, made by `sprat::main!`; returns the exit status.
+    /// The application, made by `sprat::entry!`; returns the exit status.
     safe fn sprat_main() -> i32;
 }
 

@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 use core::cell::{Cell, RefCell};
 use core::ptr::NonNull;
 
-use sprat_abi::boot::{Device, NetworkDevice, OutputFile};
+use sprat_abi::boot::{Device, DeviceKind, NetworkDevice, OutputFile};
 use sprat_abi::bytes::{ByteConsumer, ByteProducer};
 use sprat_abi::call::{AT_ONCE, NO_DEADLINE, Wake as AbiWake};
 use sprat_abi::clock;
@@ -229,6 +229,11 @@ impl Platform for Vm {
     type OutputFile = File;
 
     const NAME: &'static str = "vm";
+    const OFFERS: &'static [DeviceKind] = &[
+        DeviceKind::Network,
+        DeviceKind::InputFile,
+        DeviceKind::OutputFile,
+    ];
 
     fn write_console(&self, bytes: &[u8]) {
         self.write_waiting(&self.console, bytes);
@@ -374,6 +379,11 @@ impl Platform for Vm {
 
     fn statistics(&self) -> Option<&'static Region> {
         self.statistics
+    }
+
+    #[cfg(sprat_target = "vm")]
+    fn heap(&self) -> Option<(usize, usize)> {
+        Some(crate::heap::usage())
     }
 
     fn exit(&self, status: i32) -> ! {

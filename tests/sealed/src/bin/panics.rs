@@ -20,7 +20,7 @@ sprat::manifest! {
         .device(ANY_NAME, DeviceKind::Network, false)
         .device(ANY_NAME, DeviceKind::OutputFile, false)
 }
-sprat::main!(panics);
+sprat::entry!(panics);
 
 fn panics(options: Options) -> Status {
     look_up(options.place as usize)

@@ -111,6 +111,8 @@ impl Connection {
         let buffer = || SocketBuffer::new(vec![0; BUFFER]);
         let mut socket = Socket::new(buffer(), buffer());
         socket.set_nagle_enabled(false);
+        // The last acknowledgement must be out before the connection is gone.
+        socket.set_ack_delay(None);
         socket.set_timeout(Some(PATIENCE));
         let mut sockets = SocketSet::new(Vec::with_capacity(1));
         let handle = sockets.add(socket);

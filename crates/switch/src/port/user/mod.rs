@@ -47,7 +47,7 @@ use super::{Arrival, Counters, DropCause, FRAME_LIMIT, Port, PortError, wall_now
 use connection::Ends;
 use connections::{Connections, Refusal};
 use datagrams::Flows;
-use network::{NAME_SERVER, Reach};
+use network::{GUEST, NAME_SERVER, Reach};
 use published::Published;
 use queue::{Link, Queue};
 use token::Token;
@@ -84,6 +84,9 @@ pub struct User {
     publications: Vec<Publish>,
     /// Addresses of the instance that something is published at, and that have been seen.
     seen: Vec<Ipv4Addr>,
+    /// The instance is being told that it has its address. Once it has taken that in it counts as
+    /// seen, for it may have nothing to say until somebody connects.
+    acknowledged: bool,
     reach: Reach,
     /// Waits for all sockets.
     sources: OwnedFd,
@@ -120,6 +123,7 @@ impl User {
             published: Vec::new(),
             publications: Vec::new(),
             seen: Vec::new(),
+            acknowledged: false,
             reach: Reach {
                 loopback: options.loopback,
                 resolver: options.resolver.or_else(resolver::of_the_host),
@@ -278,11 +282,10 @@ impl User {
             return Err(DropCause::Malformed);
         }
         let payload = datagram.payload();
-        if datagram.dst_port() == smoltcp::wire::DHCP_SERVER_PORT {
-            let mut acknowledged = false;
-            if answers::dhcp(&mut self.queue, payload, &mut acknowledged) {
-                return Ok(());
-            }
+        if datagram.dst_port() == smoltcp::wire::DHCP_SERVER_PORT
+            && answers::dhcp(&mut self.queue, payload, &mut self.acknowledged)
+        {
+            return Ok(());
         }
         let ends = Ends {
             guest: SocketAddrV4::new(source, datagram.src_port()),
@@ -408,6 +411,10 @@ impl Port for User {
     ) -> Result<usize, PortError> {
         let head = FrameHead::at(wall_now());
         let mut taken = 0;
+        if self.acknowledged && self.queue.front().is_none() {
+            self.acknowledged = false;
+            self.seen(GUEST);
+        }
         loop {
             while let Some(frame) = self.queue.front() {
                 if taken >= limit || !deliver(&Frame::new(frame, head)) {
@@ -462,7 +469,8 @@ impl Port for User {
 
     fn deadline(&self) -> Option<u64> {
         let waiting = |port: &Published| port.ready && self.seen.contains(port.guest.ip());
-        if self.connections.has_work()
+        if self.acknowledged
+            || self.connections.has_work()
             || self.flows.has_work()
             || self.queue.front().is_some()
             || self.published.iter().any(waiting)

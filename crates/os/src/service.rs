@@ -1,0 +1,120 @@
+//! What `#[sprat::main]` becomes.
+
+use sprat_abi::boot::DeviceKind;
+use sprat_abi::manifest::{ManifestBuilder, Memory, NetworkSizes};
+use sprat_platform::Platform as _;
+
+use crate::target::Current;
+
+/// How much a service wants, as the attribute says it.
+#[doc(hidden)]
+#[derive(Clone, Copy, Debug)]
+pub struct Sizes {
+    memory: Memory,
+    network: NetworkSizes,
+}
+
+impl Sizes {
+    /// What a service gets that says nothing.
+    pub const DEFAULT: Self = Self {
+        memory: Memory::DEFAULT,
+        network: NetworkSizes::DEFAULT,
+    };
+
+    /// Bytes of heap.
+    #[must_use]
+    pub const fn heap(mut self, bytes: u64) -> Self {
+        self.memory.heap = bytes;
+        self
+    }
+
+    /// Bytes of stack.
+    #[must_use]
+    pub const fn stack(mut self, bytes: u64) -> Self {
+        self.memory.stack = bytes;
+        self
+    }
+
+    /// Frames that all network devices may hold; a quarter of them are for sending.
+    #[must_use]
+    pub const fn buffers(mut self, count: u32) -> Self {
+        self.network.buffers = count;
+        self.network.own_buffers = count / 4;
+        self
+    }
+}
+
+/// Adds what a service wants to its manifest.
+#[doc(hidden)]
+#[must_use]
+pub const fn wants(
+    builder: ManifestBuilder,
+    needs: &[(&str, DeviceKind)],
+    sizes: Sizes,
+) -> ManifestBuilder {
+    let mut builder = builder.memory(sizes.memory).network_sizes(sizes.network);
+    let mut index = 0;
+    while index < needs.len() {
+        let (name, kind) = needs[index];
+        builder = builder.device(name, kind, true);
+        index += 1;
+    }
+    builder
+}
+
+/// Whether devices of a kind can be had on this target.
+#[doc(hidden)]
+#[must_use]
+pub const fn is_offered(kind: DeviceKind) -> bool {
+    let mut index = 0;
+    while index < Current::OFFERS.len() {
+        if Current::OFFERS[index] as u16 == kind as u16 {
+            return true;
+        }
+        index += 1;
+    }
+    false
+}
+
+/// Makes an asynchronous function the beginning of the program: what `#[sprat::main]` becomes.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! service {
+    (
+        function: $function:ident,
+        arguments: [$($argument:ident)*],
+        parameters: $parameters:ty,
+        needs: [$($name:literal: $kind:ident,)*],
+        sizes: [$($size:ident = $value:expr,)*],
+    ) => {
+        $crate::manifest! {
+            parameters: $parameters,
+            |manifest| $crate::service::wants(
+                manifest,
+                &[$(($name, $crate::abi::boot::DeviceKind::$kind)),*],
+                $crate::service::Sizes::DEFAULT$(.$size($value))*,
+            )
+        }
+
+        $(const _: () = assert!(
+            $crate::service::is_offered($crate::abi::boot::DeviceKind::$kind),
+            concat!("'", $name, "' of kind ", stringify!($kind), " cannot be had on this target"),
+        );)*
+
+        $crate::entry!(@entry $crate::start_async::<$parameters, _>(|options| {
+            let env = $crate::Env::take();
+            async move { $crate::service!(@call $function env options [$($argument)*]).await }
+        }));
+    };
+    (@call $function:ident $env:ident $options:ident []) => {{
+        let _ = ($env, $options);
+        $function()
+    }};
+    (@call $function:ident $env:ident $options:ident [env]) => {{
+        let () = $options;
+        $function($env)
+    }};
+    (@call $function:ident $env:ident $options:ident [env options]) => {
+        $function($env, $options)
+    };
+}
