@@ -380,7 +380,6 @@ macro_rules! parameters {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use alloc::vec;
 
     crate::parameters! {
         #[derive(Debug, PartialEq)]
