@@ -67,17 +67,37 @@ fn an_exhausted_range_drops_and_counts() {
 }
 
 #[test]
-fn a_udp_flow_ends_after_its_timeout() {
-    let bench = nat("pattern 198.51.100.1 1024-65535# - - 0 1, drop, UDP_TIMEOUT 10");
+fn a_flow_ends_when_flows_are_reaped_after_its_timeout() {
+    let bench = nat("pattern 198.51.100.1 1024-65535# - - 0 1, drop,
+        UDP_TIMEOUT 10, REAP_INTERVAL 4");
+    let answered = || {
+        bench.arrive("outside", &packet(17, OUTSIDE, 53, PUBLIC, 1024, 0));
+        bench.run();
+        bench.sent("inside").len()
+    };
     bench.arrive("inside", &packet(17, INSIDE, 5000, OUTSIDE, 53, 0));
     bench.run_for(Duration::from_secs(9));
-    bench.arrive("outside", &packet(17, OUTSIDE, 53, PUBLIC, 1024, 0));
-    bench.run_for(Duration::from_secs(9));
-    assert_eq!(bench.sent("inside").len(), 1);
-    bench.run_for(Duration::from_secs(2));
-    bench.arrive("outside", &packet(17, OUTSIDE, 53, PUBLIC, 1024, 0));
-    bench.run();
-    assert_eq!(bench.sent("inside").len(), 0);
+    assert_eq!(answered(), 1);
+    // The next reaping is the one at 20 seconds: this packet comes in time.
+    bench.run_for(Duration::from_millis(10_500));
+    assert_eq!(answered(), 1);
+    bench.run_for(Duration::from_secs(16));
+    assert_eq!(answered(), 0);
+}
+
+#[test]
+fn ports_of_flows_that_have_timed_out_serve_again_before_those_are_reaped() {
+    let bench =
+        nat("pattern 198.51.100.1 1024-1024 - - 0 1, drop, UDP_TIMEOUT 10, REAP_INTERVAL 0");
+    let sends = |host| {
+        let from = [10, 0, 0, host];
+        bench.arrive("inside", &packet(17, from, 5000, OUTSIDE, 53, 0));
+        bench.run();
+        bench.sent("outside").len()
+    };
+    assert_eq!((sends(1), sends(2)), (1, 0));
+    bench.run_for(Duration::from_secs(10));
+    assert_eq!((sends(2), sends(1)), (1, 0));
 }
 
 #[test]

@@ -31,6 +31,8 @@ pub(crate) const CLASSES: &[&Class] = &[
     &ip_addr_rewriter::IP_ADDR_REWRITER,
     &ip_rewriter::IP_REWRITER,
     &ip_rewriter_patterns::IP_REWRITER_PATTERNS,
+    &mapper::MAGLEV_IP_MAPPER,
+    &mapper::PORT_BLOCK_IP_MAPPER,
     &mapper::ROUND_ROBIN_IP_MAPPER,
     &mapper::SOURCE_IP_HASH_MAPPER,
     &ip_rewriter::TCP_REWRITER,

@@ -119,26 +119,8 @@ impl Pattern {
             return Ok(());
         }
         let (text, choice) = split_choice(text);
-        if let Some((low, high)) = text.split_once('-') {
-            let low = Ipv4Addr::parse(low, names).map_err(|_| bad())?.to_bits();
-            let high = Ipv4Addr::parse(high, names).map_err(|_| bad())?.to_bits();
-            if low > high {
-                return Err(bad());
-            }
-            self.set_addresses(low, high, choice);
-        } else if text.contains('/') {
-            let prefix = Ipv4Prefix::parse(text, names).map_err(|_| bad())?;
-            let length = prefix.length().ok_or_else(bad)?;
-            let (first, last) = (
-                prefix.network().to_bits(),
-                prefix.network().to_bits() | !prefix.mask.to_bits(),
-            );
-            // The network's own address and its broadcast address are nobody's.
-            let (low, high) = if length >= 31 {
-                (first, last)
-            } else {
-                (first + 1, last - 1)
-            };
+        if text.contains(['-', '/']) {
+            let (low, high) = address_range(text, names).ok_or_else(bad)?;
             self.set_addresses(low, high, choice);
         } else {
             self.source = Some(Ipv4Addr::parse(text, names).map_err(|_| bad())?);
@@ -158,13 +140,12 @@ impl Pattern {
             return Ok(());
         }
         let (text, choice) = split_choice(text);
-        let Some((low, high)) = text.split_once('-') else {
+        if !text.contains('-') {
             self.source_port = Some(single_port(text).ok_or_else(bad)?);
             return Ok(());
-        };
-        let port = |text: &str| u16::parse(text, &NoNames).map_err(|_| bad());
-        let (low, high) = (port(low)?, port(high)?);
-        if low > high || matches!(self.range, Range::Addresses(..)) {
+        }
+        let (low, high) = port_range(text).ok_or_else(bad)?;
+        if matches!(self.range, Range::Addresses(..)) {
             return Err(bad());
         }
         self.range = Range::Ports(low, high);
@@ -239,6 +220,31 @@ impl Pattern {
             destination_port: self.destination_port.unwrap_or(old.destination_port),
         }
     }
+}
+
+/// Reads a range of addresses: `A-B`, or a prefix `A/LEN`.
+pub(super) fn address_range(text: &str, names: &dyn Names) -> Option<(u32, u32)> {
+    if let Some((low, high)) = text.split_once('-') {
+        let address = |text| Ipv4Addr::parse(text, names).ok().map(Ipv4Addr::to_bits);
+        return Some((address(low)?, address(high)?)).filter(|(low, high)| low <= high);
+    }
+    let prefix = Ipv4Prefix::parse(text, names).ok()?;
+    let length = prefix.length()?;
+    let first = prefix.network().to_bits();
+    let last = first | !prefix.mask.to_bits();
+    // The network's own address and its broadcast address are nobody's.
+    Some(if length >= 31 {
+        (first, last)
+    } else {
+        (first + 1, last - 1)
+    })
+}
+
+/// Reads a range of ports, `L-H`.
+pub(super) fn port_range(text: &str) -> Option<(u16, u16)> {
+    let (low, high) = text.split_once('-')?;
+    let port = |text| u16::parse(text, &NoNames).ok();
+    Some((port(low)?, port(high)?)).filter(|(low, high)| low <= high)
 }
 
 /// A port of its own: a number, and not zero.

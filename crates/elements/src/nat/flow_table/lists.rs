@@ -22,6 +22,16 @@ pub(crate) struct Lifetime {
     pub(crate) guarantee: Duration,
 }
 
+impl Lifetime {
+    /// A flow that is guaranteed its place lives as long as that, whatever its timeout.
+    pub(crate) fn new(timeout: Duration, guarantee: Duration) -> Self {
+        Self {
+            timeout: timeout.max(guarantee),
+            guarantee,
+        }
+    }
+}
+
 /// One list of flows, oldest first.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct List {

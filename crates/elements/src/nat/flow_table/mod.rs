@@ -13,6 +13,7 @@ use alloc::rc::Rc;
 use alloc::vec::Vec;
 
 use sprat_click::Instant;
+use sprat_click::time::SECOND;
 use sprat_packet::flow::{FlowHash, FlowKey};
 use sprat_packet::prefetch::prefetch_element;
 
@@ -85,6 +86,8 @@ pub(super) struct FlowTable {
     pub(super) capacity: usize,
     /// How many flows have ended since the beginning.
     ended: u64,
+    /// The second in which flows were last reaped because something was wanted of them.
+    reaped: Option<u64>,
     /// Changes of sequence numbers, for the few flows that have any.
     sequences: BTreeMap<u32, SequenceShifts>,
 }
@@ -101,6 +104,7 @@ impl FlowTable {
             spaces: 0,
             capacity,
             ended: 0,
+            reaped: None,
             sequences: BTreeMap::new(),
         }
     }
@@ -214,7 +218,7 @@ impl FlowTable {
         let keys = [new.original, new.rewritten.reversed()];
         for key in &keys {
             if let Some(other) = self.find(key, space) {
-                self.remove(other.id());
+                self.remove(other.id(), now);
             }
         }
         let flow = Flow::new(new, space, now);
@@ -250,12 +254,12 @@ impl FlowTable {
             return Some(id);
         }
         let victim = self.least_wanted(now).unwrap_or(id);
-        self.remove(victim);
+        self.remove(victim, now);
         (victim != id).then_some(id)
     }
 
     /// Removes a flow.
-    pub(super) fn remove(&mut self, id: FlowId) {
+    pub(super) fn remove(&mut self, id: FlowId, now: Instant) {
         let place = id.0;
         let flow = &self.flows[place as usize];
         let (space, class, owner) = (flow.space, usize::from(flow.class), flow.owner);
@@ -278,6 +282,7 @@ impl FlowTable {
             mapper.ended(
                 &flow.carried(Direction::Forward),
                 &flow.given(Direction::Forward),
+                now,
             );
         }
     }
@@ -313,12 +318,26 @@ impl FlowTable {
                 let (list, flow) = (&self.lists[class], &self.flows[place as usize]);
                 at = Some(flow.next).filter(|next| *next != NONE);
                 if list.deadline(flow) <= now {
-                    self.remove(FlowId(place));
+                    self.remove(FlowId(place), now);
                 } else if list.all_live_from(flow, now) {
                     break;
                 }
             }
         }
+    }
+
+    /// Removes flows that have lived out their time, for what they hold is wanted. A flood of new
+    /// flows does not cost a search each: nothing is done twice in a second. Returns whether any
+    /// flow ended.
+    pub(super) fn reap_for_room(&mut self, now: Instant) -> bool {
+        let second = Some(now.0 / SECOND);
+        if self.reaped == second {
+            return false;
+        }
+        self.reaped = second;
+        let before = self.ended;
+        self.reap(now);
+        self.ended != before
     }
 
     /// The flow to give up for another: of those no longer guaranteed, the one that expires first.
@@ -340,7 +359,7 @@ impl FlowTable {
             let Some(id) = self.least_wanted(now).or_else(oldest) else {
                 break;
             };
-            self.remove(id);
+            self.remove(id, now);
         }
     }
 
@@ -356,14 +375,14 @@ impl FlowTable {
     }
 
     /// Keeps the flows for which `keep` says so.
-    pub(super) fn retain(&mut self, keep: impl Fn(&Flow) -> bool) {
+    pub(super) fn retain(&mut self, now: Instant, keep: impl Fn(&Flow) -> bool) {
         let gone: Vec<FlowId> = self
             .iter(None)
             .filter(|(_, flow)| !keep(flow))
             .map(|(id, _)| id)
             .collect();
         for id in gone {
-            self.remove(id);
+            self.remove(id, now);
         }
     }
 

@@ -55,7 +55,7 @@ fn a_flow_is_found_by_its_packets_and_by_their_replies() {
     assert!(table.find(&key(5, 1), 1).is_none(), "of another rewriter");
     assert!(!table.is_free(&key(1000, 5), 0, now) && table.is_free(&key(1000, 6), 0, now));
     assert!(table.is_free(&key(1000, 5), 0, seconds(60)), "timed out");
-    table.remove(id);
+    table.remove(id, now);
     assert_eq!(table.find(&key(5, 1), 0), None);
     assert_eq!(table.len(), 0);
 }
@@ -120,7 +120,7 @@ fn a_thousand_flows_come_and_go_and_leave_nothing() {
     assert_eq!(table.iter(None).count(), 1000);
     table.reap(seconds(10));
     assert_eq!(table.len(), 500);
-    table.retain(|_| false);
+    table.retain(seconds(10), |_| false);
     assert_eq!(
         (table.len(), table.iter(None).count(), table.index.len()),
         (0, 0, 0)

@@ -12,9 +12,13 @@ use sprat_packet::flow::FlowKey;
 
 use super::flow_table::{FlowTable, Outputs};
 
+mod maglev;
+mod port_block;
 mod round_robin;
 mod source_ip_hash;
 
+pub(super) use maglev::MAGLEV_IP_MAPPER;
+pub(super) use port_block::PORT_BLOCK_IP_MAPPER;
 pub(super) use round_robin::ROUND_ROBIN_IP_MAPPER;
 pub(super) use source_ip_hash::SOURCE_IP_HASH_MAPPER;
 
@@ -44,7 +48,10 @@ pub(super) trait Mapper {
     fn map(&self, request: &Request<'_>) -> Option<Mapped>;
 
     /// A flow that was mapped has ended, or has not come about.
-    fn ended(&self, _original: &FlowKey, _rewritten: &FlowKey) {}
+    fn ended(&self, _original: &FlowKey, _rewritten: &FlowKey, _now: Instant) {}
+
+    /// A flow that this one's predecessor mapped goes on.
+    fn adopted(&self, _original: &FlowKey, _rewritten: &FlowKey) {}
 
     /// The outputs it names, pattern by pattern.
     fn outputs(&self) -> Vec<Outputs>;
@@ -68,6 +75,8 @@ type Make = fn(&mut Arguments<'_>, &Configuration<'_>) -> Result<Rc<dyn Mapper>,
 
 /// Every class of mappers.
 const MAPPERS: &[(&str, Make)] = &[
+    ("MaglevIPMapper", maglev::configure),
+    ("PortBlockIPMapper", port_block::configure),
     ("RoundRobinIPMapper", round_robin::configure),
     ("SourceIPHashMapper", source_ip_hash::configure),
 ];

@@ -111,7 +111,7 @@ impl Rewriter {
     ) -> Result<(), HandlerError> {
         match name {
             "clear" => {
-                self.table.borrow_mut().retain(|_| false);
+                self.table.borrow_mut().retain(context.now(), |_| false);
                 Ok(())
             }
             "capacity" => {
@@ -129,7 +129,7 @@ impl Rewriter {
                     InputSpec::parse(value, context, context.outputs()).map_err(|message| {
                         HandlerError::failed(format!("input spec {input}: {message}"))
                     })?;
-                self.set_spec(input, spec);
+                self.set_spec(input, spec, context.now());
                 Ok(())
             }
         }

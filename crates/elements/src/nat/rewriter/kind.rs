@@ -97,7 +97,8 @@ impl Kind {
             let no_data = time("TCP_NODATA_TIMEOUT").unwrap_or(minutes(5));
             let data = time("TCP_TIMEOUT").or(timeout).unwrap_or(minutes(24 * 60));
             let done = time("TCP_DONE_TIMEOUT").unwrap_or(minutes(4));
-            lifetimes.extend([no_data, data, done].map(|timeout| Lifetime { timeout, guarantee }));
+            lifetimes
+                .extend([no_data, data, done].map(|timeout| Lifetime::new(timeout, guarantee)));
         }
         if self != Self::Tcp {
             let (timeout, streaming, guarantee) = match self {
@@ -116,7 +117,7 @@ impl Kind {
             let timeout = timeout.unwrap_or(minutes(5));
             let guarantee = guarantee.unwrap_or(GUARANTEE);
             let streaming = streaming.unwrap_or(timeout);
-            lifetimes.extend([timeout, streaming].map(|timeout| Lifetime { timeout, guarantee }));
+            lifetimes.extend([timeout, streaming].map(|timeout| Lifetime::new(timeout, guarantee)));
         }
         lifetimes
     }

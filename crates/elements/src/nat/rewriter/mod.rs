@@ -124,20 +124,26 @@ impl Rewriter {
             Some(spec) => spec,
         };
         let owner = self.owner(input);
-        let request = Request {
-            key: *key,
-            context,
-            table,
-            space: self.share.space,
-            now,
+        let map = |table: &FlowTable| {
+            spec.map(&Request {
+                key: *key,
+                context,
+                table,
+                space: self.share.space,
+                now,
+            })
         };
-        let Some((rewritten, outputs)) = spec.map(&request) else {
+        let mapped = match map(table) {
+            None if table.reap_for_room(now) => map(table),
+            mapped => mapped,
+        };
+        let Some((rewritten, outputs)) = mapped else {
             table.count_failure(owner);
             return Beginning::Drop;
         };
         let Some(admissible) = self.kind.admissible(rewritten) else {
             if let InputSpec::Mapper(mapper) = spec {
-                mapper.ended(key, &rewritten);
+                mapper.ended(key, &rewritten, now);
             }
             return Beginning::Drop;
         };
@@ -169,10 +175,10 @@ impl Rewriter {
     }
 
     /// Puts another specification in the place of an input's, whose flows end.
-    fn set_spec(&mut self, input: usize, spec: InputSpec) {
+    fn set_spec(&mut self, input: usize, spec: InputSpec, now: Instant) {
         let owner = self.owner(input);
         let mut table = self.table.borrow_mut();
-        table.retain(|flow| flow.owner != owner);
+        table.retain(now, |flow| flow.owner != owner);
         self.specs[input] = spec;
         table.set_mapper(owner, self.mapper(input));
     }
@@ -290,6 +296,9 @@ impl Element for Rewriter {
                 class: flow.class - old.share.class + self.share.class,
                 reply_annotation: flow.reply_annotation,
             };
+            if let Some(mapper) = self.mapper(usize::from(input)) {
+                mapper.adopted(&new.original, &new.rewritten);
+            }
             table.take_over(&mut from, id, &new, self.share.space);
         }
     }

@@ -88,7 +88,7 @@ impl Rewriter {
             .filter(|entry| table.is_of(*entry, &headers.key, space))
             .or_else(|| table.find_hashed(lookup.hash, &headers.key, space))
             .or_else(|| table.find(&self.kind.second_key(&packet)?, space));
-        let (id, direction) = match entry.filter(|entry| table.lives(entry.id(), now)) {
+        let (id, direction) = match entry {
             Some(entry) => (entry.id(), entry.direction()),
             None if !headers.begins => {
                 return self.without_flow(port).map(|output| (output, packet));
