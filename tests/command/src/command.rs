@@ -17,7 +17,7 @@ pub fn project() -> &'static Path {
 }
 
 /// The command, built as it ships: the one that `SPRAT` names, else cargo's release build.
-fn binary() -> &'static Path {
+pub(crate) fn binary() -> &'static Path {
     static BINARY: OnceLock<PathBuf> = OnceLock::new();
     BINARY.get_or_init(|| {
         if let Some(path) = std::env::var_os("SPRAT") {
@@ -115,7 +115,7 @@ fn child_of(process: u32) -> Option<u32> {
 }
 
 /// Whether a process has a handler for the signal that Ctrl-C sends.
-fn catches_interrupts(process: u32) -> bool {
+pub(crate) fn catches_interrupts(process: u32) -> bool {
     let status = fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
     let caught = status
         .lines()

@@ -8,7 +8,9 @@
 mod capture;
 mod command;
 mod expectation;
+mod live;
 
 pub use capture::{Record, read_capture};
 pub use command::{Finished, interrupted_sprat, project, sprat};
 pub use expectation::Expectation;
+pub use live::{Live, in_namespace, ip};

@@ -9,7 +9,7 @@ use sprat_click::graph::Flat;
 use super::error::RunError;
 use super::settings::Settings;
 
-/// Checks every `--in` and `--out` against the configuration's elements.
+/// Checks every `--in`, `--out` and `--port` against the configuration's elements.
 pub(super) fn check(settings: &Settings, flat: &Flat) -> Result<(), RunError> {
     for (device, _) in &settings.inputs {
         if !is_named(flat, &["FromDevice", "PollDevice"], device) {
@@ -26,6 +26,15 @@ pub(super) fn check(settings: &Settings, flat: &Flat) -> Result<(), RunError> {
                 "--out",
                 device,
                 "no ToDevice of the configuration sends to it",
+            ));
+        }
+    }
+    for (device, _) in &settings.ports {
+        if !is_named(flat, &["FromDevice", "PollDevice", "ToDevice"], device) {
+            return Err(unused(
+                "--port",
+                device,
+                "no FromDevice and no ToDevice of the configuration names it",
             ));
         }
     }

@@ -53,6 +53,8 @@ pub(super) enum RunError {
     },
     #[error("the instance exited with status {0}")]
     Exit(i32),
+    #[error("cannot listen for Ctrl-C: {0}")]
+    Signals(io::Error),
     #[error("interrupted; the outputs were not written")]
     Interrupted,
 }

@@ -1,9 +1,10 @@
-//! `sprat run`: one instance, fed from captures.
+//! `sprat run`: one instance, fed from captures or joined to networks.
 
 mod clashes;
 mod devices;
 mod error;
 mod files;
+mod live;
 mod machine;
 mod ports;
 mod progress;
@@ -20,7 +21,7 @@ use std::time::Duration;
 use miette::Diagnostic as _;
 use sprat_monitor::{Grant, GrantedDevice, Options};
 use sprat_switch::lane::{Lane, LaneOptions, Link};
-use sprat_switch::port::{FRAME_LIMIT, GiveUp, Resolution};
+use sprat_switch::port::{GiveUp, Resolution};
 
 use error::RunError;
 use files::Files;
@@ -30,12 +31,15 @@ use report::Report;
 use session::Session;
 use settings::{ClockChoice, Program, Settings};
 
-/// Boots a configuration or an image as a sealed instance and plays captures through it.
+/// Boots a configuration or an image as a sealed instance, and plays captures through it or joins
+/// it to networks.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  \
     sprat run examples/firewall\n  \
     sprat run firewall.click --in eth0=trace.pcap --out eth1=clean.pcap\n  \
-    sprat run mirror.click --in eth0=generate:size=64,count=10000000 --out eth0=sink")]
+    sprat run mirror.click --in eth0=generate:size=64,count=10000000 --out eth0=sink\n  \
+    sprat run web.image --port eth0=user --publish 8080:80\n  \
+    sprat run bridge.click --port eth0=tap:tap0 --port eth1=tap:tap1 --for 60")]
 pub(crate) struct RunCommand {
     /// A .click file, a folder with a run.toml, or an image.
     program: PathBuf,
@@ -46,6 +50,14 @@ pub(crate) struct RunCommand {
     /// Where a device's frames go: a capture to write (- for standard output), or sink.
     #[arg(long = "out", value_name = "DEVICE=TARGET")]
     outputs: Vec<String>,
+    /// What a device is joined to, both ways: user (a network of its own, which the host's sockets
+    /// carry on; no root), user:loopback (the same, whose gateway is the host's loopback), or
+    /// tap:INTERFACE. The run lasts until Ctrl-C.
+    #[arg(long = "port", value_name = "DEVICE=PORT")]
+    ports: Vec<String>,
+    /// A port of the host that leads to the instance through the port user.
+    #[arg(long, value_name = "[ADDRESS:]PORT:GUEST_PORT[/udp]")]
+    publish: Vec<String>,
     /// A file the instance may use: read it, or with :write create it.
     #[arg(long = "file", value_name = "FILE[:write]")]
     files: Vec<String>,
@@ -67,6 +79,9 @@ pub(crate) struct RunCommand {
     /// How long nothing must move before a run is over, in the instance's time.
     #[arg(long, value_name = "SECONDS", default_value = "1", value_parser = seconds)]
     linger: Duration,
+    /// How long a run lasts that is not over by itself before.
+    #[arg(long = "for", value_name = "SECONDS", value_parser = seconds)]
+    duration: Option<Duration>,
     /// Prints the report as JSON.
     #[arg(long)]
     json: bool,
@@ -120,7 +135,7 @@ fn run_program(arguments: &RunCommand) -> Result<(), RunError> {
     let interrupted = interrupt_flag();
     run_settings(arguments, &settings, &interrupted).map_err(|error| {
         // Whatever was under way failed because of it.
-        match interrupted.load(Ordering::Relaxed) {
+        match interrupted.load(Ordering::Relaxed) && settings.ports.is_empty() {
             true => RunError::Interrupted,
             false => error,
         }
@@ -132,18 +147,27 @@ fn run_settings(
     settings: &Settings,
     interrupted: &GiveUp,
 ) -> Result<(), RunError> {
+    // Where nothing live is joined, an interrupt also gives up what a port waits for. A live run has
+    // no other end, and its outputs are completed then.
+    let live = !settings.ports.is_empty();
+    let give_up = match live {
+        true => GiveUp::default(),
+        false => interrupted.clone(),
+    };
     // Ports and files first: what cannot be opened is said before anything boots.
-    let links = open_links(settings, interrupted)?;
+    let mut links = open_links(settings, &give_up)?;
+    links.extend(join_ports(settings, arguments.quiet)?);
     let files = Files::open(&settings.files)?;
     let held = Held::create(
         &settings.program,
         arguments.monitor,
-        options(settings, &files, arguments)?,
+        options(settings, &links, &files, arguments)?,
     )?;
     let options = LaneOptions {
         batch: arguments.batch.max(1) as usize,
         linger: settings.linger,
         playback: settings.playback,
+        duration: arguments.duration,
         ..LaneOptions::default()
     };
     let mut session = Session {
@@ -151,8 +175,12 @@ fn run_settings(
         facts: held.facts,
         files,
         interrupted: interrupted.clone(),
+        live,
         progress: Progress::default(),
     };
+    session
+        .lane
+        .set_alarm(live::alarm().map_err(RunError::Signals)?);
     let result = session.play(settings);
     session.say_console();
     let report = match result {
@@ -195,6 +223,9 @@ fn open_links(settings: &Settings, give_up: &GiveUp) -> Result<Vec<Link>, RunErr
     }
     let mut links = Vec::new();
     for name in settings.devices() {
+        if settings.ports.iter().any(|(port, _)| *port == name) {
+            continue;
+        }
         let input = opened
             .iter()
             .position(|(known, _)| **known == name)
@@ -208,19 +239,40 @@ fn open_links(settings: &Settings, give_up: &GiveUp) -> Result<Vec<Link>, RunErr
     Ok(links)
 }
 
+/// Opens live ports, and says what they publish.
+fn join_ports(settings: &Settings, quiet: bool) -> Result<Vec<Link>, RunError> {
+    let mut links = Vec::new();
+    for (name, port) in &settings.ports {
+        let opened = port.open(&settings.publish)?;
+        for publish in &opened.published {
+            if !quiet {
+                eprintln!("{name}: {publish}");
+            }
+        }
+        links.push(Link::both(name, opened.port));
+    }
+    Ok(links)
+}
+
 /// What the instance is started with.
 fn options(
     settings: &Settings,
+    links: &[Link],
     files: &Files,
     arguments: &RunCommand,
 ) -> Result<Options, RunError> {
     let mut devices = Vec::new();
-    for (number, name) in (1..).zip(settings.devices()) {
+    for (number, link) in (1..).zip(links) {
+        let mut ports = settings.ports.iter();
+        let shared = ports.any(|(name, port)| *name == link.device && !port.is_user());
         devices.push(Grant {
-            name,
+            name: link.device.clone(),
             device: GrantedDevice::Network {
-                address: [2, 0, 0, 0, 0, number],
-                frame_limit: u32::try_from(FRAME_LIMIT).unwrap_or(u32::MAX),
+                address: match shared {
+                    true => live::address(number),
+                    false => [2, 0, 0, 0, 0, number],
+                },
+                frame_limit: u32::try_from(link.frame_limit()).unwrap_or(u32::MAX),
                 features: 0,
             },
         });

@@ -23,6 +23,8 @@ pub(super) struct Session {
     pub(super) facts: Facts,
     pub(super) files: Files,
     pub(super) interrupted: GiveUp,
+    /// Whether an interrupt is how the run ends.
+    pub(super) live: bool,
     pub(super) progress: Progress,
 }
 
@@ -46,7 +48,7 @@ impl Session {
         if let Some(error) = file_error {
             return Err(error);
         }
-        if self.interrupted.load(Ordering::Relaxed) {
+        if self.interrupted.load(Ordering::Relaxed) && !self.live {
             return Err(RunError::Interrupted);
         }
         if let Some(status @ 1..) = self.lane.exit_status().map(i32::unsigned_abs) {

@@ -5,9 +5,11 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::Deserialize;
+use sprat_switch::port::{Publish, PublishError};
 
 use super::RunCommand;
 use super::error::RunError;
+use super::live::PortSpec;
 use super::ports::{InputSpec, OutputSpec, name_and_value};
 
 /// Everything a run is told.
@@ -17,6 +19,10 @@ pub(super) struct Settings {
     pub(super) program: Program,
     pub(super) inputs: Vec<(String, InputSpec)>,
     pub(super) outputs: Vec<(String, OutputSpec)>,
+    /// Devices that are joined to something live, both ways.
+    pub(super) ports: Vec<(String, PortSpec)>,
+    /// Ports of the host that lead to the instance.
+    pub(super) publish: Vec<Publish>,
     pub(super) files: Vec<FileGrant>,
     pub(super) parameters: Vec<(String, String)>,
     /// The numbers to report: group, label, handler.
@@ -65,6 +71,10 @@ struct RunFile {
     inputs: toml::Table,
     #[serde(default, rename = "out")]
     outputs: toml::Table,
+    #[serde(default, rename = "port")]
+    ports: toml::Table,
+    #[serde(default)]
+    publish: Vec<String>,
     #[serde(default)]
     parameters: toml::Table,
     #[serde(default)]
@@ -100,7 +110,8 @@ impl Settings {
             clock = Some(chosen);
         }
         let captures = settings.inputs.iter().all(|(_, input)| input.plays_back())
-            && !settings.inputs.is_empty();
+            && !settings.inputs.is_empty()
+            && settings.ports.is_empty();
         settings.playback = match clock {
             None => captures,
             Some(ClockChoice::Real) => false,
@@ -108,6 +119,14 @@ impl Settings {
             Some(ClockChoice::Capture) => return Err(RunError::NoCaptureTime),
         };
         settings.linger = arguments.linger;
+        if let (true, Some(duration)) = (settings.playback, arguments.duration) {
+            return Err(RunError::Flag {
+                flag: "--for",
+                value: duration.as_secs_f64().to_string(),
+                what: "the instance lives in the captures' time; give --clock real too".into(),
+            });
+        }
+        settings.check_publications()?;
         Ok(settings)
     }
 
@@ -116,6 +135,8 @@ impl Settings {
             program,
             inputs: Vec::new(),
             outputs: Vec::new(),
+            ports: Vec::new(),
+            publish: Vec::new(),
             files: Vec::new(),
             parameters: Vec::new(),
             report: Vec::new(),
@@ -160,6 +181,17 @@ impl Settings {
                 .outputs
                 .push((name, OutputSpec::parse(&value, folder)));
         }
+        for (name, value) in texts("port", file.ports).map_err(wrong)? {
+            let port =
+                PortSpec::parse(&value).map_err(|what| wrong(format!("port.{name}: {what}")))?;
+            settings.ports.push((name, port));
+        }
+        for text in file.publish {
+            let publish = text
+                .parse()
+                .map_err(|error: PublishError| wrong(format!("publish: {text}: {error}")))?;
+            settings.publish.push(publish);
+        }
         settings.parameters = texts("parameters", file.parameters).map_err(wrong)?;
         for (name, access) in texts("files", file.files).map_err(wrong)? {
             let write = match access.as_str() {
@@ -189,6 +221,40 @@ impl Settings {
     /// Adds what the command line says; where it names a device that is there, it counts.
     fn add_ports(&mut self, arguments: &RunCommand) -> Result<(), RunError> {
         let here = Path::new("");
+        let named = |list: &[String], name: &str| {
+            let mut names = list.iter().filter_map(|argument| argument.split_once('='));
+            names.any(|(other, _)| other == name)
+        };
+        for argument in &arguments.ports {
+            let wrong = |what| RunError::Flag {
+                flag: "--port",
+                value: argument.clone(),
+                what,
+            };
+            let (name, value) = name_and_value(argument).map_err(wrong)?;
+            let port = PortSpec::parse(&value).map_err(wrong)?;
+            for (flag, list) in [("--in", &arguments.inputs), ("--out", &arguments.outputs)] {
+                if named(list, &name) {
+                    return Err(wrong(format!("{flag} names {name} too")));
+                }
+            }
+            self.inputs.retain(|(known, _)| *known != name);
+            self.outputs.retain(|(known, _)| *known != name);
+            replace(&mut self.ports, name, port);
+        }
+        self.ports.retain(|(name, _)| {
+            !named(&arguments.inputs, name) && !named(&arguments.outputs, name)
+        });
+        for argument in &arguments.publish {
+            let publish = argument
+                .parse()
+                .map_err(|error: PublishError| RunError::Flag {
+                    flag: "--publish",
+                    value: argument.clone(),
+                    what: error.to_string(),
+                })?;
+            self.publish.push(publish);
+        }
         for argument in &arguments.inputs {
             let wrong = |what| RunError::Flag {
                 flag: "--in",
@@ -233,6 +299,23 @@ impl Settings {
         Ok(())
     }
 
+    /// What is published leads to the one network that the instance has of its own.
+    fn check_publications(&self) -> Result<(), RunError> {
+        let Some(publish) = self.publish.first() else {
+            return Ok(());
+        };
+        let what = match self.ports.iter().filter(|(_, port)| port.is_user()).count() {
+            0 => "give a device the port too: --port eth0=user",
+            1 => return Ok(()),
+            _ => "several devices have the port `user`",
+        };
+        Err(RunError::Flag {
+            flag: "--publish",
+            value: publish.to_string(),
+            what: what.into(),
+        })
+    }
+
     /// The names of all devices, in the order they first appear.
     pub(super) fn devices(&self) -> Vec<String> {
         let mut names: Vec<String> = Vec::new();
@@ -240,7 +323,8 @@ impl Settings {
             .inputs
             .iter()
             .map(|(name, _)| name)
-            .chain(self.outputs.iter().map(|(name, _)| name));
+            .chain(self.outputs.iter().map(|(name, _)| name))
+            .chain(self.ports.iter().map(|(name, _)| name));
         for name in all {
             if !names.contains(name) {
                 names.push(name.clone());

@@ -1,6 +1,6 @@
 //! What a device of an instance is connected to.
 
-use crate::port::Port;
+use crate::port::{FRAME_LIMIT, Port};
 
 /// A device of the instance and the ports that frames come from and go to.
 pub struct Link {
@@ -63,6 +63,15 @@ impl Link {
             Ports::Apart { output, .. } => output.as_deref(),
             Ports::Both(port) => Some(&**port),
         }
+    }
+
+    /// The longest frame that its ports carry.
+    #[must_use]
+    pub fn frame_limit(&self) -> usize {
+        self.ports()
+            .map(Port::frame_limit)
+            .min()
+            .unwrap_or(FRAME_LIMIT)
     }
 
     pub(super) fn input_mut(&mut self) -> Option<&mut Box<dyn Port>> {

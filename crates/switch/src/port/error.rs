@@ -83,6 +83,24 @@ pub enum PortError {
         /// Why.
         source: io::Error,
     },
+    /// An interface of the host cannot be used.
+    #[error("{kind}:{name}: {source}")]
+    Interface {
+        /// What kind of port it was to be.
+        kind: &'static str,
+        /// The interface.
+        name: String,
+        /// Why not.
+        source: io::Error,
+    },
+    /// There is no tap interface of this name that this user may open.
+    #[error(
+        "tap:{name}: not permitted; as root, `ip tuntap add {name} mode tap user USER` makes one"
+    )]
+    NoTap {
+        /// The interface.
+        name: String,
+    },
     /// The port only gives frames, or only takes them.
     #[error("the port {name} only {can}")]
     OneWay {

@@ -3,13 +3,18 @@
 //! One file a kind of port. A port that has frames lends them one by one ([`Port::receive`]); one
 //! that takes frames copies what it needs ([`Port::send`]). Both count what they drop, by cause.
 
+mod assembly;
 mod capture_input;
 mod capture_output;
 mod error;
 mod generator;
+mod interface;
 mod offload;
 mod patience;
 mod sink;
+mod tap;
+#[cfg(test)]
+mod testing;
 mod user;
 
 pub use capture_input::CaptureInput;
@@ -18,6 +23,7 @@ pub use error::PortError;
 pub use generator::{Generator, GeneratorOptions};
 pub use patience::GiveUp;
 pub use sink::Sink;
+pub use tap::Tap;
 pub use user::{Publish, PublishError, Transport, User, UserOptions};
 
 use std::fmt;
@@ -187,6 +193,8 @@ pub enum DropCause {
     Unknown,
     /// It would open one connection too many.
     TooMany,
+    /// The interface took no more.
+    NoRoom,
 }
 
 impl fmt::Display for DropCause {
@@ -201,6 +209,7 @@ impl fmt::Display for DropCause {
             Self::NoWay => f.write_str("to where the host has no way"),
             Self::Unknown => f.write_str("of no known connection"),
             Self::TooMany => f.write_str("too many connections"),
+            Self::NoRoom => f.write_str("no room in the interface"),
         }
     }
 }

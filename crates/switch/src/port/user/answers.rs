@@ -1,4 +1,4 @@
-//! What the gateway answers itself: ARP, DHCP and ICMP echoes.
+//! What the gateway answers and asks itself: ARP, DHCP and ICMP echoes.
 
 use std::net::{Ipv4Addr, SocketAddrV4};
 
@@ -43,6 +43,22 @@ pub(super) fn arp(queue: &mut Queue, bytes: &[u8]) -> Option<Ipv4Addr> {
         }
     }
     Some(source_protocol_addr)
+}
+
+/// Asks for an address of the instance, as the gateway.
+pub(super) fn ask(queue: &mut Queue, address: Ipv4Addr) {
+    let question = ArpRepr::EthernetIpv4 {
+        operation: ArpOperation::Request,
+        source_hardware_addr: EthernetAddress(GATEWAY_ETHERNET),
+        source_protocol_addr: GATEWAY,
+        target_hardware_addr: EthernetAddress([0; 6]),
+        target_protocol_addr: address,
+    };
+    let everybody = EthernetAddress::BROADCAST.0;
+    let length = question.buffer_len();
+    if let Some(bytes) = queue.add_to(everybody, EthernetProtocol::Arp, length) {
+        question.emit(&mut ArpPacket::new_unchecked(bytes));
+    }
 }
 
 /// Answers an echo request to the gateway or the name server; false for anything else.

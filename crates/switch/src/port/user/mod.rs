@@ -8,7 +8,8 @@
 //! Whatever the instance sends is hostile. Every connection is bounded, and so is their number; what
 //! it may reach is decided in one place (`network.rs`). An instance that says nothing costs nothing.
 //!
-//! A frame from the instance is looked up by its ends and handed to its connection's stack at once.
+//! A frame from the instance is looked up by its ends and handed to its connection's stack at once
+//! (`outgoing.rs`).
 //! Everything else happens when the lane asks for frames: sockets that have something are served, as
 //! long as there is room in a bounded queue of frames, and the queue is lent to the lane.
 
@@ -17,13 +18,12 @@ mod connection;
 mod connections;
 mod datagrams;
 mod network;
+mod outgoing;
 mod packets;
 mod publish;
 mod published;
 mod queue;
 mod resolver;
-#[cfg(test)]
-mod testing;
 #[cfg(test)]
 mod tests;
 mod token;
@@ -33,21 +33,18 @@ use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, TcpListener, UdpSocket};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::event::{Timespec, epoll};
-use smoltcp::iface::{Config, Interface, SocketSet};
-use smoltcp::time::Instant;
-use smoltcp::wire::{
-    EthernetFrame, EthernetProtocol, HardwareAddress, IpAddress, IpCidr, IpProtocol, Ipv4Packet,
-    TcpPacket, UdpPacket,
-};
+use smoltcp::iface::{Config, Interface};
+use smoltcp::time::{Duration, Instant};
+use smoltcp::wire::HardwareAddress;
 use sprat_abi::frame::FrameHead;
 use sprat_abi::host::Frame;
 use sprat_monitor::monotonic_now;
 
-use super::{Arrival, Counters, DropCause, FRAME_LIMIT, Port, PortError, wall_now};
-use connection::Ends;
+use super::assembly::Assembly;
+use super::{Arrival, Counters, DropCause, Port, PortError, wall_now};
 use connections::{Connections, Refusal};
 use datagrams::Flows;
-use network::{GUEST, NAME_SERVER, Reach};
+use network::{GUEST, Reach};
 use published::Published;
 use queue::{Link, Queue};
 use token::Token;
@@ -56,6 +53,9 @@ pub use publish::{Publish, PublishError, Transport};
 
 /// Events taken from the system at a time.
 const EVENTS: usize = 128;
+
+/// How often an address is asked for.
+const QUESTION_PERIOD: Duration = Duration::from_secs(1);
 
 /// How a user-mode network is set up.
 #[derive(Clone, Debug, Default)]
@@ -87,15 +87,16 @@ pub struct User {
     /// The instance is being told that it has its address. Once it has taken that in it counts as
     /// seen, for it may have nothing to say until somebody connects.
     acknowledged: bool,
+    /// Those that something waits for and that have not been seen.
+    awaited: Vec<Ipv4Addr>,
+    /// When they are asked for again.
+    next_question: Instant,
     reach: Reach,
     /// Waits for all sockets.
     sources: OwnedFd,
     /// Refuses connections that there are not.
     refuser: Interface,
-    /// The frame whose parts are coming in.
-    frame: Vec<u8>,
-    head: FrameHead,
-    over_long: bool,
+    assembly: Assembly,
     datagram: Vec<u8>,
     events: Vec<epoll::Event>,
     counters: Counters,
@@ -124,15 +125,15 @@ impl User {
             publications: Vec::new(),
             seen: Vec::new(),
             acknowledged: false,
+            awaited: Vec::new(),
+            next_question: now(),
             reach: Reach {
                 loopback: options.loopback,
                 resolver: options.resolver.or_else(resolver::of_the_host),
             },
             sources,
             refuser,
-            frame: Vec::with_capacity(FRAME_LIMIT),
-            head: FrameHead::default(),
-            over_long: false,
+            assembly: Assembly::default(),
             datagram: vec![0; 1 << 16],
             events: Vec::with_capacity(EVENTS),
             counters: Counters::default(),
@@ -179,142 +180,29 @@ impl User {
         Ok(())
     }
 
-    /// The instance has used one of its addresses: what waited for it goes on.
-    fn seen(&mut self, address: Ipv4Addr) {
-        let guests = self.publications.iter().map(|publish| publish.guest);
-        let mut guests = guests.map(|guest| *guest.ip());
-        if !self.seen.contains(&address) && guests.any(|guest| guest == address) {
-            self.seen.push(address);
-            self.connections.begin(address);
-        }
-    }
-
-    /// Takes a whole frame of the instance.
-    fn take(&mut self, frame: &[u8]) -> Result<(), DropCause> {
-        let ethernet = EthernetFrame::new_checked(frame).map_err(|_| DropCause::Malformed)?;
-        let source = ethernet.src_addr();
-        if source.is_unicast() {
-            self.queue.guest = source.0;
-        }
-        match ethernet.ethertype() {
-            EthernetProtocol::Arp => {
-                let asker = answers::arp(&mut self.queue, ethernet.payload());
-                self.seen(asker.ok_or(DropCause::Malformed)?);
-                Ok(())
-            }
-            EthernetProtocol::Ipv4 => self.take_ipv4(ethernet.payload()),
-            _ => Err(DropCause::Unsupported),
-        }
-    }
-
-    fn take_ipv4(&mut self, bytes: &[u8]) -> Result<(), DropCause> {
-        let packet = Ipv4Packet::new_checked(bytes).map_err(|_| DropCause::Malformed)?;
-        if packet.version() != 4 || !packet.verify_checksum() {
-            return Err(DropCause::Malformed);
-        }
-        if packet.more_frags() || packet.frag_offset() != 0 {
-            return Err(DropCause::Unsupported);
-        }
-        let (from, to) = (packet.src_addr(), packet.dst_addr());
-        self.seen(from);
-        match packet.next_header() {
-            IpProtocol::Tcp => self.take_tcp(&packet, bytes),
-            IpProtocol::Udp => self.take_udp(&packet),
-            IpProtocol::Icmp if answers::echo(&mut self.queue, from, to, packet.payload()) => {
-                Ok(())
-            }
-            _ => Err(DropCause::Unsupported),
-        }
-    }
-
-    fn take_tcp(&mut self, packet: &Ipv4Packet<&[u8]>, bytes: &[u8]) -> Result<(), DropCause> {
-        let segment = TcpPacket::new_checked(packet.payload());
-        let segment = segment.map_err(|_| DropCause::Malformed)?;
-        let ends = Ends {
-            guest: SocketAddrV4::new(packet.src_addr(), segment.src_port()),
-            remote: SocketAddrV4::new(packet.dst_addr(), segment.dst_port()),
-        };
-        let (queue, now) = (&mut self.queue, now());
-        if let Some(number) = self.connections.find(&ends) {
-            self.connections.receive(number, bytes, queue, now);
-            return Ok(());
-        }
-        let asks = segment.syn() && !segment.ack() && !segment.rst();
-        let cause = match self.reach.lead(ends.remote).filter(|_| asks) {
-            Some(to) => {
-                let opened = self
-                    .connections
-                    .open(ends, to, bytes, &self.sources, queue, now);
-                match opened {
-                    Ok(()) => return Ok(()),
-                    Err(Refusal::TooMany) => return Err(DropCause::TooMany),
-                    Err(Refusal::NoWay) => DropCause::NoWay,
-                }
-            }
-            None if asks => DropCause::Forbidden,
-            None => DropCause::Unknown,
-        };
-        self.refuse(ends.remote, bytes);
-        Err(cause)
-    }
-
-    /// Answers a segment of a connection that there is not, as RFC 9293 has it.
-    fn refuse(&mut self, remote: SocketAddrV4, bytes: &[u8]) {
-        self.refuser.update_ip_addrs(|addresses| {
-            addresses.clear();
-            // The list has room for one.
-            let _ = addresses.push(IpCidr::new(IpAddress::Ipv4(*remote.ip()), 0));
-        });
-        let mut link = Link {
-            packet: Some(bytes),
-            queue: &mut self.queue,
-        };
-        let mut none = SocketSet::new(Vec::new());
-        self.refuser
-            .poll_ingress_single(now(), &mut link, &mut none);
-    }
-
-    fn take_udp(&mut self, packet: &Ipv4Packet<&[u8]>) -> Result<(), DropCause> {
-        let datagram = UdpPacket::new_checked(packet.payload());
-        let datagram = datagram.map_err(|_| DropCause::Malformed)?;
-        let (source, destination) = (packet.src_addr(), packet.dst_addr());
-        if !datagram.verify_checksum(&source.into(), &destination.into()) {
-            return Err(DropCause::Malformed);
-        }
-        let payload = datagram.payload();
-        if datagram.dst_port() == smoltcp::wire::DHCP_SERVER_PORT
-            && answers::dhcp(&mut self.queue, payload, &mut self.acknowledged)
-        {
-            return Ok(());
-        }
-        let ends = Ends {
-            guest: SocketAddrV4::new(source, datagram.src_port()),
-            remote: SocketAddrV4::new(destination, datagram.dst_port()),
-        };
-        let published = &self.published;
-        if published
-            .iter()
-            .any(|port| port.answer(ends.guest, ends.remote, payload))
-        {
-            return Ok(());
-        }
-        if destination == NAME_SERVER && ends.remote.port() == network::DNS_PORT {
-            let alone = self.reach.resolver.is_none();
-            if let Some(answer) = resolver::answer(payload, alone) {
-                packets::udp(&mut self.queue, ends.remote, ends.guest, &answer);
-                return Ok(());
+    /// Asks for addresses that something waits for: an instance that needs nothing itself does not
+    /// speak first.
+    fn ask(&mut self, now: Instant) {
+        for port in &self.published {
+            let guest = *port.guest.ip();
+            if port.ready && !self.seen.contains(&guest) && !self.awaited.contains(&guest) {
+                self.awaited.push(guest);
             }
         }
-        let to = self.reach.lead(ends.remote).ok_or(DropCause::Forbidden)?;
-        self.flows
-            .send(ends, to, payload, &self.sources, now())
-            .map_err(|_| DropCause::NoWay)
+        if self.awaited.is_empty() || now < self.next_question {
+            return;
+        }
+        self.next_question = now + QUESTION_PERIOD;
+        for address in &self.awaited {
+            answers::ask(&mut self.queue, *address);
+        }
     }
 
     /// Serves everything that has something, as far as the queue has room. Says whether frames wait.
     fn work(&mut self) -> Result<bool, PortError> {
         self.look()?;
         let now = now();
+        self.ask(now);
         self.connections.serve(&mut self.queue, now);
         let mut too_long = self.flows.serve(&mut self.queue, &mut self.datagram, now);
         for port in &mut self.published {
@@ -374,7 +262,11 @@ impl User {
                     return;
                 }
             };
-            let seen = self.seen.contains(listener.guest.ip());
+            let guest = *listener.guest.ip();
+            let seen = self.seen.contains(&guest);
+            if !seen && !self.awaited.contains(&guest) {
+                self.awaited.push(guest);
+            }
             let accepted = self.connections.accept(
                 stream,
                 listener.guest,
@@ -431,31 +323,15 @@ impl Port for User {
     }
 
     fn send(&mut self, part: &Frame<'_>) -> Result<(), PortError> {
-        if self.frame.is_empty() {
-            self.head = *part.head();
-        }
-        if self.frame.len() + part.len() > FRAME_LIMIT {
-            self.over_long = true;
-        } else {
-            part.append_to(&mut self.frame);
-        }
-        if part.has_more() {
-            return Ok(());
-        }
-        let mut frame = std::mem::take(&mut self.frame);
-        self.counters.sent.add(frame.len());
-        let taken = if std::mem::take(&mut self.over_long) {
-            Err(DropCause::OverLong)
-        } else if super::offload::complete(&mut frame, &self.head) {
-            self.take(&frame)
-        } else {
-            Err(DropCause::Malformed)
-        };
-        if let Err(cause) = taken {
+        let mut assembly = std::mem::take(&mut self.assembly);
+        let taken = assembly.add(part, |frame| {
+            self.counters.sent.add(frame.len());
+            self.take(frame)
+        });
+        self.assembly = assembly;
+        if let Some(Err(cause)) = taken {
             self.counters.drop_frame(cause);
         }
-        frame.clear();
-        self.frame = frame;
         Ok(())
     }
 
@@ -478,7 +354,8 @@ impl Port for User {
             return Some(0);
         }
         let timers = [self.connections.next_timer(), self.flows.next_timer()];
-        let next = timers.into_iter().flatten().min()?;
+        let question = (!self.awaited.is_empty()).then_some(self.next_question);
+        let next = timers.into_iter().chain([question]).flatten().min()?;
         Some(u64::try_from(next.total_micros()).unwrap_or(0) * 1000)
     }
 

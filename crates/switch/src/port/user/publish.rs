@@ -36,6 +36,12 @@ pub struct Publish {
     pub transport: Transport,
 }
 
+impl fmt::Display for Publish {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}/{}", self.host, self.guest, self.transport)
+    }
+}
+
 /// A text that publishes nothing.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PublishError {
@@ -144,6 +150,7 @@ mod tests {
                 transport,
             };
             assert_eq!(text.parse(), Ok(expected), "{text}");
+            assert_eq!(expected.to_string().parse(), Ok(expected), "{text}");
         }
     }
 

@@ -11,10 +11,31 @@ use smoltcp::wire::{Icmpv4Packet, Icmpv4Repr, IpAddress, IpEndpoint};
 use sprat_abi::frame::FrameHead;
 use sprat_abi::host::Frame;
 
-use super::network::{GATEWAY, GUEST, NAME_SERVER};
-use super::testing::{ADDRESS, Guest};
+use super::network::{GATEWAY, GUEST, NAME_SERVER, PREFIX};
 use super::{Publish, User, UserOptions, connections};
+use crate::port::testing::{ADDRESS, Guest};
 use crate::port::{DropCause, Port as _};
+
+/// An instance that has no address yet.
+fn bare(options: &UserOptions) -> Guest<User> {
+    Guest::bare(User::open(options).expect("the port opens"))
+}
+
+/// One that has its address.
+fn guest(options: &UserOptions) -> Guest<User> {
+    let mut guest = bare(options);
+    configure(&mut guest);
+    guest
+}
+
+fn configure(guest: &mut Guest<User>) {
+    guest.set_address(GUEST, PREFIX);
+    guest
+        .interface
+        .routes_mut()
+        .add_default_ipv4_route(GATEWAY)
+        .expect("room for a route");
+}
 
 fn open() -> UserOptions {
     UserOptions {
@@ -57,7 +78,7 @@ fn dropped(port: &User, cause: &DropCause) -> u64 {
 
 #[test]
 fn dhcp_gives_the_address_the_gateway_and_the_name_server() {
-    let mut guest = Guest::bare(&UserOptions::default());
+    let mut guest = bare(&UserOptions::default());
     let handle = guest.sockets.add(dhcpv4::Socket::new());
     let (address, router, server) =
         guest.until(
@@ -77,7 +98,7 @@ fn dhcp_gives_the_address_the_gateway_and_the_name_server() {
 
 #[test]
 fn the_gateway_answers_a_ping() {
-    let mut guest = Guest::new(&UserOptions::default());
+    let mut guest = guest(&UserOptions::default());
     let buffer = || icmp::PacketBuffer::new(vec![icmp::PacketMetadata::EMPTY; 4], vec![0; 4096]);
     let mut socket = icmp::Socket::new(buffer(), buffer());
     socket.bind(icmp::Endpoint::Ident(7)).expect("an identity");
@@ -110,7 +131,7 @@ fn the_gateway_answers_a_ping() {
 #[test]
 fn a_connection_carries_megabytes_both_ways_unchanged_and_ends_on_both_sides() {
     const TOTAL: usize = 4 << 20;
-    let mut guest = Guest::new(&open());
+    let mut guest = guest(&open());
     let handle = guest.connect((GATEWAY, echo_server()), 40_000);
     let (mut sent, mut received) = (0, 0);
     guest.until(|guest| {
@@ -142,7 +163,7 @@ fn a_connection_that_the_host_refuses_is_refused_to_the_instance() {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a listener");
         listener.local_addr().expect("its address").port()
     };
-    let mut guest = Guest::new(&open());
+    let mut guest = guest(&open());
     let handle = guest.connect((GATEWAY, closed), 40_000);
     guest.until(|guest| {
         let socket = guest.get::<tcp::Socket<'_>>(handle);
@@ -154,7 +175,7 @@ fn a_connection_that_the_host_refuses_is_refused_to_the_instance() {
 
 #[test]
 fn the_hosts_loopback_is_refused_where_it_was_not_opened() {
-    let mut guest = Guest::new(&UserOptions::default());
+    let mut guest = guest(&UserOptions::default());
     let handle = guest.connect((GATEWAY, echo_server()), 40_000);
     guest.until(|guest| (!guest.get::<tcp::Socket<'_>>(handle).is_open()).then_some(()));
     assert_eq!(dropped(&guest.wire.port, &DropCause::Forbidden), 1);
@@ -162,7 +183,7 @@ fn the_hosts_loopback_is_refused_where_it_was_not_opened() {
 
 #[test]
 fn a_published_port_leads_to_the_instance_even_when_it_starts_later() {
-    let mut guest = Guest::bare(&published("0:80"));
+    let mut guest = bare(&published("0:80"));
     let host = guest.wire.port.publications()[0].host;
     let client = thread::spawn(move || {
         let mut stream = TcpStream::connect(host).expect("a connection");
@@ -173,7 +194,7 @@ fn a_published_port_leads_to_the_instance_even_when_it_starts_later() {
     });
     // The client is there before the instance has an address.
     guest.until(|guest| (guest.wire.port.connections.count() == 1).then_some(()));
-    guest.configure();
+    configure(&mut guest);
     let handle = guest.tcp();
     guest
         .get::<tcp::Socket<'_>>(handle)
@@ -205,7 +226,7 @@ fn a_published_port_leads_to_the_instance_even_when_it_starts_later() {
 
 #[test]
 fn an_instance_that_breaks_a_connection_off_is_seen_to_by_its_peer() {
-    let mut guest = Guest::new(&published("0:80"));
+    let mut guest = guest(&published("0:80"));
     guest.wire.port.seen(GUEST);
     let host = guest.wire.port.publications()[0].host;
     // Nobody listens, so the instance refuses.
@@ -226,7 +247,7 @@ fn datagrams_go_out_and_answers_come_back() {
         bytes[..count].reverse();
         server.send_to(&bytes[..count], peer).expect("an answer");
     });
-    let mut guest = Guest::new(&open());
+    let mut guest = guest(&open());
     let handle = guest.udp(5000);
     let to = IpEndpoint::new(IpAddress::Ipv4(GATEWAY), port);
     guest
@@ -243,7 +264,7 @@ fn datagrams_go_out_and_answers_come_back() {
 
 #[test]
 fn a_port_published_for_datagrams_keeps_its_peers_apart() {
-    let mut guest = Guest::new(&published("0:53/udp"));
+    let mut guest = guest(&published("0:53/udp"));
     let host = guest.wire.port.publications()[0].host;
     let handle = guest.udp(53);
     guest.wire.port.seen(GUEST);
@@ -284,7 +305,7 @@ fn names_are_asked_of_the_hosts_resolver() {
         query[2] |= 0x80;
         resolver.send_to(&query[..count], peer).expect("an answer");
     });
-    let mut guest = Guest::new(&UserOptions {
+    let mut guest = guest(&UserOptions {
         resolver: Some(address),
         ..UserOptions::default()
     });
@@ -378,4 +399,31 @@ proptest! {
         port.send(&Frame::new(&frame[..length], head)).expect("the port takes frames");
         port.receive(64, i64::MAX, &mut |_| true).expect("the port gives frames");
     }
+}
+
+#[test]
+fn a_connection_to_no_single_host_is_dropped_without_an_answer() {
+    for address in ["224.0.0.1", "255.255.255.255", "0.0.0.0"] {
+        let mut port = User::open(&UserOptions::default()).expect("the port opens");
+        let frame = syn(40_000, (address.parse().expect("an address"), 80));
+        port.send(&Frame::new(&frame, FrameHead::default()))
+            .expect("the port takes frames");
+        assert_eq!(dropped(&port, &DropCause::Forbidden), 1, "{address}");
+        let answers = port.receive(64, i64::MAX, &mut |_| true);
+        assert_eq!(answers.expect("the port gives frames"), 0, "{address}");
+    }
+}
+
+#[test]
+fn an_instance_that_never_speaks_first_is_asked_for() {
+    // It has its address from the start, and nothing to say.
+    let mut guest = guest(&published("0:7/udp"));
+    let host = guest.wire.port.publications()[0].host;
+    let handle = guest.udp(7);
+    let client = UdpSocket::bind("127.0.0.1:0").expect("a socket");
+    client.send_to(b"hello", host).expect("a way");
+    guest.until(|guest| {
+        let socket = guest.get::<udp::Socket<'_>>(handle);
+        (socket.recv().ok()?.0 == b"hello").then_some(())
+    });
 }

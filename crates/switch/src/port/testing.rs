@@ -1,6 +1,12 @@
-//! An instance's end of the port, for tests: another stack, over the port as a lane uses it.
+//! An instance's end of a port, for tests: a stack, over the port as a lane uses it; and a network
+//! namespace in which the kernel is at the other end.
+
+pub(super) mod kernel;
 
 use std::collections::VecDeque;
+use std::net::Ipv4Addr;
+use std::process::Command;
+use std::thread;
 use std::time::{Duration, Instant as HostInstant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -11,10 +17,9 @@ use smoltcp::time::Instant;
 use smoltcp::wire::{EthernetAddress, HardwareAddress, IpAddress, IpCidr};
 use sprat_abi::frame::FrameHead;
 use sprat_abi::host::Frame;
+use sprat_monitor::monotonic_now;
 
-use super::network::{GATEWAY, GUEST, PREFIX};
-use super::{User, UserOptions, now};
-use crate::port::Port as _;
+use super::Port;
 
 /// The instance's Ethernet address.
 pub(super) const ADDRESS: [u8; 6] = [2, 0, 0, 0, 0, 1];
@@ -22,15 +27,21 @@ pub(super) const ADDRESS: [u8; 6] = [2, 0, 0, 0, 0, 1];
 /// How long a test waits for what it waits for.
 const PATIENCE: Duration = Duration::from_secs(20);
 
+fn now() -> Instant {
+    Instant::from_micros(i64::try_from(monotonic_now() / 1000).expect("a near time"))
+}
+
 /// The link between the two ends.
-pub(super) struct Wire {
-    pub(super) port: User,
+pub(super) struct Wire<P> {
+    pub(super) port: P,
     /// Frames on their way to the instance.
     arrived: VecDeque<Vec<u8>>,
+    /// Where the last frame came from.
+    last_source: Option<EthernetAddress>,
 }
 
 pub(super) struct Arrived(Vec<u8>);
-pub(super) struct Leaving<'a>(&'a mut User);
+pub(super) struct Leaving<'a, P>(&'a mut P);
 
 impl RxToken for Arrived {
     fn consume<R, F: FnOnce(&[u8]) -> R>(self, take: F) -> R {
@@ -38,7 +49,7 @@ impl RxToken for Arrived {
     }
 }
 
-impl TxToken for Leaving<'_> {
+impl<P: Port> TxToken for Leaving<'_, P> {
     fn consume<R, F: FnOnce(&mut [u8]) -> R>(self, length: usize, write: F) -> R {
         let mut frame = vec![0; length];
         let result = write(&mut frame);
@@ -49,16 +60,22 @@ impl TxToken for Leaving<'_> {
     }
 }
 
-impl Device for Wire {
-    type RxToken<'a> = Arrived;
-    type TxToken<'a> = Leaving<'a>;
+impl<P: Port> Device for Wire<P> {
+    type RxToken<'a>
+        = Arrived
+    where
+        P: 'a;
+    type TxToken<'a>
+        = Leaving<'a, P>
+    where
+        P: 'a;
 
-    fn receive(&mut self, _: Instant) -> Option<(Arrived, Leaving<'_>)> {
+    fn receive(&mut self, _: Instant) -> Option<(Arrived, Leaving<'_, P>)> {
         let frame = self.arrived.pop_front()?;
         Some((Arrived(frame), Leaving(&mut self.port)))
     }
 
-    fn transmit(&mut self, _: Instant) -> Option<Leaving<'_>> {
+    fn transmit(&mut self, _: Instant) -> Option<Leaving<'_, P>> {
         Some(Leaving(&mut self.port))
     }
 
@@ -71,18 +88,19 @@ impl Device for Wire {
 }
 
 /// An instance with a stack.
-pub(super) struct Guest {
-    pub(super) wire: Wire,
+pub(super) struct Guest<P> {
+    pub(super) wire: Wire<P>,
     pub(super) interface: Interface,
     pub(super) sockets: SocketSet<'static>,
 }
 
-impl Guest {
+impl<P: Port> Guest<P> {
     /// One that has no address yet.
-    pub(super) fn bare(options: &UserOptions) -> Self {
+    pub(super) fn bare(port: P) -> Self {
         let mut wire = Wire {
-            port: User::open(options).expect("the port opens"),
+            port,
             arrived: VecDeque::new(),
+            last_source: None,
         };
         let config = Config::new(HardwareAddress::Ethernet(EthernetAddress(ADDRESS)));
         let interface = Interface::new(config, &mut wire, now());
@@ -93,22 +111,11 @@ impl Guest {
         }
     }
 
-    /// One that has its address.
-    pub(super) fn new(options: &UserOptions) -> Self {
-        let mut guest = Self::bare(options);
-        guest.configure();
-        guest
-    }
-
-    pub(super) fn configure(&mut self) {
+    pub(super) fn set_address(&mut self, address: Ipv4Addr, prefix: u8) {
         self.interface.update_ip_addrs(|addresses| {
-            let cidr = IpCidr::new(IpAddress::Ipv4(GUEST), PREFIX);
+            let cidr = IpCidr::new(IpAddress::Ipv4(address), prefix);
             addresses.push(cidr).expect("room for an address");
         });
-        self.interface
-            .routes_mut()
-            .add_default_ipv4_route(GATEWAY)
-            .expect("room for a route");
     }
 
     pub(super) fn tcp(&mut self) -> SocketHandle {
@@ -125,7 +132,7 @@ impl Guest {
     }
 
     /// A connection that is being made.
-    pub(super) fn connect(&mut self, to: (std::net::Ipv4Addr, u16), from: u16) -> SocketHandle {
+    pub(super) fn connect(&mut self, to: (Ipv4Addr, u16), from: u16) -> SocketHandle {
         let handle = self.tcp();
         let socket = self.sockets.get_mut::<tcp::Socket<'_>>(handle);
         socket
@@ -155,13 +162,14 @@ impl Guest {
 
     /// Moves frames both ways once; says how many came.
     fn turn(&mut self) -> usize {
-        let arrived = &mut self.wire.arrived;
-        let moved = self
-            .wire
+        let wire = &mut self.wire;
+        let (arrived, source) = (&mut wire.arrived, &mut wire.last_source);
+        let moved = wire
             .port
             .receive(64, i64::MAX, &mut |frame| {
                 let mut bytes = Vec::new();
                 frame.append_to(&mut bytes);
+                *source = bytes.get(6..12).map(EthernetAddress::from_bytes);
                 arrived.push_back(bytes);
                 true
             })
@@ -187,4 +195,26 @@ impl Guest {
         )
         .expect("the port can be waited for");
     }
+}
+
+/// Runs a test in a network of its own, where that is permitted.
+pub(super) fn in_namespace(test: impl FnOnce() + Send + 'static) {
+    let run = thread::spawn(move || {
+        // SAFETY: the call takes no memory, and only this thread changes its network.
+        if unsafe { libc::unshare(libc::CLONE_NEWNET) } == -1 {
+            println!("skipped: needs root");
+            return;
+        }
+        ip("link set lo up");
+        test();
+    });
+    if let Err(panic) = run.join() {
+        std::panic::resume_unwind(panic);
+    }
+}
+
+/// Sets up the network of the test's thread.
+pub(super) fn ip(arguments: &str) {
+    let done = Command::new("ip").args(arguments.split(' ')).status();
+    assert!(done.expect("ip starts").success(), "ip {arguments}");
 }

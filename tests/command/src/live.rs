@@ -1,0 +1,123 @@
+//! Runs that go on until they are interrupted, and networks to run them in.
+
+use std::io::{BufRead as _, BufReader, Read as _};
+use std::path::Path;
+use std::process::{Child, ChildStderr, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::command::{Finished, binary, catches_interrupts};
+
+/// How long a run may take to begin, and to end.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A `sprat` that goes on.
+pub struct Live {
+    child: Child,
+    errors: BufReader<ChildStderr>,
+}
+
+impl Live {
+    /// Starts it in a folder.
+    ///
+    /// # Panics
+    /// When it cannot be started.
+    pub fn start<I: AsRef<std::ffi::OsStr>>(
+        folder: &Path,
+        arguments: impl IntoIterator<Item = I>,
+    ) -> Self {
+        let mut child = Command::new(binary())
+            .args(arguments)
+            .current_dir(folder)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("sprat starts");
+        let errors = BufReader::new(child.stderr.take().expect("a pipe"));
+        Self { child, errors }
+    }
+
+    /// The next line that it writes to standard error.
+    ///
+    /// # Panics
+    /// When it ends before it has written one.
+    pub fn line(&mut self) -> String {
+        let mut line = String::new();
+        self.errors.read_line(&mut line).expect("text");
+        assert!(line.ends_with('\n'), "it has ended");
+        line.trim_end().into()
+    }
+
+    /// Waits until Ctrl-C would end it in order.
+    ///
+    /// # Panics
+    /// When that takes a minute.
+    pub fn wait_until_it_listens(&self) {
+        let begun = Instant::now();
+        while !catches_interrupts(self.child.id()) {
+            assert!(begun.elapsed() < PATIENCE, "nobody listens");
+            thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    /// Presses Ctrl-C; what it came to.
+    ///
+    /// # Panics
+    /// When it does not end within a minute.
+    #[must_use]
+    pub fn interrupt(mut self) -> Finished {
+        self.wait_until_it_listens();
+        let sent = Command::new("kill")
+            .args(["-INT", &self.child.id().to_string()])
+            .status();
+        assert!(sent.expect("kill starts").success());
+        let begun = Instant::now();
+        while self.child.try_wait().expect("a child").is_none() {
+            assert!(begun.elapsed() < PATIENCE, "it does not end");
+            thread::sleep(Duration::from_millis(10));
+        }
+        let mut said = String::new();
+        self.errors.read_to_string(&mut said).expect("text");
+        let mut output = self.child.wait_with_output().expect("it has ended");
+        output.stderr = said.into_bytes();
+        output.into()
+    }
+}
+
+/// Whether this test runs in a network of its own. Where it does not, it is run once more, in one,
+/// if that is permitted: `if !in_namespace("its name") { return }`.
+///
+/// # Panics
+/// When the test fails in there.
+#[must_use]
+pub fn in_namespace(test: &str) -> bool {
+    const INSIDE: &str = "SPRAT_TEST_NAMESPACE";
+    if std::env::var_os(INSIDE).is_some() {
+        return true;
+    }
+    let permitted = Command::new("unshare").args(["--net", "true"]).output();
+    if !permitted.is_ok_and(|output| output.status.success()) {
+        println!("skipped: needs root");
+        return false;
+    }
+    let done = Command::new("unshare")
+        .arg("--net")
+        .arg(std::env::current_exe().expect("this program"))
+        .args(["--exact", test, "--nocapture"])
+        .env(INSIDE, "1")
+        // Not built there: there may be no network to ask.
+        .env("SPRAT", binary())
+        .status();
+    assert!(done.expect("unshare starts").success(), "{test} failed");
+    false
+}
+
+/// Sets up the network of the test: `ip link set lo up`.
+///
+/// # Panics
+/// When that fails.
+pub fn ip(arguments: &str) {
+    let done = Command::new("ip").args(arguments.split(' ')).status();
+    assert!(done.expect("ip starts").success(), "ip {arguments}");
+}
