@@ -65,10 +65,6 @@ impl User {
     }
 
     fn take_tcp(&mut self, packet: &Ipv4Packet<&[u8]>, bytes: &[u8]) -> Result<(), DropCause> {
-        // Connections are between two hosts, and smoltcp takes that for granted.
-        if !is_host(packet.src_addr()) || !is_host(packet.dst_addr()) {
-            return Err(DropCause::Malformed);
-        }
         let segment = TcpPacket::new_checked(packet.payload());
         let segment = segment.map_err(|_| DropCause::Malformed)?;
         let ends = Ends {
@@ -156,9 +152,4 @@ impl User {
             .send(ends, to, payload, &self.sources, now())
             .map_err(|_| DropCause::NoWay)
     }
-}
-
-/// Whether an address can be that of one host.
-fn is_host(address: Ipv4Addr) -> bool {
-    !address.is_multicast() && !address.is_broadcast() && !address.is_unspecified()
 }

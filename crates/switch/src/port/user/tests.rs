@@ -370,17 +370,6 @@ fn a_flood_of_connections_is_bounded_and_counted() {
     assert!(dropped(&port, &DropCause::TooMany) >= 10_000 - connections::LIMIT as u64);
 }
 
-#[test]
-fn a_connection_to_other_than_one_host_is_dropped() {
-    let mut port = User::open(&UserOptions::default()).expect("the port opens");
-    for to in [[231, 220, 2, 2], [255; 4], [0; 4]] {
-        let frame = syn(1, (to.into(), 80));
-        port.send(&Frame::new(&frame, FrameHead::default()))
-            .expect("the port takes frames");
-    }
-    assert_eq!(dropped(&port, &DropCause::Malformed), 3);
-}
-
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(2000))]
 
