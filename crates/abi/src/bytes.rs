@@ -1,9 +1,12 @@
 //! Byte rings: the console, files being written, and the control messages.
 //!
-//! Same index lines and same rules as [entry rings](crate::ring), with bytes for entries.
+//! Same index lines and same rules as [entry rings](crate::ring), with bytes for entries. The bytes
+//! are copied out before anything looks at them: a side that writes what it has handed over may make
+//! the copy a mixture, and changes nothing in it afterwards.
 
 use crate::CACHE_LINE;
 use crate::ring::{IndexLine, Indexes, RING_HEADER, RingLie, Side};
+use core::sync::atomic::{Ordering, compiler_fence};
 
 /// Bytes a byte ring that holds `capacity` bytes takes in shared memory.
 #[must_use]
@@ -28,7 +31,8 @@ macro_rules! side {
             bytes: *mut u8,
         }
 
-        // SAFETY: one side of a ring has one owner, and its methods that move take `&mut self`.
+        // SAFETY: the pointers lead to atomic index lines and to bytes that no reference leads into,
+        // valid on any thread as long as the value lives. The position is the value's own.
         unsafe impl Send for $name {}
 
         impl $name {
@@ -131,7 +135,8 @@ impl ByteProducer {
             return;
         };
         let [(first, length), (second, rest)] = self.stretches(ahead, bytes.len());
-        // SAFETY: both stretches lie inside the ring; `bytes` is private memory and cannot overlap it.
+        // SAFETY: the callers have compared `ahead` and the length with the room there is, so both
+        // stretches lie inside the ring. `bytes` is a reference, and none leads into the ring.
         unsafe {
             core::ptr::copy_nonoverlapping(bytes.as_ptr(), first, length);
             core::ptr::copy_nonoverlapping(bytes.as_ptr().add(length), second, rest);
@@ -166,11 +171,15 @@ impl ByteConsumer {
         let filled = self.available()?.saturating_sub(ahead) as usize;
         let count = bytes.len().min(filled);
         let [(first, length), (second, rest)] = self.stretches(ahead, count);
-        // SAFETY: both stretches lie inside the ring; `bytes` is private memory and cannot overlap it.
+        // SAFETY: `count` is at most the capacity, so both stretches lie inside the ring, and their
+        // lengths add up to it. `bytes` is a reference, and none leads into the ring. Any byte is a
+        // valid one, also a byte that the other side is writing.
         unsafe {
             core::ptr::copy_nonoverlapping(first, bytes.as_mut_ptr(), length);
             core::ptr::copy_nonoverlapping(second, bytes.as_mut_ptr().add(length), rest);
         }
+        // What is checked from here on is the copy: the compiler may not read the ring once more.
+        compiler_fence(Ordering::SeqCst);
         Ok(count)
     }
 

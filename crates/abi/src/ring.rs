@@ -84,16 +84,21 @@ impl Default for IndexLine {
 const _: () = assert!(size_of::<IndexLine>() == CACHE_LINE && RING_HEADER == 128);
 
 /// What a ring can hold: something that is read and written in whole atomic words.
-pub trait Entry: Copy {
+///
+/// # Safety
+/// `Cell` must be made of atomics alone, so that any bytes are a valid one, and that it may change
+/// while a reference leads to it.
+pub unsafe trait Entry: Copy {
     /// The words in shared memory.
-    type Cell;
+    type Cell: Sync;
     /// Takes a private copy.
     fn load(cell: &Self::Cell) -> Self;
     /// Puts it in.
     fn store(self, cell: &Self::Cell);
 }
 
-impl Entry for u32 {
+// SAFETY: an atomic word.
+unsafe impl Entry for u32 {
     type Cell = AtomicU32;
     #[inline]
     fn load(cell: &AtomicU32) -> Self {
@@ -105,7 +110,8 @@ impl Entry for u32 {
     }
 }
 
-impl Entry for Slot {
+// SAFETY: two atomic words.
+unsafe impl Entry for Slot {
     type Cell = [AtomicU64; 2];
     #[inline]
     fn load(cell: &Self::Cell) -> Self {
@@ -251,8 +257,8 @@ macro_rules! side {
             marker: PhantomData<T>,
         }
 
-        // SAFETY: the pointers lead to shared memory that is only touched through atomics, and one
-        // side of a ring has one owner: its methods that move take `&mut self`.
+        // SAFETY: the pointers lead to index lines and cells, which are atomics by the promise of
+        // `Entry`, valid on any thread as long as the value lives. The position is the value's own.
         unsafe impl<T: Entry + Send> Send for $name<T> {}
 
         impl<T: Entry> $name<T> {
@@ -323,7 +329,8 @@ macro_rules! side {
             #[inline]
             fn cell(&self, ahead: u32) -> &T::Cell {
                 // SAFETY: `place` is below the capacity, and so many cells are valid by the promise
-                // made to `from_parts`.
+                // made to `from_parts`. Whatever the other side writes there meanwhile, a cell is
+                // atomics, of which any bytes are a valid value.
                 unsafe { &*self.entries.add(self.indexes.place(ahead)) }
             }
         }

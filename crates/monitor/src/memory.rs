@@ -259,7 +259,8 @@ impl Mapping {
     /// Copies bytes in.
     pub(crate) fn write(&self, offset: u64, bytes: &[u8]) {
         let to = self.at(offset, bytes.len() as u64);
-        // SAFETY: inside the mapping by `at`; no reference leads into a mapping.
+        // SAFETY: inside the mapping by `at`; no reference but to atomics leads into a mapping, so `bytes`
+        // lies elsewhere.
         unsafe { std::ptr::copy_nonoverlapping(bytes.as_ptr(), to, bytes.len()) };
     }
 
@@ -267,7 +268,8 @@ impl Mapping {
     pub(crate) fn read(&self, offset: u64, bytes: &mut [u8]) -> Option<()> {
         let end = offset.checked_add(bytes.len() as u64)?;
         (end <= self.length()).then(|| {
-            // SAFETY: inside the mapping as compared; no reference leads into a mapping.
+            // SAFETY: inside the mapping as compared; no reference but to atomics leads into a mapping, so
+            // `bytes` lies elsewhere.
             unsafe {
                 std::ptr::copy_nonoverlapping(self.at(offset, 0), bytes.as_mut_ptr(), bytes.len())
             };

@@ -5,6 +5,7 @@ use core::panic::PanicInfo;
 use sprat_abi::boot::BootPage;
 use sprat_abi::guest::Contract;
 
+// SAFETY: `main!` defines the function with this very type.
 unsafe extern "Rust" {
     /// The program, made by `main!`.
     safe fn sealed_main(contract: Contract) -> i32;
@@ -16,6 +17,8 @@ unsafe extern "C" fn _start() -> ! {
     naked_asm!("xor ebp, ebp", "and rsp, -16", "call {start}", "ud2", start = sym start)
 }
 
+/// # Safety
+/// As for [`Contract::attach`].
 unsafe extern "C" fn start(page: *const BootPage) -> ! {
     // SAFETY: the monitor passes the address of its boot page.
     match unsafe { Contract::attach(page) } {

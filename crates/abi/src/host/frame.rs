@@ -3,6 +3,7 @@
 use crate::frame::FrameHead;
 use alloc::vec::Vec;
 use core::marker::PhantomData;
+use core::sync::atomic::{Ordering, compiler_fence};
 
 /// A frame, or the part of one that lies in one buffer: bytes that may be shared memory.
 ///
@@ -64,8 +65,10 @@ impl<'a> Frame<'a> {
     pub fn copy_to(&self, to: &mut [u8]) -> usize {
         let count = self.length.min(to.len());
         // SAFETY: `count` bytes are readable from `data` (a slice, or a checked stretch of a pool), and
-        // `to` is private memory that cannot overlap them.
+        // `to` is a reference, none of which leads into a pool, so they cannot overlap. Any byte is a
+        // valid one, also a byte that the instance is writing.
         unsafe { copy(self.data, to.as_mut_ptr(), count) };
+        copied();
         count
     }
 
@@ -79,7 +82,15 @@ impl<'a> Frame<'a> {
             copy(self.data, end.as_mut_ptr().cast(), self.length);
             to.set_len(to.len() + self.length);
         }
+        copied();
     }
+}
+
+/// Keeps the compiler from reading a frame once more where the copy is meant: what is looked at in the
+/// copy must not change any more.
+#[inline]
+fn copied() {
+    compiler_fence(Ordering::SeqCst);
 }
 
 /// Copies `count` bytes. Short ones, which most frames are, without a call.

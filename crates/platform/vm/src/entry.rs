@@ -19,6 +19,7 @@ static mut MACHINE: MaybeUninit<Vm> = MaybeUninit::uninit();
 /// Whether the machine is set.
 static ENTERED: AtomicBool = AtomicBool::new(false);
 
+// SAFETY: `sprat::entry!` defines the function with this very type.
 unsafe extern "Rust" {
     /// The application, made by `sprat::entry!`; returns the exit status.
     safe fn sprat_main() -> i32;
@@ -32,6 +33,8 @@ unsafe extern "C" fn _start() -> ! {
     naked_asm!("xor ebp, ebp", "and rsp, -16", "call {start}", "ud2", start = sym start)
 }
 
+/// # Safety
+/// As for [`Contract::attach`]; to be entered once.
 unsafe extern "C" fn start(page: *const BootPage) -> ! {
     // SAFETY: the monitor passes the address of its boot page.
     let Ok(contract) = (unsafe { Contract::attach(page) }) else {

@@ -45,13 +45,15 @@ unsafe impl GlobalAlloc for Heap {
 
     unsafe fn dealloc(&self, memory: *mut u8, layout: Layout) {
         self.used.set(self.used.get().wrapping_sub(layout.size()));
-        // SAFETY: `memory` was allocated here with this layout, by this trait's contract.
+        // SAFETY: `memory` was allocated here with this layout, by this trait's contract, and no other
+        // reference to the allocator exists, see `Sync` above.
         unsafe { (*self.talc.get()).deallocate(memory, layout) }
     }
 
     unsafe fn realloc(&self, memory: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        // SAFETY: `memory` was allocated here with this layout and `size` is not zero, by this
-        // trait's contract.
+        // SAFETY: `memory` was allocated here with this layout and `size` is not zero, nor too large
+        // for a layout, by this trait's contract. No two references to the allocator overlap: each
+        // ends with its call. The new memory is another allocation, so the two cannot overlap either.
         unsafe {
             if (*self.talc.get()).try_realloc_in_place(memory, layout, size) {
                 self.used

@@ -447,7 +447,8 @@ pub unsafe fn compare(left: *const u8, right: *const u8, length: usize) -> i32 {
     }
 }
 
-/// The symbols that the compiler calls. An ordinary program has its C library's.
+/// The symbols that the compiler calls, with what it promises to C's functions of these names. An
+/// ordinary program has its C library's.
 #[cfg(sprat_target = "vm")]
 mod symbols {
     use core::ffi::{c_int, c_void};
