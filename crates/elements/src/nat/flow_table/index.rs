@@ -28,12 +28,6 @@ impl Index {
         self.used
     }
 
-    /// Bytes of memory.
-    #[cfg(test)]
-    pub(super) fn bytes(&self) -> usize {
-        self.slots.capacity() * size_of::<u64>()
-    }
-
     #[inline]
     fn home(&self, hash: u32) -> usize {
         hash as usize & self.slots.len().wrapping_sub(1)
