@@ -14,9 +14,9 @@ use sprat_monitor::{
     Grant, GrantedDevice, Image, Instance, Monitor, Options, Outcome, ProcessMonitor, VmMonitor,
 };
 
-fn image() -> &'static Image {
-    static IMAGE: OnceLock<Image> = OnceLock::new();
-    IMAGE.get_or_init(|| {
+fn built() -> &'static [u8] {
+    static BUILT: OnceLock<Vec<u8>> = OnceLock::new();
+    BUILT.get_or_init(|| {
         let here = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
         let workspace = here.join("../..").canonicalize().expect("the workspace");
         let package = Package {
@@ -26,8 +26,24 @@ fn image() -> &'static Image {
         let options = BuildOptions::new(workspace.join("target/images"));
         let built = build(&package, &options, &mut |_| {}).expect("the image builds");
         eprintln!("the image has {} bytes", built.image.len());
-        Image::load(&built.image).expect("a sound image")
+        built.image
     })
+}
+
+fn image() -> &'static Image {
+    static IMAGE: OnceLock<Image> = OnceLock::new();
+    IMAGE.get_or_init(|| Image::load(built()).expect("a sound image"))
+}
+
+// Checks in the code would carry the names of source files if the panic handler asked for them.
+#[test]
+fn the_image_holds_no_names_of_source_files() {
+    let ending = b".rs";
+    let found = built()
+        .windows(ending.len())
+        .position(|bytes| bytes == ending);
+    let around = found.map(|at| String::from_utf8_lossy(&built()[at.saturating_sub(40)..at + 3]));
+    assert_eq!(around, None);
 }
 
 fn monitors() -> Vec<Box<dyn Monitor>> {

@@ -3,7 +3,7 @@
 use core::arch::{asm, naked_asm};
 use core::fmt::{self, Write as _};
 use core::mem::MaybeUninit;
-use core::panic::PanicInfo;
+use core::panic::{PanicInfo, PanicMessage};
 use core::sync::atomic::{AtomicBool, Ordering};
 
 use sprat_abi::boot::BootPage;
@@ -73,14 +73,22 @@ fn fault() -> ! {
 ///
 /// The place is not asked for: it is in the monitor's report, from the backtrace and the image's
 /// line tables. With nobody to ask, the linker drops every source file name and line number that the
-/// checks in the code would carry, a twentieth of an image.
+/// checks in the code would carry, a twentieth of an image. For that it must see that nobody asks,
+/// so this is inlined where `info` is made.
 #[panic_handler]
+#[inline(always)]
 fn panic(info: &PanicInfo<'_>) -> ! {
+    end(info.message())
+}
+
+#[cold]
+#[inline(never)]
+fn end(message: PanicMessage<'_>) -> ! {
     static PANICKING: AtomicBool = AtomicBool::new(false);
     // Without a console, or where writing to it failed, the breakpoint is all the report.
     if ENTERED.load(Ordering::Relaxed) && !PANICKING.swap(true, Ordering::Relaxed) {
         // A failure to write has nowhere to be told.
-        let _ = writeln!(Console, "panicked: {}", info.message());
+        let _ = writeln!(Console, "panicked: {message}");
     }
     // SAFETY: `int3` ends the instance.
     unsafe { asm!("int3", options(noreturn, nomem, nostack)) }
