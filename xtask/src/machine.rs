@@ -44,11 +44,13 @@ pub(crate) fn contradicts(why: &str) -> bool {
 }
 
 /// The programs that tests start, and Debian's packages that hold them.
-const PROGRAMS: [(&str, &str); 6] = [
+const PROGRAMS: [(&str, &str); 8] = [
     // The fuzzer that fuzz targets are linked with is C++.
     ("c++", "g++"),
     // Two of Click's own cases talk to a control socket with it.
     ("nc", "netcat-openbsd"),
+    ("curl", "curl"),
+    ("dig", "bind9-dnsutils"),
     ("tcpdump", "tcpdump"),
     ("ip", "iproute2"),
     ("python3", "python3"),
