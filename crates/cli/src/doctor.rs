@@ -11,6 +11,8 @@ use rustix::net::{AddressFamily, SocketType, socket};
 use serde::Serialize;
 use sprat_monitor::{ProcessMonitor, VmMonitor};
 
+use crate::output::{complain, print};
+
 /// Says what this machine can do (KVM, huge pages, namespaces, XDP) and how to fix what it cannot.
 #[derive(Debug, clap::Args)]
 pub(crate) struct DoctorCommand {
@@ -60,12 +62,17 @@ impl Finding {
 impl DoctorCommand {
     /// Runs the command.
     pub(crate) fn run(&self) -> ExitCode {
-        report(self.json);
-        ExitCode::SUCCESS
+        match print(&report(self.json)) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => {
+                complain!("sprat doctor: standard output: {error}");
+                ExitCode::FAILURE
+            }
+        }
     }
 }
 
-fn report(json: bool) {
+fn report(json: bool) -> String {
     let findings = [
         kvm(),
         virtualization(),
@@ -78,11 +85,7 @@ fn report(json: bool) {
     ];
     if json {
         // Findings hold nothing that JSON cannot.
-        println!(
-            "{}",
-            serde_json::to_string_pretty(&findings).unwrap_or_default()
-        );
-        return;
+        return serde_json::to_string_pretty(&findings).unwrap_or_default() + "\n";
     }
     let mut table = Table::new();
     table
@@ -96,7 +99,7 @@ fn report(json: bool) {
         };
         table.add_row([mark, finding.what, &finding.found, &finding.advice]);
     }
-    println!("{table}");
+    format!("{table}\n")
 }
 
 fn kvm() -> Finding {

@@ -9,6 +9,8 @@ use miette::{
 };
 use sprat_click::diagnostics::{Diagnostic, Diagnostics, Level};
 
+use crate::output;
+
 /// Prints messages on the standard error output: Click's text, and on a terminal the place in
 /// the source and what to do about it.
 pub(crate) fn explain(diagnostics: &Diagnostics) {
@@ -20,9 +22,9 @@ pub(crate) fn explain(diagnostics: &Diagnostics) {
         } else {
             GraphicalTheme::unicode
         };
-        eprint!("{}", explanation(diagnostics, theme));
+        output::complain_as_it_is(format_args!("{}", explanation(diagnostics, theme)));
     } else {
-        eprint!("{diagnostics}");
+        output::complain_as_it_is(format_args!("{diagnostics}"));
     }
 }
 

@@ -10,6 +10,7 @@ use comfy_table::{CellAlignment, Table, presets::NOTHING};
 use sprat_image::{ImageError, Inspection, inspect};
 
 use crate::embedded;
+use crate::output::{complain, print};
 
 /// Show an image's manifest, segments with their protections, and size by crate
 #[derive(Args)]
@@ -37,17 +38,17 @@ enum InspectError {
     Image { path: PathBuf, source: ImageError },
     #[error("JSON: {0}")]
     Json(#[from] serde_json::Error),
+    #[error("standard output: {0}")]
+    Output(#[from] std::io::Error),
 }
 
 impl InspectCommand {
     pub(crate) fn run(&self) -> ExitCode {
-        match self.text() {
-            Ok(text) => {
-                print!("{text}");
-                ExitCode::SUCCESS
-            }
+        let said = self.text().and_then(|text| Ok(print(&text)?));
+        match said {
+            Ok(()) => ExitCode::SUCCESS,
             Err(error) => {
-                eprintln!("sprat inspect: {error}");
+                complain!("sprat inspect: {error}");
                 ExitCode::FAILURE
             }
         }

@@ -1,11 +1,14 @@
 //! The `sprat` command: one file a subcommand.
 #![forbid(unsafe_code)]
+// They panic where the reader has gone: see `output`.
+#![deny(clippy::print_stdout, clippy::print_stderr)]
 
 mod click;
 mod doctor;
 mod embedded;
 mod explain;
 mod inspect;
+mod output;
 mod run;
 
 use std::process::ExitCode;

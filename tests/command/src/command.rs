@@ -139,6 +139,27 @@ pub fn sprat<I: AsRef<std::ffi::OsStr>>(
     run(&mut command, folder, arguments)
 }
 
+/// Runs `sprat` in a folder, with a standard output that nobody reads.
+///
+/// # Panics
+/// When it cannot be started.
+pub fn unread_sprat<I: AsRef<std::ffi::OsStr>>(
+    folder: &Path,
+    arguments: impl IntoIterator<Item = I>,
+) -> Finished {
+    let (reader, writer) = std::io::pipe().expect("a pipe");
+    drop(reader);
+    Command::new("timeout")
+        .args(["--kill-after=5", "120"])
+        .arg(binary())
+        .args(arguments)
+        .current_dir(folder)
+        .stdout(writer)
+        .output()
+        .expect("timeout and sprat start")
+        .into()
+}
+
 fn run<I: AsRef<std::ffi::OsStr>>(
     command: &mut Command,
     folder: &Path,

@@ -4,7 +4,7 @@ mod arguments;
 mod dump;
 mod times;
 
-use std::io::{Read, Write};
+use std::io::Read;
 use std::process::ExitCode;
 use std::rc::Rc;
 
@@ -21,6 +21,7 @@ pub(crate) use arguments::ClickCommand;
 use arguments::{Configuration, Request};
 
 use crate::explain::explain;
+use crate::output::{self, complain};
 
 impl ClickCommand {
     /// Does what the command line asks for.
@@ -33,7 +34,7 @@ impl ClickCommand {
             Ok(status) => status.into(),
             Err(Failure::Explained) => ExitCode::FAILURE,
             Err(Failure::Message(message)) => {
-                eprintln!("{message}");
+                complain!("{message}");
                 ExitCode::FAILURE
             }
         }
@@ -82,7 +83,7 @@ fn run(request: &Request) -> Result<u8, Failure> {
         write_output(path, &router.flat_configuration().unparse())?;
     }
     if let Some(form) = request.dump {
-        print(&dump::dump(&router, form));
+        print(&dump::dump(&router, form))?;
     }
     let mut driver = Driver::new(router);
     let began = std::time::Instant::now();
@@ -90,7 +91,7 @@ fn run(request: &Request) -> Result<u8, Failure> {
         process.run(&mut driver);
     }
     if request.times {
-        print(&times::spent(began.elapsed()));
+        print(&times::spent(began.elapsed()))?;
     }
     let status = answer(driver.router(), request);
     drop(driver.finish());
@@ -98,7 +99,7 @@ fn run(request: &Request) -> Result<u8, Failure> {
         .finish()
         .map_err(|error| Failure::Message(error.to_string()))?;
     for fault in faults {
-        eprintln!("warning: {fault}");
+        complain!("warning: {fault}");
     }
     status
 }
@@ -106,9 +107,9 @@ fn run(request: &Request) -> Result<u8, Failure> {
 /// Reads what is to be read when the router has run, and finds the exit status.
 fn answer(router: &Router, request: &Request) -> Result<u8, Failure> {
     let read = read_handlers(router, &request.handlers);
-    print(&read.text);
+    print(&read.text)?;
     for error in &read.errors {
-        eprintln!("{error}");
+        complain!("{error}");
     }
     if !read.errors.is_empty() {
         return Err(Failure::Explained);
@@ -165,7 +166,7 @@ fn build(builder: &Rc<Builder>, source: &Source, warnings: bool) -> Result<Route
         Err(error) => {
             explain(&error.diagnostics);
             if error.readable {
-                eprintln!("Router could not be initialized!");
+                complain!("Router could not be initialized!");
             }
             Err(Failure::Explained)
         }
@@ -174,17 +175,14 @@ fn build(builder: &Rc<Builder>, source: &Source, warnings: bool) -> Result<Route
 
 fn write_output(path: &str, text: &str) -> Result<(), Failure> {
     if path == "-" {
-        print(text);
-        return Ok(());
+        return print(text);
     }
     std::fs::write(path, text)
         .map_err(|error| Failure::Message(format!("{path}: {}", plain(&error))))
 }
 
-/// Writes to the standard output; that its reader went away is no error.
-fn print(text: &str) {
-    let mut output = std::io::stdout().lock();
-    let _ = output
-        .write_all(text.as_bytes())
-        .and_then(|()| output.flush());
+/// Writes to the standard output.
+fn print(text: &str) -> Result<(), Failure> {
+    output::print(text)
+        .map_err(|error| Failure::Message(format!("standard output: {}", plain(&error))))
 }

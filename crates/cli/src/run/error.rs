@@ -53,6 +53,8 @@ pub(super) enum RunError {
     },
     #[error("the instance exited with status {0}")]
     Exit(i32),
+    #[error("standard output: {0}")]
+    Output(io::Error),
     #[error("cannot listen for Ctrl-C: {0}")]
     Signals(io::Error),
     #[error("interrupted; the outputs were not written")]
@@ -60,6 +62,19 @@ pub(super) enum RunError {
 }
 
 impl RunError {
+    /// Whether it only is that whoever read a capture from standard output has gone, as `head` does.
+    pub(super) fn is_closed_output(&self) -> bool {
+        match self {
+            Self::Port(error) | Self::Lane(LaneError::Port(error)) => match error {
+                PortError::Write { path, source } => {
+                    path == Path::new("-") && source.kind() == io::ErrorKind::BrokenPipe
+                }
+                _ => false,
+            },
+            _ => false,
+        }
+    }
+
     pub(super) fn read(path: &Path, source: io::Error) -> Self {
         Self::Read {
             path: path.to_owned(),

@@ -31,6 +31,8 @@ use report::Report;
 use session::Session;
 use settings::{ClockChoice, Program, Settings};
 
+use crate::output::{self, complain};
+
 /// Boots a configuration or an image as a sealed instance, and plays captures through it or joins
 /// it to networks.
 #[derive(Debug, clap::Args)]
@@ -120,9 +122,12 @@ impl RunCommand {
         let Err(error) = run_program(self) else {
             return ExitCode::SUCCESS;
         };
-        eprintln!("error: {error}");
+        if error.is_closed_output() {
+            return ExitCode::FAILURE;
+        }
+        complain!("error: {error}");
         if let Some(help) = error.help() {
-            eprintln!("  help: {help}");
+            complain!("  help: {help}");
         }
         ExitCode::FAILURE
     }
@@ -191,8 +196,7 @@ fn run_settings(
     session.lane.flush()?;
     session.files.finish()?;
     session.lane.finish()?;
-    print_report(&report, arguments);
-    Ok(())
+    print_report(&report, arguments).map_err(RunError::Output)
 }
 
 /// Reads a Click configuration before anything boots, so that mistakes are shown in place.
@@ -246,7 +250,7 @@ fn join_ports(settings: &Settings, quiet: bool) -> Result<Vec<Link>, RunError> {
         let opened = port.open(&settings.publish)?;
         for publish in &opened.published {
             if !quiet {
-                eprintln!("{name}: {publish}");
+                complain!("{name}: {publish}");
             }
         }
         links.push(Link::both(name, opened.port));
@@ -304,24 +308,18 @@ fn interrupt_flag() -> GiveUp {
     flag
 }
 
-fn print_report(report: &Report, arguments: &RunCommand) {
+fn print_report(report: &Report, arguments: &RunCommand) -> std::io::Result<()> {
+    let mut outputs = arguments.outputs.iter();
     if arguments.quiet {
-        return;
-    }
-    if arguments.json {
+        Ok(())
+    } else if arguments.json {
         // A report holds nothing that JSON cannot.
-        println!(
-            "{}",
-            serde_json::to_string_pretty(report).unwrap_or_default()
-        );
-    } else if arguments
-        .outputs
-        .iter()
-        .any(|output| output.ends_with("=-"))
-    {
+        output::print(&(serde_json::to_string_pretty(report).unwrap_or_default() + "\n"))
+    } else if outputs.any(|output| output.ends_with("=-")) {
         // Standard output is the capture.
-        eprint!("{}", report.to_text());
+        output::complain_as_it_is(format_args!("{}", report.to_text()));
+        Ok(())
     } else {
-        print!("{}", report.to_text());
+        output::print(&report.to_text())
     }
 }

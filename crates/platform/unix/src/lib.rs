@@ -6,6 +6,7 @@
 //!
 //! It moves frames between in-memory links and capture files and nothing else: no taps, no sockets.
 #![forbid(unsafe_code)]
+#![deny(clippy::print_stdout, clippy::print_stderr)]
 
 mod alarm;
 mod link;
@@ -18,6 +19,11 @@ pub use options::{OptionError, Options, USAGE};
 pub use place::{Handle, HostFile, Unix};
 
 use sprat_packet::{Batch, Packet};
+
+/// Says something on the standard error output. Nobody is left to tell that this is closed.
+pub(crate) fn complain(text: std::fmt::Arguments<'_>) {
+    let _ = std::io::Write::write_fmt(&mut std::io::stderr().lock(), format_args!("{text}\n"));
+}
 
 /// Where a device's frames come from and go to.
 pub(crate) trait Wire {

@@ -121,7 +121,7 @@ impl Unix {
                 file,
             }),
             Err(error) => {
-                eprintln!("{}: {error}", path.display());
+                crate::complain(format_args!("{}: {error}", path.display()));
                 None
             }
         };
@@ -155,7 +155,7 @@ impl Unix {
             *slot.get_or_init(|| {
                 let options =
                     Options::from_arguments(std::env::args().skip(1)).unwrap_or_else(|error| {
-                        eprintln!("{error}");
+                        crate::complain(format_args!("{error}"));
                         std::process::exit(2);
                     });
                 Box::leak(Box::new(Self::new(options)))
@@ -322,7 +322,7 @@ impl OutputFile for HostFile {
 
     fn write(&mut self, bytes: &[u8]) {
         if let Err(error) = self.file.write_all(bytes) {
-            eprintln!("{}: {error}", self.name);
+            crate::complain(format_args!("{}: {error}", self.name));
         }
     }
 }

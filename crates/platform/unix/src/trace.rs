@@ -67,7 +67,7 @@ impl Wire for Trace {
                     count += 1;
                 }
                 Some(Err(error)) => {
-                    eprintln!("capture ends early: {error}");
+                    crate::complain(format_args!("capture ends early: {error}"));
                     self.input = None;
                 }
                 None => self.input = None,
@@ -84,7 +84,7 @@ impl Wire for Trace {
         let length = u32::try_from(packet.len()).unwrap_or(u32::MAX);
         if let Err(error) = writer.write_packet(&PcapPacket::new(timestamp, length, packet.data()))
         {
-            eprintln!("capture is cut short: {error}");
+            crate::complain(format_args!("capture is cut short: {error}"));
             self.output = None;
         }
     }
