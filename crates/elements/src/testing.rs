@@ -56,6 +56,13 @@ impl Bench {
         self.simulation.run(&mut self.driver.borrow_mut(), span)
     }
 
+    /// Puts another configuration in this one's place, which takes over what it can.
+    pub(crate) fn replace(&self, text: &str) {
+        let driver = build(&self.simulation, text).expect("a right configuration");
+        driver.router().take_state(self.driver.borrow().router());
+        self.driver.replace(driver);
+    }
+
     /// Has a frame arrive at a device, now.
     pub(crate) fn arrive(&self, device: &str, frame: &[u8]) {
         self.simulation

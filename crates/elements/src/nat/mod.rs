@@ -14,6 +14,8 @@ mod ip_rewriter;
 mod ip_rewriter_patterns;
 mod mapper;
 mod pattern;
+#[cfg(test)]
+mod properties;
 mod rewriter;
 mod sequence;
 mod tcp;

@@ -126,3 +126,24 @@ fn a_thousand_flows_come_and_go_and_leave_nothing() {
         (0, 0, 0)
     );
 }
+
+#[test]
+fn a_clock_that_leaps_ends_flows_and_one_that_goes_back_ends_none() {
+    let mut table = table(&[lifetime(60, 5)]);
+    let first = table.insert(&new(1), 0, seconds(1000));
+    // Back to before the flow began: it is as young as can be.
+    table.touch(first, 0, seconds(10));
+    table.insert(&new(2), 0, seconds(10));
+    table.reap(seconds(0));
+    assert_eq!(table.len(), 2);
+    assert_eq!(table.expiry(first), seconds(70));
+    // To the end of time.
+    table.reap(Instant::NEVER);
+    assert_eq!(table.len(), 0);
+    let last = table.insert(&new(3), 0, Instant::NEVER);
+    assert!(
+        table
+            .find(&key(3, 1), 0)
+            .is_some_and(|entry| entry.id() == last)
+    );
+}

@@ -8,14 +8,18 @@ use crate::testing::Bench;
 const HOST: [u8; 4] = [100, 64, 0, 1];
 const OTHER: [u8; 4] = [100, 64, 0, 2];
 
-/// A NAT whose mapper also decides on what comes from outside, or drops that.
-fn nat(keywords: &str, from_outside: &str) -> Bench {
-    Bench::new(&std::format!(
+fn configuration(keywords: &str, from_outside: &str) -> String {
+    std::format!(
         "cgn :: PortBlockIPMapper(100.64.0.0/10, 198.51.100.1-198.51.100.2, 0, 1, {keywords});
          rw :: IPRewriter(cgn, {from_outside}, UDP_TIMEOUT 10, REAP_INTERVAL 1);
          FromDevice(inside) -> MarkIPHeader(0) -> [0]rw; FromDevice(outside) -> MarkIPHeader(0) -> [1]rw;
          rw[0] -> ToDevice(outside); rw[1] -> ToDevice(inside);"
-    ))
+    )
+}
+
+/// A NAT whose mapper also decides on what comes from outside, or drops that.
+fn nat(keywords: &str, from_outside: &str) -> Bench {
+    Bench::new(&configuration(keywords, from_outside))
 }
 
 type Place = ([u8; 4], u16);
@@ -141,6 +145,50 @@ fn ports_of_tcp_and_of_udp_are_taken_apart() {
     bench.arrive("inside", &packet(6, HOST, 1, OUTSIDE, 80, 2));
     bench.run();
     assert_eq!(bench.sent("outside")[0][20..22], 2000_u16.to_be_bytes());
+}
+
+#[test]
+fn mappings_outlive_the_router_that_made_them() {
+    let bench = nat("", "cgn");
+    let public = seen(&bench, (HOST, 5000)).unwrap();
+    let others: Vec<_> = (0..20).map(|port| seen(&bench, (OTHER, port))).collect();
+    bench.replace(&configuration("", "cgn"));
+    // To another server, and from a stranger.
+    let server = ([192, 0, 2, 8], 53);
+    let sent = send(&bench, "inside", (HOST, 5000), server);
+    assert_eq!(sent, Some((public, server)));
+    let stranger = ([203, 0, 113, 9], 7);
+    let sent = send(&bench, "outside", stranger, public);
+    assert_eq!(sent, Some((stranger, (HOST, 5000))));
+    // A port that somebody has is not given out again.
+    for port in 100..200 {
+        let new = seen(&bench, (OTHER, port));
+        assert!(new.is_some() && !others.contains(&new));
+    }
+    // And it ends with its flows.
+    bench.run_for(Duration::from_secs(12));
+    assert_eq!(bench.read("cgn.blocks"), "");
+}
+
+#[test]
+fn pings_of_a_host_come_from_its_own_block() {
+    let bench = Bench::new(
+        "cgn :: PortBlockIPMapper(100.64.0.0/10, 198.51.100.1, 0, 1, PORTS 2000-2003, BLOCK_SIZE 4);
+         rw :: ICMPPingRewriter(cgn, drop); Idle -> [1]rw;
+         FromDevice(inside) -> MarkIPHeader(0) -> rw; rw[0] -> ToDevice(outside); rw[1] -> Discard;",
+    );
+    let mut ping = packet(1, HOST, 0, OUTSIDE, 0, 0);
+    ping[20] = 8;
+    for identifier in 0..5_u16 {
+        ping[24..26].copy_from_slice(&identifier.to_be_bytes());
+        bench.arrive("inside", &ping);
+    }
+    bench.run();
+    let sent = bench.sent("outside");
+    let identifier = |bytes: &Vec<u8>| u16::from_be_bytes([bytes[24], bytes[25]]);
+    let mut identifiers: Vec<u16> = sent.iter().map(identifier).collect();
+    identifiers.sort_unstable();
+    assert_eq!(identifiers, [2000, 2001, 2002, 2003]);
 }
 
 #[test]
