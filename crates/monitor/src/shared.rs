@@ -287,6 +287,16 @@ impl Shared {
         Ok(count)
     }
 
+    /// How many bytes the ring of a file that is being written holds: as much as can be read after an
+    /// entry.
+    ///
+    /// # Panics
+    /// If there is no such file.
+    #[must_use]
+    pub fn output_limit(&self, output: usize) -> usize {
+        self.outputs[output].ring.capacity() as usize
+    }
+
     /// Sends a control request; `false` if there is no room for it now. See [`control::send`].
     ///
     /// # Errors

@@ -107,10 +107,15 @@ impl Lane {
             }
         }
         for (index, file) in self.files.iter_mut().enumerate() {
+            // An instance that goes on writing while the lane reads keeps it no longer than this.
+            let mut left = shared.output_limit(index);
             loop {
-                match shared.read_output(index, &mut piece) {
+                match shared.read_output(index, &mut piece[..left.min(PIECE)]) {
                     Ok(0) => break,
-                    Ok(count) => file.extend_from_slice(&piece[..count]),
+                    Ok(count) => {
+                        file.extend_from_slice(&piece[..count]);
+                        left -= count;
+                    }
                     Err(lie) => {
                         found = Some(lie);
                         break;

@@ -100,27 +100,27 @@ impl Lane {
         Err(ControlError::Silent)
     }
 
-    /// Adds what has come of the answer; its status once it is whole.
+    /// Adds what has come of the answer; its status once it is whole. Takes no more than the ring
+    /// holds at once: an instance may go on answering while the lane reads.
     fn take_answer(&mut self, id: u64, answer: &mut Vec<u8>) -> Result<Option<u32>, LaneError> {
         let shared = self.instance.shared();
         let mut buffer = vec![0; shared.answer_limit()];
-        loop {
-            let (status, more) = match shared.receive_answer(&mut buffer) {
-                Ok(Some(message)) if message.head.id == id => {
-                    answer.extend_from_slice(message.data);
-                    (
-                        message.head.status,
-                        message.head.flags & MessageHead::MORE != 0,
-                    )
-                }
-                // An answer that nobody waits for any more.
-                Ok(Some(_)) => continue,
-                Ok(None) => return Ok(None),
+        let mut left = buffer.len();
+        while left > 0 {
+            let message = match shared.receive_answer(&mut buffer) {
+                Ok(Some(message)) => message,
+                Ok(None) => break,
                 Err(lie) => return Err(self.lied(lie)),
             };
-            if !more {
-                return Ok(Some(status));
+            left = left.saturating_sub(MessageHead::SIZE + message.name.len() + message.data.len());
+            // Any other is an answer that nobody waits for any more.
+            if message.head.id == id {
+                answer.extend_from_slice(message.data);
+                if message.head.flags & MessageHead::MORE == 0 {
+                    return Ok(Some(message.head.status));
+                }
             }
         }
+        Ok(None)
     }
 }

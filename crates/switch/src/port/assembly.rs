@@ -14,13 +14,13 @@ pub(super) struct Assembly {
 }
 
 impl Assembly {
-    /// Adds a part. With the last one the frame is handed to `take`, with what it left to the port
-    /// done.
+    /// Adds a part. With the last one the frame is handed to `take` beside its head, with what it left
+    /// to the port done.
     #[inline]
     pub(super) fn add<R>(
         &mut self,
         part: &Frame<'_>,
-        take: impl FnOnce(&[u8]) -> Result<R, DropCause>,
+        take: impl FnOnce(&[u8], &FrameHead) -> Result<R, DropCause>,
     ) -> Option<Result<R, DropCause>> {
         if self.frame.is_empty() {
             self.head = *part.head();
@@ -36,7 +36,7 @@ impl Assembly {
         let result = if std::mem::take(&mut self.over_long) {
             Err(DropCause::OverLong)
         } else if offload::complete(&mut self.frame, &self.head) {
-            take(&self.frame)
+            take(&self.frame, &self.head)
         } else {
             Err(DropCause::Malformed)
         };

@@ -8,12 +8,15 @@ use std::time::Duration;
 
 use pcap_file::pcap::{PcapHeader, PcapPacket, PcapWriter};
 use pcap_file::{DataLink, PcapError, TsResolution};
-use sprat_abi::frame::FrameHead;
 use sprat_abi::host::Frame;
 use tempfile::NamedTempFile;
 
+use super::assembly::Assembly;
 use super::patience::{self, GiveUp};
 use super::{Arrival, Counters, FRAME_LIMIT, Port, PortError};
+
+/// The last moment that fits a capture, which has 32 bits for seconds: in the year 2106.
+const LAST_MOMENT: Duration = Duration::new(u32::MAX as u64, 999_999_999);
 
 /// How fine a capture's timestamps are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -45,8 +48,7 @@ pub struct CaptureOutput {
     writer: Option<PcapWriter<BufWriter<Destination>>>,
     /// Once all have been written.
     written: Option<Destination>,
-    head: FrameHead,
-    data: Vec<u8>,
+    assembly: Assembly,
     counters: Counters,
 }
 
@@ -104,8 +106,7 @@ impl CaptureOutput {
             path: path.to_owned(),
             writer: Some(writer),
             written: None,
-            head: FrameHead::default(),
-            data: Vec::new(),
+            assembly: Assembly::default(),
             counters: Counters::default(),
         })
     }
@@ -165,23 +166,27 @@ impl Port for CaptureOutput {
     }
 
     fn send(&mut self, part: &Frame<'_>) -> Result<(), PortError> {
-        if self.data.is_empty() {
-            self.head = *part.head();
+        let writer = &mut self.writer;
+        let mut failed = None;
+        let sent = self.assembly.add(part, |frame, head| {
+            // A frame without a time, or from before the epoch, is recorded at the epoch; one from
+            // after the format's last second, which an instance may claim, in that second.
+            let timestamp = Duration::from_nanos(u64::try_from(head.timestamp).unwrap_or(0));
+            let timestamp = timestamp.min(LAST_MOMENT);
+            let length = u32::try_from(frame.len()).unwrap_or(u32::MAX);
+            if let Some(writer) = writer
+                && let Err(error) = writer.write_packet(&PcapPacket::new(timestamp, length, frame))
+            {
+                failed = Some(error);
+            }
+            Ok(frame.len())
+        });
+        match sent {
+            Some(Ok(length)) => self.counters.sent.add(length),
+            Some(Err(cause)) => self.counters.drop_frame(cause),
+            None => {}
         }
-        part.append_to(&mut self.data);
-        if part.has_more() {
-            return Ok(());
-        }
-        let length = u32::try_from(self.data.len()).unwrap_or(u32::MAX);
-        // A frame without a time, or from before the epoch, is recorded at the epoch.
-        let timestamp = Duration::from_nanos(u64::try_from(self.head.timestamp).unwrap_or(0));
-        let written = match &mut self.writer {
-            Some(writer) => writer.write_packet(&PcapPacket::new(timestamp, length, &self.data)),
-            None => Ok(0),
-        };
-        self.counters.sent.add(self.data.len());
-        self.data.clear();
-        written.map(|_| ()).map_err(|error| self.fail(to_io(error)))
+        failed.map_or(Ok(()), |error| Err(self.fail(to_io(error))))
     }
 
     fn flush(&mut self) -> Result<(), PortError> {
@@ -215,7 +220,9 @@ impl Port for CaptureOutput {
 
 #[cfg(test)]
 mod tests {
-    use super::super::CaptureInput;
+    use sprat_abi::frame::{FrameHead, offload};
+
+    use super::super::{CaptureInput, DropCause};
     use super::*;
 
     fn record(path: &Path, resolution: Resolution) -> CaptureOutput {
@@ -247,6 +254,53 @@ mod tests {
             })
             .unwrap();
         frames
+    }
+
+    #[test]
+    fn times_that_no_capture_can_hold_are_recorded_at_the_nearest_one_that_it_can() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("out.pcap");
+        let mut output =
+            CaptureOutput::create(&path, Resolution::Nanoseconds, &GiveUp::default()).unwrap();
+        for time in [i64::MIN, -1, i64::MAX, 4_294_967_296_000_000_000] {
+            output
+                .send(&Frame::new(&[1; 60], FrameHead::at(time)))
+                .unwrap();
+        }
+        output.finish().unwrap();
+        let times: Vec<i64> = play(&path).into_iter().map(|(_, time)| time).collect();
+        let last = 4_294_967_295_999_999_999;
+        assert_eq!(times, [0, 0, last, last]);
+    }
+
+    #[test]
+    fn frames_that_no_capture_can_hold_are_dropped_by_cause() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("out.pcap");
+        let mut output =
+            CaptureOutput::create(&path, Resolution::Nanoseconds, &GiveUp::default()).unwrap();
+        // Its checksum would lie behind its end.
+        let request = FrameHead {
+            offload: offload::NEEDS_CHECKSUM,
+            checksum_start: u16::MAX,
+            checksum_offset: u16::MAX,
+            ..FrameHead::at(1)
+        };
+        let long = vec![1; FRAME_LIMIT + 1];
+        for frame in [
+            Frame::new(&long, FrameHead::at(1)),
+            Frame::new(&[2; 60], request),
+            Frame::new(&[3; 60], FrameHead::at(5)),
+        ] {
+            output.send(&frame).unwrap();
+        }
+        let dropped = &output.counters().dropped;
+        assert_eq!(
+            *dropped,
+            [(DropCause::OverLong, 1), (DropCause::Malformed, 1)]
+        );
+        output.finish().unwrap();
+        assert_eq!(play(&path), [(vec![3; 60], 5)]);
     }
 
     #[test]

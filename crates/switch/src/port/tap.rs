@@ -109,7 +109,7 @@ impl Port for Tap {
         let mut failed = None;
         let sent = self
             .assembly
-            .add(part, |frame| match rustix::io::write(device, frame) {
+            .add(part, |frame, _| match rustix::io::write(device, frame) {
                 Ok(_) => Ok(frame.len()),
                 Err(Errno::AGAIN | Errno::NOBUFS) => Err(DropCause::NoRoom),
                 Err(Errno::IO) => Err(DropCause::NoWay),

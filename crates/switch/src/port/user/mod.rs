@@ -324,7 +324,7 @@ impl Port for User {
 
     fn send(&mut self, part: &Frame<'_>) -> Result<(), PortError> {
         let mut assembly = std::mem::take(&mut self.assembly);
-        let taken = assembly.add(part, |frame| {
+        let taken = assembly.add(part, |frame, _| {
             self.counters.sent.add(frame.len());
             self.take(frame)
         });
