@@ -10,6 +10,8 @@ pub use sprat_abi;
 use sprat_abi::boot::{Device, DeviceKind, NetworkDevice};
 use sprat_abi::guest::Contract;
 use sprat_abi::manifest::{ANY_NAME, ManifestBuilder, Memory};
+#[cfg(sprat_target = "vm")]
+use sprat_abi::{call::CallBlock, pointer};
 
 /// What each of the images wants: whatever devices it is given.
 pub const MANIFEST: ManifestBuilder = ManifestBuilder::new("sealed", env!("CARGO_PKG_VERSION"))
@@ -41,6 +43,26 @@ macro_rules! main {
         }
     };
 }
+
+/// Hands the turn to the host without stopping. The process monitor alone lets an instance: there the
+/// turn is a word that both sides may write, and waking the host is one of the few things a process may
+/// ask of the kernel. Under another monitor it is the system call that ends the instance.
+#[cfg(sprat_target = "vm")]
+pub fn wake_host(contract: &Contract) {
+    const FUTEX: u64 = 202;
+    const WAKE: u64 = 1;
+    let turn = contract.page().call_block + CallBlock::PRIVATE_OFFSET as u64;
+    // SAFETY: the word is an atomic of the call block and may be written. The call reads no other
+    // memory and changes no register but those named.
+    unsafe {
+        pointer(turn).cast::<u32>().write_volatile(0);
+        core::arch::asm!("syscall", inout("rax") FUTEX => _, in("rdi") turn, in("rsi") WAKE, in("rdx") 1, out("rcx") _, out("r11") _);
+    }
+}
+
+/// Only an image has a host.
+#[cfg(not(sprat_target = "vm"))]
+pub fn wake_host(_: &Contract) {}
 
 /// The first network device.
 #[must_use]

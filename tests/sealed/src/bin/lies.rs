@@ -3,10 +3,11 @@
 
 use sealed::sprat_abi;
 use sprat_abi::boot::{Area, Device};
-use sprat_abi::frame::{MAX_CHAIN, Slot};
+use sprat_abi::control::{self, MessageHead};
+use sprat_abi::frame::{FrameHead, MAX_CHAIN, Slot};
 use sprat_abi::guest::Contract;
 use sprat_abi::pointer;
-use sprat_abi::ring::Producer;
+use sprat_abi::ring::{Producer, RING_HEADER};
 
 sealed::main!(lies);
 
@@ -22,6 +23,15 @@ fn set_index(ring: Area, line: u64, value: u32) {
             .cast::<u32>()
             .write_volatile(value)
     };
+}
+
+/// The ring of the file it may write.
+fn file_ring(contract: &Contract) -> Area {
+    let ring = contract.devices().find_map(|(_, _, device)| match device {
+        Device::OutputFile(file) => Some(file.ring),
+        _ => None,
+    });
+    ring.unwrap_or_default()
 }
 
 fn send(contract: &Contract, slots: &[Slot]) {
@@ -102,20 +112,70 @@ fn lies(contract: Contract) -> i32 {
         b"supply twice" => supply(&contract, &[own, own]),
         b"console index" => set_index(page.console, PRODUCER, 1 << 20),
         b"file index" => {
-            let ring = contract.devices().find_map(|(_, _, device)| match device {
-                Device::OutputFile(file) => Some(file.ring),
-                _ => None,
-            });
-            set_index(ring.unwrap_or_default(), PRODUCER, 1 << 30);
+            set_index(file_ring(&contract), PRODUCER, 1 << 30);
         }
         b"request index" => set_index(page.control_requests, CONSUMER, 77),
         b"answer index" => set_index(page.control_responses, PRODUCER, u32::MAX),
         b"answer length" => {
             // The head of a message that claims more than there is.
-            let data_length = page.control_responses.address + 128 + 20;
+            let data_length = page.control_responses.address + RING_HEADER as u64 + 20;
             // SAFETY: inside the ring.
             unsafe { pointer(data_length).cast::<u32>().write_volatile(u32::MAX) };
             set_index(page.control_responses, PRODUCER, 24);
+        }
+        b"answer cut" => {
+            // The head of a message that says it is longer than what was put in.
+            let data_length = page.control_responses.address + RING_HEADER as u64 + 20;
+            // SAFETY: inside the ring.
+            unsafe { pointer(data_length).cast::<u32>().write_volatile(1000) };
+            set_index(page.control_responses, PRODUCER, 32);
+        }
+        b"answer head" => set_index(page.control_responses, PRODUCER, 8),
+        b"host's own indexes" => {
+            for (ring, line) in [
+                (network.receive, PRODUCER),
+                (network.transmit, CONSUMER),
+                (page.supply, CONSUMER),
+                (page.console, CONSUMER),
+                (file_ring(&contract), CONSUMER),
+                (page.control_requests, PRODUCER),
+                (page.control_responses, CONSUMER),
+            ] {
+                set_index(ring, line, 0xdead_beef);
+            }
+        }
+        b"fields without meaning" => {
+            let everything = Slot {
+                flags: !Slot::CHAINED,
+                reserved: u16::MAX,
+                metadata: u32::MAX,
+                ..honest
+            };
+            // SAFETY: the head of a buffer that is the instance's.
+            unsafe {
+                contract
+                    .pool()
+                    .head(own)
+                    .cast::<[u8; FrameHead::SIZE]>()
+                    .write([0xff; _])
+            };
+            send(&contract, &[everything]);
+            // SAFETY: the only side in this image.
+            if let Some((_, mut answers)) = unsafe { contract.control() } {
+                let head = MessageHead {
+                    id: u64::MAX,
+                    kind: u16::MAX,
+                    flags: u16::MAX,
+                    status: u32::MAX,
+                    ..MessageHead::default()
+                };
+                let _ = control::send(&mut answers, head, b"\xff\xfe", &[0xff; 100]);
+            }
+        }
+        b"statistics" => {
+            let region = page.statistics;
+            // SAFETY: the region is the instance's to write.
+            unsafe { pointer(region.address).write_bytes(0xff, sprat_abi::length(region.length)) };
         }
         _ => return 3,
     }
