@@ -12,7 +12,9 @@ extern crate alloc;
 extern crate std;
 
 mod clock;
+mod key_value;
 mod random;
 
 pub use clock::{Clock, ManualClock};
+pub use key_value::{Folder, KeyValue, KeyValueMut, MemoryStore};
 pub use random::{ChaCha, Random};

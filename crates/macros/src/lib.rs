@@ -4,9 +4,12 @@
 //! The attribute only takes the function's head apart; everything else is in the macro
 //! `sprat::service!`, where the compiler shows it. There is no parser of Rust in here, so that a
 //! package that uses the library builds in seconds.
+//!
+//! `include_folder!` puts the files of a folder into a program.
 #![forbid(unsafe_code)]
 
 mod attribute;
+mod folder;
 mod function;
 
 use proc_macro::{Delimiter, Group, Ident, Punct, Spacing, Span, TokenStream, TokenTree};
@@ -55,6 +58,15 @@ impl Mistake {
 #[proc_macro_attribute]
 pub fn main(attribute: TokenStream, item: TokenStream) -> TokenStream {
     expand(attribute, item).unwrap_or_else(|mistake| mistake.to_tokens())
+}
+
+/// All files of a folder of the package, as a `Folder` in the program: `include_folder!("site")`.
+///
+/// Changed files are noticed by themselves; after adding or removing one, touch the source file that
+/// this stands in.
+#[proc_macro]
+pub fn include_folder(tokens: TokenStream) -> TokenStream {
+    folder::expand(tokens).unwrap_or_else(|mistake| mistake.to_tokens())
 }
 
 fn expand(attribute: TokenStream, item: TokenStream) -> Result<TokenStream, Mistake> {

@@ -48,7 +48,7 @@ pub use parameters::declare as declare_parameters;
 /// The contract with the monitor, for manifests.
 pub use sprat_abi as abi;
 pub use sprat_devices as devices;
-pub use sprat_macros::main;
+pub use sprat_macros::{include_folder, main};
 pub use sprat_packet as packet;
 /// What platforms offer beyond what this crate wraps.
 pub use sprat_platform::{Network, OutputFile, Platform};
