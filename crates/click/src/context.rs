@@ -95,12 +95,20 @@ impl Context<'_> {
     }
 
     /// How many packets a source should put out of `port` at a time where the configuration says
-    /// `requested`: one where something behind says when it is full, for a batch would overrun it.
+    /// `requested`: one where something behind says when it is full and has not room for more than a
+    /// batch, which might overrun it.
     pub fn source_burst(&self, port: usize, requested: Option<usize>) -> usize {
         match requested {
             Some(burst) => burst,
-            None if self.router.hears_nonfull(self.id, port) => 1,
-            None => self.router.default_burst(),
+            None => {
+                let burst = self.router.default_burst();
+                // A Tee on the way may make two of each.
+                if self.router.downstream_room(self.id, port) / 2 >= burst {
+                    burst
+                } else {
+                    1
+                }
+            }
         }
     }
 
@@ -221,10 +229,10 @@ impl Context<'_> {
         self.router.set_nonempty(self.id, nonempty);
     }
 
-    /// Says whether this element has room for packets pushed to it.
+    /// Says how many packets pushed to it this element has room for.
     #[inline]
-    pub fn set_nonfull(&self, nonfull: bool) {
-        self.router.set_nonfull(self.id, nonfull);
+    pub fn set_room(&self, room: usize) {
+        self.router.set_room(self.id, room);
     }
 
     /// Has this element's task scheduled whenever something behind input `port` has packets

@@ -139,7 +139,7 @@ pub trait Configure: Element + Sized {
 pub struct Signals {
     /// It says when it has packets to be pulled ([`Context::set_nonempty`]).
     pub nonempty: bool,
-    /// It says when it has room for packets to be pushed ([`Context::set_nonfull`]).
+    /// It says when it has room for packets to be pushed ([`Context::set_room`]).
     pub nonfull: bool,
 }
 

@@ -68,6 +68,17 @@ pub(super) fn measure(bench: &Bench) -> Result<Vec<Row>> {
     Ok(rows)
 }
 
+/// What a packet of the trace costs in a plain process, in nanoseconds.
+///
+/// # Errors
+/// The configuration does not run.
+pub(super) fn in_process(bench: &Bench, body: &str) -> Result<f64> {
+    let trace = trace::make(&bench.scratch)?;
+    let path = bench.scratch.join("in-process.click");
+    std::fs::write(&path, configuration(&trace, body))?;
+    nanoseconds_a_packet(&format!("{} click", bench.sprat.display()), &path)
+}
+
 /// Runs a configuration once.
 fn nanoseconds_a_packet(command: &str, configuration: &Path) -> Result<f64> {
     let output = Command::new("timeout")

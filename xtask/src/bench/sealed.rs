@@ -1,7 +1,7 @@
 //! Sealed instances: boot, size, memory, speed.
 
-use super::Bench;
 use super::table::{Row, Sample};
+use super::{Bench, click};
 use serde_json::Value;
 use std::io::{Error, Result};
 use std::process::Command;
@@ -127,6 +127,33 @@ pub(super) fn size(bench: &Bench) -> Result<Vec<Row>> {
     )])
 }
 
+/// The same router in a plain process: frames are copied from the trace instead of by a lane.
+const IN_PROCESS: &str = "-> EtherMirror -> Queue(2048) -> Unqueue -> Discard;";
+
+/// A run, and how often the instance was entered in it.
+struct Entries {
+    frames: f64,
+    seconds: f64,
+    entries: f64,
+}
+
+impl Entries {
+    fn of(report: &Value) -> Result<Self> {
+        Ok(Self {
+            frames: number(report, "/frames/sent")?,
+            seconds: number(report, "/seconds")?,
+            entries: number(report, "/entries")?,
+        })
+    }
+
+    /// What a frame costs when the entries are taken out. What an entry costs shows in a run of
+    /// as many frames in smaller batches.
+    fn nanoseconds_without(&self, smaller: &Self) -> f64 {
+        let entry = (smaller.seconds - self.seconds) / (smaller.entries - self.entries);
+        (self.seconds - self.entries * entry) * 1e9 / self.frames
+    }
+}
+
 /// 64-byte frames through one instance that turns them round, generator and sink included.
 pub(super) fn forward(bench: &Bench) -> Result<Vec<Row>> {
     let configuration = bench.scratch.join("mirror.click");
@@ -144,24 +171,48 @@ pub(super) fn forward(bench: &Bench) -> Result<Vec<Row>> {
             ));
             continue;
         }
-        let sample = Sample::take(RUNS, || {
+        let run = |batch: &str| {
             let arguments = [
                 &*configuration,
                 "--monitor",
                 monitor,
+                "--batch",
+                batch,
                 "--in",
                 "eth0=generate:size=64,count=20000000",
                 "--out",
                 "eth0=sink",
             ];
-            Ok(number(&report(bench, &arguments)?, "/frames_per_second")? / 1e6)
-        })?;
+            report(bench, &arguments)
+        };
+        let mut speeds = Vec::new();
+        let mut inside = Vec::new();
+        let mut ratios = Vec::new();
+        for _ in 0..RUNS {
+            let (large, small) = (Entries::of(&run("1024")?)?, Entries::of(&run("256")?)?);
+            let sealed = large.nanoseconds_without(&small);
+            let plain = click::in_process(bench, IN_PROCESS)?;
+            speeds.push(large.frames / large.seconds / 1e6);
+            inside.push(sealed);
+            ratios.push(plain / sealed);
+        }
+        let sample = Sample::of(speeds);
         let what = format!("FromDevice → EtherMirror → ToDevice, 64 bytes, {monitor}");
         rows.push(if monitor == "vm" {
             Row::at_least(&what, &sample, 8.0, "million frames/s")
         } else {
             Row::plain(&what, sample.text("million frames/s"))
         });
+        rows.push(Row::plain(
+            &format!("of that, a frame without the entries, {monitor}"),
+            Sample::of(inside).text("ns"),
+        ));
+        rows.push(Row::at_least(
+            &format!("its speed against the same router in-process, over the trace, {monitor}"),
+            &Sample::of(ratios),
+            0.8,
+            "times",
+        ));
     }
     Ok(rows)
 }

@@ -23,7 +23,8 @@ pub(super) struct Sources {
 #[derive(Default)]
 pub(super) struct State {
     nonempty: Cell<bool>,
-    nonfull: Cell<bool>,
+    /// How many packets there is room for, as far as is known.
+    room: Cell<usize>,
     upstream: Vec<Sources>,
     downstream: Vec<Sources>,
     nonempty_listeners: RefCell<Vec<ElementId>>,
@@ -50,7 +51,7 @@ impl Router {
             let state = &mut self.nodes[index].signal;
             state.upstream = upstream;
             state.downstream = downstream;
-            state.nonfull.set(true);
+            state.room.set(usize::MAX);
         }
     }
 
@@ -144,9 +145,9 @@ impl Router {
     }
 
     #[inline]
-    pub(crate) fn set_nonfull(&self, id: ElementId, value: bool) {
+    pub(crate) fn set_room(&self, id: ElementId, room: usize) {
         let state = &self.node(id).signal;
-        if state.nonfull.replace(value) != value && value {
+        if state.room.replace(room) == 0 && room > 0 {
             self.wake(&state.nonfull_listeners);
         }
     }
@@ -167,17 +168,18 @@ impl Router {
     #[inline]
     pub(crate) fn downstream_nonfull(&self, id: ElementId, port: usize) -> bool {
         self.any(self.node(id).signal.downstream.get(port), |state| {
-            state.nonfull.get()
+            state.room.get() > 0
         })
     }
 
-    /// Whether anything behind an output says when it has room.
-    pub(crate) fn hears_nonfull(&self, id: ElementId, port: usize) -> bool {
-        self.node(id)
-            .signal
-            .downstream
-            .get(port)
-            .is_some_and(|sources| !sources.elements.is_empty())
+    /// For how many packets there is room behind an output, in each place that says so.
+    pub(crate) fn downstream_room(&self, id: ElementId, port: usize) -> usize {
+        let sources = self.node(id).signal.downstream.get(port);
+        let places = sources.into_iter().flat_map(|sources| &sources.elements);
+        places
+            .map(|place| self.node(*place).signal.room.get())
+            .min()
+            .unwrap_or(usize::MAX)
     }
 
     #[inline]

@@ -178,7 +178,7 @@ impl<P: Policy> Queue<P> {
             context.set_nonempty(true);
         }
         if P::NONFULL {
-            context.set_nonfull(self.packets.len() < self.capacity);
+            context.set_room(self.capacity.saturating_sub(self.packets.len()));
         }
     }
 
