@@ -10,11 +10,18 @@ const RUNS: usize = 9;
 
 /// `sprat run` with a report in JSON.
 fn report(bench: &Bench, arguments: &[&str]) -> Result<Value> {
-    let output = Command::new(&bench.sprat)
-        .arg("run")
-        .args(arguments)
-        .arg("--json")
-        .output()?;
+    report_of(Command::new(&bench.sprat), arguments)
+}
+
+/// The same on one core, for where a lane and what it runs only take turns.
+fn report_on_one_core(bench: &Bench, arguments: &[&str]) -> Result<Value> {
+    let mut command = Command::new("taskset");
+    command.args(["-c", "1"]).arg(&bench.sprat);
+    report_of(command, arguments)
+}
+
+fn report_of(mut command: Command, arguments: &[&str]) -> Result<Value> {
+    let output = command.arg("run").args(arguments).arg("--json").output()?;
     if !output.status.success() {
         let errors = String::from_utf8_lossy(&output.stderr);
         return Err(Error::other(format!(
@@ -130,27 +137,26 @@ pub(super) fn size(bench: &Bench) -> Result<Vec<Row>> {
 /// The same router in a plain process: frames are copied from the trace instead of by a lane.
 const IN_PROCESS: &str = "-> EtherMirror -> Queue(2048) -> Unqueue -> Discard;";
 
-/// A run, and how often the instance was entered in it.
+/// What a frame took in a run, and how often the instance was entered for it.
 struct Entries {
-    frames: f64,
-    seconds: f64,
+    nanoseconds: f64,
     entries: f64,
 }
 
 impl Entries {
     fn of(report: &Value) -> Result<Self> {
+        let frames = number(report, "/frames/sent")?;
         Ok(Self {
-            frames: number(report, "/frames/sent")?,
-            seconds: number(report, "/seconds")?,
-            entries: number(report, "/entries")?,
+            nanoseconds: number(report, "/seconds")? * 1e9 / frames,
+            entries: number(report, "/entries")? / frames,
         })
     }
 
-    /// What a frame costs when the entries are taken out. What an entry costs shows in a run of
-    /// as many frames in smaller batches.
+    /// What a frame costs when the entries are taken out. What an entry costs shows in a run with
+    /// smaller batches.
     fn nanoseconds_without(&self, smaller: &Self) -> f64 {
-        let entry = (smaller.seconds - self.seconds) / (smaller.entries - self.entries);
-        (self.seconds - self.entries * entry) * 1e9 / self.frames
+        let entry = (smaller.nanoseconds - self.nanoseconds) / (smaller.entries - self.entries);
+        self.nanoseconds - self.entries * entry
     }
 }
 
@@ -171,7 +177,8 @@ pub(super) fn forward(bench: &Bench) -> Result<Vec<Row>> {
             ));
             continue;
         }
-        let run = |batch: &str| {
+        let run = |batch: &str, count: u32| {
+            let source = format!("eth0=generate:size=64,count={count}");
             let arguments = [
                 &*configuration,
                 "--monitor",
@@ -179,20 +186,23 @@ pub(super) fn forward(bench: &Bench) -> Result<Vec<Row>> {
                 "--batch",
                 batch,
                 "--in",
-                "eth0=generate:size=64,count=20000000",
+                &*source,
                 "--out",
                 "eth0=sink",
             ];
-            report(bench, &arguments)
+            report_on_one_core(bench, &arguments)
         };
         let mut speeds = Vec::new();
         let mut inside = Vec::new();
         let mut ratios = Vec::new();
         for _ in 0..RUNS {
-            let (large, small) = (Entries::of(&run("1024")?)?, Entries::of(&run("256")?)?);
+            let (large, small) = (
+                Entries::of(&run("1024", 20_000_000)?)?,
+                Entries::of(&run("64", 2_000_000)?)?,
+            );
             let sealed = large.nanoseconds_without(&small);
             let plain = click::in_process(bench, IN_PROCESS)?;
-            speeds.push(large.frames / large.seconds / 1e6);
+            speeds.push(1000.0 / large.nanoseconds);
             inside.push(sealed);
             ratios.push(plain / sealed);
         }
