@@ -73,15 +73,21 @@ fn rewriter(
     suits: impl Fn(Kind) -> bool,
 ) -> Result<ElementId, Rejected> {
     let ElementName(name) = arguments.required(argument)?;
-    let found = configuration
-        .find(&name)
-        .filter(|id| Kind::of(configuration.class_of(*id).name).is_some_and(&suits));
-    let wanted = if argument == "CONTROL_REWRITER" {
-        "a TCPRewriter"
-    } else {
-        "an IP rewriter"
+    let Some(found) = configuration.find(&name) else {
+        return Err(arguments.error(format!("{argument}: does not name an element")));
     };
-    found.ok_or_else(|| arguments.error(format!("{argument}: '{name}' is not {wanted}")))
+    if Kind::of(configuration.class_of(found).name).is_some_and(&suits) {
+        return Ok(found);
+    }
+    // As Click calls the class that all rewriters are of.
+    let wanted = if argument == "CONTROL_REWRITER" {
+        "TCPRewriter"
+    } else {
+        "IPRewriterBase"
+    };
+    Err(arguments.error(format!(
+        "{argument}: element type mismatch, expected {wanted}"
+    )))
 }
 
 /// Bytes of IPv4 and TCP headers without options.

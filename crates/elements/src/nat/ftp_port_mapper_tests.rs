@@ -109,8 +109,15 @@ fn what_is_no_whole_port_command_passes_as_it_is() {
 #[test]
 fn what_it_is_told_must_be_rewriters_and_an_input() {
     for (arguments, wrong) in [
-        ("q, rw, 0", "CONTROL_REWRITER: 'q' is not a TCPRewriter"),
-        ("rw, q, 0", "DATA_REWRITER: 'q' is not an IP rewriter"),
+        (
+            "q, rw, 0",
+            "CONTROL_REWRITER: element type mismatch, expected TCPRewriter",
+        ),
+        (
+            "rw, q, 0",
+            "DATA_REWRITER: element type mismatch, expected IPRewriterBase",
+        ),
+        ("no, rw, 0", "CONTROL_REWRITER: does not name an element"),
         ("rw, rw, 2", "DATA_REWRITER_INPUT out of range"),
     ] {
         let errors = Bench::errors(&std::format!(

@@ -11,7 +11,7 @@ use sprat_packet::prefetch::prefetch_element;
 
 /// Numbers of up to 32 bits less one, by their hashes.
 #[derive(Default)]
-pub(super) struct Index {
+pub(crate) struct Index {
     /// The hash in the high half, the number plus one in the low half; zero where empty. A power
     /// of two of them, or none.
     slots: Vec<u64>,
@@ -24,7 +24,7 @@ const SMALLEST: usize = 16;
 impl Index {
     /// Entries.
     #[cfg(test)]
-    pub(super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.used
     }
 
@@ -40,13 +40,13 @@ impl Index {
 
     /// Has the memory fetched that a lookup of `hash` reads first.
     #[inline]
-    pub(super) fn prefetch(&self, hash: u32) {
+    pub(crate) fn prefetch(&self, hash: u32) {
         prefetch_element(&self.slots, self.home(hash));
     }
 
     /// The first number under `hash` that `wanted` accepts.
     #[inline]
-    pub(super) fn find(&self, hash: u32, mut wanted: impl FnMut(u32) -> bool) -> Option<u32> {
+    pub(crate) fn find(&self, hash: u32, mut wanted: impl FnMut(u32) -> bool) -> Option<u32> {
         let mut place = self.home(hash);
         loop {
             // An index without slots has no place at all.
@@ -62,7 +62,7 @@ impl Index {
     }
 
     /// Adds a number that is not there.
-    pub(super) fn insert(&mut self, hash: u32, number: u32) {
+    pub(crate) fn insert(&mut self, hash: u32, number: u32) {
         if (self.used + 1) * 4 > self.slots.len() * 3 {
             self.grow();
         }
@@ -87,7 +87,7 @@ impl Index {
     }
 
     /// Removes a number, where it is there.
-    pub(super) fn remove(&mut self, hash: u32, wanted: u32) {
+    pub(crate) fn remove(&mut self, hash: u32, wanted: u32) {
         let mut place = self.home(hash);
         loop {
             match self.slots.get(place) {

@@ -4,6 +4,7 @@
 //! keys. A table belongs to one rewriter, or to several that share a capacity; each then has its
 //! own space of keys.
 
+mod entry;
 mod flow;
 mod index;
 mod lists;
@@ -20,39 +21,12 @@ use sprat_packet::prefetch::prefetch_element;
 use super::mapper::Mapper;
 use super::sequence::SequenceShifts;
 use flow::{FREE, NONE};
-use index::Index;
 use lists::List;
 
+pub(super) use entry::{Entry, FlowId};
 pub(super) use flow::{Direction, Flow, NewFlow, Outputs};
+pub(super) use index::Index;
 pub(super) use lists::Lifetime;
-
-/// A flow by its place in the slab.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct FlowId(u32);
-
-/// A flow, and which way packets of it go. Which it is stands in the lowest bit.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Entry(u32);
-
-impl Entry {
-    fn new(place: u32, direction: Direction) -> Self {
-        Self(place << 1 | direction as u32)
-    }
-
-    #[inline]
-    pub(super) fn id(self) -> FlowId {
-        FlowId(self.0 >> 1)
-    }
-
-    #[inline]
-    pub(super) fn direction(self) -> Direction {
-        if self.0 & 1 == 0 {
-            Direction::Forward
-        } else {
-            Direction::Reply
-        }
-    }
-}
 
 /// Whom flows count for: one input of a rewriter.
 pub(super) struct Owner {

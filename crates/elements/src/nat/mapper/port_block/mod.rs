@@ -1,6 +1,8 @@
 mod hosts;
+mod mappings;
 mod pool;
 mod port_set;
+mod slab;
 
 use alloc::format;
 use alloc::rc::Rc;
@@ -18,7 +20,8 @@ use sprat_packet::flow::FlowKey;
 use super::{Mapped, Mapper, Request, class};
 use crate::nat::flow_table::Outputs;
 use crate::nat::pattern::{address_range, port_range};
-use hosts::{Endpoint, Hosts};
+use hosts::Hosts;
+use mappings::{Endpoint, Mapping};
 use pool::{Extent, Pool};
 
 /// PortBlockIPMapper: has rewriters be a carrier-grade NAT.
@@ -91,7 +94,7 @@ fn ports(text: &str, _: &dyn Names) -> Result<(u16, u16), ArgumentError> {
 
 pub(super) fn configure(
     arguments: &mut Arguments<'_>,
-    _: &Configuration<'_>,
+    configuration: &Configuration<'_>,
 ) -> Result<Rc<dyn Mapper>, Rejected> {
     let inside = arguments.required_with("INSIDE", prefixes);
     let outside = arguments.required_with("OUTSIDE", addresses);
@@ -134,11 +137,12 @@ pub(super) fn configure(
         block_size,
         blocks,
     };
+    let seed = configuration.environment().random_seed();
     Ok(Rc::new(PortBlock {
         inside,
         forward: forward?,
         reply: reply?,
-        hosts: RefCell::new(Hosts::new(Pool::new(extent, hold), usize::from(most))),
+        hosts: RefCell::new(Hosts::new(Pool::new(extent, hold), usize::from(most), seed)),
     }))
 }
 
@@ -252,13 +256,18 @@ impl Mapper for PortBlock {
                 }
             }
             "mappings" => {
-                for (from, to, flows) in hosts.mappings() {
-                    let (protocol, port) = (from.protocol, from.port);
-                    let (host, outside) = (address(from.address), address(to.address));
+                for Mapping {
+                    inside,
+                    outside,
+                    flows,
+                } in hosts.mappings()
+                {
+                    let (protocol, port) = (inside.protocol, inside.port);
+                    let (host, public) = (address(inside.address), address(outside.address));
                     let _ = writeln!(
                         text,
-                        "{protocol} {host} {port} => {outside} {} {flows}",
-                        to.port
+                        "{protocol} {host} {port} => {public} {} {flows}",
+                        outside.port
                     );
                 }
             }
