@@ -172,3 +172,40 @@ fn a_configuration_that_is_missing_is_named() {
         finished.errors
     );
 }
+
+#[test]
+fn what_is_said_twice_is_refused() {
+    let refused = |more: &[&str], words: &[&str]| {
+        assert_refused(run(PASS, &capture(&[7; 60]), more), words);
+    };
+    let twice = "eth0 was given before: --in eth0=in.pcap";
+    refused(&["--in", "eth0=other.pcap"], &[twice]);
+    let twice = "eth1 was given before: --out eth1=out.pcap";
+    refused(&["--out", "eth1=other.pcap"], &[twice]);
+    refused(
+        &["--param", "a=1", "--param", "a=2"],
+        &["--param a=2", "a was given before: --param a=1"],
+    );
+}
+
+#[test]
+fn a_folder_is_no_file() {
+    let refused = |more: &[&str], words: &[&str]| {
+        assert_refused(run(PASS, &capture(&[7; 60]), more), words);
+    };
+    refused(&["--file", "."], &["the file .: is a directory"]);
+    refused(&["--file", ".:write"], &["the file .: is a directory"]);
+    refused(
+        &["--file", "missing/a.pcap:write"],
+        &["the file missing/a.pcap", "No such file"],
+    );
+    refused(&["--file", ":write"], &["--file :write", "FILE:write"]);
+}
+
+#[test]
+fn a_batch_holds_a_frame() {
+    assert_refused(
+        run(PASS, &capture(&[7; 60]), &["--batch", "0"]),
+        &["--batch", "1.."],
+    );
+}

@@ -35,10 +35,13 @@ pub(super) enum RunError {
     /// The configuration is wrong; Click's messages have been printed.
     #[error("the configuration is wrong")]
     Configuration,
-    #[error("{name}: {source}")]
+    #[error("the file {name}: {source}")]
     File { name: String, source: io::Error },
-    #[error(transparent)]
-    Image(#[from] sprat_monitor::ImageError),
+    #[error("{name}: {source}")]
+    Image {
+        name: String,
+        source: sprat_monitor::ImageError,
+    },
     #[error(transparent)]
     Monitor(#[from] MonitorError),
     #[error(transparent)]

@@ -1,7 +1,7 @@
 //! Files that the command line grants to an instance.
 
 use std::fs::{self, File};
-use std::io::Write;
+use std::io::{self, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
@@ -35,6 +35,11 @@ impl Files {
                     .parent()
                     .filter(|parent| !parent.as_os_str().is_empty())
                     .unwrap_or(Path::new("."));
+                // Said of the folder, and not of a file that nobody has named.
+                fs::metadata(folder).map_err(fail)?;
+                if path.is_dir() {
+                    return Err(fail(io::ErrorKind::IsADirectory.into()));
+                }
                 let permissions = fs::Permissions::from_mode(0o666);
                 let aside = tempfile::Builder::new()
                     .prefix(".sprat-")
@@ -44,9 +49,11 @@ impl Files {
                     .outputs
                     .push((grant.name.clone(), aside.map_err(fail)?));
             } else {
-                files
-                    .inputs
-                    .push((grant.name.clone(), File::open(&grant.name).map_err(fail)?));
+                let file = File::open(&grant.name).map_err(fail)?;
+                if file.metadata().map_err(fail)?.is_dir() {
+                    return Err(fail(io::ErrorKind::IsADirectory.into()));
+                }
+                files.inputs.push((grant.name.clone(), file));
             }
         }
         Ok(files)

@@ -67,7 +67,10 @@ impl Held {
             }
         };
         let begin = Instant::now();
-        let image = Image::load(&bytes)?;
+        let image = Image::load(&bytes).map_err(|source| RunError::Image {
+            name: name.clone(),
+            source,
+        })?;
         let load = begin.elapsed();
         let (monitor, reason) = monitor(choice)?;
         let instance = monitor.create(&image, &options)?;

@@ -73,7 +73,7 @@ pub(crate) struct RunCommand {
     #[arg(long, value_name = "BYTES", value_parser = size)]
     memory: Option<u64>,
     /// Frames handed over at a time.
-    #[arg(long, value_name = "FRAMES", default_value_t = 1024)]
+    #[arg(long, value_name = "FRAMES", default_value_t = 1024, value_parser = clap::value_parser!(u32).range(1..))]
     batch: u32,
     /// Which time the instance lives in; by default the captures', where all frames have one.
     #[arg(long, value_enum)]
@@ -169,7 +169,7 @@ fn run_settings(
         options(settings, &links, &files, arguments)?,
     )?;
     let options = LaneOptions {
-        batch: arguments.batch.max(1) as usize,
+        batch: arguments.batch as usize,
         linger: settings.linger,
         playback: settings.playback,
         duration: arguments.duration,

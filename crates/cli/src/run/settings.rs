@@ -220,6 +220,14 @@ impl Settings {
 
     /// Adds what the command line says; where it names a device that is there, it counts.
     fn add_ports(&mut self, arguments: &RunCommand) -> Result<(), RunError> {
+        for (flag, list) in [
+            ("--in", &arguments.inputs),
+            ("--out", &arguments.outputs),
+            ("--port", &arguments.ports),
+            ("--param", &arguments.parameters),
+        ] {
+            refuse_repetition(flag, list)?;
+        }
         let here = Path::new("");
         let named = |list: &[String], name: &str| {
             let mut names = list.iter().filter_map(|argument| argument.split_once('='));
@@ -291,6 +299,13 @@ impl Settings {
                 Some(name) => (name, true),
                 None => (argument.strip_suffix(":read").unwrap_or(argument), false),
             };
+            if name.is_empty() {
+                return Err(RunError::Flag {
+                    flag: "--file",
+                    value: argument.clone(),
+                    what: "expected FILE or FILE:write".into(),
+                });
+            }
             self.files.push(FileGrant {
                 name: name.into(),
                 write,
@@ -332,6 +347,26 @@ impl Settings {
         }
         names
     }
+}
+
+/// Refuses a list of `NAME=VALUE` in which a name comes twice: one of the two would go unnoticed.
+fn refuse_repetition(flag: &'static str, list: &[String]) -> Result<(), RunError> {
+    let mut seen: Vec<(&str, &String)> = Vec::new();
+    for argument in list {
+        // What is no pair is refused by who reads it.
+        let Some((name, _)) = argument.split_once('=') else {
+            continue;
+        };
+        if let Some((_, first)) = seen.iter().find(|(known, _)| *known == name) {
+            return Err(RunError::Flag {
+                flag,
+                value: argument.clone(),
+                what: format!("{name} was given before: {flag} {first}"),
+            });
+        }
+        seen.push((name, argument));
+    }
+    Ok(())
 }
 
 fn replace<T>(list: &mut Vec<(String, T)>, name: String, value: T) {

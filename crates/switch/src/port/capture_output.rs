@@ -135,6 +135,8 @@ fn destination(path: &Path, give_up: &GiveUp) -> io::Result<Destination> {
         .parent()
         .filter(|parent| !parent.as_os_str().is_empty())
         .unwrap_or(Path::new("."));
+    // Said of the folder, and not of a file that nobody has named.
+    fs::metadata(folder)?;
     // The mask of the user who runs us then decides, as for any file.
     let permissions = fs::Permissions::from_mode(0o666);
     let file = tempfile::Builder::new()
