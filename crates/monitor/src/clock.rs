@@ -57,8 +57,13 @@ fn counter_frequency() -> u64 {
         .unwrap_or_else(counted_frequency)
 }
 
-/// Begins to count, if nobody has: so that nobody has to wait for it when the first instance is made.
-pub(crate) fn start_counting() -> (Instant, u64) {
+/// Begins to count the processor's ticks, if nobody has. Whoever calls this a millisecond before the
+/// first instance is created does not wait for it then.
+pub fn start_counting() {
+    count_start();
+}
+
+fn count_start() -> (Instant, u64) {
     static START: OnceLock<(Instant, u64)> = OnceLock::new();
     *START.get_or_init(|| (Instant::now(), counter()))
 }
@@ -79,7 +84,7 @@ fn told_frequency() -> Option<u64> {
 
 /// Waits until there has been a millisecond to count in.
 fn counted_frequency() -> u64 {
-    let (start_time, start) = start_counting();
+    let (start_time, start) = count_start();
     while start_time.elapsed() < Duration::from_millis(1) {
         std::hint::spin_loop();
     }

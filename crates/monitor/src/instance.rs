@@ -145,6 +145,15 @@ pub trait Monitor: Send + Sync + fmt::Debug {
     /// Which monitor it is.
     fn kind(&self) -> MonitorKind;
 
+    /// Begins what the next instance needs whatever its image is, so that it is done while that is
+    /// being loaded. Nothing has to come of it.
+    ///
+    /// # Errors
+    /// If the system refuses something.
+    fn prepare(&self) -> Result<(), MonitorError> {
+        Ok(())
+    }
+
     /// Creates an instance. It does not run before it is entered.
     ///
     /// # Errors

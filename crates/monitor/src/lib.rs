@@ -56,7 +56,7 @@ mod tick;
 mod usage;
 mod vm;
 
-pub use clock::{StandingTime, monotonic_now};
+pub use clock::{StandingTime, monotonic_now, start_counting};
 pub use image::{FILE_LIMIT, Image, ImageError, Protection, Segment, judge};
 pub use instance::{CreationTimes, Death, Instance, MemoryUse, Monitor, MonitorError, Outcome};
 pub use layout::LayoutError;

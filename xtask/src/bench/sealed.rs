@@ -76,6 +76,7 @@ pub(super) fn boot(bench: &Bench) -> Result<Vec<Row>> {
             "ms",
         ));
         for (part, what) in [
+            ("monitor", "open the monitor"),
             ("load", "load the image"),
             ("memory", "memory"),
             ("machine", "the machine"),

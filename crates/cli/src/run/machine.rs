@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use sprat_monitor::{
-    Death, Image, Instance, Monitor, MonitorError, Options, ProcessMonitor, Symbols, VmMonitor,
+    Chosen, Death, Image, Instance, Monitor, MonitorError, MonitorKind, Options, Symbols,
 };
 
 use super::error::RunError;
@@ -28,6 +28,8 @@ pub(super) struct Facts {
     /// Why this monitor.
     pub(super) reason: String,
     pub(super) image_bytes: u64,
+    /// Opening the monitor.
+    pub(super) open: Duration,
     /// Reading and judging the image.
     pub(super) load: Duration,
     build_id: Vec<u8>,
@@ -67,12 +69,15 @@ impl Held {
             }
         };
         let begin = Instant::now();
+        let (monitor, reason) = monitor(choice)?;
+        monitor.prepare()?;
+        let open = begin.elapsed();
+        let begin = Instant::now();
         let image = Image::load(&bytes).map_err(|source| RunError::Image {
             name: name.clone(),
             source,
         })?;
         let load = begin.elapsed();
-        let (monitor, reason) = monitor(choice)?;
         let instance = monitor.create(&image, &options)?;
         let facts = Facts {
             program: name,
@@ -82,6 +87,7 @@ impl Held {
             },
             reason,
             image_bytes: bytes.len() as u64,
+            open,
             load,
             build_id: image.build_id().to_vec(),
             symbols,
@@ -92,17 +98,17 @@ impl Held {
 
 /// The monitor asked for, or the best there is; and why.
 fn monitor(choice: Option<MonitorChoice>) -> Result<(Box<dyn Monitor>, String), MonitorError> {
-    match choice {
-        Some(MonitorChoice::Vm) => Ok((Box::new(VmMonitor::open()?), "asked for".into())),
-        Some(MonitorChoice::Process) => Ok((Box::new(ProcessMonitor::new()), "asked for".into())),
-        None => match VmMonitor::open() {
-            Ok(monitor) => Ok((Box::new(monitor), "/dev/kvm can be used".into())),
-            Err(error) => Ok((
-                Box::new(ProcessMonitor::new()),
-                format!("no virtual machine: {error}"),
-            )),
-        },
-    }
+    let kind = choice.map(|choice| match choice {
+        MonitorChoice::Vm => MonitorKind::Vm,
+        MonitorChoice::Process => MonitorKind::Process,
+    });
+    let Chosen { monitor, fallback } = sprat_monitor::open(kind)?;
+    let reason = match (kind, fallback) {
+        (Some(_), _) => "asked for".into(),
+        (None, None) => "/dev/kvm can be used".into(),
+        (None, Some(error)) => format!("no virtual machine: {error}"),
+    };
+    Ok((monitor, reason))
 }
 
 impl Facts {

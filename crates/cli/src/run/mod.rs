@@ -134,6 +134,7 @@ impl RunCommand {
 }
 
 fn run_program(arguments: &RunCommand) -> Result<(), RunError> {
+    sprat_monitor::start_counting();
     let settings = Settings::gather(arguments)?;
     check_configuration(&settings)?;
     clashes::check(&settings)?;

@@ -41,6 +41,7 @@ pub(super) struct Memory {
 /// What booting took, in microseconds.
 #[derive(Debug, Serialize)]
 pub(super) struct Boot {
+    pub(super) monitor: u64,
     pub(super) load: u64,
     pub(super) memory: u64,
     pub(super) machine: u64,
@@ -168,8 +169,9 @@ impl Report {
         );
         writeln!(
             text,
-            "  boot     {}: load {}, memory {}, machine {}, page tables {}, contract {}, guest start {}{first}",
+            "  boot     {}: monitor {}, load {}, memory {}, machine {}, page tables {}, contract {}, guest start {}{first}",
             micros(boot.total),
+            micros(boot.monitor),
             micros(boot.load),
             micros(boot.memory),
             micros(boot.machine),

@@ -103,7 +103,8 @@ impl Session {
         let first_frame = counters
             .first_frame
             .map(|time| time.saturating_sub(started));
-        let total = self.facts.load + times.total() + started + first_frame.unwrap_or_default();
+        let created = self.facts.open + self.facts.load + times.total();
+        let total = created + started + first_frame.unwrap_or_default();
         Report {
             program: self.facts.program.clone(),
             monitor: self.facts.monitor,
@@ -111,6 +112,7 @@ impl Session {
             image_bytes: self.facts.image_bytes,
             memory,
             boot: Boot {
+                monitor: microseconds(self.facts.open),
                 load: microseconds(self.facts.load),
                 memory: microseconds(times.memory),
                 machine: microseconds(times.machine),

@@ -8,6 +8,8 @@
 mod filter;
 mod script;
 mod spawn;
+#[cfg(test)]
+mod tests;
 mod tracer;
 mod turn;
 
@@ -21,14 +23,15 @@ use crate::shared::{Board, Shared};
 use crate::stopwatch::Stopwatch;
 use crate::{clock, usage};
 use script::{Descriptors, Script};
+use spawn::Program;
 use sprat_abi::boot::MonitorKind;
 use sprat_abi::call::{CallBlock, Wake};
 use std::io::Write;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
-use tracer::{End, Tracer};
+use tracer::{End, Prepared, Tracer};
 use turn::Turn;
 
 /// Longest that a process may take to set itself up.
@@ -39,6 +42,8 @@ const SETUP_LIMIT: Duration = Duration::from_secs(2);
 pub struct ProcessMonitor {
     /// A ruleset that forbids everything, if the kernel has Landlock.
     landlock: Option<OwnedFd>,
+    /// A process for the next instance, where one was asked for ahead of time.
+    prepared: Mutex<Option<Prepared>>,
 }
 
 impl ProcessMonitor {
@@ -47,7 +52,12 @@ impl ProcessMonitor {
     pub fn new() -> Self {
         Self {
             landlock: filter::no_files(),
+            prepared: Mutex::default(),
         }
+    }
+
+    fn slot(&self) -> MutexGuard<'_, Option<Prepared>> {
+        self.prepared.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whether instances are also held by Landlock.
@@ -68,9 +78,19 @@ impl Monitor for ProcessMonitor {
         MonitorKind::Process
     }
 
+    fn prepare(&self) -> Result<(), MonitorError> {
+        let mut prepared = self.slot();
+        if prepared.is_none() {
+            *prepared = Some(Prepared::begin()?);
+        }
+        Ok(())
+    }
+
     fn create(&self, image: &Image, options: &Options) -> Result<Box<dyn Instance>, MonitorError> {
         let mut times = CreationTimes::default();
         let mut watch = Stopwatch::new();
+        let prepared = self.slot().take();
+        let prepared = prepared.map_or_else(Prepared::begin, Ok)?;
         let mut plan = Plan::new(image, options, MonitorKind::Process)?;
         plan.boot.seed = crate::seed(options)?;
         let plan = Arc::new(plan);
@@ -127,7 +147,11 @@ impl Monitor for ProcessMonitor {
             .chain(files.iter().copied())
             .flatten()
             .collect();
-        let mut tracer = Tracer::start(program.into(), inherited, plan.clone(), turn.clone())?;
+        let program = Program {
+            file: program.into(),
+            inherited,
+        };
+        let mut tracer = prepared.execute(program, plan.clone(), turn.clone())?;
         wait_for_setup(&mut tracer, &turn, &script)?;
         times.machine = watch.lap();
         tracing::debug!(

@@ -1,12 +1,15 @@
 //! Starting the process.
 //!
 //! The child shares this process's memory until it executes its program (as with `vfork`), so starting
-//! it costs the same however much memory this process has.
+//! it costs the same however much memory this process has. Most of the cost is its namespaces', so it
+//! is started early and waits there for its [`Orders`].
 
 use crate::memory::{Mapping, SystemError};
 use std::ffi::{c_char, c_int, c_void};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::ptr::{null, null_mut};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicI32, AtomicU32, Ordering};
 
 /// A process that was started.
 #[derive(Debug)]
@@ -18,16 +21,74 @@ pub(super) struct Child {
     pub(super) namespaces: bool,
 }
 
-/// What the child needs before it executes its program; it may not allocate.
-struct Orders<'a> {
-    program: RawFd,
-    inherited: &'a [RawFd],
-    error: c_int,
+/// What a child that was started waits for.
+#[derive(Debug, Default)]
+pub(super) struct Orders {
+    /// Futex: [`Self::WAIT`], [`Self::EXECUTE`] or [`Self::ABANDON`].
+    word: AtomicU32,
+    program: OnceLock<Program>,
+    /// Why the child could not execute its program; 0 if it did.
+    error: AtomicI32,
 }
 
-/// Starts a program, with these descriptors and nothing else of this process's: in namespaces of its
-/// own where that is allowed.
-pub(super) fn start(program: &impl AsRawFd, inherited: &[RawFd]) -> Result<Child, SystemError> {
+/// What a child executes.
+#[derive(Debug)]
+pub(super) struct Program {
+    pub(super) file: OwnedFd,
+    /// The descriptors that it keeps, of all that this process has.
+    pub(super) inherited: Vec<RawFd>,
+}
+
+impl Orders {
+    const WAIT: u32 = 0;
+    const EXECUTE: u32 = 1;
+    const ABANDON: u32 = 2;
+
+    /// Lets the child execute a program. Its descriptors must stay open until the child is there.
+    pub(super) fn execute(&self, program: Program) {
+        // Nobody else gives orders: they have one owner, who gives them once.
+        let _ = self.program.set(program);
+        self.give(Self::EXECUTE);
+    }
+
+    /// Lets the child end.
+    pub(super) fn abandon(&self) {
+        self.give(Self::ABANDON);
+    }
+
+    fn give(&self, order: u32) {
+        self.word.store(order, Ordering::Release);
+        // SAFETY: the futex outlives the call.
+        unsafe { libc::syscall(libc::SYS_futex, &raw const self.word, libc::FUTEX_WAKE, 1) };
+    }
+
+    /// The program to execute, when it is known; `None` to end instead. Allocates nothing.
+    fn wait(&self) -> Option<&Program> {
+        loop {
+            match self.word.load(Ordering::Acquire) {
+                Self::WAIT => {
+                    // SAFETY: the futex outlives the call; without a time it waits for as long as it takes.
+                    unsafe {
+                        libc::syscall(
+                            libc::SYS_futex,
+                            &raw const self.word,
+                            libc::FUTEX_WAIT,
+                            Self::WAIT,
+                            null::<libc::timespec>(),
+                        )
+                    };
+                }
+                Self::EXECUTE => return self.program.get(),
+                _ => return None,
+            }
+        }
+    }
+}
+
+/// Starts a process that does as ordered, in namespaces of its own where that is allowed. Returns when
+/// it executes its program, with nothing else of this process's than it should inherit; `None` if it
+/// was abandoned.
+pub(super) fn start(orders: &Orders) -> Result<Option<Child>, SystemError> {
     let isolated = libc::CLONE_NEWPID
         | libc::CLONE_NEWNET
         | libc::CLONE_NEWIPC
@@ -36,37 +97,40 @@ pub(super) fn start(program: &impl AsRawFd, inherited: &[RawFd]) -> Result<Child
     // SAFETY: it takes nothing and touches no memory.
     let is_root = unsafe { libc::geteuid() } == 0;
     let user = if is_root { 0 } else { libc::CLONE_NEWUSER };
-    match clone(program.as_raw_fd(), inherited, isolated | user) {
-        Ok((id, handle)) => Ok(Child {
-            id,
-            handle,
-            namespaces: true,
-        }),
-        Err(_) => {
-            let (id, handle) = clone(program.as_raw_fd(), inherited, 0)?;
-            Ok(Child {
-                id,
-                handle,
-                namespaces: false,
-            })
-        }
+    let (namespaces, (id, handle)) = match clone(orders, isolated | user) {
+        Ok(process) => (true, process),
+        Err(_) => (false, clone(orders, 0)?),
+    };
+    let error = orders.error.load(Ordering::Acquire);
+    let abandoned = orders.word.load(Ordering::Acquire) == Orders::ABANDON;
+    if error != 0 || abandoned {
+        // SAFETY: the child has ended or is about to; its number is still its own until this.
+        unsafe { libc::waitpid(id, null_mut(), libc::__WALL) };
     }
+    if error != 0 {
+        return Err(SystemError::new(
+            "executing a program",
+            std::io::Error::from_raw_os_error(error),
+        ));
+    }
+    Ok((!abandoned).then_some(Child {
+        id,
+        handle,
+        namespaces,
+    }))
 }
 
-fn clone(
-    program: RawFd,
-    inherited: &[RawFd],
-    flags: c_int,
-) -> Result<(libc::pid_t, OwnedFd), SystemError> {
+fn clone(orders: &Orders, flags: c_int) -> Result<(libc::pid_t, OwnedFd), SystemError> {
     const STACK: usize = 16 << 10;
     let stack = Mapping::anonymous(STACK as u64)?;
-    let mut orders = Orders {
-        program,
-        inherited,
-        error: 0,
-    };
     let mut handle: c_int = -1;
-    let flags = flags | libc::CLONE_VM | libc::CLONE_VFORK | libc::CLONE_PIDFD | libc::SIGCHLD;
+    // The descriptors are shared, as those that it needs may be opened after it was started.
+    let flags = flags
+        | libc::CLONE_VM
+        | libc::CLONE_VFORK
+        | libc::CLONE_FILES
+        | libc::CLONE_PIDFD
+        | libc::SIGCHLD;
     // SAFETY: signals are blocked around the call, so no handler of ours runs in the child. The child
     // runs on a stack of its own and this thread sleeps until it has executed its program or ended, so
     // `orders` and the stack outlive its use of them. It only makes system calls.
@@ -80,7 +144,7 @@ fn clone(
             become_program,
             top,
             flags,
-            (&raw mut orders).cast(),
+            std::ptr::from_ref(orders).cast_mut().cast(),
             &raw mut handle,
         );
         libc::pthread_sigmask(libc::SIG_SETMASK, &raw const before, null_mut());
@@ -91,43 +155,44 @@ fn clone(
     }
     // SAFETY: the kernel made the descriptor for this call.
     let handle = unsafe { OwnedFd::from_raw_fd(handle) };
-    if orders.error != 0 {
-        // SAFETY: the child has ended; its number is still its own until this.
-        unsafe { libc::waitpid(id, null_mut(), libc::__WALL) };
-        return Err(SystemError::new(
-            "executing a program",
-            std::io::Error::from_raw_os_error(orders.error),
-        ));
-    }
     Ok((id, handle))
 }
 
-/// The child. It shares all memory with its parent, which sleeps.
+/// The child. It shares all memory with its parent, the thread that started it, which sleeps.
 extern "C" fn become_program(orders: *mut c_void) -> c_int {
-    // SAFETY: the parent passed a pointer to its orders and sleeps; only system calls are made, with
-    // pointers to data that outlive them.
+    // SAFETY: the parent passed a pointer to orders that outlive its sleep; what is in them is reached
+    // as from another thread, through atomics and a lock-free `get`. Apart from that only system calls
+    // are made, with pointers to data that outlive them.
     unsafe {
-        let orders = &mut *orders.cast::<Orders<'_>>();
+        let orders = &*orders.cast_const().cast::<Orders>();
         libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL);
+        let Some(program) = orders.wait() else {
+            libc::_exit(0)
+        };
         let no_cores = libc::rlimit {
             rlim_cur: 0,
             rlim_max: 0,
         };
         libc::setrlimit(libc::RLIMIT_CORE, &raw const no_cores);
-        for &fd in orders.inherited {
-            libc::fcntl(fd, libc::F_SETFD, 0);
+        // Its own copy of the descriptors, before it marks some as inherited.
+        if libc::unshare(libc::CLONE_FILES) == 0 {
+            for &fd in &program.inherited {
+                libc::fcntl(fd, libc::F_SETFD, 0);
+            }
+            let arguments: [*const c_char; 2] = [c"sprat-instance".as_ptr(), null()];
+            let environment: [*const c_char; 1] = [null()];
+            libc::syscall(
+                libc::SYS_execveat,
+                program.file.as_raw_fd(),
+                c"".as_ptr(),
+                arguments.as_ptr(),
+                environment.as_ptr(),
+                libc::AT_EMPTY_PATH,
+            );
         }
-        let arguments: [*const c_char; 2] = [c"sprat-instance".as_ptr(), null()];
-        let environment: [*const c_char; 1] = [null()];
-        libc::syscall(
-            libc::SYS_execveat,
-            orders.program,
-            c"".as_ptr(),
-            arguments.as_ptr(),
-            environment.as_ptr(),
-            libc::AT_EMPTY_PATH,
-        );
-        orders.error = *libc::__errno_location();
+        orders
+            .error
+            .store(*libc::__errno_location(), Ordering::Release);
         libc::_exit(127)
     }
 }

@@ -4,16 +4,16 @@
 //! thread sleeps until the process faults, is stopped, or ends; it makes the report and hands the turn
 //! back to whoever waits for the instance.
 
-use super::spawn::{self, Child};
+use super::spawn::{self, Child, Orders, Program};
 use super::turn::Turn;
 use crate::layout::Plan;
 use crate::memory::SystemError;
 use crate::report::{Cause, FaultReport, Registers, page_fault, vector};
 use crate::{Protection, report_region};
 use std::ffi::c_int;
-use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::ptr::null_mut;
-use std::sync::mpsc::sync_channel;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::{Builder, JoinHandle};
 
@@ -60,6 +60,106 @@ impl Common {
     }
 }
 
+/// A process that waits for its program, and the thread that will trace it.
+#[derive(Debug)]
+pub(super) struct Prepared {
+    orders: Arc<Orders>,
+    /// What the thread will need to know of the instance.
+    instance: SyncSender<(Arc<Plan>, Arc<Common>)>,
+    child: Receiver<Result<Child, SystemError>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Prepared {
+    /// Begins to start a process, and does not wait for it.
+    pub(super) fn begin() -> Result<Self, SystemError> {
+        let orders = Arc::<Orders>::default();
+        let (instance, instances) = sync_channel::<(Arc<Plan>, Arc<Common>)>(1);
+        let (sender, child) = sync_channel(1);
+        let thread = Builder::new()
+            .name("sprat-tracer".into())
+            .stack_size(128 << 10)
+            .spawn({
+                let orders = orders.clone();
+                move || {
+                    // This thread is the parent, so that the process ends when it does.
+                    let child = spawn::start(&orders).and_then(|child| {
+                        if let Some(child) = &child {
+                            seize(child.id)?;
+                        }
+                        Ok(child)
+                    });
+                    match child {
+                        Ok(None) => {}
+                        Ok(Some(child)) => {
+                            let id = child.id;
+                            // Whoever asked waits for this message.
+                            let _ = sender.send(Ok(child));
+                            if let Ok((plan, common)) = instances.recv() {
+                                trace(id, &plan, &common);
+                            }
+                        }
+                        Err(error) => drop(sender.send(Err(error))),
+                    }
+                }
+            })
+            .map_err(|error| SystemError::new("starting a thread", error))?;
+        Ok(Self {
+            orders,
+            instance,
+            child,
+            thread: Some(thread),
+        })
+    }
+
+    /// Lets the process execute a program, and traces it. `plan` and `turn` are those of its instance.
+    pub(super) fn execute(
+        mut self,
+        program: Program,
+        plan: Arc<Plan>,
+        turn: Turn,
+    ) -> Result<Tracer, SystemError> {
+        let common = Arc::new(Common {
+            state: Mutex::default(),
+            changed: Condvar::new(),
+            turn,
+        });
+        // It holds one message, and the thread that reads it lives until it has sent a child.
+        let _ = self.instance.send((plan, common.clone()));
+        self.orders.execute(program);
+        let gone = || {
+            SystemError::new(
+                "starting a process",
+                std::io::Error::other("the tracer has ended"),
+            )
+        };
+        let child = self.child.recv().map_err(|_| gone())?;
+        let thread = self.thread.take();
+        let Child {
+            id,
+            handle,
+            namespaces,
+        } = child?;
+        Ok(Tracer {
+            common,
+            handle,
+            id,
+            namespaces,
+            thread,
+        })
+    }
+}
+
+impl Drop for Prepared {
+    fn drop(&mut self) {
+        if let Some(thread) = self.thread.take() {
+            self.orders.abandon();
+            // It ends with its process, however that ends.
+            let _ = thread.join();
+        }
+    }
+}
+
 /// A traced process.
 #[derive(Debug)]
 pub(super) struct Tracer {
@@ -71,62 +171,6 @@ pub(super) struct Tracer {
 }
 
 impl Tracer {
-    /// Starts and traces a process. `plan` and `turn` are those of its instance.
-    pub(super) fn start(
-        program: OwnedFd,
-        inherited: Vec<RawFd>,
-        plan: Arc<Plan>,
-        turn: Turn,
-    ) -> Result<Self, SystemError> {
-        let common = Arc::new(Common {
-            state: Mutex::default(),
-            changed: Condvar::new(),
-            turn,
-        });
-        let (sender, receiver) = sync_channel(1);
-        let thread = Builder::new()
-            .name("sprat-tracer".into())
-            .stack_size(128 << 10)
-            .spawn({
-                let common = common.clone();
-                move || {
-                    // This thread is the parent, so that the process ends when it does.
-                    let child = spawn::start(&program, &inherited).and_then(|child| {
-                        seize(child.id)?;
-                        Ok(child)
-                    });
-                    match child {
-                        Ok(child) => {
-                            let id = child.id;
-                            // Whoever asked waits for this message.
-                            let _ = sender.send(Ok(child));
-                            trace(id, &plan, &common);
-                        }
-                        Err(error) => drop(sender.send(Err(error))),
-                    }
-                }
-            })
-            .map_err(|error| SystemError::new("starting a thread", error))?;
-        let gone = || {
-            SystemError::new(
-                "starting a process",
-                std::io::Error::other("the tracer has ended"),
-            )
-        };
-        let Child {
-            id,
-            handle,
-            namespaces,
-        } = receiver.recv().map_err(|_| gone())??;
-        Ok(Self {
-            common,
-            handle,
-            id,
-            namespaces,
-            thread: Some(thread),
-        })
-    }
-
     /// How the process ended, if it has.
     pub(super) fn end(&self) -> Option<End> {
         self.common
