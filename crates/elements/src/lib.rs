@@ -23,6 +23,7 @@ pub mod ip;
 pub mod ip6;
 pub mod lookup;
 pub mod nat;
+pub mod selection;
 pub mod shaping;
 pub mod socket;
 pub mod standard;

@@ -1,5 +1,6 @@
 //! Drives cargo to a linked image.
 
+use std::ffi::OsString;
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -34,6 +35,10 @@ pub struct BuildOptions {
     pub target_directory: PathBuf,
     /// Never ask the network, even for a crate that is missing.
     pub offline: bool,
+    /// The package's features to build it with.
+    pub features: Vec<String>,
+    /// What the package's sources read of the environment.
+    pub environment: Vec<(String, OsString)>,
 }
 
 impl BuildOptions {
@@ -46,6 +51,8 @@ impl BuildOptions {
             cargo: std::env::var_os("CARGO").map_or_else(|| "cargo".into(), PathBuf::from),
             target_directory,
             offline: forbidden,
+            features: Vec::new(),
+            environment: Vec::new(),
         }
     }
 }
@@ -221,6 +228,9 @@ impl Job<'_> {
             ])
             .env("CARGO_ENCODED_RUSTFLAGS", self.flags.join("\x1f"))
             .env("CARGO_TERM_COLOR", "never");
+        for feature in &self.options.features {
+            command.args(["--features", feature]);
+        }
         if offline {
             command.arg("--offline");
         }
@@ -249,6 +259,7 @@ impl Job<'_> {
                 command.env_remove(name);
             }
         }
+        command.envs(self.options.environment.iter().cloned());
         command
     }
 

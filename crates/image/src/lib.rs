@@ -12,6 +12,7 @@
 #![forbid(unsafe_code)]
 
 mod builder;
+mod configuration;
 mod elf;
 mod error;
 mod inspect;
@@ -19,6 +20,7 @@ mod progress;
 mod sizes;
 
 pub use builder::{BuildOptions, BuiltImage, Package, TARGET, build, build_binary};
+pub use configuration::Configuration;
 pub use elf::{BuildId, Protection, Segment, split};
 pub use error::{BuildError, ImageError};
 pub use inspect::{Inspection, Parameter, WantedDevice, inspect};

@@ -1,6 +1,8 @@
 //! The ready-made middlebox: a Click router with every element.
 //!
-//! The configuration text comes with the boot page, the devices it names from the command line.
+//! The configuration text comes with the boot page, the devices it names from the command line. With
+//! the feature `fixed` the image is that of one configuration (`fixed.rs`): it holds the text itself,
+//! and of the elements only those that the text uses.
 //! Between yields the router runs until it has nothing to do; a yield lasts until frames or a
 //! request come, or the router's next timer expires. When the monitor asks it to end, the router
 //! finishes what has arrived and writes out what its elements hold back.
@@ -9,6 +11,9 @@
 
 extern crate alloc;
 
+#[cfg_attr(feature = "fixed", path = "fixed.rs")]
+#[cfg_attr(not(feature = "fixed"), path = "open.rs")]
+mod content;
 mod control;
 mod environment;
 mod statistics;
@@ -39,7 +44,7 @@ const DECLARED: &[Declaration] = &[
     Declaration {
         name: "file",
         kind: ParameterType::Text,
-        default: Some("config"),
+        default: Some(content::FILE),
         help: "what the configuration is called in messages",
     },
     Declaration {
@@ -86,7 +91,12 @@ const REFUSED: Status = Status(1);
 
 fn run(definitions: Definitions) -> Result<(), Status> {
     let file = definitions.file;
-    let text = str::from_utf8(sprat::place::configuration()).map_err(|error| {
+    let given = sprat::place::configuration();
+    let text = match given.is_empty() {
+        true => content::CONFIGURATION,
+        false => given,
+    };
+    let text = str::from_utf8(text).map_err(|error| {
         say(format_args!(
             "{file}: not UTF-8 text (byte {})\n",
             error.valid_up_to()
@@ -95,7 +105,7 @@ fn run(definitions: Definitions) -> Result<(), Status> {
     })?;
     let machine = Rc::new(Machine::new());
     let builder = Builder::new(
-        sprat_elements::library(),
+        content::library(),
         machine.clone(),
         sprat::network::pool(),
         parser(Rc::new(NoLibraries), definitions.variables),
