@@ -9,40 +9,10 @@ use libfuzzer_sys::fuzz_target;
 use sprat_abi::frame::{BUFFER_STRIDE, FrameHead, Slot};
 use sprat_abi::host::{BufferPool, Frame, NetworkPort};
 use sprat_abi::ring::{Consumer, Producer, ring_size};
-use std::alloc::{Layout, alloc_zeroed, dealloc};
+use sprat_fuzz::Region;
 
 const BUFFERS: u32 = 8;
 const SLOTS: u32 = 4;
-
-/// Memory that both sides see.
-struct Region {
-    base: *mut u8,
-    layout: Layout,
-}
-
-impl Region {
-    fn new(size: usize) -> Self {
-        let layout = Layout::from_size_align(size, 64).expect("a sound layout");
-        // SAFETY: the size is not zero.
-        let base = unsafe { alloc_zeroed(layout) };
-        assert!(!base.is_null());
-        Self { base, layout }
-    }
-
-    /// What a lying instance does.
-    fn poke(&self, at: usize, value: u32) {
-        let words = self.layout.size() / 4;
-        // SAFETY: a whole aligned word inside the region.
-        unsafe { self.base.cast::<u32>().add(at % words).write_volatile(value) };
-    }
-}
-
-impl Drop for Region {
-    fn drop(&mut self) {
-        // SAFETY: allocated with this layout; what used it is gone.
-        unsafe { dealloc(self.base, self.layout) };
-    }
-}
 
 fuzz_target!(|steps: &[u8]| {
     let regions = [
@@ -54,8 +24,8 @@ fuzz_target!(|steps: &[u8]| {
     // SAFETY: the regions outlive both and are zeroed, aligned and of the sizes stated.
     let (mut pool, mut port) = unsafe {
         (
-            BufferPool::new(regions[0].base, BUFFERS, BUFFERS / 2, Consumer::attach(regions[3].base, BUFFERS)),
-            NetworkPort::new(Producer::attach(regions[1].base, SLOTS), Consumer::attach(regions[2].base, SLOTS)),
+            BufferPool::new(regions[0].base(), BUFFERS, BUFFERS / 2, Consumer::attach(regions[3].base(), BUFFERS)),
+            NetworkPort::new(Producer::attach(regions[1].base(), SLOTS), Consumer::attach(regions[2].base(), SLOTS)),
         )
     };
     let mut steps = steps.iter().copied();

@@ -1,9 +1,12 @@
-//! What the fuzz targets share: whole routers of the real element library, in simulated time.
+//! What the fuzz targets share: whole routers of the real element library, in simulated time, and
+//! memory that two sides see.
 
 mod frames;
 mod outside;
+mod region;
 
 pub use frames::frames;
+pub use region::Region;
 
 use outside::Outside;
 use sprat_click::driver::{Driver, Step};

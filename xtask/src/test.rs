@@ -154,7 +154,9 @@ fn memory() -> Outcome {
         report.skipped.push("memory: needs valgrind".to_owned());
         return Ok(report);
     }
-    let mut command = process::cargo(&["test", "--locked", "--lib", "--test", "rings"]);
+    let mut command = process::cargo(&[
+        "test", "--locked", "--lib", "--test", "rings", "--test", "blocks",
+    ]);
     for package in ["sprat-abi", "sprat-packet", "sprat-platform-vm"] {
         command.args(["--package", package]);
     }

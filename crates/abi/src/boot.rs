@@ -4,6 +4,7 @@
 //! the whole life of the instance.
 
 use crate::ABI_VERSION;
+use crate::block::BlockDevice;
 
 /// First eight bytes of a boot page: `SPRATBT1`, little endian.
 pub const BOOT_MAGIC: u64 = u64::from_le_bytes(*b"SPRATBT1");
@@ -158,7 +159,7 @@ impl Default for BootPage {
 pub enum DeviceKind {
     /// Sends and receives Ethernet frames.
     Network = 1,
-    /// Reads and writes fixed-size blocks. Reserved: no monitor offers one yet.
+    /// Reads and writes fixed-size blocks.
     Block = 2,
     /// A file of the host to read, mapped whole.
     InputFile = 3,
@@ -191,7 +192,7 @@ impl DeviceKind {
     }
 }
 
-/// What a network device can do beyond moving frames: [`DeviceEntry::features`].
+/// What a device can do, or cannot, beyond what all of its kind do: [`DeviceEntry::features`].
 pub mod features {
     /// The device completes checksums that a frame's head asks for.
     pub const CHECKSUM: u64 = 1 << 0;
@@ -199,12 +200,14 @@ pub mod features {
     pub const SEGMENTATION: u64 = 1 << 1;
     /// Heads carry the time a frame arrived.
     pub const TIMESTAMP: u64 = 1 << 2;
+    /// A block device that cannot be written.
+    pub const READ_ONLY: u64 = 1 << 3;
 }
 
 /// One entry of the device table.
 ///
-/// What `areas` and `values` mean depends on the kind; [`NetworkDevice`], [`InputFile`] and
-/// [`OutputFile`] are the readings.
+/// What `areas` and `values` mean depends on the kind; [`NetworkDevice`], [`BlockDevice`],
+/// [`InputFile`] and [`OutputFile`] are the readings.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default)]
 pub struct DeviceEntry {
@@ -326,6 +329,8 @@ impl OutputFile {
 pub enum Device {
     /// Sends and receives frames.
     Network(NetworkDevice),
+    /// Reads and writes blocks.
+    Block(BlockDevice),
     /// A file to read.
     InputFile(InputFile),
     /// A file to write.
@@ -355,7 +360,8 @@ impl DeviceEntry {
             Some(DeviceKind::OutputFile) => Device::OutputFile(OutputFile {
                 ring: self.areas[0],
             }),
-            Some(DeviceKind::Block) | None => Device::Unknown(self.kind),
+            Some(DeviceKind::Block) => Device::Block(BlockDevice::from_entry(self)),
+            None => Device::Unknown(self.kind),
         }
     }
 }

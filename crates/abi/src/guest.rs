@@ -4,6 +4,7 @@
 //! same version.
 
 use crate::ABI_VERSION;
+use crate::block::{Answer, BlockDevice, Request};
 use crate::boot::{Area, BOOT_MAGIC, BootPage, Device, DeviceEntry, NetworkDevice, OutputFile};
 use crate::bytes::{ByteConsumer, ByteProducer, byte_ring_capacity};
 use crate::call::{CallBlock, ExitCall, Wake, YieldCall};
@@ -216,6 +217,27 @@ impl Contract {
             Some((
                 Consumer::attach(pointer(device.receive.address), receive),
                 Producer::attach(pointer(device.transmit.address), transmit),
+            ))
+        }
+    }
+
+    /// The rings of a block device, requests and answers, and its data area. Take them once.
+    ///
+    /// # Safety
+    /// Only one side of a ring may be in use at a time, and one user of a data area.
+    #[must_use]
+    pub unsafe fn block(
+        &self,
+        device: &BlockDevice,
+    ) -> Option<(Producer<Request>, Consumer<Answer>, *mut u8)> {
+        let requests = ring_capacity::<Request>(device.requests.length)?;
+        let answers = ring_capacity::<Answer>(device.answers.length)?;
+        // SAFETY: the promises made to `attach` and by the caller.
+        unsafe {
+            Some((
+                Producer::attach(pointer(device.requests.address), requests),
+                Consumer::attach(pointer(device.answers.address), answers),
+                pointer(device.data.address),
             ))
         }
     }

@@ -23,6 +23,11 @@
 //! The host copies the frame out, once, and the buffer is its own again. Buffers of frames the instance
 //! dropped go back through the supply ring.
 //!
+//! # How a block travels
+//!
+//! The instance puts what is to be written in a device's [data area](block) and a request in its ring.
+//! The host moves the bytes between there and what holds the blocks, once, and answers.
+//!
 //! # What this crate refuses to do
 //!
 //! It does not trust: whatever one side reads from the other is checked on the copy that is used
@@ -35,6 +40,7 @@ extern crate alloc;
 #[cfg(test)]
 extern crate std;
 
+pub mod block;
 pub mod boot;
 pub mod bytes;
 pub mod call;

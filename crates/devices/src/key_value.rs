@@ -88,16 +88,7 @@ impl KeyValueMut for MemoryStore {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use core::pin::pin;
-    use core::task::{Context, Poll, Waker};
-
-    /// What a future resolves to that never waits.
-    fn now<T>(future: impl Future<Output = T>) -> T {
-        match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
-            Poll::Ready(output) => output,
-            Poll::Pending => panic!("it waits"),
-        }
-    }
+    use crate::testing::now;
 
     #[test]
     fn a_folder_has_its_files_and_no_others() {

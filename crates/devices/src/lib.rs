@@ -11,10 +11,14 @@ extern crate alloc;
 #[cfg(test)]
 extern crate std;
 
+mod block;
 mod clock;
 mod key_value;
 mod random;
+#[cfg(test)]
+mod testing;
 
+pub use block::{Block, BlockError, MemoryBlock};
 pub use clock::{Clock, ManualClock};
 pub use key_value::{Folder, KeyValue, KeyValueMut, MemoryStore};
 pub use random::{ChaCha, Random};

@@ -14,8 +14,9 @@
 use crate::image::{Image, Protection};
 use crate::memory::HUGE_PAGE;
 use crate::options::{GrantedDevice, Options, OptionsError};
+use sprat_abi::block::{Answer, BLOCK_SIZE, BlockDevice, DATA_SIZE, RING_ENTRIES, Request};
 use sprat_abi::boot::{
-    Area, BootPage, DeviceEntry, InputFile, MonitorKind, NetworkDevice, OutputFile,
+    Area, BootPage, DeviceEntry, InputFile, MonitorKind, NetworkDevice, OutputFile, features,
 };
 use sprat_abi::bytes::byte_ring_size;
 use sprat_abi::call::CallBlock;
@@ -36,6 +37,12 @@ pub(crate) const CONTRACT_ADDRESS: u64 = 0x20_4000;
 pub(crate) const CLOCK_OFFSET: u64 = 320;
 
 const TABLE_OFFSET: u64 = 384;
+
+/// Bytes of a block device's ring of requests.
+const REQUESTS_SIZE: u64 = ring_size::<Request>(RING_ENTRIES) as u64;
+
+/// Bytes of a block device's ring of answers.
+const ANSWERS_SIZE: u64 = ring_size::<Answer>(RING_ENTRIES) as u64;
 
 /// Highest address that anything may have: the lower half, less a good margin.
 const ADDRESS_LIMIT: u64 = 1 << 46;
@@ -71,6 +78,11 @@ pub(crate) enum DevicePlan {
         receive: u64,
         transmit: u64,
         slots: u32,
+    },
+    Block {
+        requests: u64,
+        answers: u64,
+        data: u64,
     },
     InputFile,
     OutputFile {
@@ -211,6 +223,12 @@ impl Plan {
                         slots: sizes.ring_slots,
                     }
                 }
+                GrantedDevice::Block { .. } => DevicePlan::Block {
+                    requests: cursor.take(REQUESTS_SIZE, 64),
+                    answers: cursor.take(ANSWERS_SIZE, 64),
+                    // Apart from all others, so that pages nobody uses are never touched.
+                    data: cursor.take(u64::from(DATA_SIZE), PAGE_SIZE),
+                },
                 GrantedDevice::InputFile(_) => DevicePlan::InputFile,
                 GrantedDevice::OutputFile => {
                     let (ring, capacity) = byte_ring(&mut cursor, manifest.regions.output_file);
@@ -332,6 +350,27 @@ impl Plan {
                     }
                     .to_entry(*name)
                 }
+                (
+                    &GrantedDevice::Block {
+                        blocks, read_only, ..
+                    },
+                    &DevicePlan::Block {
+                        requests,
+                        answers,
+                        data,
+                    },
+                ) => {
+                    let part = |offset, length| Area::new(CONTRACT_ADDRESS + offset, length);
+                    BlockDevice {
+                        block_size: BLOCK_SIZE,
+                        block_count: blocks,
+                        features: if read_only { features::READ_ONLY } else { 0 },
+                        requests: part(requests, REQUESTS_SIZE),
+                        answers: part(answers, ANSWERS_SIZE),
+                        data: part(data, u64::from(DATA_SIZE)),
+                    }
+                    .to_entry(*name)
+                }
                 (GrantedDevice::InputFile(file), _) => {
                     let length = file
                         .metadata()
@@ -355,7 +394,12 @@ impl Plan {
                     ring: area((ring, capacity)),
                 }
                 .to_entry(*name),
-                (GrantedDevice::Network { .. } | GrantedDevice::OutputFile, _) => {
+                (
+                    GrantedDevice::Network { .. }
+                    | GrantedDevice::Block { .. }
+                    | GrantedDevice::OutputFile,
+                    _,
+                ) => {
                     unreachable!("each device's plan was made from its grant above")
                 }
             });

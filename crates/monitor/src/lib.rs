@@ -35,6 +35,7 @@
 //! It schedules nothing and knows no network: lanes and ports are the switch's. It opens no files but
 //! `/dev/kvm` and those of `/proc` that it needs: what an instance gets is granted as open files.
 
+mod blocks;
 #[cfg(test)]
 mod breach_tests;
 mod clock;

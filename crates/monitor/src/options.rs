@@ -3,6 +3,7 @@
 use sprat_abi::boot::{DeviceKind, MAX_DEVICES};
 use sprat_abi::manifest::{ANY_NAME, Manifest, NetworkSizes};
 use std::fs::File;
+use std::sync::Arc;
 
 /// What an instance is started with. The default grants nothing and takes the manifest's sizes.
 #[derive(Debug, Default)]
@@ -46,6 +47,17 @@ pub enum GrantedDevice {
         /// Bits of [`sprat_abi::boot::features`].
         features: u64,
     },
+    /// Reads and writes blocks of [`sprat_abi::block::BLOCK_SIZE`] bytes, which the file holds from its
+    /// start.
+    Block {
+        /// The file, open for reading, and for writing where the device can be written. Who else uses
+        /// it meanwhile is for its owner to see to.
+        file: Arc<File>,
+        /// How many blocks there are.
+        blocks: u64,
+        /// Whether they cannot be written.
+        read_only: bool,
+    },
     /// A file to read. It must not shrink while the instance lives.
     InputFile(File),
     /// A file to write; [`Shared::read_output`](crate::Shared::read_output) has what comes out.
@@ -58,6 +70,7 @@ impl GrantedDevice {
     pub fn kind(&self) -> DeviceKind {
         match self {
             Self::Network { .. } => DeviceKind::Network,
+            Self::Block { .. } => DeviceKind::Block,
             Self::InputFile(_) => DeviceKind::InputFile,
             Self::OutputFile => DeviceKind::OutputFile,
         }

@@ -1,15 +1,17 @@
 //! The host's side of an instance's shared memory.
 
+use crate::blocks::FileBlocks;
 use crate::clock::{self, StandingTime};
 use crate::layout::{CLOCK_OFFSET, DevicePlan, Plan};
 use crate::memory::Mapping;
-use crate::options::{Grant, Options};
+use crate::options::{Grant, GrantedDevice, Options};
+use sprat_abi::block::{BLOCK_SIZE, DATA_SIZE, RING_ENTRIES};
 use sprat_abi::bytes::{ByteConsumer, ByteProducer};
 use sprat_abi::call::{CallBlock, Wake};
 use sprat_abi::clock::ClockPage;
 use sprat_abi::control::{self, Message, MessageHead};
 use sprat_abi::frame::BUFFER_STRIDE;
-use sprat_abi::host::{BufferPool, Delivery, Filler, Frame, Lie, NetworkPort};
+use sprat_abi::host::{BlockPort, BufferPool, Delivery, Filler, Frame, Geometry, Lie, NetworkPort};
 use sprat_abi::ring::{Consumer, Producer};
 use sprat_abi::statistics::{Event, Region, Snapshot};
 use std::sync::Arc;
@@ -25,6 +27,7 @@ pub struct Shared {
     pool: Option<BufferPool>,
     networks: Vec<Network>,
     outputs: Vec<Output>,
+    blocks: Vec<Block>,
     console: ByteConsumer,
     requests: ByteProducer,
     responses: ByteConsumer,
@@ -63,10 +66,38 @@ struct Network {
 }
 
 #[derive(Debug)]
+struct Block {
+    bit: u64,
+    port: BlockPort,
+    file: FileBlocks,
+}
+
+/// About how many bytes of a block device are moved at a time.
+const BLOCK_TURN: u64 = 1 << 20;
+
+#[derive(Debug)]
 struct Output {
     name: String,
     bit: u64,
     ring: ByteConsumer,
+}
+
+/// What was granted as the block device at this place of the table.
+fn granted_blocks(options: &Options, index: usize) -> Option<(Geometry, FileBlocks)> {
+    let GrantedDevice::Block {
+        file,
+        blocks,
+        read_only,
+    } = &options.devices.get(index)?.device
+    else {
+        return None;
+    };
+    let geometry = Geometry {
+        block_size: BLOCK_SIZE,
+        block_count: *blocks,
+        read_only: *read_only,
+    };
+    Some((geometry, FileBlocks(file.clone())))
 }
 
 /// Where the two stretches of shared memory lie in this process.
@@ -89,7 +120,7 @@ impl Shared {
                 .get(index)
                 .map_or(String::new(), |g: &Grant| g.name.clone())
         };
-        let (mut networks, mut outputs) = (vec![], vec![]);
+        let (mut networks, mut outputs, mut blocks) = (vec![], vec![], vec![]);
         // SAFETY: the plan puts every ring and structure inside the contract, aligned and apart from
         // all others, and the mappings are kept as long as the value lives. Nobody but the instance has
         // another side, and no references lead into the mappings but to atomics.
@@ -128,6 +159,23 @@ impl Shared {
                             ring: ByteConsumer::attach(at(ring), capacity),
                         });
                     }
+                    DevicePlan::Block {
+                        requests,
+                        answers,
+                        data,
+                    } => blocks.extend(granted_blocks(options, index).map(|(geometry, file)| {
+                        Block {
+                            bit,
+                            port: BlockPort::new(
+                                Consumer::attach(at(requests), RING_ENTRIES),
+                                Producer::attach(at(answers), RING_ENTRIES),
+                                at(data),
+                                DATA_SIZE,
+                                geometry,
+                            ),
+                            file,
+                        }
+                    })),
                     DevicePlan::InputFile => {}
                 }
             }
@@ -135,6 +183,7 @@ impl Shared {
                 pool,
                 networks,
                 outputs,
+                blocks,
                 console: ByteConsumer::attach(at(plan.console.0), plan.console.1),
                 requests: ByteProducer::attach(at(plan.requests.0), plan.requests.1),
                 responses: ByteConsumer::attach(at(plan.responses.0), plan.responses.1),
@@ -255,6 +304,20 @@ impl Shared {
     #[inline]
     pub fn reclaim(&mut self) -> Result<u32, Lie> {
         self.pool.as_mut().map_or(Ok(0), BufferPool::reclaim)
+    }
+
+    /// Serves what the instance asked of its block devices, on this thread: about a MiB and one flush of
+    /// each. Says how many requests that were; more may wait. Do it after each entry.
+    ///
+    /// # Errors
+    /// If the instance broke a ring.
+    #[inline]
+    pub fn serve_blocks(&mut self) -> Result<u32, Lie> {
+        let mut served = 0;
+        for block in &mut self.blocks {
+            served += block.port.serve(BLOCK_TURN, &mut block.file)?;
+        }
+        Ok(served)
     }
 
     /// Buffers that are the host's to fill now.
@@ -380,6 +443,11 @@ impl Shared {
             // A broken ring is reported by whoever uses it; here it only counts as something to do.
             if network.port.waiting() != Ok(0) {
                 ready |= network.bit;
+            }
+        }
+        for block in &self.blocks {
+            if block.port.waiting() != Ok(0) {
+                ready |= block.bit;
             }
         }
         if self.requests.available() != Ok(self.requests.capacity()) {

@@ -20,6 +20,7 @@ const MANIFEST: ManifestBuilder = ManifestBuilder::new("test", "1")
         stack: 64 << 10,
     })
     .device(ANY_NAME, DeviceKind::Network, false)
+    .device(ANY_NAME, DeviceKind::Block, false)
     .device(ANY_NAME, DeviceKind::InputFile, false)
     .device(ANY_NAME, DeviceKind::OutputFile, false)
     .parameter(ANY_NAME, ParameterType::Text, Some(""), "Anything.");

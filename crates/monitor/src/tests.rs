@@ -19,7 +19,11 @@ pub(crate) fn start(monitor: &dyn Monitor, code: &[u8]) -> Box<dyn Instance> {
     start_with(monitor, code, &Options::default())
 }
 
-fn start_with(monitor: &dyn Monitor, code: &[u8], options: &Options) -> Box<dyn Instance> {
+pub(crate) fn start_with(
+    monitor: &dyn Monitor,
+    code: &[u8],
+    options: &Options,
+) -> Box<dyn Instance> {
     let image = Image::load(&Elf::new(code).bytes()).expect("a sound image");
     monitor.create(&image, options).expect("created")
 }

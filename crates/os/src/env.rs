@@ -6,6 +6,7 @@ use core::fmt;
 
 use sprat_devices::ChaCha;
 
+use crate::block::{self, BlockDevice};
 use crate::{network, place};
 
 /// Why a service is not given what it asks for.
@@ -121,6 +122,20 @@ impl Env {
         let stack = crate::net::start(device, configuration);
         self.stacks.push((known, stack.clone()));
         Ok(stack)
+    }
+
+    /// A block device. Asked for again, the same one: its handles share it.
+    ///
+    /// # Errors
+    /// When there is none of that name.
+    pub fn block(&self, name: &str) -> Result<BlockDevice, EnvError> {
+        let devices = block::all();
+        let found = devices.iter().find(|device| device.name() == name);
+        found.cloned().ok_or_else(|| EnvError::Device {
+            name: name.to_string(),
+            kind: "block device",
+            known: devices.iter().map(BlockDevice::name).collect(),
+        })
     }
 
     /// The contents of a file that was granted under this name.

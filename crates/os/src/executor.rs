@@ -17,7 +17,7 @@ use sprat_platform::{Platform as _, Wake};
 use crate::local::local;
 use crate::target::platform;
 use crate::task::Label;
-use crate::{control, network, task, time};
+use crate::{control, ready, task, time};
 
 /// Tasks polled before timers, devices and requests get their turn.
 const TURN: usize = 256;
@@ -120,7 +120,7 @@ pub fn wait_until(deadline: Option<time::Instant>) {
 /// Passes on what a return from the monitor says.
 fn dispatch(wake: Wake) {
     time::fire(wake.now);
-    network::wake(wake.ready);
+    ready::wake(wake.ready);
     if wake.request {
         control::serve();
     }

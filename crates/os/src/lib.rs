@@ -15,6 +15,7 @@
 extern crate alloc;
 
 mod application;
+mod block;
 pub mod channel;
 mod clock;
 pub mod control;
@@ -30,6 +31,7 @@ pub mod net;
 pub mod network;
 pub mod parameters;
 pub mod place;
+mod ready;
 #[doc(hidden)]
 pub mod service;
 mod target;
@@ -38,6 +40,7 @@ pub mod time;
 
 pub use application::{Failure, Outcome, Status, exit, start, start_async};
 pub use async_task::Task;
+pub use block::BlockDevice;
 pub use clock::{SystemClock, random};
 pub use env::{Env, EnvError};
 pub use error::{Error, Result};

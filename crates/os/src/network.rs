@@ -1,22 +1,19 @@
 //! Network devices.
 
 use alloc::vec::Vec;
-use core::cell::RefCell;
 use core::future::poll_fn;
 #[cfg(feature = "net")]
 use core::task::Context;
-use core::task::{Poll, Waker};
+use core::task::Poll;
 
 use sprat_packet::{Batch, Pool};
 use sprat_platform::{Network as _, Platform as _};
 
-use crate::local::local;
+use crate::ready::wait;
 use crate::target::{NetworkDevice, platform};
 
-local! {
-    /// Whoever waits for a device, by the device's index.
-    static WAITING: RefCell<Vec<(usize, Waker)>> = RefCell::new(Vec::new());
-}
+/// What a task waits for here.
+const WHAT: &str = "a network device";
 
 /// The network devices of this instance, in the order of its manifest. The first call takes them.
 #[must_use]
@@ -77,14 +74,14 @@ impl Device {
     /// Wakes the caller once when frames come, or there is room again.
     #[cfg(feature = "net")]
     pub(crate) fn wake_when_ready(&self, context: &Context<'_>) {
-        wait(self.device.index(), context.waker().clone());
+        wait(self.device.index(), WHAT, context);
     }
 
     /// Waits for frames and adds at most `limit` of them to the end of `frames`; returns how many.
     pub async fn receive(&mut self, frames: &mut Batch, limit: usize) -> usize {
         poll_fn(|context| match self.device.receive(frames, limit) {
             0 => {
-                wait(self.device.index(), context.waker().clone());
+                wait(self.device.index(), WHAT, context);
                 Poll::Pending
             }
             count => Poll::Ready(count),
@@ -99,46 +96,9 @@ impl Device {
             if frames.is_empty() {
                 return Poll::Ready(());
             }
-            wait(self.device.index(), context.waker().clone());
+            wait(self.device.index(), WHAT, context);
             Poll::Pending
         })
         .await;
-    }
-}
-
-fn wait(device: usize, waker: Waker) {
-    crate::task::waits_for("a network device");
-    WAITING.with(|waiting| {
-        let mut waiting = waiting.borrow_mut();
-        if !waiting
-            .iter()
-            .any(|(index, known)| *index == device && known.will_wake(&waker))
-        {
-            waiting.push((device, waker));
-        }
-    });
-}
-
-/// Wakes whoever waits for one of the devices in the bitmap.
-pub(crate) fn wake(ready: u64) {
-    if ready == 0 {
-        return;
-    }
-    let mut at = 0;
-    loop {
-        let next = WAITING.with(|waiting| {
-            let mut waiting = waiting.borrow_mut();
-            while let Some((index, _)) = waiting.get(at) {
-                if ready >> index & 1 != 0 {
-                    return Some(waiting.remove(at).1);
-                }
-                at += 1;
-            }
-            None
-        });
-        match next {
-            Some(waker) => waker.wake(),
-            None => return,
-        }
     }
 }

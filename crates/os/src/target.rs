@@ -11,6 +11,9 @@ pub(crate) use sprat_platform_unix::Unix as Current;
 /// A network device of this platform.
 pub type NetworkDevice = <Current as Platform>::Network;
 
+/// A block device of this platform.
+pub(crate) type PlatformBlock = <Current as Platform>::Block;
+
 /// A writable file of this platform.
 pub type WritableFile = <Current as Platform>::OutputFile;
 

@@ -227,3 +227,41 @@ fn an_application_logs_its_outcome_and_refuses_wrong_parameters() {
         assert!(console.contains(said), "{parameter}: {console}");
     }
 }
+
+#[test]
+fn a_block_device_keeps_what_is_written_in_its_file() {
+    use sprat::devices::{Block as _, BlockError};
+    let file = tempfile::tempfile().expect("a file");
+    file.set_len(5000).expect("grown");
+    let handle = file.try_clone().expect("another handle");
+    Options::new().block("data", file).quiet().install();
+    let env = sprat::Env::take();
+    sprat::run(async move {
+        let wrong = env.block("date").err().expect("no such device");
+        assert_eq!(
+            wrong.to_string(),
+            "there is no block device 'date': there is data"
+        );
+        let device = env.block("data").expect("granted");
+        // Nine whole blocks.
+        assert_eq!((device.block_size(), device.block_count()), (512, 9));
+        assert_eq!(device.write(2, &[3; 1024]).await, Ok(()));
+        let mut found = [0; 2048];
+        assert_eq!(device.read(1, &mut found).await, Ok(()));
+        assert_eq!(found[..512], [0; 512]);
+        assert_eq!(found[512..1536], [3; 1024]);
+        assert_eq!(device.flush().await, Ok(()));
+        assert_eq!(
+            device.write(9, &[0; 512]).await,
+            Err(BlockError::OutOfRange)
+        );
+        assert_eq!(
+            device.read(0, &mut found[..100]).await,
+            Err(BlockError::OutOfRange)
+        );
+    });
+    use std::os::unix::fs::FileExt as _;
+    let mut bytes = [0; 1024];
+    handle.read_exact_at(&mut bytes, 1024).expect("there");
+    assert_eq!(bytes, [3; 1024]);
+}

@@ -1,4 +1,5 @@
-//! The host's side of pool and network rings: who owns which buffer, and every check there is.
+//! The host's side of pools, network rings and block devices: who owns which buffer, and every check
+//! there is.
 //!
 //! The host keeps the buffers that are its to fill on a private stack, last in, first out. A frame that
 //! leaves through a transmit ring leaves its buffer on that stack, to be filled next, while its lines
@@ -13,10 +14,12 @@
 //! was checked. A buffer is accepted from the instance only if it is the instance's at that moment, so
 //! no lie can make the host fill one buffer for two frames.
 
+mod block;
 mod frame;
 mod pool;
 mod port;
 
+pub use block::{BlockPort, Blocks, Geometry, Stretch};
 pub use frame::Frame;
 pub use pool::BufferPool;
 pub use port::{Delivery, Filler, NetworkPort};
@@ -39,6 +42,19 @@ pub enum Lie {
     SupplyIndex(RingLie),
     /// A buffer in the supply ring.
     SupplyBuffer(SlotLie),
+    /// An index of a block device's ring of requests.
+    RequestIndex(RingLie),
+    /// An index of a block device's ring of answers.
+    AnswerIndex(RingLie),
+    /// A block device's request names bytes outside of the data area.
+    BlockStretch {
+        /// Where they begin.
+        offset: u32,
+        /// How many there are.
+        length: u32,
+        /// Bytes of the area.
+        size: u32,
+    },
     /// An index of the console ring.
     Console(RingLie),
     /// An index of the ring of a file being written.
@@ -55,6 +71,16 @@ impl fmt::Display for Lie {
             Self::TransmitSlot(lie) => write!(f, "transmit ring: {lie}"),
             Self::SupplyIndex(lie) => write!(f, "supply ring: {lie}"),
             Self::SupplyBuffer(lie) => write!(f, "supply ring: {lie}"),
+            Self::RequestIndex(lie) => write!(f, "ring of block requests: {lie}"),
+            Self::AnswerIndex(lie) => write!(f, "ring of block answers: {lie}"),
+            Self::BlockStretch {
+                offset,
+                length,
+                size,
+            } => write!(
+                f,
+                "ring of block requests: offset {offset} and length {length} reach past the {size} bytes of the data area"
+            ),
             Self::Console(lie) => write!(f, "console ring: {lie}"),
             Self::File(lie) => write!(f, "ring of a file being written: {lie}"),
             Self::Control(lie) => write!(f, "control ring: {lie}"),

@@ -81,6 +81,9 @@ pub(super) fn check(settings: &Settings) -> Result<(), RunError> {
             note(true, "--out", Some(device), path);
         }
     }
+    for (device, block) in &settings.blocks {
+        note(true, "--block", Some(device), &block.path);
+    }
     for grant in &settings.files {
         note(grant.write, "--file", None, Path::new(&grant.name));
     }

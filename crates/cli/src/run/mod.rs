@@ -1,5 +1,6 @@
 //! `sprat run`: one instance, fed from captures or joined to networks.
 
+mod blocks;
 mod clashes;
 mod devices;
 mod error;
@@ -41,6 +42,7 @@ use crate::output::{self, complain};
     sprat run firewall.click --in eth0=trace.pcap --out eth1=clean.pcap\n  \
     sprat run mirror.click --in eth0=generate:size=64,count=10000000 --out eth0=sink\n  \
     sprat run web.image --port eth0=user --publish 8080:80\n  \
+    sprat run kv.image --port eth0=user --publish 6379:6379 --block data=kv.blk:64M\n  \
     sprat run bridge.click --port eth0=tap:tap0 --port eth1=tap:tap1 --for 60")]
 pub(crate) struct RunCommand {
     /// A .click file, a folder with a run.toml, or an image.
@@ -63,6 +65,10 @@ pub(crate) struct RunCommand {
     /// A file the instance may use: read it, or with :write create it.
     #[arg(long = "file", value_name = "FILE[:write]")]
     files: Vec<String>,
+    /// A block device whose blocks a file holds. With a SIZE such as 64M the file is made, or grows;
+    /// with :ro it is only read.
+    #[arg(long = "block", value_name = "NAME=FILE[:SIZE]")]
+    blocks: Vec<String>,
     /// A boot parameter; for a Click configuration, a variable.
     #[arg(long = "param", value_name = "KEY=VALUE")]
     parameters: Vec<String>,
@@ -281,6 +287,9 @@ fn options(
                 features: 0,
             },
         });
+    }
+    for (name, block) in &settings.blocks {
+        devices.push(block.open(name)?);
     }
     devices.extend(files.grants()?);
     let mut parameters = settings.parameters.clone();

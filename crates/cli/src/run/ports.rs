@@ -90,7 +90,7 @@ impl OutputSpec {
     }
 }
 
-fn relative(text: &str, folder: &Path) -> PathBuf {
+pub(super) fn relative(text: &str, folder: &Path) -> PathBuf {
     if text == "-" {
         PathBuf::from("-")
     } else {

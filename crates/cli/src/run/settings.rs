@@ -8,6 +8,7 @@ use serde::Deserialize;
 use sprat_switch::port::{Publish, PublishError};
 
 use super::RunCommand;
+use super::blocks::BlockSpec;
 use super::error::RunError;
 use super::live::PortSpec;
 use super::ports::{InputSpec, OutputSpec, name_and_value};
@@ -23,6 +24,8 @@ pub(super) struct Settings {
     pub(super) ports: Vec<(String, PortSpec)>,
     /// Ports of the host that lead to the instance.
     pub(super) publish: Vec<Publish>,
+    /// Block devices, and the files that hold their blocks.
+    pub(super) blocks: Vec<(String, BlockSpec)>,
     pub(super) files: Vec<FileGrant>,
     pub(super) parameters: Vec<(String, String)>,
     /// The numbers to report: group, label, handler.
@@ -75,6 +78,8 @@ struct RunFile {
     ports: toml::Table,
     #[serde(default)]
     publish: Vec<String>,
+    #[serde(default, rename = "block")]
+    blocks: toml::Table,
     #[serde(default)]
     parameters: toml::Table,
     #[serde(default)]
@@ -137,6 +142,7 @@ impl Settings {
             outputs: Vec::new(),
             ports: Vec::new(),
             publish: Vec::new(),
+            blocks: Vec::new(),
             files: Vec::new(),
             parameters: Vec::new(),
             report: Vec::new(),
@@ -192,6 +198,11 @@ impl Settings {
                 .map_err(|error: PublishError| wrong(format!("publish: {text}: {error}")))?;
             settings.publish.push(publish);
         }
+        for (name, value) in texts("block", file.blocks).map_err(wrong)? {
+            let block = BlockSpec::parse(&value, folder)
+                .map_err(|what| wrong(format!("block.{name}: {what}")))?;
+            settings.blocks.push((name, block));
+        }
         settings.parameters = texts("parameters", file.parameters).map_err(wrong)?;
         for (name, access) in texts("files", file.files).map_err(wrong)? {
             let write = match access.as_str() {
@@ -224,6 +235,7 @@ impl Settings {
             ("--in", &arguments.inputs),
             ("--out", &arguments.outputs),
             ("--port", &arguments.ports),
+            ("--block", &arguments.blocks),
             ("--param", &arguments.parameters),
         ] {
             refuse_repetition(flag, list)?;
@@ -284,6 +296,18 @@ impl Settings {
             };
             let (name, value) = name_and_value(argument).map_err(wrong)?;
             replace(&mut self.outputs, name, OutputSpec::parse(&value, here));
+        }
+        for argument in &arguments.blocks {
+            let wrong = |what| RunError::Flag {
+                flag: "--block",
+                value: argument.clone(),
+                what,
+            };
+            let (name, value) = name_and_value(argument)
+                .map_err(|_| "expected NAME=FILE[:SIZE], such as data=store.blk:64M".into())
+                .map_err(wrong)?;
+            let block = BlockSpec::parse(&value, here).map_err(wrong)?;
+            replace(&mut self.blocks, name, block);
         }
         for argument in &arguments.parameters {
             let wrong = |_| RunError::Flag {

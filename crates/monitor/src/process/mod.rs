@@ -105,7 +105,9 @@ impl Monitor for ProcessMonitor {
             .iter()
             .map(|grant| match &grant.device {
                 GrantedDevice::InputFile(file) => Some(file.as_raw_fd()),
-                GrantedDevice::Network { .. } | GrantedDevice::OutputFile => None,
+                GrantedDevice::Network { .. }
+                | GrantedDevice::Block { .. }
+                | GrantedDevice::OutputFile => None,
             })
             .collect();
         let descriptors = Descriptors {

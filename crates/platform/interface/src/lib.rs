@@ -2,7 +2,7 @@
 //!
 //! A platform is one implementation of [`Platform`]: a sealed image under a monitor, or an ordinary
 //! program. Everything above is written against these traits, so an application, the router and
-//! each driver can be tried on the host. To add a platform, implement the three traits in a crate
+//! each driver can be tried on the host. To add a platform, implement the traits in a crate
 //! beside this one and name it where the library OS chooses (`crates/os/src/target.rs`).
 //!
 //! There is one thread, and one call that waits: [`Platform::yield_until`]. All others return at
@@ -14,6 +14,7 @@ extern crate alloc;
 
 use alloc::vec::Vec;
 
+pub use sprat_abi::block::Status;
 use sprat_abi::boot::DeviceKind;
 use sprat_abi::control::MessageKind;
 use sprat_abi::statistics::Region;
@@ -23,6 +24,8 @@ use sprat_packet::{Batch, Pool};
 pub trait Platform: 'static {
     /// A device that sends and receives frames.
     type Network: Network;
+    /// A device that reads and writes blocks.
+    type Block: Block;
     /// A file that may be written.
     type OutputFile: OutputFile;
 
@@ -56,6 +59,9 @@ pub trait Platform: 'static {
     /// The network devices, in the order of their table. The first call takes them.
     fn take_networks(&self) -> Vec<Self::Network>;
 
+    /// The block devices, in the order of their table. The first call takes them.
+    fn take_blocks(&self) -> Vec<Self::Block>;
+
     /// The granted files to read: name as granted, and whole contents.
     fn input_files(&self) -> Vec<(&'static str, &'static [u8])>;
 
@@ -88,7 +94,8 @@ pub trait Platform: 'static {
 /// Why [`Platform::yield_until`] returned.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Wake {
-    /// Bit n: the network device with [`Network::index`] n may have frames or room.
+    /// Bit n: the network device with [`Network::index`] n may have frames or room, or the block device
+    /// with [`Block::index`] n may have finished something.
     pub ready: u64,
     /// A request waits: see [`Platform::next_request`].
     pub request: bool,
@@ -126,6 +133,57 @@ pub trait Network {
 
     /// Whether frames wait to be received.
     fn has_frames(&self) -> bool;
+}
+
+/// A device that reads and writes blocks. Requests are begun and asked after; bytes are copied in and
+/// out, so a request that nobody asks after any more does no harm.
+pub trait Block {
+    /// Its name.
+    fn name(&self) -> &'static str;
+
+    /// Its bit in [`Wake::ready`].
+    fn index(&self) -> usize;
+
+    /// Bytes of a block: a power of two.
+    fn block_size(&self) -> usize;
+
+    /// How many blocks there are.
+    fn block_count(&self) -> u64;
+
+    /// Most bytes that one request moves: whole blocks, one at least.
+    fn transfer_limit(&self) -> usize;
+
+    /// Begins a request; its ticket, or nothing while as many are under way as can be.
+    fn begin(&mut self, request: BlockRequest<'_>) -> Option<u32>;
+
+    /// Whether a request is finished, and how it went: then its ticket is void, and what was read is in
+    /// `data`, which is as long as was asked for.
+    fn finish(&mut self, ticket: u32, data: &mut [u8]) -> Option<Status>;
+
+    /// Says that nobody will ask after a request.
+    fn forget(&mut self, ticket: u32);
+}
+
+/// What is asked of a [`Block`] device. Lengths are of whole blocks, one at least, and at most
+/// [`Block::transfer_limit`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BlockRequest<'a> {
+    /// Read `length` bytes from block `first` on.
+    Read {
+        /// The first block.
+        first: u64,
+        /// How many bytes.
+        length: usize,
+    },
+    /// Write bytes from block `first` on.
+    Write {
+        /// The first block.
+        first: u64,
+        /// The bytes.
+        data: &'a [u8],
+    },
+    /// Put everything that was written where it outlives the host.
+    Flush,
 }
 
 /// A file of the host that may be written, front to back.

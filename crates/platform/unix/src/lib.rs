@@ -5,15 +5,18 @@
 //! [installs](Options::install) them on its thread before anything else asks for the platform.
 //!
 //! It moves frames between in-memory links and capture files and nothing else: no taps, no sockets.
+//! Block devices are files.
 #![forbid(unsafe_code)]
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 
 mod alarm;
+mod block;
 mod link;
 mod options;
 mod place;
 mod trace;
 
+pub use block::HostBlock;
 pub use link::{Link, link};
 pub use options::{OptionError, Options, USAGE};
 pub use place::{Handle, HostFile, Unix};

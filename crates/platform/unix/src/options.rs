@@ -2,12 +2,14 @@
 
 use std::cell::RefCell;
 use std::fmt;
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use pcap_file::PcapError;
 
 use crate::Wire;
+use crate::block;
 use crate::link::Link;
 use crate::trace::Trace;
 
@@ -15,6 +17,7 @@ use crate::trace::Trace;
 pub const USAGE: &str = "\
   --in DEVICE=FILE       frames of a capture file arrive at a network device
   --out DEVICE=FILE      frames sent by a network device go to a capture file
+  --block DEVICE=FILE    a block device whose blocks the file holds
   --config FILE          the configuration text
   --file NAME            a file the program may read
   --write NAME           a file the program may write
@@ -25,6 +28,7 @@ pub const USAGE: &str = "\
 pub struct Options {
     pub(crate) wires: Vec<(&'static str, Rc<RefCell<dyn Wire>>)>,
     pub(crate) links: Vec<Rc<RefCell<Link>>>,
+    pub(crate) blocks: Vec<(&'static str, File)>,
     pub(crate) configuration: Vec<u8>,
     pub(crate) parameters: Vec<String>,
     pub(crate) input_files: Vec<(String, Vec<u8>)>,
@@ -45,6 +49,13 @@ impl Options {
         let end = Rc::new(RefCell::new(end));
         self.links.push(end.clone());
         self.wires.push((leak(name), end));
+        self
+    }
+
+    /// Adds a block device that holds the whole blocks of a file, open for reading and writing.
+    #[must_use]
+    pub fn block(mut self, name: &str, file: File) -> Self {
+        self.blocks.push((leak(name), file));
         self
     }
 
@@ -88,7 +99,7 @@ impl Options {
             let Some(name) = argument.strip_prefix("--") else {
                 return Err(OptionError::Unknown(argument));
             };
-            if !matches!(name, "in" | "out" | "config" | "file" | "write") {
+            if !matches!(name, "in" | "out" | "block" | "config" | "file" | "write") {
                 options.parameters.push(name.to_owned());
                 continue;
             }
@@ -106,6 +117,15 @@ impl Options {
                     let (device, path) = value
                         .split_once('=')
                         .ok_or_else(|| OptionError::Value(argument.clone()))?;
+                    if name == "block" {
+                        let path = Path::new(path);
+                        let file = block::open(path).map_err(|source| OptionError::File {
+                            path: path.to_owned(),
+                            source,
+                        })?;
+                        options = options.block(device, file);
+                        continue;
+                    }
                     let place = match traces.iter().position(|(known, ..)| known == device) {
                         Some(place) => place,
                         None => {

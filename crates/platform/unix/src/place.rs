@@ -14,7 +14,7 @@ use sprat_platform::{OutputFile, Platform, Request, Wake};
 
 use crate::alarm::Alarm;
 use crate::options::leak;
-use crate::{HostDevice, Options};
+use crate::{HostBlock, HostDevice, Options};
 
 thread_local! {
     static PLACE: OnceCell<&'static Unix> = const { OnceCell::new() };
@@ -30,6 +30,7 @@ pub struct Unix {
     wires: Vec<(&'static str, Rc<RefCell<dyn crate::Wire>>)>,
     networks_taken: Cell<bool>,
     input_files: Vec<(&'static str, &'static [u8])>,
+    blocks: RefCell<Vec<HostBlock>>,
     output_files: RefCell<Vec<HostFile>>,
     quiet: bool,
     shared: Arc<Shared>,
@@ -125,6 +126,9 @@ impl Unix {
                 None
             }
         };
+        let first = options.wires.len();
+        let blocks = (first..).zip(options.blocks);
+        let blocks = blocks.map(|(index, (name, file))| HostBlock::new(name, index, file));
         Self {
             start: Instant::now(),
             seed: random(),
@@ -142,6 +146,7 @@ impl Unix {
                 .into_iter()
                 .map(|(name, contents)| (leak(&name), bytes(contents)))
                 .collect(),
+            blocks: RefCell::new(blocks.collect()),
             output_files: RefCell::new(options.output_files.iter().filter_map(output).collect()),
             quiet: options.quiet,
             shared,
@@ -208,11 +213,13 @@ fn random() -> [u8; 32] {
 
 impl Platform for Unix {
     type Network = HostDevice;
+    type Block = HostBlock;
     type OutputFile = HostFile;
 
     const NAME: &'static str = "unix";
     const OFFERS: &'static [DeviceKind] = &[
         DeviceKind::Network,
+        DeviceKind::Block,
         DeviceKind::InputFile,
         DeviceKind::OutputFile,
     ];
@@ -267,6 +274,10 @@ impl Platform for Unix {
             });
         }
         devices
+    }
+
+    fn take_blocks(&self) -> Vec<HostBlock> {
+        self.blocks.take()
     }
 
     fn input_files(&self) -> Vec<(&'static str, &'static [u8])> {

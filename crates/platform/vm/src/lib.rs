@@ -14,6 +14,7 @@ extern crate alloc;
 #[cfg(test)]
 extern crate std;
 
+mod block;
 #[cfg(sprat_target = "vm")]
 mod entry;
 #[cfg(sprat_target = "vm")]
@@ -22,6 +23,7 @@ mod machine;
 pub mod memory;
 mod network;
 
+pub use block::RingBlock;
 pub use machine::{File, Vm};
 pub use network::RingDevice;
 

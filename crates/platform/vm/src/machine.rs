@@ -18,6 +18,7 @@ use sprat_abi::statistics::Region;
 use sprat_packet::Pool;
 use sprat_platform::{Platform, Request, Wake};
 
+use crate::block::RingBlock;
 use crate::network::RingDevice;
 
 /// Yields without progress after which text for a console or file that nobody empties is dropped.
@@ -34,6 +35,7 @@ pub struct Vm {
     own_buffers: usize,
     supply: RefCell<Option<Producer<u32>>>,
     networks: RefCell<Vec<RingDevice>>,
+    blocks_taken: Cell<bool>,
     output_files: RefCell<Vec<File>>,
     statistics: Option<&'static Region>,
     /// Bits that came with a yield made while waiting for room, for the next one to report.
@@ -87,7 +89,7 @@ impl Vm {
                     // SAFETY: as above.
                     output_files.extend(unsafe { open_file(contract, name, file, &missed) });
                 }
-                Device::InputFile(_) | Device::Unknown(_) => {}
+                Device::Block(_) | Device::InputFile(_) | Device::Unknown(_) => {}
             }
         }
         // SAFETY: as above.
@@ -109,6 +111,7 @@ impl Vm {
             // SAFETY: as above.
             supply: RefCell::new(unsafe { contract.supply() }),
             networks: RefCell::new(networks),
+            blocks_taken: Cell::new(false),
             output_files: RefCell::new(output_files),
             statistics,
             contract,
@@ -226,11 +229,13 @@ unsafe fn open_file(
 
 impl Platform for Vm {
     type Network = RingDevice;
+    type Block = RingBlock;
     type OutputFile = File;
 
     const NAME: &'static str = "vm";
     const OFFERS: &'static [DeviceKind] = &[
         DeviceKind::Network,
+        DeviceKind::Block,
         DeviceKind::InputFile,
         DeviceKind::OutputFile,
     ];
@@ -265,6 +270,23 @@ impl Platform for Vm {
 
     fn take_networks(&self) -> Vec<RingDevice> {
         self.networks.take()
+    }
+
+    fn take_blocks(&self) -> Vec<RingBlock> {
+        // Opened here and not before, so that an image without any has none of the code.
+        if self.blocks_taken.replace(true) {
+            return Vec::new();
+        }
+        let open = |(index, name, device)| match device {
+            Device::Block(device) => {
+                let name = core::str::from_utf8(name).ok()?;
+                // SAFETY: the rings are taken once, here: there is one machine over the contract, and
+                // this is its first call.
+                unsafe { RingBlock::open(&self.contract, index, name, &device) }
+            }
+            _ => None,
+        };
+        self.contract.devices().filter_map(open).collect()
     }
 
     fn input_files(&self) -> Vec<(&'static str, &'static [u8])> {

@@ -39,7 +39,8 @@ impl Lane {
         Ok(fed)
     }
 
-    /// Takes what the instance sent, wrote and dropped.
+    /// Takes what the instance sent, wrote and dropped, and serves its block devices. Says how many
+    /// frames and requests that were.
     pub(super) fn collect(&mut self) -> Result<u64, LaneError> {
         let mut collected = 0;
         let shared = self.instance.shared();
@@ -66,6 +67,11 @@ impl Lane {
             }
         }
         lie = lie.or(shared.reclaim().err());
+        let mut served = 0;
+        match shared.serve_blocks() {
+            Ok(count) => served = u64::from(count),
+            Err(found) => lie = lie.or(Some(found)),
+        }
         if let Some(found) = lie {
             return Err(self.lied(found));
         }
@@ -79,7 +85,7 @@ impl Lane {
             }
         }
         self.collect_texts()?;
-        Ok(collected)
+        Ok(collected + served)
     }
 
     /// Takes what the instance wrote to its console and its files.
