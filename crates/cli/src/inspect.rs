@@ -1,16 +1,14 @@
 //! `sprat inspect`: what an image is, wants and weighs.
 
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
 
-use comfy_table::{CellAlignment, Table, presets::NOTHING};
-use sprat_image::{ImageError, Inspection, inspect};
+use sprat_image::{Inspection, inspect};
 
-use crate::embedded;
-use crate::output::{complain, print};
+use crate::output::{say, table};
+use crate::subject::{Subject, SubjectError};
 
 /// Show an image's manifest, segments with their protections, and size by crate
 #[derive(Args)]
@@ -29,13 +27,8 @@ pub(crate) struct InspectCommand {
 
 #[derive(Debug, thiserror::Error)]
 enum InspectError {
-    #[error("{}: {source}", path.display())]
-    Read {
-        path: PathBuf,
-        source: std::io::Error,
-    },
-    #[error("{}: {source}", path.display())]
-    Image { path: PathBuf, source: ImageError },
+    #[error(transparent)]
+    Subject(#[from] SubjectError),
     #[error("JSON: {0}")]
     Json(#[from] serde_json::Error),
     #[error("standard output: {0}")]
@@ -44,66 +37,18 @@ enum InspectError {
 
 impl InspectCommand {
     pub(crate) fn run(&self) -> ExitCode {
-        let said = self.text().and_then(|text| Ok(print(&text)?));
-        match said {
-            Ok(()) => ExitCode::SUCCESS,
-            Err(error) => {
-                complain!("sprat inspect: {error}");
-                ExitCode::FAILURE
-            }
-        }
+        say("inspect", self.text())
     }
 
     fn text(&self) -> Result<String, InspectError> {
-        let inspection = match &self.image {
-            None => inspect(embedded::IMAGE, Some(embedded::SYMBOLS)).map_err(|source| {
-                InspectError::Image {
-                    path: "the built-in image".into(),
-                    source,
-                }
-            })?,
-            Some(path) => {
-                let symbols = match &self.symbols {
-                    Some(symbols) => Some(read(symbols)?),
-                    None => fs::read(beside(path)).ok(),
-                };
-                inspect(&read(path)?, symbols.as_deref()).map_err(|source| InspectError::Image {
-                    path: path.clone(),
-                    source,
-                })?
-            }
-        };
+        let subject = Subject::open(self.image.as_deref(), self.symbols.as_deref())?;
+        let inspection = inspect(&subject.image, subject.symbols.as_deref())
+            .map_err(|source| subject.refused(source))?;
         if self.json {
             return Ok(serde_json::to_string_pretty(&inspection)? + "\n");
         }
         Ok(describe(&inspection))
     }
-}
-
-/// Where an image's symbols lie if nobody says otherwise.
-fn beside(image: &Path) -> PathBuf {
-    let mut name = image.as_os_str().to_owned();
-    name.push(".symbols");
-    name.into()
-}
-
-fn read(path: &Path) -> Result<Vec<u8>, InspectError> {
-    fs::read(path).map_err(|source| InspectError::Read {
-        path: path.to_owned(),
-        source,
-    })
-}
-
-/// A table without lines, whose `numbers` columns are aligned to the right.
-fn table(header: &[&str], numbers: &[usize], rows: impl Iterator<Item = Vec<String>>) -> String {
-    let mut table = Table::new();
-    table.load_style(NOTHING).set_header(header).add_rows(rows);
-    for column in numbers {
-        if let Some(column) = table.column_mut(*column) {
-            column.set_cell_alignment(CellAlignment::Right);
-        }
-    }
-    table.trim_fmt() + "\n"
 }
 
 fn describe(image: &Inspection) -> String {

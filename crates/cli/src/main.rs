@@ -10,6 +10,9 @@ mod explain;
 mod inspect;
 mod output;
 mod run;
+mod size;
+mod subject;
+mod why;
 
 use std::process::ExitCode;
 
@@ -29,6 +32,8 @@ enum Subcommands {
     Doctor(doctor::DoctorCommand),
     Inspect(inspect::InspectCommand),
     Run(Box<run::RunCommand>),
+    Size(size::SizeCommand),
+    Why(why::WhyCommand),
 }
 
 fn main() -> ExitCode {
@@ -37,5 +42,7 @@ fn main() -> ExitCode {
         Subcommands::Doctor(command) => command.run(),
         Subcommands::Inspect(command) => command.run(),
         Subcommands::Run(command) => command.run(),
+        Subcommands::Size(command) => command.run(),
+        Subcommands::Why(command) => command.run(),
     }
 }

@@ -1,7 +1,19 @@
 //! What the command says. Whoever reads that may go away at any time, as `head` does, and then it
 //! says nothing more: that is no error, and never a panic.
 
+use std::fmt::Display;
 use std::io::{self, Write as _};
+use std::process::ExitCode;
+
+use comfy_table::{CellAlignment, Table, presets::NOTHING};
+
+/// [`complain_as_it_is`], with the arguments of `println`.
+macro_rules! complain {
+    ($($text:tt)*) => {
+        $crate::output::complain_as_it_is(format_args!("{}\n", format_args!($($text)*)))
+    };
+}
+pub(crate) use complain;
 
 /// Writes to the standard output.
 ///
@@ -18,15 +30,37 @@ pub(crate) fn print(text: &str) -> io::Result<()> {
     }
 }
 
+/// Prints what a subcommand has to say, or why it has nothing, and ends it.
+pub(crate) fn say<E: Display + From<io::Error>>(
+    subcommand: &str,
+    text: Result<String, E>,
+) -> ExitCode {
+    match text.and_then(|text| Ok(print(&text)?)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            complain!("sprat {subcommand}: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
 /// Writes to the standard error output. Nobody is left to tell that this is closed.
 pub(crate) fn complain_as_it_is(text: std::fmt::Arguments<'_>) {
     let _ = io::stderr().lock().write_fmt(text);
 }
 
-/// [`complain_as_it_is`], with the arguments of `println`.
-macro_rules! complain {
-    ($($text:tt)*) => {
-        $crate::output::complain_as_it_is(format_args!("{}\n", format_args!($($text)*)))
-    };
+/// A table without lines, whose `numbers` columns are aligned to the right.
+pub(crate) fn table(
+    header: &[&str],
+    numbers: &[usize],
+    rows: impl Iterator<Item = Vec<String>>,
+) -> String {
+    let mut table = Table::new();
+    table.load_style(NOTHING).set_header(header).add_rows(rows);
+    for column in numbers {
+        if let Some(column) = table.column_mut(*column) {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+    }
+    table.trim_fmt() + "\n"
 }
-pub(crate) use complain;

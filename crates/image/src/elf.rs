@@ -90,6 +90,20 @@ pub(crate) struct Parsed<'data> {
     pub(crate) manifest: &'data [u8],
 }
 
+impl Parsed<'_> {
+    /// Whether a sidecar is this image's.
+    pub(crate) fn check_sidecar(&self, sidecar: &[u8]) -> Result<(), ImageError> {
+        let found = parse(sidecar)?.build_id;
+        if found == self.build_id {
+            return Ok(());
+        }
+        Err(ImageError::OtherSidecar {
+            image: self.build_id,
+            sidecar: found,
+        })
+    }
+}
+
 fn damaged(error: object::read::Error) -> ImageError {
     ImageError::Elf(error.to_string())
 }

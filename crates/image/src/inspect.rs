@@ -67,13 +67,7 @@ pub fn inspect(image: &[u8], sidecar: Option<&[u8]>) -> Result<Inspection, Image
     let manifest = Manifest::parse(parsed.manifest).map_err(ImageError::Manifest)?;
     let crates = match sidecar {
         Some(sidecar) => {
-            let found = elf::parse(sidecar)?.build_id;
-            if found != parsed.build_id {
-                return Err(ImageError::OtherSidecar {
-                    image: parsed.build_id,
-                    sidecar: found,
-                });
-            }
+            parsed.check_sidecar(sidecar)?;
             sizes::by_crate(sidecar)?
         }
         None => Vec::new(),

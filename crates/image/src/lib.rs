@@ -17,7 +17,9 @@ mod elf;
 mod error;
 mod inspect;
 mod progress;
+mod references;
 mod sizes;
+mod why;
 
 pub use builder::{BuildOptions, BuiltImage, Package, TARGET, build, build_binary};
 pub use configuration::Configuration;
@@ -25,4 +27,5 @@ pub use elf::{BuildId, Protection, Segment, split};
 pub use error::{BuildError, ImageError};
 pub use inspect::{Inspection, Parameter, WantedDevice, inspect};
 pub use progress::Progress;
-pub use sizes::CrateSize;
+pub use sizes::{CrateSize, Part, measure, treemap};
+pub use why::{Use, Why, why};

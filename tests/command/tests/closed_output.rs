@@ -22,6 +22,8 @@ fn whatever_is_printed_may_go_unread() {
         vec!["doctor", "--json"],
         vec!["inspect"],
         vec!["inspect", "--json"],
+        vec!["size"],
+        vec!["why", "hashbrown"],
         vec![
             "click",
             "-e",
