@@ -1,4 +1,5 @@
-//! The middlebox image that this binary carries, so that it runs alone on a bare machine.
+//! What this binary carries, so that it runs alone on a bare machine: the middlebox image, and the
+//! crates of the library OS.
 
 /// The image with every element, as a monitor loads it.
 #[cfg(carries_image)]
@@ -8,10 +9,18 @@ pub(crate) static IMAGE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/click
 #[cfg(carries_image)]
 pub(crate) static SYMBOLS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/click.symbols"));
 
-/// Lints are run without building the image: see build.rs.
+/// Lints are run without building the image: see build/main.rs.
 #[cfg(not(carries_image))]
 pub(crate) static IMAGE: &[u8] = &[];
 
-/// Lints are run without building the image: see build.rs.
+/// Lints are run without building the image: see build/main.rs.
 #[cfg(not(carries_image))]
 pub(crate) static SYMBOLS: &[u8] = &[];
+
+/// The library's files: the path and the bytes of each.
+#[cfg(carries_image)]
+pub(crate) static LIBRARY: &[(&str, &[u8])] = include!(concat!(env!("OUT_DIR"), "/library.rs"));
+
+/// Lints are run without building the image: see build/main.rs.
+#[cfg(not(carries_image))]
+pub(crate) static LIBRARY: &[(&str, &[u8])] = &[];

@@ -9,6 +9,7 @@ mod embedded;
 mod explain;
 mod inspect;
 mod output;
+mod package;
 mod run;
 mod size;
 mod subject;
@@ -28,21 +29,27 @@ struct Command {
 
 #[derive(Subcommand)]
 enum Subcommands {
+    Build(package::BuildCommand),
     Click(Box<click::ClickCommand>),
     Doctor(doctor::DoctorCommand),
     Inspect(inspect::InspectCommand),
+    New(package::NewCommand),
     Run(Box<run::RunCommand>),
     Size(size::SizeCommand),
+    Test(package::TestCommand),
     Why(why::WhyCommand),
 }
 
 fn main() -> ExitCode {
     match Command::parse().subcommand {
+        Subcommands::Build(command) => command.run(),
         Subcommands::Click(command) => command.run(),
         Subcommands::Doctor(command) => command.run(),
         Subcommands::Inspect(command) => command.run(),
+        Subcommands::New(command) => command.run(),
         Subcommands::Run(command) => command.run(),
         Subcommands::Size(command) => command.run(),
+        Subcommands::Test(command) => command.run(),
         Subcommands::Why(command) => command.run(),
     }
 }

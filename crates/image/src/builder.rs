@@ -8,7 +8,7 @@ use std::{fs, thread};
 
 use serde::Deserialize;
 
-use crate::{BuildError, BuildId, Progress, elf};
+use crate::{BuildError, BuildId, Profile, Progress, elf};
 
 /// The compiler's target: the host's own, so that no other toolchain is needed.
 pub const TARGET: &str = "x86_64-unknown-linux-gnu";
@@ -39,6 +39,11 @@ pub struct BuildOptions {
     pub features: Vec<String>,
     /// What the package's sources read of the environment.
     pub environment: Vec<(String, OsString)>,
+    /// How hard the compiler tries.
+    pub profile: Profile,
+    /// Folders that source files come from, and what they are called in the image, so that it does not
+    /// depend on where it was built.
+    pub renamed: Vec<(PathBuf, String)>,
 }
 
 impl BuildOptions {
@@ -53,6 +58,8 @@ impl BuildOptions {
             offline: forbidden,
             features: Vec::new(),
             environment: Vec::new(),
+            profile: Profile::Release,
+            renamed: Vec::new(),
         }
     }
 }
@@ -106,12 +113,22 @@ fn build_job(
         .map_err(|source| file_error(&options.target_directory, source))?;
     let script = options.target_directory.join("image.ld");
     write_if_changed(&script, LINKER_SCRIPT)?;
-    let flags = flags(&script, &package.workspace);
-    let job = Job {
+    let mut flags = flags(&script, &package.workspace);
+    for (folder, name) in &options.renamed {
+        flags.push(format!("--remap-path-prefix={}={name}", folder.display()));
+    }
+    let manifest = package.workspace.join("Cargo.toml");
+    let manifest = fs::read_to_string(&manifest).map_err(|source| file_error(&manifest, source))?;
+    let profile = options.profile;
+    let said = manifest
+        .lines()
+        .any(|line| line.trim() == format!("[profile.{}]", profile.name()));
+    let mut job = Job {
         package,
         binary,
         options,
         flags,
+        settings: Vec::new(),
     };
 
     // Crates that only images use are often fetched already; asking the registry is for when they
@@ -144,6 +161,18 @@ fn build_job(
             package: package.name.clone(),
             chain,
         });
+    }
+    if !said {
+        let own = profile.settings().iter().map(|setting| (*setting).into());
+        // Cargo warns of settings for a crate that is not there.
+        let is_there = |name: &&str| {
+            crates
+                .iter()
+                .any(|line| line.split(' ').next() == Some(*name))
+        };
+        let small = profile.small().iter().copied().filter(is_there);
+        let small = small.map(|name| format!("package.{name}.opt-level='z'"));
+        job.settings = own.chain(small).collect();
     }
     progress(Progress::Planned {
         crates: crates.len(),
@@ -211,6 +240,8 @@ struct Job<'a> {
     binary: Option<&'a str>,
     options: &'a BuildOptions,
     flags: Vec<String>,
+    /// Of the profile, where the workspace has none of its name.
+    settings: Vec<String>,
 }
 
 impl Job<'_> {
@@ -230,6 +261,10 @@ impl Job<'_> {
             .env("CARGO_TERM_COLOR", "never");
         for feature in &self.options.features {
             command.args(["--features", feature]);
+        }
+        for setting in &self.settings {
+            let profile = self.options.profile.name();
+            command.args(["--config", &format!("profile.{profile}.{setting}")]);
         }
         if offline {
             command.arg("--offline");
@@ -303,7 +338,8 @@ impl Job<'_> {
             .cargo("build", offline)
             .args([
                 "--profile",
-                "image",
+                self.options.profile.name(),
+                "--quiet",
                 "--message-format",
                 "json-render-diagnostics",
                 "--target-dir",

@@ -1,6 +1,6 @@
 //! Names for addresses, from the file that lies beside an image.
 //!
-//! A loaded image has no symbols. They lie in a file called `NAME.debug` next to it, or in a directory
+//! A loaded image has no symbols. They lie in a file called `NAME.symbols` next to it, or in a directory
 //! by build id as distributions keep them: `.build-id/ab/cdef....debug`.
 
 use crate::report::Name;
@@ -93,12 +93,12 @@ impl Symbols {
         Ok(Self { loader, table })
     }
 
-    /// Looks for the symbols of an image: `IMAGE.debug`, then each directory by build id, then the
+    /// Looks for the symbols of an image: `IMAGE.symbols`, then each directory by build id, then the
     /// image itself, which may not have been stripped. `None` if there are none that fit.
     #[must_use]
     pub fn find(image: &Path, build_id: &[u8], directories: &[&Path]) -> Option<Self> {
         let mut beside = image.as_os_str().to_owned();
-        beside.push(".debug");
+        beside.push(".symbols");
         let text = build_id_text(build_id);
         let by_id = directories.iter().filter_map(|directory| {
             let (first, rest) = text.split_at_checked(2)?;

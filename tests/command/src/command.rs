@@ -17,7 +17,11 @@ pub fn project() -> &'static Path {
 }
 
 /// The command, built as it ships: the one that `SPRAT` names, else cargo's release build.
-pub(crate) fn binary() -> &'static Path {
+///
+/// # Panics
+/// When it does not build.
+#[must_use]
+pub fn binary() -> &'static Path {
     static BINARY: OnceLock<PathBuf> = OnceLock::new();
     BINARY.get_or_init(|| {
         if let Some(path) = std::env::var_os("SPRAT") {
@@ -160,12 +164,17 @@ pub fn unread_sprat<I: AsRef<std::ffi::OsStr>>(
         .into()
 }
 
+/// Keeps what `sprat` keeps for later out of the user's own cache.
+pub(crate) fn with_own_cache(command: &mut Command) -> &mut Command {
+    command.env("XDG_CACHE_HOME", project().join("target/tmp/cache"))
+}
+
 fn run<I: AsRef<std::ffi::OsStr>>(
     command: &mut Command,
     folder: &Path,
     arguments: impl IntoIterator<Item = I>,
 ) -> Finished {
-    command
+    with_own_cache(command)
         .arg(binary())
         .args(arguments)
         .current_dir(folder)

@@ -11,6 +11,6 @@ mod expectation;
 mod live;
 
 pub use capture::{Record, read_capture};
-pub use command::{Finished, interrupted_sprat, project, sprat, unread_sprat};
+pub use command::{Finished, binary, interrupted_sprat, project, sprat, unread_sprat};
 pub use expectation::Expectation;
 pub use live::{Live, in_namespace, ip};

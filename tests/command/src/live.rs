@@ -6,7 +6,7 @@ use std::process::{Child, ChildStderr, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::command::{Finished, binary, catches_interrupts};
+use crate::command::{Finished, binary, catches_interrupts, with_own_cache};
 
 /// How long a run may take to begin, and to end.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -26,7 +26,7 @@ impl Live {
         folder: &Path,
         arguments: impl IntoIterator<Item = I>,
     ) -> Self {
-        let mut child = Command::new(binary())
+        let mut child = with_own_cache(&mut Command::new(binary()))
             .args(arguments)
             .current_dir(folder)
             .stdin(Stdio::null())

@@ -8,11 +8,15 @@ use sprat_monitor::MonitorError;
 use sprat_switch::lane::{ControlError, LaneError};
 use sprat_switch::port::PortError;
 
+use crate::package::PackageError;
+
 /// Why a run failed. Nothing half done is left behind.
 #[derive(Debug, thiserror::Error, Diagnostic)]
 pub(super) enum RunError {
     #[error("cannot read {}: {source}", path.display())]
-    #[diagnostic(help("give a .click file, a folder with a run.toml, or an image"))]
+    #[diagnostic(help(
+        "give a .click file, a folder with a run.toml, an image, or a package's folder"
+    ))]
     Read { path: PathBuf, source: io::Error },
     #[error("{} is neither text nor an image", path.display())]
     NotText { path: PathBuf },
@@ -37,6 +41,8 @@ pub(super) enum RunError {
     Configuration,
     #[error("the file {name}: {source}")]
     File { name: String, source: io::Error },
+    #[error(transparent)]
+    Package(#[from] PackageError),
     #[error("{name}: {source}")]
     Image {
         name: String,

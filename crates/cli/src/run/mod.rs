@@ -20,6 +20,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use miette::Diagnostic as _;
+use sprat_image::Profile;
 use sprat_monitor::{Grant, GrantedDevice, Options};
 use sprat_switch::lane::{Lane, LaneOptions, Link};
 use sprat_switch::port::{GiveUp, Resolution};
@@ -33,6 +34,7 @@ use session::Session;
 use settings::{ClockChoice, Program, Settings};
 
 use crate::output::{self, complain};
+use crate::package;
 
 /// Boots a configuration or an image as a sealed instance, and plays captures through it or joins
 /// it to networks.
@@ -41,12 +43,20 @@ use crate::output::{self, complain};
     sprat run examples/firewall\n  \
     sprat run firewall.click --in eth0=trace.pcap --out eth1=clean.pcap\n  \
     sprat run mirror.click --in eth0=generate:size=64,count=10000000 --out eth0=sink\n  \
+    sprat run --publish 8080:80\n  \
     sprat run web.image --port eth0=user --publish 8080:80\n  \
     sprat run kv.image --port eth0=user --publish 6379:6379 --block data=kv.blk:64M\n  \
     sprat run bridge.click --port eth0=tap:tap0 --port eth1=tap:tap1 --for 60")]
 pub(crate) struct RunCommand {
-    /// A .click file, a folder with a run.toml, or an image.
+    /// A .click file, a folder with a run.toml, an image, or the folder of a package.
+    #[arg(default_value = ".")]
     program: PathBuf,
+    /// Builds a package small and fast, as it ships, instead of quickly.
+    #[arg(long)]
+    release: bool,
+    /// Builds a package and boots it again whenever one of its files changes.
+    #[arg(long)]
+    watch: bool,
     /// Where a device's frames come from: a capture (pcap or pcapng, - for standard input), or
     /// generate[:size=BYTES,count=FRAMES,flows=FLOWS].
     #[arg(long = "in", value_name = "DEVICE=SOURCE")]
@@ -125,7 +135,11 @@ fn seconds(text: &str) -> Result<Duration, String> {
 impl RunCommand {
     /// Runs the command.
     pub(crate) fn run(&self) -> ExitCode {
-        let Err(error) = run_program(self) else {
+        let done = match self.watch {
+            true => self.run_again_and_again(),
+            false => run_program(self),
+        };
+        let Err(error) = done else {
             return ExitCode::SUCCESS;
         };
         if error.is_closed_output() {
@@ -136,6 +150,29 @@ impl RunCommand {
             complain!("  help: {help}");
         }
         ExitCode::FAILURE
+    }
+}
+
+impl RunCommand {
+    /// How a package is built.
+    fn profile(&self) -> Profile {
+        match self.release {
+            true => Profile::Release,
+            false => Profile::Development,
+        }
+    }
+
+    /// Watches a package. Each run is a command of its own, this one without `--watch`.
+    fn run_again_and_again(&self) -> Result<(), RunError> {
+        let program =
+            std::env::current_exe().map_err(|source| RunError::read(&self.program, source))?;
+        let arguments = || std::env::args_os().skip(1).filter(|word| word != "--watch");
+        package::watch(&self.program, self.profile(), || {
+            let mut command = std::process::Command::new(&program);
+            command.args(arguments());
+            command
+        })?;
+        Ok(())
     }
 }
 

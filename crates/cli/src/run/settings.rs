@@ -12,6 +12,7 @@ use super::blocks::BlockSpec;
 use super::error::RunError;
 use super::live::PortSpec;
 use super::ports::{InputSpec, OutputSpec, name_and_value};
+use crate::package::Package;
 
 /// Everything a run is told.
 #[derive(Debug)]
@@ -105,7 +106,10 @@ impl Settings {
     pub(super) fn gather(arguments: &RunCommand) -> Result<Self, RunError> {
         let path = &arguments.program;
         let mut settings = if path.is_dir() {
-            Self::from_folder(path)?
+            match Package::is_in(path) && !path.join("run.toml").exists() {
+                true => Self::from_package(path, arguments)?,
+                false => Self::from_folder(path)?,
+            }
         } else {
             Self::from_file(path)?
         };
@@ -165,6 +169,35 @@ impl Settings {
         }))
     }
 
+    /// Builds a package. What its manifest says of ports counts where the command line says nothing.
+    fn from_package(folder: &Path, arguments: &RunCommand) -> Result<Self, RunError> {
+        let package = Package::open(folder)?;
+        let manifest = package.folder().join("Cargo.toml");
+        let wrong = |what| RunError::RunFileValue {
+            path: manifest.clone(),
+            what,
+        };
+        let mut ports = Vec::new();
+        for (name, value) in texts("port", package.ports.clone()).map_err(wrong)? {
+            let port =
+                PortSpec::parse(&value).map_err(|what| wrong(format!("port.{name}: {what}")))?;
+            ports.push((name, port));
+        }
+        let mut publish = Vec::new();
+        let here = ports.iter().any(|(_, port)| port.is_user());
+        if arguments.publish.is_empty() && here {
+            for text in &package.publish {
+                publish.push(publication(text).map_err(wrong)?);
+            }
+        }
+        let image = package.build(arguments.profile())?;
+        Ok(Self {
+            ports,
+            publish,
+            ..Self::new(Program::Image(image))
+        })
+    }
+
     fn from_folder(folder: &Path) -> Result<Self, RunError> {
         let path = folder.join("run.toml");
         let text = fs::read_to_string(&path).map_err(|source| RunError::read(&path, source))?;
@@ -193,10 +226,7 @@ impl Settings {
             settings.ports.push((name, port));
         }
         for text in file.publish {
-            let publish = text
-                .parse()
-                .map_err(|error: PublishError| wrong(format!("publish: {text}: {error}")))?;
-            settings.publish.push(publish);
+            settings.publish.push(publication(&text).map_err(wrong)?);
         }
         for (name, value) in texts("block", file.blocks).map_err(wrong)? {
             let block = BlockSpec::parse(&value, folder)
@@ -398,6 +428,11 @@ fn replace<T>(list: &mut Vec<(String, T)>, name: String, value: T) {
         Some(entry) => entry.1 = value,
         None => list.push((name, value)),
     }
+}
+
+fn publication(text: &str) -> Result<Publish, String> {
+    text.parse()
+        .map_err(|error: PublishError| format!("publish: {text}: {error}"))
 }
 
 /// The entries of a table of texts, in the file's order.

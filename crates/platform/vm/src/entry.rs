@@ -74,8 +74,10 @@ fn fault() -> ! {
 /// The place is not asked for: it is in the monitor's report, from the backtrace and the image's
 /// line tables. With nobody to ask, the linker drops every source file name and line number that the
 /// checks in the code would carry, a twentieth of an image. For that it must see that nobody asks,
-/// so this is inlined where `info` is made.
+/// so this is inlined where `info` is made: by link-time optimization, which sees the attribute though
+/// the compiler says that it ignores it.
 #[panic_handler]
+#[allow(unused_attributes)]
 #[inline(always)]
 fn panic(info: &PanicInfo<'_>) -> ! {
     end(info.message())

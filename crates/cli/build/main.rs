@@ -1,8 +1,10 @@
-//! Builds the middlebox image that the `sprat` binary carries.
+//! Builds the middlebox image that the `sprat` binary carries, and packs the library's crates.
 //!
 //! The image is compiled by another cargo with a target directory of its own, so neither waits for
 //! the other's lock, and again only when a source that went into it has changed. Lints read no
 //! image, so a run of clippy builds none.
+
+mod library;
 
 use std::collections::BTreeSet;
 use std::env;
@@ -21,13 +23,13 @@ fn main() -> ExitCode {
     // Set by `cargo clippy` alone.
     println!("cargo::rerun-if-env-changed=CLIPPY_ARGS");
     if env::var_os("CLIPPY_ARGS").is_some() {
-        println!("cargo::rerun-if-changed=build.rs");
+        println!("cargo::rerun-if-changed=build");
         return ExitCode::SUCCESS;
     }
     match carry() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("the middlebox image cannot be built: {error}");
+            eprintln!("what sprat carries cannot be built: {error}");
             ExitCode::FAILURE
         }
     }
@@ -49,8 +51,10 @@ fn carry() -> Result<(), Box<dyn Error>> {
     let built = build(&package, &options, &mut |_| {})?;
     fs::write(out.join("click.image"), &built.image)?;
     fs::write(out.join("click.symbols"), &built.sidecar)?;
+    let library = library::carry(&workspace, &out)?;
     println!("cargo::rustc-cfg={CARRIES}");
-    for path in watched(&workspace, &built) {
+    println!("cargo::rerun-if-changed=build");
+    for path in watched(&workspace, &built).union(&library) {
         println!("cargo::rerun-if-changed={}", path.display());
     }
     Ok(())

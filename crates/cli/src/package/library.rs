@@ -1,0 +1,103 @@
+//! The library's crates, which `sprat` carries: unpacked into a cache, where packages find them.
+
+use std::collections::hash_map::DefaultHasher;
+use std::fs;
+use std::hash::{Hash as _, Hasher as _};
+use std::path::{Path, PathBuf};
+
+use toml::{Table, Value};
+
+use super::PackageError;
+use crate::embedded::LIBRARY;
+
+/// The version that packages depend on.
+pub(super) const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// The first line of a configuration that may be written again.
+const MARK: &str = "# Written by sprat: where the crates of its library are on this machine.";
+
+/// Makes a package's dependency on the library one that cargo finds.
+pub(super) fn prepare(folder: &Path) -> Result<(), PackageError> {
+    if !depends_by_version(&folder.join("Cargo.toml"))? {
+        return Ok(());
+    }
+    let place = unpacked()?;
+    let path = Value::from(place.join("crates/os").display().to_string());
+    let lines = format!("[patch.crates-io]\nsprat = {{ path = {path} }}\n");
+    let file = folder.join(".cargo/config.toml");
+    let wanted = format!("{MARK}\n{lines}");
+    match fs::read_to_string(&file) {
+        Ok(text) if text == wanted => return Ok(()),
+        Ok(text) if text.contains(lines.trim_end()) => return Ok(()),
+        Ok(text) if !text.starts_with(MARK) => {
+            return Err(PackageError::Configuration { path: file, lines });
+        }
+        _ => {}
+    }
+    fs::create_dir_all(folder.join(".cargo"))
+        .and_then(|()| fs::write(&file, wanted))
+        .map_err(|source| PackageError::file(&file, source))
+}
+
+/// Whether a package has the library from a registry, as far as its manifest knows.
+fn depends_by_version(manifest: &Path) -> Result<bool, PackageError> {
+    let text =
+        fs::read_to_string(manifest).map_err(|source| PackageError::file(manifest, source))?;
+    let table: Table = toml::from_str(&text).map_err(|source| PackageError::Manifest {
+        path: manifest.to_owned(),
+        source: Box::new(source),
+    })?;
+    let dependency = table
+        .get("dependencies")
+        .and_then(|table| table.get("sprat"));
+    Ok(match dependency {
+        Some(Value::String(_)) => true,
+        Some(Value::Table(table)) => table.contains_key("version") && !table.contains_key("path"),
+        _ => false,
+    })
+}
+
+/// Where the crates are, or will be; nothing where there is no place for a cache.
+pub(super) fn place() -> Option<PathBuf> {
+    let set = |name| std::env::var_os(name).filter(|value| !value.is_empty());
+    let cache = set("XDG_CACHE_HOME")
+        .map(PathBuf::from)
+        .or_else(|| Some(PathBuf::from(set("HOME")?).join(".cache")))?;
+    let mut hasher = DefaultHasher::new();
+    LIBRARY.hash(&mut hasher);
+    let name = format!("library-{VERSION}-{:016x}", hasher.finish());
+    Some(cache.join("sprat").join(name))
+}
+
+/// Unpacks the crates, where they are not; where they are.
+fn unpacked() -> Result<PathBuf, PackageError> {
+    let place = place().ok_or(PackageError::NoCache)?;
+    if place.is_dir() {
+        return Ok(place);
+    }
+    let cache = place.parent().unwrap_or(&place);
+    let failed = |source| PackageError::file(&place, source);
+    fs::create_dir_all(cache).map_err(failed)?;
+    // Complete or not there, whoever else does the same at the same time.
+    let fresh = tempfile::tempdir_in(cache).map_err(failed)?;
+    for (name, bytes) in LIBRARY {
+        let path = fresh.path().join(name);
+        path.parent()
+            .map_or(Ok(()), fs::create_dir_all)
+            .and_then(|()| fs::write(&path, bytes))
+            .map_err(failed)?;
+    }
+    match fs::rename(fresh.path(), &place) {
+        Err(_) if place.is_dir() => {}
+        renamed => renamed.map_err(failed)?,
+    }
+    Ok(place)
+}
+
+/// Which versions of other crates the library was tested with.
+pub(super) fn lock_file() -> Option<&'static [u8]> {
+    LIBRARY
+        .iter()
+        .find(|(name, _)| *name == "Cargo.lock")
+        .map(|(_, bytes)| *bytes)
+}

@@ -1,0 +1,232 @@
+//! Packages: services written in Rust, made by `sprat new` and built into sealed images.
+
+mod build;
+mod library;
+mod new;
+mod test;
+mod watch;
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressStyle};
+use serde::Deserialize;
+use sprat_image::{BuildError, BuildOptions, Profile, Progress};
+
+pub(crate) use build::BuildCommand;
+pub(crate) use new::NewCommand;
+pub(crate) use test::TestCommand;
+pub(crate) use watch::watch;
+
+use crate::output::complain;
+
+/// Why a package cannot be made, built or tested.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum PackageError {
+    #[error("{}: {source}", path.display())]
+    File { path: PathBuf, source: io::Error },
+    #[error("{} is there already", path.display())]
+    Exists { path: PathBuf },
+    #[error(
+        "`{name}` is no name for a package: expected letters, digits, - and _, with a letter first"
+    )]
+    Name { name: String },
+    #[error("`{name}` cannot be a package's name: it means something else to Rust or to cargo")]
+    Reserved { name: String },
+    #[error("`{template}` is no template; there is web")]
+    Template { template: String },
+    #[error("there is no package in {}: it has no Cargo.toml", folder.display())]
+    None { folder: PathBuf },
+    #[error("{} is a workspace; name the folder of one of its packages", folder.display())]
+    Workspace { folder: PathBuf },
+    #[error("{}: {source}", path.display())]
+    Manifest {
+        path: PathBuf,
+        source: Box<toml::de::Error>,
+    },
+    #[error(
+        "{} is not sprat's; add these lines to it, which say where the library is on this machine:\n{lines}",
+        path.display()
+    )]
+    Configuration { path: PathBuf, lines: String },
+    #[error("there is no place for the library's crates: neither XDG_CACHE_HOME nor HOME is set")]
+    NoCache,
+    #[error("cannot start cargo: {0}; is it installed and on PATH?")]
+    Cargo(io::Error),
+    #[error("cargo does not understand the package:\n{0}")]
+    Metadata(String),
+    #[error("cargo's answer is not understood: {0}")]
+    Answer(#[from] serde_json::Error),
+    #[error(transparent)]
+    Build(#[from] BuildError),
+    #[error("cannot listen for Ctrl-C: {0}")]
+    Signals(io::Error),
+    #[error("standard output: {0}")]
+    Output(io::Error),
+}
+
+impl PackageError {
+    fn file(path: &Path, source: io::Error) -> Self {
+        Self::File {
+            path: path.to_owned(),
+            source,
+        }
+    }
+}
+
+/// A cargo package that uses the library.
+pub(crate) struct Package {
+    folder: PathBuf,
+    name: String,
+    workspace: PathBuf,
+    target: PathBuf,
+    /// What a run joins devices to where nothing else is said: device and port.
+    pub(crate) ports: toml::Table,
+    /// What a run publishes.
+    pub(crate) publish: Vec<String>,
+}
+
+/// What is read of `cargo metadata`.
+#[derive(Deserialize)]
+struct Metadata {
+    packages: Vec<FoundPackage>,
+    workspace_root: PathBuf,
+    target_directory: PathBuf,
+}
+
+#[derive(Deserialize)]
+struct FoundPackage {
+    name: String,
+    manifest_path: PathBuf,
+    metadata: Option<AllSettings>,
+}
+
+#[derive(Deserialize)]
+struct AllSettings {
+    sprat: Option<RunSettings>,
+}
+
+/// `[package.metadata.sprat]`.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RunSettings {
+    #[serde(default)]
+    port: toml::Table,
+    #[serde(default)]
+    publish: Vec<String>,
+}
+
+impl Package {
+    /// Whether a folder holds a package.
+    pub(crate) fn is_in(folder: &Path) -> bool {
+        folder.join("Cargo.toml").is_file()
+    }
+
+    /// The package in a folder, ready for every cargo command: the library's crates are where its
+    /// configuration says, and its lock file is complete.
+    pub(crate) fn open(folder: &Path) -> Result<Self, PackageError> {
+        if !Self::is_in(folder) {
+            return Err(PackageError::None {
+                folder: folder.to_owned(),
+            });
+        }
+        let folder = folder
+            .canonicalize()
+            .map_err(|source| PackageError::file(folder, source))?;
+        library::prepare(&folder)?;
+        // Crates are often fetched already; the registry is asked only where they are not.
+        let resolved = metadata(&folder, &["--offline"]).or_else(|_| metadata(&folder, &[]))?;
+        let manifest = folder.join("Cargo.toml");
+        let found = resolved
+            .packages
+            .into_iter()
+            .find(|package| package.manifest_path == manifest);
+        let Some(found) = found else {
+            return Err(PackageError::Workspace { folder });
+        };
+        let settings = found.metadata.and_then(|all| all.sprat);
+        let settings = settings.unwrap_or_default();
+        Ok(Self {
+            folder,
+            name: found.name,
+            workspace: resolved.workspace_root,
+            target: resolved.target_directory,
+            ports: settings.port,
+            publish: settings.publish,
+        })
+    }
+
+    pub(crate) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Builds the image; where it is. Its symbols lie beside it.
+    pub(crate) fn build(&self, profile: Profile) -> Result<PathBuf, PackageError> {
+        let mut options = BuildOptions::new(self.target.join("images"));
+        options.profile = profile;
+        options.renamed = library::place()
+            .map(|place| (place, "sprat".into()))
+            .into_iter()
+            .collect();
+        let package = sprat_image::Package {
+            workspace: self.workspace.clone(),
+            name: self.name.clone(),
+        };
+        let bar = ProgressBar::new(0).with_style(
+            ProgressStyle::with_template("{spinner} {pos}/{len} {msg}")
+                .unwrap_or_else(|_| ProgressStyle::default_bar()),
+        );
+        bar.enable_steady_tick(Duration::from_millis(100));
+        let mut messages = Vec::new();
+        let built = sprat_image::build(&package, &options, &mut |progress| match progress {
+            Progress::Planned { crates } => bar.set_length(crates as u64),
+            Progress::Compiled { name, done, .. } => {
+                bar.set_position(done as u64);
+                bar.set_message(name);
+            }
+            Progress::Message(line) => messages.push(line),
+            _ => bar.set_message("checking"),
+        });
+        bar.finish_and_clear();
+        let built = built?;
+        messages.iter().for_each(|line| complain!("{line}"));
+        let folder = match profile {
+            Profile::Release => self.target.join("sprat"),
+            Profile::Development => self.target.join("sprat/development"),
+        };
+        let write = |name: String, bytes: &[u8]| {
+            let path = folder.join(name);
+            fs::create_dir_all(&folder)
+                .and_then(|()| fs::write(&path, bytes))
+                .map_err(|source| PackageError::file(&path, source))?;
+            Ok::<_, PackageError>(path)
+        };
+        write(format!("{}.image.symbols", self.name), &built.sidecar)?;
+        write(format!("{}.image", self.name), &built.image)
+    }
+}
+
+/// `cargo` in a folder.
+pub(crate) fn cargo(folder: &Path) -> Command {
+    let program = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let mut command = Command::new(program);
+    command.current_dir(folder);
+    command
+}
+
+fn metadata(folder: &Path, more: &[&str]) -> Result<Metadata, PackageError> {
+    let output = cargo(folder)
+        .args(["metadata", "--format-version", "1"])
+        .args(more)
+        .stdin(Stdio::null())
+        .output()
+        .map_err(PackageError::Cargo)?;
+    if !output.status.success() {
+        let text = String::from_utf8_lossy(&output.stderr);
+        return Err(PackageError::Metadata(text.trim_end().into()));
+    }
+    Ok(serde_json::from_slice(&output.stdout)?)
+}

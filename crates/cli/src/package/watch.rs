@@ -1,0 +1,88 @@
+//! `sprat run --watch`: a package that runs, and is built and started again when a source changes.
+
+use std::fs;
+use std::path::Path;
+use std::process::{Child, Command};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, SystemTime};
+
+use rustix::process::{Pid, Signal, kill_process};
+use sprat_image::Profile;
+
+use super::{Package, PackageError};
+use crate::output::complain;
+
+/// How often sources are looked at.
+const PERIOD: Duration = Duration::from_millis(200);
+
+/// Runs a package until Ctrl-C. `start` makes the command that runs it.
+///
+/// While a change does not compile, what ran before goes on.
+pub(crate) fn watch(
+    folder: &Path,
+    profile: Profile,
+    mut start: impl FnMut() -> Command,
+) -> Result<(), PackageError> {
+    // Where there is no package yet, no change will bring one.
+    Package::open(folder)?;
+    let interrupted = Arc::new(AtomicBool::new(false));
+    for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
+        signal_hook::flag::register(signal, interrupted.clone()).map_err(PackageError::Signals)?;
+    }
+    let mut running: Option<Child> = None;
+    while !interrupted.load(Ordering::Relaxed) {
+        let state = state(folder);
+        match Package::open(folder).and_then(|package| package.build(profile)) {
+            Ok(_) => {
+                end(running.take());
+                running = Some(start().spawn().map_err(PackageError::Cargo)?);
+            }
+            Err(error) => complain!("error: {error}"),
+        }
+        while state == self::state(folder) && !interrupted.load(Ordering::Relaxed) {
+            thread::sleep(PERIOD);
+        }
+    }
+    end(running);
+    Ok(())
+}
+
+/// Ends a run as Ctrl-C does, so that it reports.
+fn end(running: Option<Child>) {
+    let Some(mut child) = running else {
+        return;
+    };
+    // One that has ended is not signalled: its number may be another's by now.
+    if let Ok(None) = child.try_wait()
+        && let Some(process) = i32::try_from(child.id()).ok().and_then(Pid::from_raw)
+    {
+        let _ = kill_process(process, Signal::INT);
+    }
+    let _ = child.wait();
+}
+
+/// What tells one state of a package's files from another: how many there are, and the latest change.
+fn state(folder: &Path) -> (usize, Option<SystemTime>) {
+    let mut folders = vec![folder.to_owned()];
+    let (mut count, mut latest) = (0, None);
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+            let name = entry.file_name();
+            if name == "target" || name.as_encoded_bytes().starts_with(b".") {
+                continue;
+            }
+            let Ok(metadata) = entry.metadata() else {
+                continue;
+            };
+            if metadata.is_dir() {
+                folders.push(entry.path());
+            } else {
+                count += 1;
+                latest = latest.max(metadata.modified().ok());
+            }
+        }
+    }
+    (count, latest)
+}

@@ -1,0 +1,51 @@
+//! How images are compiled where their workspace does not say.
+
+/// How hard the compiler tries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Profile {
+    /// For what ships: everything optimized together.
+    Release,
+    /// For trying a change out: soon done.
+    Development,
+}
+
+impl Profile {
+    /// Its name in Cargo.toml, where a workspace may say otherwise.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Release => "image",
+            Self::Development => "image-development",
+        }
+    }
+
+    /// What it is where the workspace does not say.
+    pub(crate) fn settings(self) -> &'static [&'static str] {
+        match self {
+            Self::Release => &[
+                "inherits='release'",
+                "panic='abort'",
+                "opt-level=3",
+                "lto='fat'",
+                "codegen-units=1",
+                "debug='line-tables-only'",
+            ],
+            Self::Development => &[
+                "inherits='dev'",
+                "panic='abort'",
+                "opt-level=1",
+                "debug='line-tables-only'",
+                "overflow-checks=true",
+            ],
+        }
+    }
+
+    /// Crates that are compiled to be small where the workspace does not say: they are the most of an
+    /// image, and do little for each packet.
+    pub(crate) fn small(self) -> &'static [&'static str] {
+        match self {
+            Self::Release => &["sprat", "sprat-net", "smoltcp"],
+            Self::Development => &[],
+        }
+    }
+}
