@@ -123,6 +123,14 @@ pub trait Device {
         false
     }
 
+    /// Gives frames that are for others too from now on, where it did not.
+    ///
+    /// # Errors
+    /// The system refuses.
+    fn hear_all(&self) -> Result<(), AccessError> {
+        Ok(())
+    }
+
     /// The device's own link address, where it has one.
     fn ethernet_address(&self) -> Option<[u8; 6]> {
         None

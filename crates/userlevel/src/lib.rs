@@ -2,7 +2,7 @@
 //!
 //! A [`Process`] is the router's [`Environment`](sprat_click::environment::Environment): the
 //! system's clocks or simulated ones, files, standard streams, sockets, signals, and network
-//! devices that are capture files. [`Process::run`] takes a [`Driver`](sprat_click::driver::Driver)
+//! devices: capture files, or interfaces of the host. [`Process::run`] takes a [`Driver`](sprat_click::driver::Driver)
 //! through its steps and sleeps in `poll(2)` whenever a step says there is nothing to do.
 //!
 //! This crate knows no element: which ones there are, and how a configuration is read, comes in
@@ -14,6 +14,7 @@ mod clock;
 mod control_sockets;
 mod files;
 mod handlers;
+mod interface;
 mod libraries;
 mod multicast;
 mod process;
@@ -26,5 +27,6 @@ mod standard_output;
 pub use capture::CaptureError;
 pub use control_sockets::{ControlAddress, with_control_sockets};
 pub use handlers::{exit_status, read_handlers};
+pub use interface::{Interface, OpenInterface};
 pub use libraries::Libraries;
 pub use process::{Process, ProcessOptions};

@@ -19,6 +19,7 @@ use sprat_click::{Instant, Timestamp};
 use crate::capture::{CaptureDevice, CaptureError};
 use crate::clock::Clock;
 use crate::files;
+use crate::interface::{InterfaceDevice, OpenInterface};
 use crate::multicast;
 use crate::readiness::{Readiness, Watched};
 use crate::signals::Signals;
@@ -41,6 +42,9 @@ pub struct Process {
     pub(crate) readiness: Rc<Readiness>,
     pub(crate) signals: Signals,
     pub(crate) devices: RefCell<HashMap<String, Rc<CaptureDevice>>>,
+    pub(crate) interfaces: RefCell<HashMap<String, Rc<InterfaceDevice>>>,
+    /// How devices are opened that no capture stands for; `None` where they are refused.
+    open_interface: RefCell<Option<OpenInterface>>,
     /// Whether the driver has been told that no more frames will arrive.
     pub(crate) told_exhausted: Cell<bool>,
     standard_output: Rc<StandardOutput>,
@@ -63,6 +67,8 @@ impl Process {
             readiness,
             signals,
             devices: RefCell::default(),
+            interfaces: RefCell::default(),
+            open_interface: RefCell::default(),
             told_exhausted: Cell::new(false),
             standard_output: Rc::default(),
             seed: options.seed,
@@ -85,6 +91,25 @@ impl Process {
     /// The file cannot be written.
     pub fn device_output(&self, device: &str, path: &Path) -> Result<(), CaptureError> {
         self.capture_device(device).write_to(path)
+    }
+
+    /// Takes devices that no capture stands for to be interfaces, which are opened so.
+    pub fn open_interfaces(&self, open: OpenInterface) {
+        *self.open_interface.borrow_mut() = Some(open);
+    }
+
+    fn interface(&self, name: &str) -> Result<Rc<dyn Device>, AccessError> {
+        if let Some(device) = self.interfaces.borrow().get(name) {
+            return Ok(device.clone());
+        }
+        let open = self.open_interface.borrow();
+        let open = open.as_ref().ok_or_else(|| AccessError::NotGranted {
+            grant: format!("--in {name}=FILE or --out {name}=FILE"),
+        })?;
+        let device = InterfaceDevice::open(name, open, &self.readiness)?;
+        let mut interfaces = self.interfaces.borrow_mut();
+        interfaces.insert(name.into(), device.clone());
+        Ok(device)
     }
 
     fn capture_device(&self, name: &str) -> Rc<CaptureDevice> {
@@ -112,6 +137,9 @@ impl Process {
                     "{name}: {count} frames longer than a buffer left out"
                 ));
             }
+        }
+        for device in self.interfaces.borrow().values() {
+            faults.extend(device.faults());
         }
         Ok(faults)
     }
@@ -157,9 +185,7 @@ impl Environment for Process {
     fn device(&self, name: &str) -> Result<Rc<dyn Device>, AccessError> {
         match self.devices.borrow().get(name) {
             Some(device) => Ok(device.clone()),
-            None => Err(AccessError::NotGranted {
-                grant: format!("--in {name}=FILE or --out {name}=FILE"),
-            }),
+            None => self.interface(name),
         }
     }
 

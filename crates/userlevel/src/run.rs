@@ -66,7 +66,9 @@ impl Process {
     /// Asks the driver to stop when no capture has more to give and all is quiet.
     fn end_where_exhausted(&self, driver: &Driver, last_work: Instant) {
         let devices = self.devices.borrow();
-        let exhausted = devices.values().any(|device| device.has_input())
+        let live = !self.interfaces.borrow().is_empty();
+        let exhausted = !live
+            && devices.values().any(|device| device.has_input())
             && devices.values().all(|device| device.exhausted());
         let soon = |moment: Instant| moment.since(last_work) < LINGER;
         if exhausted

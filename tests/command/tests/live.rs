@@ -1,6 +1,6 @@
 //! Runs that are joined to networks: the kernel's sockets are at the other end.
 
-use end_to_end::{Live, in_namespace, ip, sprat};
+use end_to_end::{Finished, Live, in_namespace, ip, sprat};
 use std::net::UdpSocket;
 use std::time::Duration;
 
@@ -64,21 +64,65 @@ fn a_published_port_leads_to_a_router_without_root_and_ctrl_c_ends_with_the_repo
     assert_eq!(device["sent"], 4);
 }
 
-#[test]
-fn a_router_on_a_tap_answers_the_kernel() {
-    let name = "a_router_on_a_tap_answers_the_kernel";
-    if !in_namespace(name) {
-        return;
-    }
-    ip("tuntap add tap0 mode tap");
-    ip("address add 192.0.2.1/24 dev tap0");
-    let folder = folder(&echo("192.0.2.2", "192.0.2.1"));
-    let arguments = ["run", "a.click", "--port", "eth0=tap:tap0", "--json"];
+/// A pair of interfaces: `ours` for a router, and `theirs` with an address of the kernel's.
+fn pair() {
+    ip("link add ours type veth peer name theirs");
+    ip("address add 192.0.2.1/24 dev theirs");
+    ip("link set ours up");
+    ip("link set theirs up");
+}
+
+/// A router that answers the kernel on the network of the test; what it came to.
+fn answer_the_kernel(device: &str, arguments: &[&str]) -> Finished {
+    let folder = folder(&echo("192.0.2.2", "192.0.2.1").replace("eth0", device));
     let run = Live::start(folder.path(), arguments);
     run.wait_until_it_listens();
     ask(&client(PEER), "192.0.2.2:7");
-    let report = run.interrupt().json();
+    run.interrupt()
+}
+
+/// The same in a sealed instance, whose device is joined to a port.
+fn answer_the_kernel_sealed(port: &str) {
+    let port = format!("eth0={port}");
+    let arguments = ["run", "a.click", "--port", &port, "--json"];
+    let report = answer_the_kernel("eth0", &arguments).json();
     assert!(report["frames"]["sent"].as_u64() >= Some(2), "{report}");
+}
+
+#[test]
+fn a_router_on_a_tap_answers_the_kernel() {
+    if in_namespace("a_router_on_a_tap_answers_the_kernel") {
+        ip("tuntap add tap0 mode tap");
+        ip("address add 192.0.2.1/24 dev tap0");
+        answer_the_kernel_sealed("tap:tap0");
+    }
+}
+
+#[test]
+fn a_router_on_an_interface_answers_the_kernel() {
+    if in_namespace("a_router_on_an_interface_answers_the_kernel") {
+        pair();
+        answer_the_kernel_sealed("packet:ours");
+    }
+}
+
+#[test]
+fn a_plain_router_on_an_interface_answers_the_kernel() {
+    if in_namespace("a_plain_router_on_an_interface_answers_the_kernel") {
+        pair();
+        let finished = answer_the_kernel("ours", &["click", "a.click"]);
+        assert!(finished.good, "{finished:?}");
+    }
+}
+
+#[test]
+fn an_interface_that_a_plain_router_cannot_have_is_named() {
+    let folder = folder("FromDevice(nosuch0) -> Discard;");
+    let finished = sprat(folder.path(), ["click", "a.click"]);
+    assert!(!finished.good);
+    let text = &finished.errors;
+    assert!(text.contains("nosuch0: "), "{text}");
+    assert!(text.contains("--in nosuch0=FILE"), "{text}");
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 mod arguments;
 mod dump;
+mod interfaces;
 mod times;
 
 use std::io::Read;
@@ -55,6 +56,7 @@ fn run(request: &Request) -> Result<u8, Failure> {
         simulated_time: request.simulated_time,
         seed: None,
     });
+    process.open_interfaces(Box::new(interfaces::open));
     for (device, path) in &request.inputs {
         process
             .device_input(device, path)

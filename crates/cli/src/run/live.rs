@@ -5,7 +5,7 @@ use std::hash::{BuildHasher as _, RandomState};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 
-use sprat_switch::port::{Port, PortError, Publish, Tap, User, UserOptions};
+use sprat_switch::port::{Packet, Port, PortError, Publish, Tap, User, UserOptions};
 
 /// What a device is joined to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,6 +17,8 @@ pub(super) enum PortSpec {
     },
     /// A tap interface.
     Tap(String),
+    /// An interface that is there.
+    Packet(String),
 }
 
 impl PortSpec {
@@ -26,8 +28,9 @@ impl PortSpec {
             None if text == "user" => Ok(Self::User { loopback: false }),
             Some(("user", "loopback")) => Ok(Self::User { loopback: true }),
             Some(("tap", name)) => interface(name).map(Self::Tap),
+            Some(("packet", name)) => interface(name).map(Self::Packet),
             _ => Err(format!(
-                "`{text}` is none of user, user:loopback and tap:INTERFACE"
+                "`{text}` is none of user, user:loopback, tap:INTERFACE and packet:INTERFACE"
             )),
         }
     }
@@ -50,6 +53,11 @@ impl PortSpec {
             }
             Self::Tap(name) => Ok(Opened {
                 port: Box::new(Tap::open(name)?),
+                published: Vec::new(),
+            }),
+            // The instance has an address of its own.
+            Self::Packet(name) => Ok(Opened {
+                port: Box::new(Packet::open(name, true)?),
                 published: Vec::new(),
             }),
         }

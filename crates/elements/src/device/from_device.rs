@@ -18,17 +18,19 @@ pub(super) const FROM_DPDK_DEVICE: Class = FROM_DEVICE.named("FromDPDKDevice");
 /// FromDevice: pushes the frames that a network device receives.
 ///
 /// ```click
-/// FromDevice(DEVNAME [, keywords BURST, ACTIVE, ...])
+/// FromDevice(DEVNAME [, PROMISC, SNAPLEN, keywords BURST, ACTIVE, ...])
 /// PollDevice(DEVNAME)
 /// FromDPDKDevice(DEVNAME)
 /// ```
 ///
-/// - DEVNAME: the device, by the name the command line gives it (`eth0`).
+/// - DEVNAME: the device, by the name the command line gives it (`eth0`); in a plain process an
+///   interface of the host where the command line names no such device.
+/// - PROMISC: whether frames come that are for others, where the device would leave them out; false.
 /// - BURST: frames taken each time; by default as many as make a good batch.
 /// - ACTIVE: whether it takes any; true.
 ///
 /// Sets the timestamp, the link header's place and how the frame was addressed on the link.
-/// SNIFFER, PROMISC, METHOD, SNAPLEN, FORCE_IP, PROTOCOL, HEADROOM, TIMESTAMP, CAPTURE,
+/// SNIFFER, METHOD, SNAPLEN, FORCE_IP, PROTOCOL, HEADROOM, TIMESTAMP, CAPTURE,
 /// BPF_FILTER, OUTBOUND, ENCAP, HEADROOM and the DPDK names' numbers are accepted and decide
 /// nothing: a device here always gives all its frames, whole.
 ///
@@ -49,11 +51,9 @@ struct FromDevice {
 const DEFAULT_BURST: usize = 256;
 
 /// Arguments of Click's and FastClick's device elements that have no meaning here.
-const IGNORED: [&str; 20] = [
+const IGNORED: [&str; 18] = [
     "SNIFFER",
-    "PROMISC",
     "METHOD",
-    "SNAPLEN",
     "FORCE_IP",
     "PROTOCOL",
     "HEADROOM",
@@ -98,10 +98,16 @@ impl Configure for FromDevice {
             .keyword::<usize>("BURST")
             .map(|burst| burst.max(1));
         let active = arguments.keyword("ACTIVE").unwrap_or(true);
+        let promiscuous = arguments.position("PROMISC").unwrap_or(false);
+        arguments.position::<u32>("SNAPLEN");
         ignore(arguments);
         arguments.finish()?;
         let name = name?;
         let device = open(arguments, configuration, &name)?;
+        if promiscuous {
+            let heard = device.hear_all();
+            heard.map_err(|error| arguments.error(format!("{name}: {error}")))?;
+        }
         Ok(Self {
             name,
             device,

@@ -101,6 +101,12 @@ pub enum PortError {
         /// The interface.
         name: String,
     },
+    /// A packet socket cannot be made for want of a right.
+    #[error("packet:{name}: not permitted: it takes root, or the capability CAP_NET_RAW")]
+    NoPacketSocket {
+        /// The interface.
+        name: String,
+    },
     /// The port only gives frames, or only takes them.
     #[error("the port {name} only {can}")]
     OneWay {

@@ -76,6 +76,23 @@ impl Interface {
         Ok(request.value)
     }
 
+    /// Its number.
+    pub(super) fn index(&self) -> io::Result<i32> {
+        self.ask(libc::SIOCGIFINDEX, 0)
+    }
+
+    /// Its Ethernet address.
+    pub(super) fn address(&self) -> io::Result<[u8; 6]> {
+        let mut request = Request::new(&self.name, 0)?;
+        request.ask(&self.socket, libc::SIOCGIFHWADDR)?;
+        // A `struct sockaddr`: two bytes that say of what kind it is, then the address.
+        let (mut bytes, [rest, ..]) = ([0; 8], request.rest);
+        bytes[..4].copy_from_slice(&request.value.to_ne_bytes());
+        bytes[4..].copy_from_slice(&rest.to_ne_bytes());
+        let [_, _, address @ ..] = bytes;
+        Ok(address)
+    }
+
     /// The longest frame it carries.
     pub(super) fn frame_limit(&self) -> io::Result<usize> {
         let mtu = self.ask(libc::SIOCGIFMTU, 0)?;

@@ -10,6 +10,7 @@ mod error;
 mod generator;
 mod interface;
 mod offload;
+mod packet;
 mod patience;
 mod sink;
 mod tap;
@@ -21,6 +22,7 @@ pub use capture_input::CaptureInput;
 pub use capture_output::{CaptureOutput, Resolution};
 pub use error::PortError;
 pub use generator::{Generator, GeneratorOptions};
+pub use packet::Packet;
 pub use patience::GiveUp;
 pub use sink::Sink;
 pub use tap::Tap;
@@ -141,9 +143,15 @@ pub struct Counters {
 impl Counters {
     /// Counts a frame that was dropped.
     pub fn drop_frame(&mut self, cause: DropCause) {
+        self.drop_frames(cause, 1);
+    }
+
+    /// Counts frames that were dropped.
+    pub fn drop_frames(&mut self, cause: DropCause, frames: u64) {
         match self.dropped.iter_mut().find(|(known, _)| *known == cause) {
-            Some((_, count)) => *count += 1,
-            None => self.dropped.push((cause, 1)),
+            _ if frames == 0 => {}
+            Some((_, count)) => *count += frames,
+            None => self.dropped.push((cause, frames)),
         }
     }
 
@@ -195,6 +203,8 @@ pub enum DropCause {
     TooMany,
     /// The interface took no more.
     NoRoom,
+    /// It came when the interface had no room for more, as nobody had fetched what came before.
+    Late,
 }
 
 impl fmt::Display for DropCause {
@@ -210,6 +220,7 @@ impl fmt::Display for DropCause {
             Self::Unknown => f.write_str("of no known connection"),
             Self::TooMany => f.write_str("too many connections"),
             Self::NoRoom => f.write_str("no room in the interface"),
+            Self::Late => f.write_str("not fetched in time"),
         }
     }
 }

@@ -176,6 +176,7 @@ impl<P: Port> Guest<P> {
             .expect("the port gives frames");
         self.interface
             .poll(now(), &mut self.wire, &mut self.sockets);
+        self.wire.port.kick().expect("the port takes frames");
         moved
     }
 

@@ -1,0 +1,63 @@
+//! Interfaces of the host as a router's devices: by packet sockets.
+
+use std::io;
+use std::os::fd::{AsFd as _, BorrowedFd};
+use std::time::SystemTime;
+
+use sprat_abi::frame::FrameHead;
+use sprat_abi::host::Frame;
+use sprat_switch::port::{Packet, Port as _, PortError};
+use sprat_userlevel::Interface;
+
+/// Opens an interface.
+pub(super) fn open(name: &str) -> io::Result<Box<dyn Interface>> {
+    let hint = format!("a capture can stand for it: --in {name}=FILE or --out {name}=FILE");
+    match Packet::open(name, false) {
+        Ok(port) => Ok(Box::new(PacketInterface(port))),
+        Err(PortError::NoPacketSocket { .. }) => Err(io::Error::other(format!(
+            "live interfaces take root, or the capability CAP_NET_RAW ({hint})"
+        ))),
+        Err(PortError::Interface { source, .. }) => {
+            let text = source.to_string();
+            let text = text.split(" (os error").next().unwrap_or_default();
+            Err(io::Error::other(format!("{text} ({hint})")))
+        }
+        Err(error) => Err(io::Error::other(error)),
+    }
+}
+
+struct PacketInterface(Packet);
+
+impl Interface for PacketInterface {
+    fn receive(&mut self, limit: usize, take: &mut dyn FnMut(i64, &[u8])) -> io::Result<()> {
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+        let now = now.map_or(0, |since| {
+            i64::try_from(since.as_nanos()).unwrap_or(i64::MAX)
+        });
+        let received = self.0.receive_bytes(limit, &mut |frame| {
+            take(now, frame);
+            true
+        });
+        received.map(drop).map_err(io::Error::other)
+    }
+
+    fn send(&mut self, frames: &mut dyn Iterator<Item = &[u8]>) -> io::Result<()> {
+        for frame in frames {
+            let frame = Frame::new(frame, FrameHead::default());
+            self.0.send(&frame).map_err(io::Error::other)?;
+        }
+        self.0.kick().map_err(io::Error::other)
+    }
+
+    fn hear_all(&mut self) -> io::Result<()> {
+        self.0.set_promiscuous()
+    }
+
+    fn address(&self) -> Option<[u8; 6]> {
+        Some(self.0.address())
+    }
+
+    fn descriptor(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}

@@ -1,0 +1,335 @@
+//! An interface of the host, by a packet socket (packet(7)).
+//!
+//! Frames are exchanged many in one call. A ring in memory (`TPACKET_V3`) would save the kernel's copy,
+//! but hands frames over only when a block is full or a millisecond has passed.
+
+mod segment;
+mod socket;
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
+
+use sprat_abi::frame::{FrameHead, offload};
+use sprat_abi::host::Frame;
+
+use super::assembly::Assembly;
+use super::interface::Interface;
+use super::offload::complete;
+use super::{Arrival, Counters, DropCause, FRAME_LIMIT, Port, PortError, wall_now};
+use segment::{Cut, Lead};
+use socket::{Arrived, BATCH, Socket};
+
+/// Bytes of a VLAN tag, kept free in front of each frame.
+const TAG: usize = 4;
+
+/// Room for one frame and its tag.
+const ROOM: usize = TAG + FRAME_LIMIT + 1;
+
+/// An interface of the host.
+pub struct Packet {
+    name: String,
+    index: i32,
+    address: [u8; 6],
+    socket: Socket,
+    frame_limit: usize,
+    /// Rooms for [`BATCH`] frames, and what the kernel says of those that came.
+    rooms: Vec<u8>,
+    arrived: [Arrived; BATCH],
+    /// Of those that came: how many, and which is next.
+    filled: usize,
+    next: usize,
+    current: Option<Current>,
+    segment: Vec<u8>,
+    assembly: Assembly,
+    /// Frames that leave with the next call, end to end, and where each ends.
+    leaving: Vec<u8>,
+    ends: Vec<usize>,
+    counters: Counters,
+}
+
+/// The frame that is being delivered.
+#[derive(Clone, Copy)]
+struct Current {
+    begin: usize,
+    end: usize,
+    /// How it is cut, and which piece is next.
+    cut: Option<(Cut, usize)>,
+}
+
+impl Packet {
+    /// Joins an interface, which takes `CAP_NET_RAW`. Where `promiscuous`, frames come that are for
+    /// others than the interface itself: an instance has an address of its own.
+    ///
+    /// # Errors
+    /// There is no such interface, or the system refuses.
+    pub fn open(name: &str, promiscuous: bool) -> Result<Self, PortError> {
+        let opened = Interface::new(name).and_then(|interface| {
+            let index = interface.index()?;
+            let socket = Socket::open(index)?;
+            if promiscuous {
+                socket.set_promiscuous(index)?;
+            }
+            let facts = (index, interface.address()?, interface.frame_limit()?);
+            Ok((socket, facts))
+        });
+        let (socket, (index, address, frame_limit)) =
+            opened.map_err(|source| match source.kind() {
+                io::ErrorKind::PermissionDenied => PortError::NoPacketSocket { name: name.into() },
+                _ => PortError::Interface {
+                    kind: "packet",
+                    name: name.into(),
+                    source,
+                },
+            })?;
+        Ok(Self {
+            name: name.into(),
+            index,
+            address,
+            socket,
+            frame_limit,
+            rooms: vec![0; BATCH * ROOM],
+            arrived: [Arrived::default(); BATCH],
+            filled: 0,
+            next: 0,
+            current: None,
+            segment: Vec::new(),
+            assembly: Assembly::default(),
+            leaving: Vec::new(),
+            ends: Vec::new(),
+            counters: Counters::default(),
+        })
+    }
+
+    fn failed(&self, source: io::Error) -> PortError {
+        PortError::Interface {
+            kind: "packet",
+            name: self.name.clone(),
+            source,
+        }
+    }
+
+    /// Gives frames that are for others too from now on.
+    ///
+    /// # Errors
+    /// The system refuses.
+    pub fn set_promiscuous(&self) -> io::Result<()> {
+        self.socket.set_promiscuous(self.index)
+    }
+
+    /// The interface's own Ethernet address.
+    #[must_use]
+    pub fn address(&self) -> [u8; 6] {
+        self.address
+    }
+
+    /// [`Port::receive`], with the bytes of each frame.
+    ///
+    /// # Errors
+    /// The interface gives no more frames.
+    pub fn receive_bytes(
+        &mut self,
+        limit: usize,
+        take: &mut dyn FnMut(&[u8]) -> bool,
+    ) -> Result<usize, PortError> {
+        let mut taken = 0;
+        while taken < limit {
+            let Some(current) = self.current else {
+                if self.next == self.filled && !self.fill()? {
+                    break;
+                }
+                self.prepare();
+                continue;
+            };
+            let frame = self.frame(&current);
+            let length = frame.len();
+            if !take(frame) {
+                break;
+            }
+            self.counters.received.add(length);
+            taken += 1;
+            self.advance(current);
+        }
+        Ok(taken)
+    }
+
+    /// Asks the kernel for more frames. False where there are none.
+    fn fill(&mut self) -> Result<bool, PortError> {
+        let (rooms, _) = self.rooms.as_chunks_mut::<ROOM>();
+        (self.next, self.filled) = (0, 0);
+        match self.socket.receive(rooms, TAG, &mut self.arrived) {
+            Ok(count) => self.filled = count,
+            Err(error) => match error.raw_os_error() {
+                // Nothing there, or the interface is down, which may change.
+                Some(libc::EAGAIN | libc::EINTR | libc::ENETDOWN) => {}
+                _ => return Err(self.failed(error)),
+            },
+        }
+        Ok(self.filled > 0)
+    }
+
+    /// Makes the next frame that came ready to be delivered.
+    fn prepare(&mut self) {
+        let arrived = self.arrived[self.next];
+        let mut begin = self.next * ROOM + TAG;
+        self.next += 1;
+        if arrived.length + arrived.tag.map_or(0, |_| TAG) > FRAME_LIMIT {
+            self.counters.drop_frame(DropCause::OverLong);
+            return;
+        }
+        let end = begin + arrived.length;
+        let mut lead = Lead::parse(&arrived.lead);
+        if let Some((protocol, value)) = arrived.tag
+            && arrived.length >= 12
+        {
+            self.rooms.copy_within(begin..begin + 12, begin - TAG);
+            begin -= TAG;
+            self.rooms[begin + 12..begin + 14].copy_from_slice(&protocol.to_be_bytes());
+            self.rooms[begin + 14..begin + 16].copy_from_slice(&value.to_be_bytes());
+            lead.shift_behind_tag();
+        }
+        let frame = &mut self.rooms[begin..end];
+        let cut = if lead.is_whole() {
+            let head = FrameHead {
+                offload: match lead.flags & Lead::NEEDS_CHECKSUM {
+                    0 => 0,
+                    _ => offload::NEEDS_CHECKSUM,
+                },
+                checksum_start: lead.checksum_start,
+                checksum_offset: lead.checksum_offset,
+                ..FrameHead::default()
+            };
+            if !complete(frame, &head) {
+                self.counters.drop_frame(DropCause::Malformed);
+                return;
+            }
+            None
+        } else {
+            let Some(cut) = Cut::plan(frame, &lead) else {
+                self.counters.drop_frame(DropCause::Unsupported);
+                return;
+            };
+            cut.write(frame, 0, &mut self.segment);
+            Some((cut, 0))
+        };
+        self.current = Some(Current { begin, end, cut });
+    }
+
+    /// What is to be delivered now.
+    fn frame(&self, current: &Current) -> &[u8] {
+        match current.cut {
+            Some(_) => &self.segment,
+            None => &self.rooms[current.begin..current.end],
+        }
+    }
+
+    /// Goes on to the next piece of a frame that is cut; to none where that was the last.
+    fn advance(&mut self, current: Current) {
+        self.current = current.cut.and_then(|(cut, index)| {
+            let index = index + 1;
+            (index < cut.count).then(|| {
+                let frame = &self.rooms[current.begin..current.end];
+                cut.write(frame, index, &mut self.segment);
+                Current {
+                    cut: Some((cut, index)),
+                    ..current
+                }
+            })
+        });
+    }
+
+    /// Sends the frames that have gathered.
+    fn leave(&mut self) -> Result<(), PortError> {
+        let mut first = 0;
+        while first < self.ends.len() {
+            let begin = |index: usize| index.checked_sub(1).map_or(0, |before| self.ends[before]);
+            let frames =
+                (first..self.ends.len()).map(|index| &self.leaving[begin(index)..self.ends[index]]);
+            let (sent, result) = self.socket.send(frames);
+            for index in first..first + sent {
+                self.counters.sent.add(self.ends[index] - begin(index));
+            }
+            first += sent;
+            let Err(error) = result else {
+                continue;
+            };
+            let cause = match error.raw_os_error() {
+                Some(libc::EINTR) => continue,
+                Some(libc::EAGAIN | libc::ENOBUFS) => DropCause::NoRoom,
+                Some(libc::EMSGSIZE) => DropCause::OverLong,
+                Some(libc::EINVAL) => DropCause::Malformed,
+                Some(libc::ENETDOWN | libc::ENXIO) => DropCause::NoWay,
+                _ => return Err(self.failed(error)),
+            };
+            self.counters.drop_frame(cause);
+            first += 1;
+        }
+        self.leaving.clear();
+        self.ends.clear();
+        Ok(())
+    }
+}
+
+impl AsFd for Packet {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+}
+
+impl Port for Packet {
+    fn next_arrival(&mut self) -> Result<Arrival, PortError> {
+        Ok(Arrival::Live)
+    }
+
+    fn receive(
+        &mut self,
+        limit: usize,
+        _: i64,
+        deliver: &mut dyn FnMut(&Frame<'_>) -> bool,
+    ) -> Result<usize, PortError> {
+        let head = FrameHead::at(wall_now());
+        self.receive_bytes(limit, &mut |frame| deliver(&Frame::new(frame, head)))
+    }
+
+    fn send(&mut self, part: &Frame<'_>) -> Result<(), PortError> {
+        let leaving = &mut self.leaving;
+        let added = self.assembly.add(part, |frame, _| {
+            leaving.extend_from_slice(frame);
+            Ok(leaving.len())
+        });
+        match added {
+            Some(Ok(end)) => self.ends.push(end),
+            Some(Err(cause)) => self.counters.drop_frame(cause),
+            None => {}
+        }
+        match self.ends.len() {
+            BATCH => self.leave(),
+            _ => Ok(()),
+        }
+    }
+
+    fn kick(&mut self) -> Result<(), PortError> {
+        self.leave()
+    }
+
+    fn flush(&mut self) -> Result<(), PortError> {
+        self.leave()?;
+        let missed = self.socket.missed();
+        self.counters.drop_frames(DropCause::Late, missed);
+        Ok(())
+    }
+
+    fn frame_limit(&self) -> usize {
+        self.frame_limit
+    }
+
+    fn descriptor(&self) -> Option<BorrowedFd<'_>> {
+        Some(self.socket.as_fd())
+    }
+
+    fn counters(&self) -> &Counters {
+        &self.counters
+    }
+}
+
+#[cfg(test)]
+mod tests;
