@@ -11,15 +11,23 @@ use toml::{Table, Value};
 /// The crate that packages depend on.
 const ROOT: &str = "sprat";
 
+/// The image of a Click configuration.
+const MIDDLEBOX: &str = "images/click";
+
+/// The profile that images are built with.
+const PROFILE: &str = "image";
+
 /// The library as a source file: the path and the bytes of every file. It is a workspace of its own,
-/// of the crates that [`ROOT`] needs. Says which files and folders it was made from.
+/// of the middlebox and the crates that it and [`ROOT`] need, without what only their tests need. Says
+/// which files and folders it was made from.
 pub(crate) fn carry(workspace: &Path, out: &Path) -> Result<BTreeSet<PathBuf>, Box<dyn Error>> {
     let manifest: Table = fs::read_to_string(workspace.join("Cargo.toml"))?.parse()?;
     let section = manifest.get("workspace").ok_or("no workspace")?;
     let ours = own_crates(section);
     let members = needed(workspace, &ours)?;
 
-    fs::write(out.join("library.toml"), root_manifest(section, &members))?;
+    let root = root_manifest(&manifest, section, &members);
+    fs::write(out.join("library.toml"), root)?;
     let mut text = String::from("&[\n");
     let mut add =
         |name: &str, path: &Path| writeln!(text, "    ({name:?}, include_bytes!({path:?})),");
@@ -32,7 +40,13 @@ pub(crate) fn carry(workspace: &Path, out: &Path) -> Result<BTreeSet<PathBuf>, B
         let folder = workspace.join(member);
         for file in files(&folder)? {
             let name = file.strip_prefix(workspace)?.to_str().ok_or("a name")?;
-            add(name, &file)?;
+            if file == folder.join("Cargo.toml") {
+                let carried = out.join(format!("{}.toml", member.replace('/', "-")));
+                fs::write(&carried, member_manifest(&file)?)?;
+                add(name, &carried)?;
+            } else {
+                add(name, &file)?;
+            }
         }
         watched.insert(folder);
     }
@@ -51,13 +65,24 @@ fn own_crates(section: &Value) -> BTreeMap<&str, &str> {
         .collect()
 }
 
-/// The folders of [`ROOT`] and everything that it needs of the workspace.
+/// A member's manifest without what only its tests and benchmarks need.
+fn member_manifest(path: &Path) -> Result<String, Box<dyn Error>> {
+    let mut manifest: Table = fs::read_to_string(path)?.parse()?;
+    for key in ["dev-dependencies", "bench", "test", "example"] {
+        manifest.remove(key);
+    }
+    Ok(manifest.to_string())
+}
+
+/// The folders of the middlebox, of [`ROOT`] and of everything that they need of the workspace.
 fn needed<'a>(
     workspace: &Path,
     ours: &BTreeMap<&'a str, &'a str>,
 ) -> Result<BTreeSet<&'a str>, Box<dyn Error>> {
-    let mut members = BTreeSet::new();
+    let mut members = BTreeSet::from([MIDDLEBOX]);
     let mut rest = vec![ROOT.to_owned()];
+    let middlebox = fs::read_to_string(workspace.join(MIDDLEBOX).join("Cargo.toml"))?;
+    dependencies(&middlebox.parse()?, &mut rest);
     while let Some(name) = rest.pop() {
         let Some(folder) = ours.get(name.as_str()) else {
             continue;
@@ -89,7 +114,7 @@ fn dependencies(manifest: &Table, names: &mut Vec<String>) {
 }
 
 /// The manifest of the library's workspace: what its crates inherit, and nothing else.
-fn root_manifest(section: &Value, members: &BTreeSet<&str>) -> String {
+fn root_manifest(manifest: &Table, section: &Value, members: &BTreeSet<&str>) -> String {
     let mut workspace = Table::new();
     for key in ["resolver", "package", "dependencies", "lints"] {
         if let Some(value) = section.get(key) {
@@ -98,9 +123,14 @@ fn root_manifest(section: &Value, members: &BTreeSet<&str>) -> String {
     }
     let members: Vec<Value> = members.iter().map(|member| (*member).into()).collect();
     workspace.insert("members".into(), members.into());
-    let mut manifest = Table::new();
-    manifest.insert("workspace".into(), workspace.into());
-    manifest.to_string()
+    let mut carried = Table::new();
+    carried.insert("workspace".into(), workspace.into());
+    let profile = manifest.get("profile").and_then(|all| all.get(PROFILE));
+    if let Some(profile) = profile {
+        let profiles = Table::from_iter([(PROFILE.to_owned(), profile.clone())]);
+        carried.insert("profile".into(), profiles.into());
+    }
+    carried.to_string()
 }
 
 /// All files below a folder, in order.

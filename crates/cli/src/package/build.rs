@@ -1,4 +1,4 @@
-//! `sprat build`: a package as a sealed image.
+//! `sprat build`: a package, or a Click configuration, as a sealed image.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -6,15 +6,23 @@ use std::time::Instant;
 
 use sprat_image::Profile;
 
-use super::{Package, PackageError};
+use super::{Package, PackageError, router};
 use crate::output::{complain, print};
 
-/// Builds a package as a sealed image.
+/// Builds a package, or a Click configuration with the elements that it uses, as a sealed image.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+    sprat build                            # the package in this folder
+    sprat build firewall.click             # firewall.image: the configuration and its elements
+    sprat run firewall.image --in eth0=a.pcap --out eth1=b.pcap")]
 pub(crate) struct BuildCommand {
-    /// The package's folder.
+    /// A package's folder, a Click configuration, or a folder whose run.toml names one.
     #[arg(default_value = ".")]
-    folder: PathBuf,
+    subject: PathBuf,
+    /// The image to write; by default NAME.image, a configuration's in this folder and a package's in
+    /// its target folder. Its symbols go beside it.
+    #[arg(long, short, value_name = "FILE")]
+    output: Option<PathBuf>,
     /// Builds quickly, for trying out, instead of small and fast.
     #[arg(long)]
     development: bool,
@@ -38,7 +46,22 @@ impl BuildCommand {
             true => Profile::Development,
             false => Profile::Release,
         };
-        let image = Package::open(&self.folder)?.build(profile)?;
+        let output = self.output.as_deref();
+        if let Some(path) = output.filter(|path| path.is_dir()) {
+            let folder = std::io::ErrorKind::IsADirectory.into();
+            return Err(PackageError::file(path, folder));
+        }
+        let image = if router::is_in(&self.subject) {
+            let built = router::build(&self.subject, profile)?;
+            let here = PathBuf::from(format!("{}.image", built.name));
+            built.write(output.unwrap_or(&here))?
+        } else {
+            let package = Package::open(&self.subject)?;
+            match output {
+                Some(path) => package.compile(profile, None)?.write(path)?,
+                None => package.build(profile)?,
+            }
+        };
         let size = image
             .metadata()
             .map_err(|source| PackageError::file(&image, source))?

@@ -70,7 +70,7 @@ pub(super) fn place() -> Option<PathBuf> {
 }
 
 /// Unpacks the crates, where they are not; where they are.
-fn unpacked() -> Result<PathBuf, PackageError> {
+pub(super) fn unpacked() -> Result<PathBuf, PackageError> {
     let place = place().ok_or(PackageError::NoCache)?;
     if place.is_dir() {
         return Ok(place);

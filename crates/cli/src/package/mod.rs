@@ -3,18 +3,20 @@
 mod build;
 mod library;
 mod new;
+mod router;
 mod test;
 mod watch;
 
 use std::fs;
-use std::io;
+use std::io::{self, Write as _};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Deserialize;
-use sprat_image::{BuildError, BuildOptions, Profile, Progress};
+use sprat_image::{BuildError, BuildOptions, Configuration, Profile, Progress};
 
 pub(crate) use build::BuildCommand;
 pub(crate) use new::NewCommand;
@@ -60,6 +62,13 @@ pub(crate) enum PackageError {
     Metadata(String),
     #[error("cargo's answer is not understood: {0}")]
     Answer(#[from] serde_json::Error),
+    #[error("{} is no Click configuration: it is not text", path.display())]
+    NotText { path: PathBuf },
+    #[error("{} has no elements", path.display())]
+    NoElements { path: PathBuf },
+    /// Click's messages have been printed.
+    #[error("the configuration is wrong")]
+    WrongConfiguration,
     #[error(transparent)]
     Build(#[from] BuildError),
     #[error("cannot listen for Ctrl-C: {0}")]
@@ -165,12 +174,29 @@ impl Package {
 
     /// Builds the image; where it is. Its symbols lie beside it.
     pub(crate) fn build(&self, profile: Profile) -> Result<PathBuf, PackageError> {
+        let folder = match profile {
+            Profile::Release => self.target.join("sprat"),
+            Profile::Development => self.target.join("sprat/development"),
+        };
+        let built = self.compile(profile, None)?;
+        built.write(&folder.join(format!("{}.image", self.name)))
+    }
+
+    /// Builds the image, for one configuration where the package is the middlebox.
+    fn compile(
+        &self,
+        profile: Profile,
+        configuration: Option<&Configuration>,
+    ) -> Result<Built, PackageError> {
         let mut options = BuildOptions::new(self.target.join("images"));
         options.profile = profile;
         options.renamed = library::place()
             .map(|place| (place, "sprat".into()))
             .into_iter()
             .collect();
+        if let Some(configuration) = configuration {
+            options = options.with_configuration(configuration);
+        }
         let package = sprat_image::Package {
             workspace: self.workspace.clone(),
             name: self.name.clone(),
@@ -193,19 +219,49 @@ impl Package {
         bar.finish_and_clear();
         let built = built?;
         messages.iter().for_each(|line| complain!("{line}"));
-        let folder = match profile {
-            Profile::Release => self.target.join("sprat"),
-            Profile::Development => self.target.join("sprat/development"),
+        Ok(Built {
+            name: self.name.clone(),
+            image: built.image,
+            symbols: built.sidecar,
+        })
+    }
+}
+
+/// A finished image.
+struct Built {
+    name: String,
+    image: Vec<u8>,
+    symbols: Vec<u8>,
+}
+
+impl Built {
+    /// Writes the image, and its symbols beside it; where it is.
+    fn write(&self, path: &Path) -> Result<PathBuf, PackageError> {
+        let folder = path
+            .parent()
+            .filter(|folder| !folder.as_os_str().is_empty())
+            .unwrap_or(Path::new("."));
+        fs::create_dir_all(folder).map_err(|source| PackageError::file(folder, source))?;
+        // Whole or not there.
+        let write = |path: &Path, bytes: &[u8]| {
+            let permissions = fs::Permissions::from_mode(0o666);
+            let aside = tempfile::Builder::new()
+                .prefix(".sprat-")
+                .permissions(permissions)
+                .tempfile_in(folder);
+            aside
+                .and_then(|mut file| {
+                    file.write_all(bytes)?;
+                    file.persist(path).map_err(|error| error.error)
+                })
+                .map(drop)
+                .map_err(|source| PackageError::file(path, source))
         };
-        let write = |name: String, bytes: &[u8]| {
-            let path = folder.join(name);
-            fs::create_dir_all(&folder)
-                .and_then(|()| fs::write(&path, bytes))
-                .map_err(|source| PackageError::file(&path, source))?;
-            Ok::<_, PackageError>(path)
-        };
-        write(format!("{}.image.symbols", self.name), &built.sidecar)?;
-        write(format!("{}.image", self.name), &built.image)
+        let mut symbols = path.as_os_str().to_owned();
+        symbols.push(".symbols");
+        write(Path::new(&symbols), &self.symbols)?;
+        write(path, &self.image)?;
+        Ok(path.to_owned())
     }
 }
 
