@@ -20,7 +20,12 @@ pub(crate) struct Watched {
 #[derive(Default)]
 pub(crate) struct Readiness {
     watched: RefCell<Vec<Weak<Watched>>>,
+    /// Room for those that are held, so that looking at them now and then allocates nothing.
+    live: RefCell<Vec<Rc<Watched>>>,
 }
+
+/// As many as are asked about without allocating.
+const FEW: usize = 8;
 
 impl Readiness {
     /// Waits for this socket too, as long as it is held.
@@ -37,39 +42,59 @@ impl Readiness {
     /// Waits until a socket is ready, a signal arrives or the time is over; without a time, for
     /// ever. Notes which sockets are ready.
     pub(crate) fn wait(&self, timeout: Option<Duration>) {
-        let mut live = Vec::new();
+        let mut live = self.live.take();
         self.watched.borrow_mut().retain(|watched| {
             let watched = watched.upgrade();
             let held = watched.is_some();
             live.extend(watched);
             held
         });
-        let mut polled: Vec<PollFd<'_>> = live
-            .iter()
-            .map(|watched| {
-                let mut events = PollFlags::IN;
-                if !watched.writable.get() {
-                    events |= PollFlags::OUT;
-                }
-                PollFd::new(&watched.socket, events)
-            })
-            .collect();
         let timeout = timeout.map(|span| Timespec {
             tv_sec: i64::try_from(span.as_secs()).unwrap_or(i64::MAX),
             tv_nsec: span.subsec_nanos().into(),
         });
+        let (mut few, mut many);
+        let polled = match live.first() {
+            None => &mut [][..],
+            Some(first) if live.len() <= FEW => {
+                few =
+                    std::array::from_fn::<_, FEW, _>(|at| question(live.get(at).unwrap_or(first)));
+                &mut few[..live.len()]
+            }
+            Some(_) => {
+                many = live.iter().map(question).collect::<Vec<_>>();
+                &mut many
+            }
+        };
         // An interruption by a signal is what is waited for, too.
-        if poll(&mut polled, timeout.as_ref()).unwrap_or(0) == 0 {
-            return;
+        let ready = poll(polled, timeout.as_ref()).unwrap_or(0);
+        if ready > 0 {
+            for (watched, polled) in live.iter().zip(polled) {
+                watched.note(polled.revents());
+            }
         }
-        for (watched, polled) in live.iter().zip(&polled) {
-            let events = polled.revents();
-            if events.intersects(PollFlags::IN | PollFlags::HUP | PollFlags::ERR) {
-                watched.readable.set(true);
-            }
-            if events.intersects(PollFlags::OUT | PollFlags::HUP | PollFlags::ERR) {
-                watched.writable.set(true);
-            }
+        live.clear();
+        self.live.replace(live);
+    }
+}
+
+/// What the system is asked about a socket.
+fn question(watched: &Rc<Watched>) -> PollFd<'_> {
+    let mut events = PollFlags::IN;
+    if !watched.writable.get() {
+        events |= PollFlags::OUT;
+    }
+    PollFd::new(&watched.socket, events)
+}
+
+impl Watched {
+    /// Notes what the system says.
+    fn note(&self, events: PollFlags) {
+        if events.intersects(PollFlags::IN | PollFlags::HUP | PollFlags::ERR) {
+            self.readable.set(true);
+        }
+        if events.intersects(PollFlags::OUT | PollFlags::HUP | PollFlags::ERR) {
+            self.writable.set(true);
         }
     }
 }

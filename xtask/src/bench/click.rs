@@ -5,7 +5,7 @@
 
 use super::Bench;
 use super::table::{Row, Sample};
-use super::trace::{self, Random};
+use super::trace::{self, ONE_PAIR, ORDINARY, Random, SCATTERED, Traffic};
 use std::fmt::Write as _;
 use std::io::{Error, Result};
 use std::path::Path;
@@ -18,12 +18,12 @@ const RUNS: usize = 5;
 struct Case {
     name: &'static str,
     body: String,
+    traffic: Traffic,
     bar: Option<f64>,
 }
 
 /// Times every configuration.
 pub(super) fn measure(bench: &Bench) -> Result<Vec<Row>> {
-    let trace = trace::make(&bench.scratch)?;
     let mut commands = vec![(
         "sprat".to_owned(),
         format!("{} click", bench.sprat.display()),
@@ -31,8 +31,9 @@ pub(super) fn measure(bench: &Bench) -> Result<Vec<Row>> {
     commands.extend(bench.peers.iter().cloned());
     let mut rows = Vec::new();
     for case in cases() {
+        let trace = trace::make(&bench.scratch, case.traffic)?;
         let path = bench.scratch.join(format!("{}.click", case.name));
-        std::fs::write(&path, configuration(&trace, &case.body))?;
+        std::fs::write(&path, configuration(&trace, "", &case.body))?;
         let mut times: Vec<Vec<f64>> = vec![Vec::new(); commands.len()];
         let mut failure = None;
         'runs: for _ in 0..RUNS {
@@ -73,10 +74,59 @@ pub(super) fn measure(bench: &Bench) -> Result<Vec<Row>> {
 /// # Errors
 /// The configuration does not run.
 pub(super) fn in_process(bench: &Bench, body: &str) -> Result<f64> {
-    let trace = trace::make(&bench.scratch)?;
+    let trace = trace::make(&bench.scratch, ORDINARY)?;
     let path = bench.scratch.join("in-process.click");
-    std::fs::write(&path, configuration(&trace, body))?;
+    std::fs::write(&path, configuration(&trace, "", body))?;
     nanoseconds_a_packet(&format!("{} click", bench.sprat.display()), &path)
+}
+
+/// Counts what every configuration allocates for packets, once it has seen half of the trace.
+///
+/// # Errors
+/// The counter does not build, or a configuration does not run.
+pub(super) fn allocations(bench: &Bench) -> Result<Vec<Row>> {
+    let mut rows = Vec::new();
+    for case in cases() {
+        let trace = trace::make(&bench.scratch, case.traffic)?;
+        let mut counted = Vec::new();
+        for seconds in [2, 3] {
+            let path = bench.scratch.join(format!("{}-{seconds}.click", case.name));
+            let until = format!(", END_AFTER {seconds}");
+            std::fs::write(&path, configuration(&trace, &until, &case.body))?;
+            counted.push(count_allocations(&path)?);
+        }
+        let sample = Sample::of(vec![counted[1] - counted[0]]);
+        let what = format!("{}, for a million packets", case.name);
+        // Rates are those of the clock: now and then one is first looked at closely, or no more.
+        let bar = if case.name == "rate-monitor" {
+            10.0
+        } else {
+            0.0
+        };
+        rows.push(Row::at_most(&what, &sample, bar, "allocations"));
+    }
+    Ok(rows)
+}
+
+/// How often a configuration allocates, from start to end.
+fn count_allocations(configuration: &Path) -> Result<f64> {
+    let output = crate::process::cargo(&["bench", "--quiet", "--locked"])
+        .args([
+            "--package",
+            "sprat-userlevel",
+            "--bench",
+            "allocations",
+            "--",
+        ])
+        .arg(configuration)
+        .output()?;
+    let text = String::from_utf8_lossy(&output.stdout);
+    let mut lines = text.lines();
+    let count = lines.find_map(|line| {
+        let words = line.strip_prefix("ALLOCATIONS ")?;
+        words.split_whitespace().next()?.parse().ok()
+    });
+    count.ok_or_else(|| Error::other(String::from_utf8_lossy(&output.stderr).into_owned()))
 }
 
 /// Runs a configuration once.
@@ -105,9 +155,10 @@ fn nanoseconds_a_packet(command: &str, configuration: &Path) -> Result<f64> {
     }
 }
 
-fn configuration(trace: &Path, body: &str) -> String {
+/// A whole configuration: a body behind a source, for which there may be more keywords.
+fn configuration(trace: &Path, keywords: &str, body: &str) -> String {
     format!(
-        "source :: FromDump({}, STOP true)\n  {body}\n\
+        "source :: FromDump({}, STOP true{keywords})\n  {body}\n\
          DriverManager(set begun $(now), wait_stop, set ended $(now),\n  \
          print \"RESULT $(source.count) $(sub $ended $begun)\");\n",
         trace.display()
@@ -121,13 +172,19 @@ fn cases() -> Vec<Case> {
     let plain = |name, body: &str| Case {
         name,
         body: body.to_owned(),
+        traffic: ORDINARY,
         bar: None,
     };
     let barred = |name, body: String, bar| Case {
         name,
         body,
+        traffic: ORDINARY,
         bar: Some(bar),
     };
+    let nat = format!(
+        "{IP} -> nat :: IPRewriter(pattern 1.0.0.1 1024-65535 - - 0 1) -> Discard; nat[1] -> Discard;"
+    );
+    let flows = format!("{IP} -> AggregateIPFlows -> AggregateCounter -> Discard;");
     let backends: Vec<_> = (1..=8)
         .map(|host| format!("- - 192.168.0.{host} - 0 1"))
         .collect();
@@ -142,11 +199,12 @@ fn cases() -> Vec<Case> {
         barred("filter-10", format!("{IP} -> IPFilter({}) -> Discard;", rules(10)), 35.0),
         barred("filter-100", format!("{IP} -> IPFilter({}) -> Discard;", rules(100)), 35.0),
         barred("filter-5000", format!("{IP} -> IPFilter({}) -> Discard;", rules(5000)), 35.0),
-        barred(
-            "nat-10000-flows",
-            format!("{IP} -> nat :: IPRewriter(pattern 1.0.0.1 1024-65535 - - 0 1) -> Discard; nat[1] -> Discard;"),
-            97.0,
-        ),
+        barred("nat-10000-flows", nat.clone(), 97.0),
+        // A quarter of the better peer's.
+        Case {
+            traffic: SCATTERED,
+            ..barred("nat-50000-flows", nat, 314.0)
+        },
         barred(
             "balancer-8-servers",
             format!(
@@ -164,7 +222,12 @@ fn cases() -> Vec<Case> {
             33.0,
         ),
         barred("rate-monitor", format!("{IP} -> IPRateMonitor(PACKETS, 0.5, 256, 4096, ANNO false) -> Discard;"), 79.0),
-        barred("flows", format!("{IP} -> AggregateIPFlows -> AggregateCounter -> Discard;"), 91.0),
+        barred("flows", flows.clone(), 91.0),
+        // A fiftieth.
+        Case {
+            traffic: ONE_PAIR,
+            ..barred("flows-one-pair", flows, 529.0)
+        },
         barred(
             "filter-nat-ttl-encap",
             format!(

@@ -27,7 +27,7 @@ struct Bench {
 
 type Measure = fn(&Bench) -> Result<Vec<Row>>;
 
-const BENCHMARKS: [(&str, &str, Measure); 6] = [
+const BENCHMARKS: [(&str, &str, Measure); 7] = [
     (
         "boot",
         "from nothing to the first frame out, under both monitors",
@@ -49,6 +49,11 @@ const BENCHMARKS: [(&str, &str, Measure); 6] = [
         "click",
         "Click configurations over a trace of 10,000 flows",
         click::measure,
+    ),
+    (
+        "allocations",
+        "what the same configurations allocate for packets",
+        click::allocations,
     ),
 ];
 
@@ -72,7 +77,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<bool> {
         } else {
             let known: Vec<_> = BENCHMARKS
                 .iter()
-                .map(|(name, what, _)| format!("  {name:8} {what}"))
+                .map(|(name, what, _)| format!("  {name:12} {what}"))
                 .collect();
             return Err(invalid(&format!(
                 "no benchmark '{argument}'; there are:\n{}",

@@ -1,12 +1,39 @@
-//! A seeded trace: 64-byte UDP frames of 10,000 flows, as a capture file.
+//! Seeded traces: 64-byte UDP frames of some number of flows in random order, as capture files.
 
 use std::io::{BufWriter, Result, Write};
 use std::path::{Path, PathBuf};
 
-/// Flows of the trace.
-const FLOWS: usize = 10_000;
-/// Frames of the trace.
-pub(super) const FRAMES: usize = 4_000_000;
+/// What is in a trace.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) struct Traffic {
+    /// What its file is called.
+    name: &'static str,
+    flows: usize,
+    /// Whether all flows are between the same two hosts, and differ by their ports.
+    one_pair: bool,
+}
+
+/// Frames of a trace.
+const FRAMES: usize = 4_000_000;
+
+/// The trace that most is measured with.
+pub(super) const ORDINARY: Traffic = Traffic {
+    name: "trace.pcap",
+    flows: 10_000,
+    one_pair: false,
+};
+/// More flows than caches near the processor hold.
+pub(super) const SCATTERED: Traffic = Traffic {
+    name: "trace-50000.pcap",
+    flows: 50_000,
+    one_pair: false,
+};
+/// What a table that sorts flows by their hosts first makes one long list of.
+pub(super) const ONE_PAIR: Traffic = Traffic {
+    name: "trace-one-pair.pcap",
+    flows: 10_000,
+    one_pair: true,
+};
 
 /// Numbers that look random and are the same every time (SplitMix64).
 pub(super) struct Random(pub(super) u64);
@@ -27,19 +54,22 @@ impl Random {
     }
 }
 
-/// The trace in a folder; made there if it is not there yet (320 MB).
-pub(super) fn make(folder: &Path) -> Result<PathBuf> {
-    let path = folder.join("trace.pcap");
+/// A trace in a folder; made there if it is not there yet (320 MB).
+pub(super) fn make(folder: &Path, traffic: Traffic) -> Result<PathBuf> {
+    let path = folder.join(traffic.name);
     let size = 24 + FRAMES * 80;
     if std::fs::metadata(&path).is_ok_and(|there| there.len() == size as u64) {
         return Ok(path);
     }
     println!("    making {}", path.display());
     let mut random = Random(42);
-    let flows: Vec<[u8; 64]> = (0..FLOWS)
-        .map(|number| frame(number, &mut random))
+    let flows: Vec<[u8; 64]> = (0..traffic.flows)
+        .map(|number| match traffic.one_pair {
+            false => frame(number, &mut random),
+            true => frame_of_pair(number, &mut random),
+        })
         .collect();
-    let unfinished = folder.join("trace.pcap.unfinished");
+    let unfinished = path.with_extension("unfinished");
     let mut file = BufWriter::with_capacity(1 << 20, std::fs::File::create(&unfinished)?);
     for word in [0xa1b2_c3d4_u32, 0x0004_0002, 0, 0, 65535, 1] {
         file.write_all(&word.to_le_bytes())?;
@@ -55,7 +85,7 @@ pub(super) fn make(folder: &Path) -> Result<PathBuf> {
         for word in times {
             file.write_all(&u32::try_from(word).unwrap_or(u32::MAX).to_le_bytes())?;
         }
-        let flow = usize::try_from(random.below(FLOWS as u64)).unwrap_or(0);
+        let flow = usize::try_from(random.below(traffic.flows as u64)).unwrap_or(0);
         file.write_all(&flows[flow])?;
     }
     file.flush()?;
@@ -72,10 +102,23 @@ fn frame(number: usize, random: &mut Random) -> [u8; 64] {
             break [a, b, c, d];
         }
     };
+    let source = (0x0a00_0001 + u32::try_from(number).unwrap_or(0)).to_be_bytes();
+    let ports = [(); 2].map(|()| u16::try_from(1024 + random.below(65536 - 1024)).unwrap_or(1024));
+    datagram(number, source, destination, ports)
+}
+
+/// The frame of a flow from 10.0.0.1 to 18.26.4.9: its own source port, any destination port.
+fn frame_of_pair(number: usize, random: &mut Random) -> [u8; 64] {
+    let port = u16::try_from(1024 + random.below(65536 - 1024)).unwrap_or(1024);
+    let own = u16::try_from(1024 + number % (65536 - 1024)).unwrap_or(1024);
+    datagram(number, [10, 0, 0, 1], [18, 26, 4, 9], [own, port])
+}
+
+/// An Ethernet frame with a UDP datagram of 22 bytes of zeros.
+fn datagram(number: usize, source: [u8; 4], destination: [u8; 4], ports: [u16; 2]) -> [u8; 64] {
     let mut frame = [0; 64];
     frame[..14].copy_from_slice(&[0, 0, 0, 0, 0, 2, 0, 0, 0, 0, 0, 1, 8, 0]);
     let identifier = u16::try_from(number % 65536).unwrap_or(0).to_be_bytes();
-    let source = (0x0a00_0001 + u32::try_from(number).unwrap_or(0)).to_be_bytes();
     let ip = &mut frame[14..34];
     ip[..4].copy_from_slice(&[0x45, 0, 0, 50]);
     ip[4..6].copy_from_slice(&identifier);
@@ -84,8 +127,7 @@ fn frame(number: usize, random: &mut Random) -> [u8; 64] {
     ip[16..20].copy_from_slice(&destination);
     let sum = internet_checksum(ip).to_be_bytes();
     ip[10..12].copy_from_slice(&sum);
-    for at in [34, 36] {
-        let port = u16::try_from(1024 + random.below(65536 - 1024)).unwrap_or(1024);
+    for (at, port) in [34, 36].into_iter().zip(ports) {
         frame[at..at + 2].copy_from_slice(&port.to_be_bytes());
     }
     frame[38..40].copy_from_slice(&30_u16.to_be_bytes());
@@ -111,6 +153,15 @@ mod tests {
         let frame = frame(77, &mut Random(1));
         assert_eq!(internet_checksum(&frame[14..34]), 0);
         assert_eq!(frame[26..30], [10, 0, 0, 78]);
+    }
+
+    #[test]
+    fn flows_of_one_pair_differ_by_their_ports_alone() {
+        let mut random = Random(1);
+        let [one, other] = [1, 2].map(|number| frame_of_pair(number, &mut random));
+        assert_eq!(internet_checksum(&one[14..34]), 0);
+        assert_eq!(one[26..34], other[26..34]);
+        assert_ne!(one[34..36], other[34..36]);
     }
 
     #[test]

@@ -12,6 +12,8 @@ use sprat_packet::headers::protocol::{ICMP, TCP, UDP};
 use sprat_packet::headers::{Icmp, Ipv4, icmp_type, tcp_flags};
 use sprat_packet::{Batch, Packet};
 
+use super::ended::Ended;
+
 pub(super) const AGGREGATE_IP_FLOWS: Class = Class::of::<AggregateIpFlows>("AggregateIPFlows")
     .ports("1/1-2")
     .processing("a/ah");
@@ -40,7 +42,7 @@ pub(super) const AGGREGATE_IP_FLOWS: Class = Class::of::<AggregateIpFlows>("Aggr
 /// Handlers: `clear` (write) forgets all flows.
 ///
 /// See Click's manual page AggregateIPFlows(n).
-struct AggregateIpFlows {
+pub(super) struct AggregateIpFlows {
     timeouts: Timeouts,
     icmp: bool,
     fragments: Option<bool>,
@@ -53,6 +55,10 @@ struct AggregateIpFlows {
     last_number: u32,
     /// When silent flows are looked for next.
     next_reap: Option<i64>,
+    /// Who is told of flows that are over.
+    pub(super) ended: Ended,
+    /// Room for the batch at hand: more packets may leave than come.
+    input: Batch,
 }
 
 /// In nanoseconds.
@@ -174,6 +180,8 @@ impl Configure for AggregateIpFlows {
             held: HashMap::new(),
             last_number: 0,
             next_reap: None,
+            ended: Ended::default(),
+            input: Batch::default(),
         })
     }
 }
@@ -183,11 +191,12 @@ impl AggregateIpFlows {
     fn mark(&mut self, packet: &mut Packet, head: &Head, ports: [u16; 2]) {
         let (key, reversed) = head.key(ports);
         let now = packet.timestamp();
-        let old = self
-            .flows
-            .get(&key)
-            .filter(|flow| !self.timeouts.over(&key, flow, now));
-        if old.is_none() {
+        let old = self.flows.get(&key);
+        let over = old.filter(|flow| self.timeouts.over(&key, flow, now));
+        if let Some(flow) = over {
+            self.ended.tell(flow.number);
+        }
+        if old.is_none() || over.is_some() {
             self.last_number = self.last_number.wrapping_add(1);
             let flow = Flow {
                 number: self.last_number,
@@ -315,9 +324,15 @@ impl AggregateIpFlows {
             return;
         }
         self.next_reap = Some(now.saturating_add(interval));
-        let timeouts = &self.timeouts;
-        self.flows
-            .retain(|key, flow| !timeouts.over(key, flow, now));
+        let (timeouts, ended) = (&self.timeouts, &self.ended);
+        self.flows.retain(|key, flow| {
+            let over = timeouts.over(key, flow, now);
+            if over {
+                ended.tell(flow.number);
+            }
+            !over
+        });
+        ended.wake(context);
         let recent = |time: i64| now.saturating_sub(time) < timeouts.fragment;
         self.ports.retain(|_, (_, time)| recent(*time));
         for queue in self.held.values_mut() {
@@ -357,19 +372,30 @@ impl Element for AggregateIpFlows {
     }
 
     fn process(&mut self, context: &mut Context<'_>, batch: &mut Batch) {
-        let mut input = core::mem::take(batch);
+        let mut input = core::mem::take(&mut self.input);
+        input.append(batch);
         for packet in input.drain() {
             self.accept(context, packet, batch);
         }
+        self.input = input;
     }
 
     fn handlers(&self, list: &mut HandlerList) {
         list.button("clear");
     }
 
-    fn write(&mut self, _: &mut Context<'_>, name: &str, _: &str) -> Result<(), HandlerError> {
+    fn write(
+        &mut self,
+        context: &mut Context<'_>,
+        name: &str,
+        _: &str,
+    ) -> Result<(), HandlerError> {
         match name {
             "clear" => {
+                for flow in self.flows.values() {
+                    self.ended.tell(flow.number);
+                }
+                self.ended.wake(context);
                 self.flows.clear();
                 self.ports.clear();
                 Ok(())
