@@ -2,8 +2,13 @@
 
 mod aggregate_counter;
 mod aggregate_filter;
+mod aggregate_first;
+mod aggregate_ip_addr_pair;
 mod aggregate_ip_flows;
+mod aggregate_last;
 mod aggregate_length;
+mod aggregate_paint;
+mod ended;
 mod ip_rate_monitor;
 
 use sprat_click::Class;
@@ -12,7 +17,11 @@ use sprat_click::Class;
 pub(crate) const CLASSES: &[&Class] = &[
     &aggregate_counter::AGGREGATE_COUNTER,
     &aggregate_filter::AGGREGATE_FILTER,
+    &aggregate_first::AGGREGATE_FIRST,
+    &aggregate_ip_addr_pair::AGGREGATE_IP_ADDR_PAIR,
     &aggregate_ip_flows::AGGREGATE_IP_FLOWS,
+    &aggregate_last::AGGREGATE_LAST,
     &aggregate_length::AGGREGATE_LENGTH,
+    &aggregate_paint::AGGREGATE_PAINT,
     &ip_rate_monitor::IP_RATE_MONITOR,
 ];
