@@ -44,6 +44,8 @@ pub enum MonitorKind {
     Vm = 1,
     /// A process under a system call filter.
     Process = 2,
+    /// A machine of its own, which it booted by itself.
+    Disk = 3,
 }
 
 /// The page an instance finds the address of in RDI when it starts.

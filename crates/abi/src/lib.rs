@@ -46,6 +46,7 @@ pub mod bytes;
 pub mod call;
 pub mod clock;
 pub mod control;
+pub mod disk;
 pub mod frame;
 #[cfg(not(loom))]
 pub mod guest;

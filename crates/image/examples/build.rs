@@ -1,9 +1,10 @@
-//! Builds one image of this workspace and writes it with its sidecar: `build PACKAGE FOLDER`.
+//! Builds one image of this workspace and writes it with its sidecar: `build PACKAGE FOLDER`; or the
+//! boot monitor: `build boot-monitor FOLDER`.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use sprat_image::{BuildOptions, Package, Progress, build, inspect};
+use sprat_image::{BuildOptions, Package, Progress, build, build_boot_monitor, inspect};
 
 fn main() -> ExitCode {
     let mut arguments = std::env::args().skip(1);
@@ -24,11 +25,17 @@ fn run(name: &str, folder: &Path) -> Result<(), Box<dyn std::error::Error>> {
     let workspace = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
         .join("../..")
         .canonicalize()?;
+    let options = BuildOptions::new(workspace.join("target/images"));
+    if name == "boot-monitor" {
+        let (linked, _) = build_boot_monitor(&workspace, &options, &mut |_| {})?;
+        std::fs::create_dir_all(folder)?;
+        std::fs::write(folder.join("boot-monitor"), &linked)?;
+        return Ok(());
+    }
     let package = Package {
         workspace: workspace.clone(),
         name: name.to_owned(),
     };
-    let options = BuildOptions::new(workspace.join("target/images"));
     let built = build(&package, &options, &mut |progress| match progress {
         Progress::Compiled { name, done, crates } => eprintln!("[{done}/{crates}] {name}"),
         Progress::Message(line) => eprintln!("{line}"),

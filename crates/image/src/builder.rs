@@ -13,8 +13,33 @@ use crate::{BuildError, BuildId, Profile, Progress, elf};
 /// The compiler's target: the host's own, so that no other toolchain is needed.
 pub const TARGET: &str = "x86_64-unknown-linux-gnu";
 
-/// How an image lies in memory.
-const LINKER_SCRIPT: &str = include_str!("image.ld");
+/// What is linked, and how.
+#[derive(Debug, Clone, Copy)]
+struct Kind {
+    /// The value of `sprat_target`.
+    target: &'static str,
+    /// The linker script's file name.
+    script: &'static str,
+    /// How the result lies in memory.
+    layout: &'static str,
+}
+
+/// An image, as every monitor holds it.
+const IMAGE: Kind = Kind {
+    target: "vm",
+    script: "image.ld",
+    layout: include_str!("image.ld"),
+};
+
+/// The boot monitor.
+const BOOT_MONITOR: Kind = Kind {
+    target: "disk",
+    script: "disk.ld",
+    layout: include_str!("disk.ld"),
+};
+
+/// The package that the boot monitor is.
+const BOOT_MONITOR_PACKAGE: &str = "sprat-platform-disk";
 
 /// The package to build an image from.
 #[derive(Debug, Clone)]
@@ -103,17 +128,62 @@ pub fn build_binary(
     build_job(package, Some(binary), options, progress)
 }
 
+/// Builds the boot monitor, which makes a sealed image one that boots by itself: the linked file, and
+/// the workspace's sources that went into it.
+///
+/// # Errors
+/// As [`build`].
+pub fn build_boot_monitor(
+    workspace: &Path,
+    options: &BuildOptions,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<(Vec<u8>, Vec<PathBuf>), BuildError> {
+    let package = Package {
+        workspace: workspace.to_owned(),
+        name: BOOT_MONITOR_PACKAGE.into(),
+    };
+    let executable = link(&package, None, BOOT_MONITOR, options, progress)?;
+    let linked = fs::read(&executable).map_err(|source| file_error(&executable, source))?;
+    Ok((linked, sources(&executable.with_extension("d"))?))
+}
+
 fn build_job(
     package: &Package,
     binary: Option<&str>,
     options: &BuildOptions,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<BuiltImage, BuildError> {
+    let executable = link(package, binary, IMAGE, options, progress)?;
+    progress(Progress::Checking);
+    let sidecar = fs::read(&executable).map_err(|source| file_error(&executable, source))?;
+    let image_error = |source| BuildError::Image {
+        package: package.name.clone(),
+        source,
+    };
+    let image = elf::split(&sidecar).map_err(image_error)?;
+    let build_id = elf::parse(&image).map_err(image_error)?.build_id;
+    let sources = sources(&executable.with_extension("d"))?;
+    Ok(BuiltImage {
+        image,
+        sidecar,
+        build_id,
+        sources,
+    })
+}
+
+/// Compiles and links; the path of the linked file.
+fn link(
+    package: &Package,
+    binary: Option<&str>,
+    kind: Kind,
+    options: &BuildOptions,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<PathBuf, BuildError> {
     fs::create_dir_all(&options.target_directory)
         .map_err(|source| file_error(&options.target_directory, source))?;
-    let script = options.target_directory.join("image.ld");
-    write_if_changed(&script, LINKER_SCRIPT)?;
-    let mut flags = flags(&script, &package.workspace);
+    let script = options.target_directory.join(kind.script);
+    write_if_changed(&script, kind.layout)?;
+    let mut flags = flags(kind.target, &script, &package.workspace);
     for (folder, name) in &options.renamed {
         flags.push(format!("--remap-path-prefix={}={name}", folder.display()));
     }
@@ -177,30 +247,14 @@ fn build_job(
     progress(Progress::Planned {
         crates: crates.len(),
     });
-    let executable = job.compile(offline, crates.len(), progress)?;
-
-    progress(Progress::Checking);
-    let sidecar = fs::read(&executable).map_err(|source| file_error(&executable, source))?;
-    let image_error = |source| BuildError::Image {
-        package: package.name.clone(),
-        source,
-    };
-    let image = elf::split(&sidecar).map_err(image_error)?;
-    let build_id = elf::parse(&image).map_err(image_error)?.build_id;
-    let sources = sources(&executable.with_extension("d"))?;
-    Ok(BuiltImage {
-        image,
-        sidecar,
-        build_id,
-        sources,
-    })
+    job.compile(offline, crates.len(), progress)
 }
 
 /// The compiler flags that make a program a sealed image.
-fn flags(script: &Path, workspace: &Path) -> Vec<String> {
+fn flags(target: &str, script: &Path, workspace: &Path) -> Vec<String> {
     let link = |argument: &str| format!("-Clink-arg={argument}");
     let mut flags = vec![
-        "--cfg=sprat_target=\"vm\"".to_owned(),
+        format!("--cfg=sprat_target=\"{target}\""),
         "-Clinker=rust-lld".to_owned(),
         "-Clinker-flavor=ld.lld".to_owned(),
         "-Crelocation-model=static".to_owned(),

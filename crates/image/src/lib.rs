@@ -22,7 +22,9 @@ mod references;
 mod sizes;
 mod why;
 
-pub use builder::{BuildOptions, BuiltImage, Package, TARGET, build, build_binary};
+pub use builder::{
+    BuildOptions, BuiltImage, Package, TARGET, build, build_binary, build_boot_monitor,
+};
 pub use configuration::Configuration;
 pub use elf::{BuildId, Protection, Segment, split};
 pub use error::{BuildError, ImageError};

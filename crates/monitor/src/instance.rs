@@ -42,6 +42,9 @@ pub enum MonitorError {
         #[source]
         error: std::io::Error,
     },
+    /// A self-booting image is held by no monitor of this host.
+    #[error("a self-booting image runs on a machine of its own, under no monitor of this host")]
+    OwnMachine,
     /// The instance has ended and cannot be entered.
     #[error("the instance has ended")]
     Ended,

@@ -39,6 +39,7 @@ mod blocks;
 #[cfg(test)]
 mod breach_tests;
 mod clock;
+pub mod disk;
 mod image;
 mod instance;
 mod layout;
@@ -94,6 +95,8 @@ pub fn open(kind: Option<MonitorKind>) -> Result<Chosen, MonitorError> {
     };
     match (kind, VmMonitor::open) {
         (Some(MonitorKind::Process), _) => Ok(process(None)),
+        // A machine of its own is no monitor of this host's.
+        (Some(MonitorKind::Disk), _) => Err(MonitorError::OwnMachine),
         (kind, open) => match (open(), kind) {
             (Ok(monitor), _) => Ok(Chosen {
                 monitor: Box::new(monitor),

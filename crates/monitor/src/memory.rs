@@ -71,6 +71,15 @@ impl SealedFile {
         self.length
     }
 
+    /// A copy of some of it.
+    pub(crate) fn read(&self, offset: u64, length: usize) -> Result<Vec<u8>, SystemError> {
+        let mut bytes = vec![0; length];
+        self.file
+            .read_exact_at(&mut bytes, offset)
+            .map_err(|error| SystemError::new("reading a file in memory", error))?;
+        Ok(bytes)
+    }
+
     pub(crate) fn as_fd(&self) -> BorrowedFd<'_> {
         self.file.as_fd()
     }

@@ -84,6 +84,7 @@ impl Held {
             monitor: match monitor.kind() {
                 sprat_monitor::MonitorKind::Vm => "vm",
                 sprat_monitor::MonitorKind::Process => "process",
+                sprat_monitor::MonitorKind::Disk => "disk",
             },
             reason,
             image_bytes: bytes.len() as u64,

@@ -10,8 +10,8 @@ use sprat_abi::boot::BootPage;
 use sprat_abi::guest::Contract;
 use sprat_platform::Platform as _;
 
+use crate::heap;
 use crate::machine::Vm;
-use crate::{heap, memory};
 
 /// The one machine; set before the application runs and never again.
 static mut MACHINE: MaybeUninit<Vm> = MaybeUninit::uninit();
@@ -42,7 +42,7 @@ unsafe extern "C" fn start(page: *const BootPage) -> ! {
         // the report. (Monitors refuse such an image long before.)
         fault()
     };
-    memory::choose_instructions();
+    sprat_platform_memory::choose_instructions();
     // SAFETY: the area is the instance's to use as it likes, and this is its only use.
     unsafe { heap::claim(contract.page().heap) };
     // SAFETY: this runs once, before anything reads the static, and the contract is attached to

@@ -6,8 +6,8 @@
 //! and nothing but the contract's two calls ever leaves it.
 //!
 //! The crate also brings what a Rust program finds in its C library elsewhere: the memory functions
-//! ([`memory`]), the heap and the panic handler. Those symbols exist in images only, so that the
-//! rest can be tested as an ordinary program.
+//! ([`sprat_platform_memory`]), the heap and the panic handler. Those symbols exist in images only, so
+//! that the rest can be tested as an ordinary program.
 #![no_std]
 
 extern crate alloc;
@@ -20,7 +20,6 @@ mod entry;
 #[cfg(sprat_target = "vm")]
 mod heap;
 mod machine;
-pub mod memory;
 mod network;
 
 pub use block::RingBlock;

@@ -5,7 +5,7 @@
 #![allow(missing_docs)]
 
 use divan::{Bencher, black_box};
-use sprat_platform_vm::memory;
+use sprat_platform_memory as memory;
 
 const LENGTHS: &[usize] = &[
     1, 8, 16, 32, 64, 128, 256, 600, 1500, 2048, 4096, 9000, 65536,

@@ -9,6 +9,13 @@
 //!
 //! The loops are assembly because the compiler recognizes a loop that copies and would replace it
 //! by a call to `memcpy`: itself.
+//!
+//! The symbols exist in images and in the boot monitor only, so that the rest can be tested as an
+//! ordinary program. No other crate of the guest's side is below this one.
+#![no_std]
+
+#[cfg(test)]
+extern crate std;
 
 use core::arch::asm;
 use core::arch::x86_64::{
@@ -449,7 +456,7 @@ pub unsafe fn compare(left: *const u8, right: *const u8, length: usize) -> i32 {
 
 /// The symbols that the compiler calls, with what it promises to C's functions of these names. An
 /// ordinary program has its C library's.
-#[cfg(sprat_target = "vm")]
+#[cfg(any(sprat_target = "vm", sprat_target = "disk"))]
 mod symbols {
     use core::ffi::{c_int, c_void};
 
@@ -498,8 +505,8 @@ mod symbols {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use alloc::vec;
-    use alloc::vec::Vec;
+    use std::vec;
+    use std::vec::Vec;
 
     /// Bytes that differ from their neighbours and from those 256 further on.
     fn pattern(length: usize) -> Vec<u8> {

@@ -1,0 +1,149 @@
+//! The instance's two calls, and the loop behind them.
+
+use sprat_abi::boot::BootPage;
+use sprat_abi::bytes::{ByteConsumer, byte_ring_capacity};
+use sprat_abi::call::{CallBlock, Wake};
+use sprat_abi::clock::{ClockPage, ClockPoint};
+use sprat_abi::pointer;
+
+use crate::cell::Local;
+use crate::controller::Timer;
+use crate::{clock, interrupts, ports, power, serial};
+
+/// What the calls work on.
+struct Machine {
+    console: Option<ByteConsumer>,
+    call_block: &'static CallBlock,
+    point: ClockPoint,
+    timer: Timer,
+}
+
+static MACHINE: Local<Option<Machine>> = Local::new(None);
+
+/// Longest that the processor is halted at a time: no timer counts further than this everywhere.
+const LONGEST: u64 = 1_000_000_000;
+
+/// The point in time that the instance's clock page is given.
+pub(crate) fn point() -> ClockPoint {
+    ClockPoint {
+        counter: clock::counter(),
+        scale: ClockPoint::scale_of(clock::rate()),
+        monotonic: 0,
+        wall: clock::wall(),
+    }
+}
+
+/// Takes the host's side of what the boot page grants.
+pub(crate) fn start(boot: &'static BootPage, timer: Timer) {
+    // SAFETY: the plan laid the boot page's structures out as the contract says, they are mapped for
+    // ever, and each ring's other side is the instance. Called once.
+    unsafe {
+        let clock = &*pointer(boot.clock).cast::<ClockPage>();
+        let console = byte_ring_capacity(boot.console.length)
+            .map(|capacity| ByteConsumer::attach(pointer(boot.console.address), capacity));
+        *MACHINE.get_mut() = Some(Machine {
+            console,
+            call_block: &*pointer(boot.call_block).cast::<CallBlock>(),
+            point: clock.read(),
+            timer,
+        });
+    }
+}
+
+impl Machine {
+    fn now(&self) -> u64 {
+        self.point.monotonic_at(clock::counter())
+    }
+
+    /// Writes what stands in the console's ring to the serial line.
+    fn say(&mut self) {
+        let Some(console) = self.console.as_mut() else {
+            return;
+        };
+        let mut text = [0; 256];
+        while let Ok(count @ 1..) = console.read(&mut text) {
+            serial::write(&text[..count]);
+        }
+    }
+
+    /// Moves what there is to move; the bits of devices that have something for the instance.
+    fn serve(&mut self) -> u64 {
+        self.say();
+        0
+    }
+
+    fn yield_until(&mut self, deadline: u64) -> Wake {
+        loop {
+            let seen = interrupts::count();
+            let ready = self.serve();
+            let now = self.now();
+            if ready != 0 || deadline <= now {
+                return Wake { ready, now };
+            }
+            self.timer.arm(clock::ticks((deadline - now).min(LONGEST)));
+            ports::disable_interrupts();
+            if interrupts::count() == seen {
+                ports::wait_for_interrupt();
+            } else {
+                ports::enable_interrupts();
+            }
+        }
+    }
+}
+
+/// The `yield` of the contract.
+pub(crate) unsafe extern "sysv64" fn yield_call() -> Wake {
+    // SAFETY: the instance has one thread, which is here, so no other call is under way.
+    match unsafe { MACHINE.get_mut() } {
+        Some(machine) => machine.yield_until(machine.call_block.deadline()),
+        None => Wake::default(),
+    }
+}
+
+/// The `exit` of the contract.
+pub(crate) unsafe extern "sysv64" fn exit_call(status: i32) -> ! {
+    say_rest();
+    power::exit(status)
+}
+
+/// Writes out what the instance left behind.
+pub(crate) fn say_rest() {
+    // SAFETY: the instance is over, so no other call goes on.
+    if let Some(machine) = unsafe { MACHINE.get_mut() } {
+        machine.say();
+    }
+}
+
+/// Random bytes: the processor's own where it makes any, mixed with the time.
+pub(crate) fn seed() -> [u8; 32] {
+    const RDRAND: u32 = 1 << 30;
+    let mut seed = [0; 32];
+    let has = core::arch::x86_64::__cpuid(1).ecx & RDRAND != 0;
+    for part in seed.chunks_exact_mut(8) {
+        let mut word = clock::counter().wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        if has {
+            word ^= random_word();
+        }
+        part.copy_from_slice(&word.to_le_bytes());
+    }
+    seed
+}
+
+fn random_word() -> u64 {
+    let mut word = 0;
+    for _ in 0..16 {
+        // SAFETY: the caller has seen that the processor has the instruction.
+        let done = unsafe { rdrand(&mut word) };
+        if done {
+            break;
+        }
+    }
+    word
+}
+
+/// # Safety
+/// The processor must have the instruction.
+#[target_feature(enable = "rdrand")]
+unsafe fn rdrand(word: &mut u64) -> bool {
+    core::arch::x86_64::_rdrand64_step(word) == 1
+}
