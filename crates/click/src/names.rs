@@ -8,7 +8,7 @@ use core::net::{Ipv4Addr, Ipv6Addr};
 use crate::collections::Map;
 use sprat_packet::EtherAddress;
 
-use crate::arguments::{Ipv4Prefix, Ipv6Prefix, Names};
+use crate::arguments::{Annotation, Ipv4Prefix, Ipv6Prefix, Names};
 use crate::configure::scopes;
 
 /// What a name stands for; one name may stand for several kinds of thing at once.
@@ -28,6 +28,8 @@ pub struct Meaning {
     pub tcp_port: Option<u16>,
     /// As a UDP port.
     pub udp_port: Option<u16>,
+    /// As a packet annotation.
+    pub annotation: Option<Annotation>,
 }
 
 /// All names defined in a router, by the compound element they were defined in.
@@ -99,5 +101,9 @@ impl Names for ScopedNames<'_> {
             17 => meaning.udp_port,
             _ => None,
         })
+    }
+
+    fn annotation(&self, name: &str) -> Option<Annotation> {
+        self.find(name, |meaning| meaning.annotation)
     }
 }

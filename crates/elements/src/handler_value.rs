@@ -1,9 +1,10 @@
 //! Reading what is written to handlers.
 
 use alloc::format;
+use alloc::vec::Vec;
 
 use sprat_click::arguments::Argument;
-use sprat_click::{Context, HandlerError};
+use sprat_click::{Arguments, Context, HandlerError};
 
 /// Reads a value written to a handler as an argument of type `T` is read.
 pub(crate) fn handler_value<T: Argument>(
@@ -12,4 +13,11 @@ pub(crate) fn handler_value<T: Argument>(
 ) -> Result<T, HandlerError> {
     T::parse(value.trim(), &context.names())
         .map_err(|error| HandlerError::failed(format!("{}: {error}", context.name())))
+}
+
+/// What was found wrong with the words written to a handler, or with its parameters.
+pub(crate) fn complaints(arguments: &Arguments<'_>) -> HandlerError {
+    let messages = arguments.messages().iter().map(|(_, text)| text.as_str());
+    let messages: Vec<&str> = messages.collect();
+    HandlerError::failed(messages.join("\n"))
 }

@@ -66,8 +66,8 @@ impl Annotation {
 
 /// A name, an offset, or `OFFSET/SIZE`.
 impl Argument for Annotation {
-    fn parse(text: &str, _names: &dyn Names) -> Result<Self, ArgumentError> {
-        if let Some(named) = Self::named(text) {
+    fn parse(text: &str, names: &dyn Names) -> Result<Self, ArgumentError> {
+        if let Some(named) = Self::named(text).or_else(|| names.annotation(text)) {
             return Ok(named);
         }
         let (offset, size) = match text.split_once('/') {

@@ -6,6 +6,7 @@ use core::net::{Ipv4Addr, Ipv6Addr};
 use sprat_packet::EtherAddress;
 
 use super::addresses::{Ipv4Prefix, Ipv6Prefix};
+use super::annotation::Annotation;
 use super::numbers::parse_unsigned;
 use super::{Argument, ArgumentError};
 
@@ -41,6 +42,11 @@ pub trait Names {
 
     /// The port of this name under an IP protocol (6 or 17).
     fn port(&self, _name: &str, _protocol: u8) -> Option<u16> {
+        None
+    }
+
+    /// The packet annotation of this name.
+    fn annotation(&self, _name: &str) -> Option<Annotation> {
         None
     }
 

@@ -14,6 +14,8 @@ use sprat_packet::{Batch, DEFAULT_HEADROOM, Packet};
 pub(super) const ICMP_PING_SOURCE: Class = Class::of::<ICMPPingSource>("ICMPPingSource")
     .ports("0-1/1")
     .processing("h/a");
+/// Its name in older configurations.
+pub(super) const ICMP_SEND_PINGS: Class = ICMP_PING_SOURCE.named("ICMPSendPings");
 
 /// ICMPPingSource: sends ICMP echo requests from time to time.
 ///
@@ -21,9 +23,9 @@ pub(super) const ICMP_PING_SOURCE: Class = Class::of::<ICMPPingSource>("ICMPPing
 /// ICMPPingSource(SRC, DST [, keywords INTERVAL, IDENTIFIER, LIMIT, STOP, DATA, ACTIVE, VERBOSE])
 /// ```
 ///
-/// Sends from SRC to DST, with sequence numbers that count up from zero. At a pull output every pull gives
+/// Sends from SRC to DST, with identifications and sequence numbers that count up from one. At a pull output every pull gives
 /// a request. Replies that are led to its input are reported, and counted with their round-trip times
-/// for `summary`.
+/// for `summary`, which is also printed at the end. ICMPSendPings is another name for it.
 ///
 /// - INTERVAL: time between requests; 1 second. IDENTIFIER: the identifier field; 0.
 /// - LIMIT: requests to send, negative for no bound; -1. STOP: stop the driver after them; false.
@@ -58,6 +60,8 @@ struct Replies {
     shortest: Duration,
     longest: Duration,
     total: Duration,
+    /// The sum of the squares of the times, in microseconds.
+    squares: u64,
 }
 
 /// Requests whose replies are waited for.
@@ -113,9 +117,9 @@ impl ICMPPingSource {
         self.active && self.limit.is_none_or(|limit| self.count < limit)
     }
 
-    /// The sequence number of the next request; it wraps round.
+    /// The sequence number of the next request; it wraps round, and is never zero.
     fn sequence(&self) -> u16 {
-        u16::try_from(self.count & 0xffff).unwrap_or(0)
+        u16::try_from(self.count % 0xffff + 1).unwrap_or(1)
     }
 
     fn request(&mut self, context: &Context<'_>) -> Packet {
@@ -126,7 +130,7 @@ impl ICMPPingSource {
             total_length: u16::try_from(length).unwrap_or(u16::MAX),
             identification: sequence,
             flags_and_offset: 0,
-            time_to_live: 255,
+            time_to_live: 200,
             protocol: protocol::ICMP,
             source: self.source,
             destination: self.destination,
@@ -179,10 +183,14 @@ impl ICMPPingSource {
         };
         replies.longest = replies.longest.max(time);
         replies.total += time;
+        let microseconds = u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
+        replies.squares = replies
+            .squares
+            .saturating_add(microseconds.saturating_mul(microseconds));
         replies.count += 1;
         if self.verbose {
             context.chatter(format_args!(
-                "{}: {} bytes from {}: icmp_seq={sequence} ttl={} time={} ms",
+                "{} :: ICMPPingSource: {} bytes from {}: icmp_seq={sequence} ttl={} time={} ms",
                 context.name(),
                 8 + icmp.payload().len(),
                 ip.source(),
@@ -202,10 +210,11 @@ impl ICMPPingSource {
         );
         if replies.count > 0 {
             text.push_str(&format!(
-                "rtt min/avg/max = {}/{}/{} ms\n",
+                "rtt min/avg/max/mdev = {}/{}/{}/{}\n",
                 milliseconds(replies.shortest),
                 milliseconds(replies.average()),
                 milliseconds(replies.longest),
+                milliseconds(replies.deviation()),
             ));
         }
         text
@@ -218,6 +227,17 @@ impl Replies {
             .checked_div(u32::try_from(self.count).unwrap_or(u32::MAX))
             .unwrap_or_default()
     }
+
+    /// The standard deviation of the times.
+    fn deviation(&self) -> Duration {
+        let average = u64::try_from(self.average().as_micros()).unwrap_or(u64::MAX);
+        let variance = self
+            .squares
+            .checked_div(self.count)
+            .unwrap_or(0)
+            .saturating_sub(average.saturating_mul(average));
+        Duration::from_micros(variance.isqrt())
+    }
 }
 
 /// Milliseconds with three decimals.
@@ -225,9 +245,9 @@ fn milliseconds(time: Duration) -> String {
     format!("{}.{:03}", time.as_millis(), time.as_micros() % 1000)
 }
 
-/// Seconds with nine decimals.
+/// Seconds with six decimals.
 fn seconds(time: Duration) -> String {
-    format!("{}.{:09}", time.as_secs(), time.subsec_nanos())
+    format!("{}.{:06}", time.as_secs(), time.subsec_micros())
 }
 
 impl Element for ICMPPingSource {
@@ -259,6 +279,16 @@ impl Element for ICMPPingSource {
         while batch.len() < limit && self.may_send() {
             let packet = self.request(context);
             batch.push(packet);
+        }
+    }
+
+    fn cleanup(&mut self, context: &mut Context<'_>) {
+        if let Some(replies) = self.replies.as_ref().filter(|_| self.verbose) {
+            context.chatter(format_args!(
+                "{} :: ICMPPingSource: {}",
+                context.name(),
+                self.summary(replies).trim_end(),
+            ));
         }
     }
 

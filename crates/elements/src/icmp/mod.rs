@@ -1,6 +1,7 @@
 //! Elements of ICMP.
 
 mod check_icmp_header;
+mod encap;
 mod icmp_error;
 mod icmp_ping_responder;
 mod icmp_ping_source;
@@ -15,7 +16,10 @@ use sprat_click::Class;
 pub(crate) const CLASSES: &[&Class] = &[
     &check_icmp_header::CHECK_ICMP_HEADER,
     &icmp_error::ICMP_ERROR,
+    &encap::ICMP_IP_ENCAP,
+    &encap::ICMP_PING_ENCAP,
     &icmp_ping_responder::ICMP_PING_RESPONDER,
     &icmp_ping_source::ICMP_PING_SOURCE,
+    &icmp_ping_source::ICMP_SEND_PINGS,
     &set_icmp_checksum::SET_ICMP_CHECKSUM,
 ];

@@ -320,7 +320,7 @@ fn pings_are_sent_at_their_interval_and_their_replies_are_timed() {
         bench
             .simulation
             .take_errors()
-            .contains("12 bytes from 10.0.0.2: icmp_seq=2 ttl=255")
+            .contains("12 bytes from 10.0.0.2: icmp_seq=2 ttl=200")
     );
 }
 
@@ -330,4 +330,34 @@ fn only_errors_can_be_asked_for() {
     assert!(errors.contains("TYPE: not an ICMP error"), "{errors}");
     let errors = Bench::errors("Idle -> ICMPError(1.0.0.1, timeexceeded, port) -> Idle");
     assert!(errors.contains("CODE: invalid number"), "{errors}");
+}
+
+#[test]
+fn icmp_encapsulations_count_up_from_one() {
+    for (element, kind, code) in [
+        ("ICMPPingEncap(10.0.0.1, 10.0.0.2, IDENTIFIER 258)", 8, 0),
+        (
+            "ICMPIPEncap(10.0.0.1, 10.0.0.2, unreachable, port, IDENTIFIER 258)",
+            3,
+            3,
+        ),
+        ("ICMPIPEncap(10.0.0.1, 10.0.0.2, 13, IDENTIFIER 258)", 13, 0),
+    ] {
+        let bench = Bench::new(&format!(
+            "RatedSource(abc, 1000, 2) -> e :: {element} -> ToDevice(out)"
+        ));
+        bench.run();
+        for (number, packet) in (1..).zip(bench.sent("out")) {
+            let ip = Ipv4::new(&packet).unwrap();
+            assert!(ip.checksum_is_right());
+            assert_eq!((ip.identification(), ip.time_to_live()), (number, 255));
+            let icmp = Icmp::new(ip.payload()).unwrap();
+            assert!(icmp.checksum_is_right());
+            assert_eq!((icmp.kind(), icmp.code()), (kind, code));
+            assert_eq!((icmp.identifier(), icmp.sequence()), (258, number));
+            assert_eq!(icmp.payload(), b"abc");
+        }
+        bench.write("e.dst", "10.0.0.9");
+        assert_eq!(bench.read("e.dst"), "10.0.0.9");
+    }
 }

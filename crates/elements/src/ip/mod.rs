@@ -11,9 +11,12 @@ pub(crate) mod ip_encap;
 mod ip_fragmenter;
 mod ip_gw_options;
 mod ip_input_combo;
+mod ip_mirror;
 mod ip_output_combo;
 mod ip_reassembler;
+mod mark_ip_ce;
 mod mark_ip_header;
+mod payload;
 mod set_ip_checksum;
 mod set_ip_dscp;
 mod store_ip_address;
@@ -36,12 +39,17 @@ pub(crate) const CLASSES: &[&Class] = &[
     &ip_fragmenter::IP_FRAGMENTER,
     &ip_gw_options::IP_GW_OPTIONS,
     &ip_input_combo::IP_INPUT_COMBO,
+    &ip_mirror::IP_MIRROR,
     &ip_output_combo::IP_OUTPUT_COMBO,
     &ip_reassembler::IP_REASSEMBLER,
+    &mark_ip_ce::MARK_IP_CE,
     &mark_ip_header::MARK_IP_HEADER,
+    &payload::ERASE_IP_PAYLOAD,
+    &payload::TRUNCATE_IP_PAYLOAD,
     &set_ip_checksum::SET_IP_CHECKSUM,
     &set_ip_dscp::SET_IP_DSCP,
     &set_ip_dscp::SET_IP_ECN,
     &store_ip_address::STORE_IP_ADDRESS,
     &strip_ip_header::STRIP_IP_HEADER,
+    &strip_ip_header::UNSTRIP_IP_HEADER,
 ];

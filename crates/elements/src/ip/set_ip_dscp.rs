@@ -20,8 +20,8 @@ pub(super) const SET_IP_ECN: Class = Class::of::<SetTypeOfService<Ecn>>("SetIPEC
 /// ```
 ///
 /// SetIPDSCP sets the differentiated services code point to DSCP, 0 to 63, and leaves the congestion
-/// bits. SetIPECN sets those to ECN, 0 to 3 or `no`, `ect1`, `ect2`, `ce`, and leaves the code point. The
-/// checksum is mended. Packets need their network header annotation set; others pass unchanged.
+/// bits. SetIPECN sets those to ECN, 0 to 3 or `no`, `ect1` or `ECT(1)`, `ect2` or `ECT(0)`, `ce` or `CE`,
+/// and leaves the code point. The checksum is mended. Packets need their network header annotation set; others pass unchanged.
 ///
 /// Handlers: `dscp`, or `ecn` (read, write).
 ///
@@ -73,9 +73,9 @@ impl Argument for Ecn {
     fn parse(text: &str, names: &dyn Names) -> Result<Self, ArgumentError> {
         match text {
             "no" => Ok(Self(0)),
-            "ect1" => Ok(Self(1)),
-            "ect2" => Ok(Self(2)),
-            "ce" => Ok(Self(3)),
+            "ect1" | "ECT(1)" => Ok(Self(1)),
+            "ect2" | "ECT(0)" => Ok(Self(2)),
+            "ce" | "CE" => Ok(Self(3)),
             _ => number_up_to(text, names, 3).map(Self),
         }
     }

@@ -3,7 +3,7 @@
 use core::net::Ipv4Addr;
 use core::time::Duration;
 use std::format;
-use std::string::String;
+use std::string::{String, ToString};
 use std::vec::Vec;
 
 use proptest::prelude::*;
@@ -436,7 +436,7 @@ fn packets_that_forbid_it_are_not_cut() {
     let mut ip = Ipv4Mut::new(&mut whole).unwrap();
     ip.set_flags_and_offset(Ipv4::DONT_FRAGMENT);
     ip.fill_checksum();
-    let (sent, side) = through("IPFragmenter(45)", &[whole.clone()]);
+    let (sent, side) = through("IPFragmenter(45)", core::slice::from_ref(&whole));
     assert_eq!((sent.len(), side), (0, Vec::from([whole.clone()])));
     assert_eq!(
         through("IPFragmenter(45, HONOR_DF false)", &[whole])
@@ -611,5 +611,143 @@ proptest! {
             let sent: Vec<String> = bench.sent("out").iter().map(|packet| format!("{packet:?}")).collect();
             prop_assert!(sent.len() <= 1);
         }
+    }
+}
+
+/// Runs `packets` through `elements`, and gives back what comes out.
+fn all_through(elements: &str, packets: &[Vec<u8>]) -> (Bench, Vec<Vec<u8>>) {
+    let bench = Bench::new(&format!(
+        "FromDevice(in) -> MarkIPHeader(0) -> {elements} -> ToDevice(out)"
+    ));
+    for packet in packets {
+        bench.arrive("in", packet);
+    }
+    bench.run_for(MOMENT);
+    let sent = bench.sent("out");
+    (bench, sent)
+}
+
+/// UDP from port 5 to 53, or TCP with a sequence number of 7 and an acknowledgement of 9.
+fn with_ports(protocol: u8, payload: usize) -> Vec<u8> {
+    let transport: &[u8] = if protocol == protocol::TCP {
+        &[
+            0, 5, 0, 53, 0, 0, 0, 7, 0, 0, 0, 9, 0x60, 0x10, 0, 1, 0, 0, 0, 0, 1, 1, 1, 1,
+        ]
+    } else {
+        &[0, 5, 0, 53, 0, 8, 0, 0]
+    };
+    let mut bytes = packet(transport.len() + payload);
+    bytes[9] = protocol;
+    bytes[20..20 + transport.len()].copy_from_slice(transport);
+    Ipv4Mut::new(&mut bytes).unwrap().fill_checksum();
+    bytes
+}
+
+#[test]
+fn ip_mirror_swaps_addresses_ports_and_tcp_numbers() {
+    let (_, sent) = all_through("IPMirror", &[with_ports(protocol::TCP, 3)]);
+    let ip = Ipv4::new(&sent[0]).unwrap();
+    assert_eq!((ip.source(), ip.destination()), (DESTINATION, SOURCE));
+    assert!(ip.checksum_is_right());
+    assert_eq!(ip.payload()[..12], [0, 53, 0, 5, 0, 0, 0, 9, 0, 0, 0, 7]);
+    let mut later = with_ports(protocol::UDP, 8);
+    Ipv4Mut::new(&mut later).unwrap().set_flags_and_offset(1);
+    let (_, sent) = all_through("IPMirror", core::slice::from_ref(&later));
+    assert_eq!(sent[0][20..], later[20..], "a later fragment has no ports");
+}
+
+#[test]
+fn ip_mirror_annotates_the_new_destination_unless_told_not_to() {
+    // GetIPAddress leaves the annotation at the old destination.
+    for (argument, expected) in [("", SOURCE), ("false", DESTINATION)] {
+        let elements = format!("GetIPAddress(16) -> IPMirror({argument}) -> StoreIPAddress(16)");
+        let (_, sent) = all_through(&elements, &[packet(8)]);
+        let ip = Ipv4::new(&sent[0]).unwrap();
+        assert_eq!(ip.destination(), expected, "{argument}");
+    }
+}
+
+#[test]
+fn mark_ip_ce_drops_what_is_not_ecn_capable() {
+    let packets = [0_u8, 1, 2, 3].map(|ecn| {
+        let mut bytes = packet(4);
+        let mut ip = Ipv4Mut::new(&mut bytes).unwrap();
+        ip.set_type_of_service(0xb8 | ecn);
+        ip.fill_checksum();
+        bytes
+    });
+    for (argument, count) in [("", 3), ("true", 4)] {
+        let (bench, sent) = all_through(&format!("m :: MarkIPCE({argument})"), &packets);
+        assert_eq!(sent.len(), count);
+        for bytes in &sent {
+            let ip = Ipv4::new(bytes).unwrap();
+            assert_eq!(ip.type_of_service(), 0xbb);
+            assert!(ip.checksum_is_right());
+        }
+        assert_eq!(bench.read("m.drops"), (4 - count).to_string());
+    }
+}
+
+#[test]
+fn set_ip_ecn_takes_the_names_of_rfc_3168() {
+    for (name, bits) in [
+        ("no", 0),
+        ("ECT(1)", 1),
+        ("ect2", 2),
+        ("ECT(0)", 2),
+        ("CE", 3),
+    ] {
+        let (_, sent) = all_through(&format!("SetIPECN({name})"), &[packet(4)]);
+        assert_eq!(Ipv4::new(&sent[0]).unwrap().ecn(), bits, "{name}");
+    }
+}
+
+#[test]
+fn truncate_ip_payload_leaves_the_headers() {
+    for (argument, protocol, length) in [
+        ("", protocol::TCP, 44),
+        ("3", protocol::TCP, 47),
+        ("3", protocol::UDP, 31),
+        ("3, TRANSPORT false", protocol::UDP, 23),
+        ("100", protocol::UDP, 40),
+    ] {
+        let whole = with_ports(protocol, if protocol == protocol::TCP { 9 } else { 12 });
+        let elements = format!("TruncateIPPayload({argument})");
+        let (_, sent) = all_through(&elements, core::slice::from_ref(&whole));
+        assert_eq!(
+            sent[0],
+            whole[..length.min(whole.len())],
+            "{argument} {protocol}"
+        );
+        let (_, sent) = all_through(&format!("{elements} -> Pad"), core::slice::from_ref(&whole));
+        assert_eq!(sent[0].len(), whole.len(), "the extra length is annotated");
+    }
+    let bench = Bench::new("FromDevice(in) -> TruncateIPPayload(5) -> ToDevice(out)");
+    bench.arrive("in", &[0x45; 60]);
+    bench.run_for(MOMENT);
+    assert_eq!(bench.sent("out"), [[0x45; 5]], "nobody said that it is IP");
+}
+
+#[test]
+fn erase_ip_payload_leaves_headers_and_lengths() {
+    for (protocol, headers) in [(protocol::TCP, 44), (protocol::UDP, 28), (99, 40)] {
+        let whole = with_ports(
+            protocol,
+            40 - if protocol == protocol::TCP { 24 } else { 8 },
+        );
+        let (_, sent) = all_through("EraseIPPayload", core::slice::from_ref(&whole));
+        let kept = if protocol == 99 { whole.len() } else { headers };
+        assert_eq!(sent[0].len(), whole.len());
+        assert_eq!(sent[0][..kept], whole[..kept], "{protocol}");
+        assert!(sent[0][kept..].iter().all(|byte| *byte == 0));
+    }
+}
+
+#[test]
+fn a_stripped_ip_header_can_be_put_back() {
+    let options = packet_with_options(&[1, 1, 1, 0], 8);
+    for elements in ["StripIPHeader -> UnstripIPHeader", "UnstripIPHeader"] {
+        let (_, sent) = all_through(elements, core::slice::from_ref(&options));
+        assert_eq!(sent[0], options, "{elements}");
     }
 }

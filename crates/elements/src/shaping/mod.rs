@@ -2,6 +2,7 @@
 
 pub(crate) mod bucket;
 mod codel;
+mod compare_block;
 mod delay;
 mod gate;
 mod link_unqueue;
@@ -23,6 +24,7 @@ pub(crate) const CLASSES: &[&Class] = &[
     &rated_unqueue::BANDWIDTH_RATED_UNQUEUE,
     &shaper::BANDWIDTH_SHAPER,
     &codel::CODEL,
+    &compare_block::COMPARE_BLOCK,
     &delay::DELAY_SHAPER,
     &delay::DELAY_UNQUEUE,
     &link_unqueue::LINK_UNQUEUE,

@@ -50,19 +50,25 @@ impl Configure for Truncate {
     }
 }
 
+/// Cuts a packet to `length` bytes; adds what that takes to the extra length annotation where it
+/// says `annotate`.
+pub(crate) fn truncate(packet: &mut Packet, length: usize, annotate: bool) {
+    let excess = packet.len().saturating_sub(length);
+    if excess == 0 {
+        return;
+    }
+    packet.truncate(length);
+    if annotate {
+        let excess = u32::try_from(excess).unwrap_or(u32::MAX);
+        let extra = extra_length(packet).saturating_add(excess);
+        packet.set_annotation_word(EXTRA_LENGTH, extra);
+    }
+}
+
 impl Element for Truncate {
     fn process(&mut self, _: &mut Context<'_>, batch: &mut Batch) {
         for packet in batch.iter_mut() {
-            let excess = packet.len().saturating_sub(self.length);
-            if excess == 0 {
-                continue;
-            }
-            packet.truncate(self.length);
-            if self.annotate {
-                let excess = u32::try_from(excess).unwrap_or(u32::MAX);
-                let extra = extra_length(packet).saturating_add(excess);
-                packet.set_annotation_word(EXTRA_LENGTH, extra);
-            }
+            truncate(packet, self.length, self.annotate);
         }
     }
 }

@@ -10,7 +10,7 @@ mod drr_sched;
 mod generator;
 mod idle;
 mod infinite_source;
-mod length;
+pub(crate) mod length;
 mod null;
 mod paint;
 pub(crate) mod queue;
@@ -83,6 +83,8 @@ pub(crate) const CLASSES: &[&Class] = &[
     &set_annotation::SET_PACKET_TYPE,
     &timestamps::SET_TIMESTAMP,
     &timestamps::SET_TIMESTAMP_DELTA,
+    &timestamps::STORE_TIMESTAMP,
+    &timestamps::TIMESTAMP_ACCUM,
     &idle::SIMPLE_IDLE,
     &sched::SIMPLE_PRIO_SCHED,
     &queue::SIMPLE_QUEUE,

@@ -10,6 +10,8 @@ use sprat_packet::{Batch, Packet, annotations};
 
 pub(super) const SET_TIMESTAMP: Class = Class::of::<SetTimestamp>("SetTimestamp");
 pub(super) const SET_TIMESTAMP_DELTA: Class = Class::of::<SetTimestampDelta>("SetTimestampDelta");
+pub(super) const STORE_TIMESTAMP: Class = Class::of::<StoreTimestamp>("StoreTimestamp");
+pub(super) const TIMESTAMP_ACCUM: Class = Class::of::<TimestampAccum>("TimestampAccum");
 pub(super) const ADJUST_TIMESTAMP: Class = Class::of::<AdjustTimestamp>("AdjustTimestamp");
 
 /// A moment or a difference of moments as Click's handlers give it: seconds with six decimals,
@@ -221,6 +223,115 @@ impl Element for AdjustTimestamp {
     }
 }
 
+/// StoreTimestamp: writes packets' timestamps into their bytes.
+///
+/// ```click
+/// StoreTimestamp([keywords OFFSET, TAIL])
+/// ```
+///
+/// One of the two must be given. The timestamp takes eight bytes: seconds and nanoseconds, each a number
+/// of four bytes in the processor's byte order.
+///
+/// - OFFSET: where it goes; packets that are too short are extended.
+/// - TAIL: true puts it behind the packet.
+///
+/// See Click's manual page StoreTimestamp(n).
+struct StoreTimestamp {
+    offset: Option<usize>,
+}
+
+impl Configure for StoreTimestamp {
+    fn configure(arguments: &mut Arguments<'_>, _: &Configuration<'_>) -> Result<Self, Rejected> {
+        let offset = arguments.keyword::<u16>("OFFSET");
+        let tail = arguments.keyword("TAIL").unwrap_or(false);
+        if offset.is_some() == tail {
+            arguments.error("must supply exactly one of 'OFFSET' and 'TAIL'");
+        }
+        arguments.finish()?;
+        Ok(Self {
+            offset: offset.map(usize::from),
+        })
+    }
+}
+
+impl Element for StoreTimestamp {
+    fn process(&mut self, _: &mut Context<'_>, batch: &mut Batch) {
+        for packet in batch.iter_mut() {
+            let timestamp = packet.timestamp();
+            let offset = self.offset.unwrap_or(packet.len());
+            let missing = (offset + 8).saturating_sub(packet.len());
+            if missing > 0 {
+                packet.append(missing).fill(0);
+            }
+            let place = &mut packet.data_mut()[offset..offset + 8];
+            let half = |number: i64| i32::try_from(number).unwrap_or(i32::MAX).to_ne_bytes();
+            place[..4].copy_from_slice(&half(timestamp.div_euclid(1_000_000_000)));
+            place[4..].copy_from_slice(&half(timestamp.rem_euclid(1_000_000_000)));
+        }
+    }
+}
+
+/// TimestampAccum: adds up how old packets are.
+///
+/// ```click
+/// TimestampAccum
+/// ```
+///
+/// Counts packets, and the time from their timestamps until they come here.
+///
+/// Handlers: `count`, `time`, `average_time` (read): packets, their times together and on average, in
+/// seconds; `reset_counts` (write).
+///
+/// See Click's manual page TimestampAccum(n).
+#[derive(Default)]
+struct TimestampAccum {
+    count: u64,
+    /// Nanoseconds.
+    time: i64,
+}
+
+impl Configure for TimestampAccum {
+    fn configure(arguments: &mut Arguments<'_>, _: &Configuration<'_>) -> Result<Self, Rejected> {
+        arguments.finish()?;
+        Ok(Self::default())
+    }
+}
+
+impl Element for TimestampAccum {
+    fn process(&mut self, context: &mut Context<'_>, batch: &mut Batch) {
+        let now = context.timestamp().0;
+        for packet in batch.iter() {
+            self.count += 1;
+            self.time = self.time.saturating_add(now - packet.timestamp());
+        }
+    }
+
+    fn handlers(&self, list: &mut HandlerList) {
+        list.read("count")
+            .read("time")
+            .read("average_time")
+            .write("reset_counts");
+    }
+
+    fn read(&mut self, _: &mut Context<'_>, name: &str, _: &str) -> Result<String, HandlerError> {
+        let count = i64::try_from(self.count.max(1)).unwrap_or(i64::MAX);
+        match name {
+            "count" => Ok(self.count.to_string()),
+            "time" => Ok(timestamp_text(self.time)),
+            "average_time" => Ok(timestamp_text(self.time / count)),
+            _ => Err(HandlerError::NoHandler(name.into())),
+        }
+    }
+
+    fn write(&mut self, _: &mut Context<'_>, name: &str, _: &str) -> Result<(), HandlerError> {
+        if name != "reset_counts" {
+            return Err(HandlerError::NoHandler(name.into()));
+        }
+        *self = Self::default();
+        Ok(())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::timestamp_text;
@@ -286,5 +397,38 @@ mod tests {
         assert_eq!(timestamp_text(1_500_000_000), "1.500000");
         assert_eq!(timestamp_text(-1_500_000_001), "-1.500000001");
         assert_eq!(timestamp_text(0), "0.000000");
+    }
+
+    #[test]
+    fn timestamps_are_stored_where_asked() {
+        for (config, place, length) in [("OFFSET 2", 2, 10), ("TAIL true", 3, 11)] {
+            let bench = Bench::new(&std::format!(
+                "RatedSource(abc, 1000, 1) -> SetTimestamp(5.000000007)
+                 -> StoreTimestamp({config}) -> ToDevice(out)"
+            ));
+            bench.run();
+            let sent = &bench.sent("out")[0];
+            assert_eq!(sent.len(), length);
+            assert_eq!(sent[place..place + 4], 5_u32.to_ne_bytes());
+            assert_eq!(sent[place + 4..place + 8], 7_u32.to_ne_bytes());
+        }
+        let errors = Bench::errors("Idle -> StoreTimestamp -> Discard");
+        assert!(
+            errors.contains("exactly one of 'OFFSET' and 'TAIL'"),
+            "{errors}"
+        );
+    }
+
+    #[test]
+    fn the_age_of_packets_is_added_up() {
+        let bench = Bench::new(
+            "RatedSource(abc, 1000, 2) -> AdjustTimestamp(-3) -> t :: TimestampAccum -> Discard",
+        );
+        bench.run();
+        assert_eq!(bench.read("t.count"), "2");
+        assert_eq!(bench.read("t.average_time"), "3.000000");
+        assert_eq!(bench.read("t.time"), "6.000000");
+        bench.write("t.reset_counts", "");
+        assert_eq!(bench.read("t.time"), "0.000000");
     }
 }

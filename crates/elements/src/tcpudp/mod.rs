@@ -1,7 +1,10 @@
 //! Elements of TCP and UDP.
 
 mod check_transport_header;
+mod fast_source;
 mod set_transport_checksum;
+mod store_udp_time_seq_record;
+mod tcp_ip_send;
 #[cfg(test)]
 mod tests;
 mod udp_ip_encap;
@@ -12,7 +15,13 @@ use sprat_click::Class;
 pub(crate) const CLASSES: &[&Class] = &[
     &check_transport_header::CHECK_TCP_HEADER,
     &check_transport_header::CHECK_UDP_HEADER,
+    &udp_ip_encap::DYNAMIC_UDP_IP_ENCAP,
+    &fast_source::FAST_TCP_FLOWS,
+    &fast_source::FAST_UDP_FLOWS,
+    &fast_source::FAST_UDP_SOURCE,
     &set_transport_checksum::SET_TCP_CHECKSUM,
     &set_transport_checksum::SET_UDP_CHECKSUM,
+    &store_udp_time_seq_record::STORE_UDP_TIME_SEQ_RECORD,
+    &tcp_ip_send::TCP_IP_SEND,
     &udp_ip_encap::UDP_IP_ENCAP,
 ];

@@ -3,10 +3,11 @@
 use core::net::Ipv4Addr;
 use core::time::Duration;
 use std::format;
+use std::string::ToString;
 use std::vec::Vec;
 
 use sprat_packet::headers::{
-    Ipv4, Ipv4Fields, Ipv4Mut, TcpFields, TcpMut, Udp, UdpFields, UdpMut, protocol, tcp_flags,
+    Ipv4, Ipv4Fields, Ipv4Mut, Tcp, TcpFields, TcpMut, Udp, UdpFields, UdpMut, protocol, tcp_flags,
 };
 
 use crate::testing::Bench;
@@ -195,4 +196,165 @@ fn udp_ip_encap_makes_headers_that_check() {
     }
     let plain = through("UDPIPEncap(1.0.0.1, 1234, 2.0.0.2, 53, false)", &[]);
     assert_eq!(plain[0][26..28], [0, 0]);
+}
+
+/// The packets of a source within a second.
+fn made(config: &str) -> (Bench, Vec<Vec<u8>>) {
+    let bench = Bench::new(&format!("s :: {config} -> ToDevice(out)"));
+    bench.run_for(Duration::from_secs(1));
+    let sent = bench.sent("out");
+    (bench, sent)
+}
+
+/// The ports of a frame that is right, and its UDP or TCP header with what follows.
+fn checked(frame: &[u8]) -> (u16, u16, Vec<u8>) {
+    assert_eq!(frame[..14], [1, 1, 1, 1, 1, 1, 0, 0, 0, 0, 0, 2, 8, 0]);
+    let ip = Ipv4::new(&frame[14..]).unwrap();
+    assert!(ip.checksum_is_right());
+    assert_eq!(ip.source(), Ipv4Addr::new(1, 0, 0, 1));
+    assert_eq!(ip.destination(), Ipv4Addr::new(2, 0, 0, 2));
+    let payload = ip.payload();
+    let pseudo_header = ip.pseudo_header(u16::try_from(payload.len()).unwrap());
+    let right = if ip.protocol() == protocol::TCP {
+        Tcp::new(payload).unwrap().checksum_is_right(pseudo_header)
+    } else {
+        Udp::new(payload).unwrap().checksum_is_right(pseudo_header)
+    };
+    assert!(right);
+    let udp = Udp::new(payload).unwrap();
+    (udp.source_port(), udp.destination_port(), payload.to_vec())
+}
+
+const ENDS: &str = "0:0:0:0:0:2, 1.0.0.1, 1:1:1:1:1:1, 2.0.0.2";
+
+#[test]
+fn fast_udp_source_sends_right_frames_at_its_rate() {
+    let source = "0:0:0:0:0:2, 1.0.0.1, 1234, 1:1:1:1:1:1, 2.0.0.2, 80";
+    let (bench, sent) = made(&format!("FastUDPSource(100, -1, 64, {source}, INTERVAL 2)"));
+    assert!((100..=101).contains(&sent.len()), "{}", sent.len());
+    assert_eq!(bench.read("s.count"), sent.len().to_string());
+    for (index, frame) in (0..).zip(&sent) {
+        assert_eq!(frame.len(), 64);
+        let (from, to, payload) = checked(frame);
+        assert_eq!((from, to), (1234 + index / 2, 80 + index / 2));
+        assert_ne!(payload[6..8], [0, 0], "a checksum");
+    }
+    let (bench, sent) = made(&format!("FastUDPSource(100, 5, 60, {source}, false)"));
+    assert_eq!(sent.len(), 5);
+    assert_eq!(sent[4][40..42], [0, 0], "no checksum");
+    assert_eq!(
+        bench.read("s.rate"),
+        "125",
+        "five in the time of four intervals"
+    );
+    bench.write("s.reset", "");
+    bench.run_for(Duration::from_secs(1));
+    assert_eq!(bench.sent("out").len(), 5);
+    let (_, sent) = made(&format!(
+        "FastUDPSource(100, -1, 64, {source}, ACTIVE false)"
+    ));
+    assert!(sent.is_empty());
+}
+
+#[test]
+fn fast_flows_change_their_ports_after_so_many_packets() {
+    let (_, sent) = made(&format!("FastUDPFlows(0, 12, 60, {ENDS}, 2, 3)"));
+    let ports: Vec<_> = sent.iter().map(|frame| checked(frame)).collect();
+    let ports: Vec<_> = ports.iter().map(|(from, to, _)| (*from, *to)).collect();
+    assert_eq!(ports.len(), 12);
+    for flow in [[0, 2, 4], [1, 3, 5], [6, 8, 10], [7, 9, 11]] {
+        assert!(flow.iter().all(|index| ports[*index] == ports[flow[0]]));
+    }
+    let distinct: std::collections::BTreeSet<_> = ports.iter().collect();
+    assert_eq!(distinct.len(), 4);
+}
+
+#[test]
+fn fast_tcp_flows_begin_with_syn_and_end_with_fin() {
+    let (_, sent) = made(&format!("FastTCPFlows(0, 8, 60, {ENDS}, 1, 4)"));
+    let flags: Vec<_> = sent.iter().map(|frame| checked(frame).2[13]).collect();
+    let flow = [
+        tcp_flags::SYN,
+        tcp_flags::ACK,
+        tcp_flags::ACK,
+        tcp_flags::FIN | tcp_flags::ACK,
+    ];
+    assert_eq!(flags, [flow, flow].concat());
+    let errors = Bench::errors(&format!("FastTCPFlows(0, 8, 60, {ENDS}, 1, 2) -> Discard"));
+    assert!(errors.contains("FLOWSIZE: must be at least 3"), "{errors}");
+}
+
+#[test]
+fn dynamic_udp_ip_encap_counts_its_ports_up() {
+    let bench = Bench::new(
+        "RatedSource(x, 1000, 5) -> DynamicUDPIPEncap(1.0.0.1, 65535, 2.0.0.2, 9, INTERVAL 2)
+         -> ToDevice(out)",
+    );
+    bench.run();
+    let ports: Vec<_> = bench
+        .sent("out")
+        .iter()
+        .map(|it| (it[20], it[21], it[23]))
+        .collect();
+    assert_eq!(
+        ports,
+        [
+            (255, 255, 9),
+            (255, 255, 9),
+            (0, 0, 10),
+            (0, 0, 10),
+            (0, 1, 11)
+        ]
+    );
+}
+
+#[test]
+fn tcp_ip_send_sends_what_is_written() {
+    let bench = Bench::new("t :: TCPIPSend -> ToDevice(out)");
+    bench.write("t.send", "10.0.0.1 5 192.0.2.7 80 1 2 16");
+    bench.run();
+    let sent = bench.sent("out");
+    let ip = Ipv4::new(&sent[0]).unwrap();
+    assert!(ip.checksum_is_right() && ip.dont_fragment());
+    let tcp = Tcp::new(ip.payload()).unwrap();
+    assert!(tcp.checksum_is_right(ip.pseudo_header(20)));
+    assert_eq!((tcp.source_port(), tcp.destination_port()), (5, 80));
+    assert_eq!(
+        (tcp.sequence(), tcp.acknowledgement(), tcp.flags()),
+        (1, 2, 16)
+    );
+    assert_eq!((tcp.window(), ip.time_to_live()), (32120, 255));
+    let complaint = bench
+        .write_fails("t.send", "10.0.0.1 5 192.0.2.7 80 1")
+        .unwrap();
+    assert!(
+        complaint.contains("ACKN: required argument missing"),
+        "{complaint}"
+    );
+}
+
+#[test]
+fn time_records_hold_number_moment_and_difference() {
+    let bench = Bench::new(
+        "RatedSource(abcdefgh, 1000, 2, LENGTH 30) -> UDPIPEncap(10.0.0.1, 5, 10.0.0.2, 6)
+         -> s :: StoreUDPTimeSeqRecord(OFFSET 0) -> Queue -> DelayShaper(2ms)
+         -> StoreUDPTimeSeqRecord(OFFSET 0, DELTA true) -> ToDevice(out)",
+    );
+    bench.run();
+    let sent = bench.sent("out");
+    assert_eq!(sent.len(), 2);
+    for (number, packet) in (1..).zip(&sent) {
+        let ip = Ipv4::new(packet).unwrap();
+        let udp = Udp::new(ip.payload()).unwrap();
+        assert!(udp.checksum_is_right(ip.pseudo_header(38)));
+        let record = udp.payload();
+        let field = |at: usize| u32::from_be_bytes(record[at..at + 4].try_into().unwrap());
+        assert_eq!(field(0), number);
+        let start = sprat_click::simulation::START.0 / 1_000_000_000;
+        assert_eq!(i64::from(field(4)), start);
+        assert_eq!(field(12), 0);
+        assert!((2_000_000..2_200_000).contains(&field(16)), "{}", field(16));
+        assert_eq!(&record[20..24], b"efgh", "the rest stays");
+    }
+    assert_eq!(bench.read("s.count"), "2");
 }

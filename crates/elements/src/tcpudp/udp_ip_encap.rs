@@ -1,5 +1,6 @@
 use alloc::string::{String, ToString};
 use core::net::Ipv4Addr;
+use core::num::NonZeroU32;
 
 use sprat_click::arguments::UdpPort;
 use sprat_click::{
@@ -13,37 +14,55 @@ use sprat_packet::headers::{Ipv4Fields, UdpFields, protocol};
 use crate::ip::ip_encap::Destination;
 
 pub(super) const UDP_IP_ENCAP: Class = Class::of::<UDPIPEncap>("UDPIPEncap").reconfigurable();
+pub(super) const DYNAMIC_UDP_IP_ENCAP: Class = Class::of::<UDPIPEncap>("DynamicUDPIPEncap");
 
-/// UDPIPEncap: puts UDP and IP headers in front of packets.
+/// UDPIPEncap, DynamicUDPIPEncap: put UDP and IP headers in front of packets.
 ///
 /// ```click
 /// UDPIPEncap(SRC, SPORT, DST, DPORT [, CHECKSUM])
+/// DynamicUDPIPEncap(SRC, SPORT, DST, DPORT [, CHECKSUM, INTERVAL])
 /// ```
 ///
 /// The headers go from SRC and SPORT to DST and DPORT; DST becomes the destination annotation, and with
 /// `DST_ANNO` for DST they go to the address that the annotation holds. Time to live is 250,
 /// identifications count up from zero. The UDP checksum is made unless CHECKSUM is false.
 ///
+/// DynamicUDPIPEncap adds one to both ports after every INTERVAL packets; where that is 0, as it is unless
+/// given, never.
+///
 /// Handlers: `src`, `sport`, `dst`, `dport` (read, write).
 ///
-/// See Click's manual page UDPIPEncap(n).
+/// See Click's manual pages UDPIPEncap(n) and DynamicUDPIPEncap(n).
 pub(crate) struct UDPIPEncap {
     network: Ipv4Fields,
     destination: Destination,
     transport: UdpFields,
     checksum: bool,
+    /// After how many packets the ports change.
+    interval: Option<NonZeroU32>,
+    /// Packets until they do.
+    left: u32,
 }
 
 /// Bytes of both headers.
 const HEADERS: usize = 28;
 
 impl Configure for UDPIPEncap {
-    fn configure(arguments: &mut Arguments<'_>, _: &Configuration<'_>) -> Result<Self, Rejected> {
+    fn configure(
+        arguments: &mut Arguments<'_>,
+        configuration: &Configuration<'_>,
+    ) -> Result<Self, Rejected> {
         let source = arguments.required("SRC");
         let source_port = arguments.required("SPORT").map(|UdpPort(port)| port);
         let destination = arguments.required("DST");
         let destination_port = arguments.required("DPORT").map(|UdpPort(port)| port);
         let checksum = arguments.position("CHECKSUM").unwrap_or(true);
+        let class = configuration.class_of(configuration.id());
+        let interval = if class.name == DYNAMIC_UDP_IP_ENCAP.name {
+            arguments.position("INTERVAL").and_then(NonZeroU32::new)
+        } else {
+            None
+        };
         arguments.finish()?;
         let network = Ipv4Fields {
             type_of_service: 0,
@@ -66,6 +85,8 @@ impl Configure for UDPIPEncap {
             destination: destination?,
             transport,
             checksum,
+            interval,
+            left: interval.map_or(0, NonZeroU32::get),
         })
     }
 }
@@ -100,6 +121,19 @@ impl Element for UDPIPEncap {
             packet.set_network_header(0, 20);
             packet.set_destination(self.network.destination);
             self.network.identification = self.network.identification.wrapping_add(1);
+            if let Some(interval) = self.interval {
+                self.left -= 1;
+                if self.left == 0 {
+                    self.left = interval.get();
+                    let UdpFields {
+                        source_port,
+                        destination_port,
+                        ..
+                    } = &mut self.transport;
+                    *source_port = source_port.wrapping_add(1);
+                    *destination_port = destination_port.wrapping_add(1);
+                }
+            }
         }
     }
 

@@ -246,10 +246,7 @@ fn lookup_key(parameters: &str, protocol: u8) -> Result<FlowKey, HandlerError> {
             destination_port: destination_port?.0,
         })
     };
-    let tuple = read().map_err(|_: sprat_click::Rejected| {
-        let messages = arguments.messages().iter().map(|(_, text)| text.as_str());
-        let messages: alloc::vec::Vec<&str> = messages.collect();
-        HandlerError::failed(messages.join("\n"))
-    })?;
+    let tuple =
+        read().map_err(|_: sprat_click::Rejected| crate::handler_value::complaints(&arguments))?;
     Ok(FlowKey::new(tuple, protocol))
 }

@@ -1,0 +1,195 @@
+use alloc::format;
+use alloc::string::String;
+
+use sprat_click::arguments::{Annotation, Argument, split_words, unquote};
+use sprat_click::{Arguments, Class, Configuration, Configure, Element, Phase, Rejected};
+
+const fn information<T: Configure>(name: &'static str) -> Class {
+    Class::of::<T>(name).ports("0/0").phase(Phase::Information)
+}
+
+pub(super) const ANNOTATION_INFO: Class = information::<AnnotationInfo>("AnnotationInfo");
+pub(super) const STATIC_THREAD_SCHED: Class = information::<StaticThreadSched>("StaticThreadSched");
+pub(super) const BALANCED_THREAD_SCHED: Class = information::<Remark>("BalancedThreadSched");
+pub(super) const CLICKY_INFO: Class = information::<Remark>("ClickyInfo");
+pub(super) const DEVIRTUALIZE_INFO: Class = information::<Remark>("DevirtualizeInfo");
+pub(super) const FLOW_INFO: Class = information::<Remark>("FlowInfo");
+
+/// AnnotationInfo: gives parts of the annotation area names.
+///
+/// ```click
+/// AnnotationInfo(NAME OFFSET [SIZE], ... [, keyword CHECK_OVERLAP])
+/// ```
+///
+/// Each NAME stands for the annotation of SIZE bytes at OFFSET, wherever an argument is an annotation.
+/// Click's own names, such as `PAINT`, keep their meaning. CHECK_OVERLAP is a list of annotations; where
+/// two of them have a byte in common, that is an error.
+///
+/// See Click's manual page AnnotationInfo(n).
+struct AnnotationInfo;
+
+/// `NAME OFFSET [SIZE]`.
+fn definition(entry: &str, arguments: &Arguments<'_>) -> Result<(String, Annotation), String> {
+    let words = split_words(entry);
+    let (name, offset, size) = match words.as_slice() {
+        [name, offset] => (name, offset, None),
+        [name, offset, size] => (name, offset, Some(size)),
+        _ => return Err(format!("expected 'NAME OFFSET [SIZE]', not '{entry}'")),
+    };
+    let name = unquote(name);
+    if Annotation::named(&name).is_some() {
+        return Err(format!("'{name}' is already an annotation"));
+    }
+    let place = match size {
+        None => offset.clone(),
+        Some(size) => format!("{offset}/{size}"),
+    };
+    let annotation =
+        Annotation::parse(&place, arguments.names()).map_err(|error| format!("{name}: {error}"))?;
+    Ok((name, annotation))
+}
+
+/// The first two of `names` that have a byte in common.
+fn overlap(names: &[String], arguments: &Arguments<'_>) -> Result<(), String> {
+    let mut seen = alloc::vec::Vec::<(&String, Annotation)>::new();
+    for name in names {
+        let annotation = Annotation::parse(&unquote(name), arguments.names())
+            .map_err(|_| format!("CHECK_OVERLAP: no annotation '{name}'"))?;
+        let end = |it: Annotation| it.offset + it.size.unwrap_or(1);
+        let other = seen
+            .iter()
+            .find(|(_, other)| annotation.offset < end(*other) && other.offset < end(annotation));
+        if let Some((other, _)) = other {
+            return Err(format!("annotations '{other}' and '{name}' overlap"));
+        }
+        seen.push((name, annotation));
+    }
+    Ok(())
+}
+
+impl Configure for AnnotationInfo {
+    fn configure(
+        arguments: &mut Arguments<'_>,
+        configuration: &Configuration<'_>,
+    ) -> Result<Self, Rejected> {
+        let checks = arguments.keyword_with("CHECK_OVERLAP", |text, _| Ok(split_words(text)));
+        for entry in arguments.rest() {
+            match definition(&entry, arguments) {
+                Ok((name, annotation)) => {
+                    let mut table = configuration.addresses().borrow_mut();
+                    table.define(configuration.scope(), &name).annotation = Some(annotation);
+                }
+                Err(message) => {
+                    arguments.error(message);
+                }
+            }
+        }
+        if let Err(message) = overlap(&checks.unwrap_or_default(), arguments) {
+            arguments.error(message);
+        }
+        arguments.check()?;
+        Ok(Self)
+    }
+}
+
+impl Element for AnnotationInfo {}
+
+/// StaticThreadSched: says which thread runs which element.
+///
+/// ```click
+/// StaticThreadSched(ELEMENT THREAD, ...)
+/// ```
+///
+/// A router here runs on one thread: the elements must be there and THREAD a number, and it decides
+/// nothing.
+///
+/// See Click's manual page StaticThreadSched(n).
+struct StaticThreadSched;
+
+impl Configure for StaticThreadSched {
+    fn configure(
+        arguments: &mut Arguments<'_>,
+        configuration: &Configuration<'_>,
+    ) -> Result<Self, Rejected> {
+        for entry in arguments.rest() {
+            let words = split_words(&entry);
+            let [name, thread] = words.as_slice() else {
+                arguments.error(format!("expected 'ELEMENT THREAD', not '{entry}'"));
+                continue;
+            };
+            if configuration.find(&unquote(name)).is_none() {
+                arguments.error(format!("no element named '{}'", unquote(name)));
+            }
+            if i32::parse(thread, arguments.names()).is_err() {
+                arguments.error(format!("expected 'ELEMENT THREAD', not '{entry}'"));
+            }
+        }
+        arguments.check()?;
+        Ok(Self)
+    }
+}
+
+impl Element for StaticThreadSched {}
+
+/// BalancedThreadSched, ClickyInfo, DevirtualizeInfo, FlowInfo: say what is of no meaning here.
+///
+/// ```click
+/// ClickyInfo(...)
+/// ```
+///
+/// Accepted with any arguments, for the sake of configurations that were written for Click's other tools
+/// or for several threads.
+///
+/// See Click's manual pages of these names.
+struct Remark;
+
+impl Configure for Remark {
+    fn configure(arguments: &mut Arguments<'_>, _: &Configuration<'_>) -> Result<Self, Rejected> {
+        arguments.rest();
+        Ok(Self)
+    }
+}
+
+impl Element for Remark {}
+
+#[cfg(test)]
+mod tests {
+    use crate::testing::Bench;
+
+    #[test]
+    fn named_annotations_are_used_like_clicks_own() {
+        let bench = Bench::new(
+            "AnnotationInfo(COLOR 30 1); RatedSource(x, 1000, 1) -> Paint(4, ANNO COLOR)
+             -> p :: PaintSwitch(COLOR); p[0] -> Discard; p[1] -> Discard; p[2] -> Discard;
+             p[3] -> Discard; p[4] -> c :: Counter -> Discard",
+        );
+        bench.run();
+        assert_eq!(bench.read("c.count"), "1");
+    }
+
+    #[test]
+    fn wrong_definitions_and_overlaps_are_errors() {
+        for (config, message) in [
+            ("PAINT 3 1", "'PAINT' is already an annotation"),
+            ("X 47 4", "X: annotation offset out of range"),
+            ("X", "expected 'NAME OFFSET [SIZE]', not 'X'"),
+            (
+                "X 16 2, CHECK_OVERLAP DST_IP X PAINT",
+                "annotations 'X' and 'PAINT' overlap",
+            ),
+        ] {
+            let errors = Bench::errors(&std::format!("AnnotationInfo({config})"));
+            assert!(errors.contains(message), "{config}: {errors}");
+        }
+        Bench::new("AnnotationInfo(X 17 1, CHECK_OVERLAP DST_IP X PAINT)");
+    }
+
+    #[test]
+    fn threads_are_checked_and_left_alone() {
+        let bench = Bench::new("StaticThreadSched(s 1); s :: RatedSource -> d :: Discard");
+        bench.run();
+        assert_eq!(bench.read("d.count"), "1");
+        let errors = Bench::errors("StaticThreadSched(s 1)");
+        assert!(errors.contains("no element named 's'"), "{errors}");
+    }
+}
