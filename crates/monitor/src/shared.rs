@@ -243,6 +243,17 @@ impl Shared {
         self.networks[network].port.waiting_frames()
     }
 
+    /// Whether a network device has sent something that was not drained yet.
+    ///
+    /// # Errors
+    /// If the instance broke a ring.
+    ///
+    /// # Panics
+    /// If there is no such device.
+    pub fn has_sent(&self, network: usize) -> Result<bool, Lie> {
+        self.networks[network].port.has_sent()
+    }
+
     /// Begins a delivery to a network device; `None` never happens for one that
     /// [`networks`](Self::networks) lists.
     ///

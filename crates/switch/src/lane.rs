@@ -24,8 +24,10 @@ use sprat_monitor::{Death, Instance, MonitorError, Outcome};
 
 use crate::port::{Arrival, PortError};
 
-pub use control::ControlError;
+pub use control::{ControlError, Refusal};
 pub use link::Link;
+
+pub(crate) use live::timespec;
 
 use carry::PIECE;
 use clock::{Clock, Deadline};

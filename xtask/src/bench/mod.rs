@@ -27,7 +27,7 @@ struct Bench {
 
 type Measure = fn(&Bench) -> Result<Vec<Row>>;
 
-const BENCHMARKS: [(&str, &str, Measure); 7] = [
+const BENCHMARKS: [(&str, &str, Measure); 8] = [
     (
         "boot",
         "from nothing to the first frame out, under both monitors",
@@ -39,6 +39,11 @@ const BENCHMARKS: [(&str, &str, Measure); 7] = [
         "forward",
         "frames through one sealed instance",
         sealed::forward,
+    ),
+    (
+        "switch",
+        "frames through a switch, alone and with 1 and 100 instances",
+        sealed::switch,
     ),
     (
         "filter",

@@ -164,6 +164,49 @@ pub(super) fn size(bench: &Bench) -> Result<Vec<Row>> {
     )])
 }
 
+/// Frames from a generator to a sink through a switch and its instances, on one core.
+pub(super) fn switch(_: &Bench) -> Result<Vec<Row>> {
+    let arguments = [
+        "bench",
+        "--locked",
+        "--package",
+        "click",
+        "--bench",
+        "switch",
+    ];
+    let output = crate::process::cargo(&arguments).output()?;
+    if !output.status.success() {
+        let errors = String::from_utf8_lossy(&output.stderr);
+        return Err(Error::other(format!("the switch bench failed: {errors}")));
+    }
+    let text = String::from_utf8_lossy(&output.stdout);
+    let mut rows = Vec::new();
+    for line in text.lines() {
+        let ["SWITCH", name, rate, batch] = line.split_whitespace().collect::<Vec<_>>()[..] else {
+            continue;
+        };
+        let (what, bar) = match name {
+            "alone-64" => ("port to port through the switch alone, 64 bytes", 40.0),
+            "one-64" => ("through 1 instance (EtherMirror), 64 bytes", 10.0),
+            "one-1500" => ("through 1 instance (EtherMirror), 1,500 bytes", 2.5),
+            "hundred-64" => ("over 100 instances (EtherMirror), 64 bytes", 3.0),
+            "hundred-1500" => ("over 100 instances (EtherMirror), 1,500 bytes", 0.0),
+            other => (other, 0.0),
+        };
+        let what = match name {
+            "alone-64" => what.to_owned(),
+            _ => format!("{what}, {batch} frames an entry"),
+        };
+        let sample = Sample::of(vec![rate.parse().map_err(Error::other)?]);
+        rows.push(if bar > 0.0 {
+            Row::at_least(&what, &sample, bar, "million frames/s")
+        } else {
+            Row::plain(&what, sample.text("million frames/s"))
+        });
+    }
+    Ok(rows)
+}
+
 /// The same router in a plain process: frames are copied from the trace instead of by a lane.
 const IN_PROCESS: &str = "-> EtherMirror -> Queue(2048) -> Unqueue -> Discard;";
 

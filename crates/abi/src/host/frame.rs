@@ -60,6 +60,17 @@ impl<'a> Frame<'a> {
         self.more
     }
 
+    /// The same bytes, beside which nothing travels but when the frame arrived: for what is handed on
+    /// to somebody who need not believe the rest.
+    #[inline]
+    #[must_use]
+    pub fn plain(self) -> Self {
+        Self {
+            head: FrameHead::at(self.head.timestamp),
+            ..self
+        }
+    }
+
     /// Copies the first bytes to `to`, and says how many: the lesser of both lengths.
     #[inline]
     pub fn copy_to(&self, to: &mut [u8]) -> usize {

@@ -133,7 +133,7 @@ fn nanoseconds(duration: Duration) -> u64 {
 }
 
 /// What is left until a moment of the monotonic clock.
-fn timespec(until: u64) -> Timespec {
+pub(crate) fn timespec(until: u64) -> Timespec {
     let left = until.saturating_sub(monotonic_now());
     Timespec {
         tv_sec: (left / 1_000_000_000).cast_signed(),

@@ -7,17 +7,23 @@ use super::{DropCause, FRAME_LIMIT, offload};
 
 /// The frame whose parts are coming in.
 #[derive(Default)]
-pub(super) struct Assembly {
+pub(crate) struct Assembly {
     frame: Vec<u8>,
     head: FrameHead,
     over_long: bool,
 }
 
 impl Assembly {
+    /// Whether no frame has begun.
+    #[inline]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.frame.is_empty() && !self.over_long
+    }
+
     /// Adds a part. With the last one the frame is handed to `take` beside its head, with what it left
     /// to the port done.
     #[inline]
-    pub(super) fn add<R>(
+    pub(crate) fn add<R>(
         &mut self,
         part: &Frame<'_>,
         take: impl FnOnce(&[u8], &FrameHead) -> Result<R, DropCause>,

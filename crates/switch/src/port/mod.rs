@@ -18,6 +18,7 @@ mod tap;
 mod testing;
 mod user;
 
+pub(crate) use assembly::Assembly;
 pub use capture_input::CaptureInput;
 pub use capture_output::{CaptureOutput, Resolution};
 pub use error::PortError;
@@ -146,6 +147,16 @@ impl Counters {
         self.drop_frames(cause, 1);
     }
 
+    /// Counts a frame that leaves for an instance, or that has no room there.
+    #[inline]
+    pub(crate) fn count_sent(&mut self, fits: bool, bytes: usize) {
+        if fits {
+            self.sent.add(bytes);
+        } else {
+            self.drop_frame(DropCause::ReceiverFull);
+        }
+    }
+
     /// Counts frames that were dropped.
     pub fn drop_frames(&mut self, cause: DropCause, frames: u64) {
         match self.dropped.iter_mut().find(|(known, _)| *known == cause) {
@@ -205,6 +216,26 @@ pub enum DropCause {
     NoRoom,
     /// It came when the interface had no room for more, as nobody had fetched what came before.
     Late,
+    /// The instance it is for had no room for it.
+    ReceiverFull,
+    /// The instance it is for is not running.
+    Ended,
+    /// The port it is for is gone.
+    Gone,
+    /// None of those that it might be for is there.
+    NoReceiver,
+    /// A flow rule says so.
+    Rule,
+    /// It is over the limit of a flow rule.
+    OverLimit,
+    /// It is of a VLAN that its port does not take part in.
+    Vlan,
+    /// It comes from an address that is not its port's.
+    Forged,
+    /// It is for bridges themselves.
+    Reserved,
+    /// Its destination is where it came from.
+    Back,
 }
 
 impl fmt::Display for DropCause {
@@ -221,6 +252,16 @@ impl fmt::Display for DropCause {
             Self::TooMany => f.write_str("too many connections"),
             Self::NoRoom => f.write_str("no room in the interface"),
             Self::Late => f.write_str("not fetched in time"),
+            Self::ReceiverFull => f.write_str("no room in the instance"),
+            Self::Ended => f.write_str("the instance is not running"),
+            Self::Gone => f.write_str("the port is gone"),
+            Self::NoReceiver => f.write_str("nobody there to receive them"),
+            Self::Rule => f.write_str("by a flow rule"),
+            Self::OverLimit => f.write_str("over a flow rule's limit"),
+            Self::Vlan => f.write_str("of a VLAN that the port is not in"),
+            Self::Forged => f.write_str("from an address that is not the port's"),
+            Self::Reserved => f.write_str("for bridges themselves"),
+            Self::Back => f.write_str("for where they came from"),
         }
     }
 }

@@ -6,4 +6,5 @@ mod breaches;
 mod endings;
 mod lies;
 mod meanwhile;
+mod switch;
 mod world;

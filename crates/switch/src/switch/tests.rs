@@ -1,0 +1,243 @@
+//! Ports without instances: bridges, rules and wires, over ports whose far end is the test.
+
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::rc::Rc;
+
+use sprat_abi::frame::FrameHead;
+use sprat_abi::host::Frame;
+
+use super::*;
+use crate::port::{Arrival, Generator, GeneratorOptions, Sink};
+
+/// A port whose far end is the test.
+#[derive(Clone, Default)]
+struct Far(Rc<RefCell<Ends>>);
+
+#[derive(Default)]
+struct Ends {
+    coming: VecDeque<Vec<u8>>,
+    gone: Vec<Vec<u8>>,
+}
+
+struct Near {
+    far: Far,
+    counters: Counters,
+}
+
+impl Port for Near {
+    fn next_arrival(&mut self) -> Result<Arrival, PortError> {
+        Ok(Arrival::Live)
+    }
+
+    fn receive(
+        &mut self,
+        limit: usize,
+        _: i64,
+        deliver: &mut dyn FnMut(&Frame<'_>) -> bool,
+    ) -> Result<usize, PortError> {
+        let mut taken = 0;
+        while taken < limit {
+            let Some(frame) = self.far.0.borrow_mut().coming.pop_front() else {
+                break;
+            };
+            assert!(deliver(&Frame::new(&frame, FrameHead::default())));
+            taken += 1;
+        }
+        Ok(taken)
+    }
+
+    fn send(&mut self, part: &Frame<'_>) -> Result<(), PortError> {
+        let mut bytes = Vec::new();
+        part.append_to(&mut bytes);
+        if bytes.ends_with(b"broken") {
+            return Err(PortError::OneWay {
+                name: "far".into(),
+                can: "breaks",
+            });
+        }
+        self.far.0.borrow_mut().gone.push(bytes);
+        Ok(())
+    }
+
+    fn counters(&self) -> &Counters {
+        &self.counters
+    }
+}
+
+fn port(switch: &mut Switch) -> (PortId, Far) {
+    let far = Far::default();
+    let near = Near {
+        far: far.clone(),
+        counters: Counters::default(),
+    };
+    (switch.add_port("far", Box::new(near)), far)
+}
+
+fn ports<const N: usize>(switch: &mut Switch) -> ([PortId; N], [Far; N]) {
+    let all: Vec<_> = (0..N).map(|_| port(switch)).collect();
+    (
+        std::array::from_fn(|index| all[index].0),
+        std::array::from_fn(|index| all[index].1.clone()),
+    )
+}
+
+impl Far {
+    /// Offers a frame, and lets the switch have a turn.
+    fn offer(&self, switch: &mut Switch, frame: &[u8]) {
+        self.0.borrow_mut().coming.push_back(frame.to_vec());
+        switch.turn();
+    }
+
+    fn take(&self) -> Vec<Vec<u8>> {
+        std::mem::take(&mut self.0.borrow_mut().gone)
+    }
+}
+
+const A: EthernetAddress = [2, 0, 0, 0, 0, 0xa];
+const B: EthernetAddress = [2, 0, 0, 0, 0, 0xb];
+const ALL: EthernetAddress = [0xff; 6];
+
+fn frame(source: EthernetAddress, destination: EthernetAddress, rest: &[u8]) -> Vec<u8> {
+    [&destination[..], &source, rest].concat()
+}
+
+/// A tag of VLAN 10 (IEEE 802.1Q), and what comes behind it.
+const TAGGED: &[u8] = &[0x81, 0, 0, 10, 0x88, 0xb5, 1, 2, 3];
+const UNTAGGED: &[u8] = &[0x88, 0xb5, 1, 2, 3];
+
+#[test]
+fn a_bridge_puts_tags_on_and_takes_them_off() {
+    let mut switch = Switch::new(SwitchOptions::default());
+    let ([access, other, trunk], [at_access, at_other, at_trunk]) = ports(&mut switch);
+    let vlan = Vlan::new(10);
+    let bridge = switch.add_bridge();
+    for port in [access, other] {
+        let membership = Membership {
+            untagged: vlan,
+            ..Membership::default()
+        };
+        switch.bridge(bridge, port, membership);
+    }
+    let membership = Membership {
+        untagged: None,
+        tagged: vlan.into_iter().collect(),
+        sources: None,
+    };
+    switch.bridge(bridge, trunk, membership);
+    at_access.offer(&mut switch, &frame(A, ALL, UNTAGGED));
+    assert_eq!(at_other.take(), [frame(A, ALL, UNTAGGED)]);
+    assert_eq!(at_trunk.take(), [frame(A, ALL, TAGGED)]);
+    assert_eq!(at_access.take(), [] as [Vec<u8>; 0]);
+    at_trunk.offer(&mut switch, &frame(B, A, TAGGED));
+    assert_eq!(at_access.take(), [frame(B, A, UNTAGGED)]);
+    assert_eq!(at_other.take(), [] as [Vec<u8>; 0]);
+    // And without a tag there is no VLAN for it.
+    at_trunk.offer(&mut switch, &frame(B, A, UNTAGGED));
+    assert_eq!(switch.port_counters(trunk).dropped, [(DropCause::Vlan, 1)]);
+    let mut seen: Vec<_> = switch
+        .addresses(bridge)
+        .map(|(_, address, port, _)| (address, port))
+        .collect();
+    seen.sort_unstable();
+    assert_eq!(seen, [(A, access), (B, trunk)]);
+}
+
+#[test]
+fn a_rule_copies_rewrites_and_redirects() {
+    let mut switch = Switch::new(SwitchOptions::default());
+    let ([one, two, three], [at_one, at_two, at_three]) = ports(&mut switch);
+    switch.wire(one, two);
+    switch.set_rules(vec![
+        Rule {
+            fits: Match {
+                source: Some(B),
+                ..Match::default()
+            },
+            limit: None,
+            set_destination: None,
+            set_source: None,
+            copy: None,
+            then: Then::Drop,
+        },
+        Rule {
+            fits: Match {
+                port: Some(one),
+                ..Match::default()
+            },
+            limit: None,
+            set_destination: Some(B),
+            set_source: Some(A),
+            copy: Some(three),
+            then: Then::Pass,
+        },
+    ]);
+    at_one.offer(&mut switch, &frame(ALL, ALL, UNTAGGED));
+    assert_eq!(at_two.take(), [frame(A, B, UNTAGGED)]);
+    assert_eq!(at_three.take(), [frame(A, B, UNTAGGED)]);
+    at_one.offer(&mut switch, &frame(B, A, UNTAGGED));
+    assert_eq!(switch.port_counters(one).dropped, [(DropCause::Rule, 1)]);
+    // The other direction is not what the second rule is about.
+    at_two.offer(&mut switch, &frame(A, ALL, UNTAGGED));
+    assert_eq!(at_one.take(), [frame(A, ALL, UNTAGGED)]);
+    let counted: Vec<_> = switch.rules().map(|(_, counted)| counted.frames).collect();
+    assert_eq!(counted, [1, 1]);
+}
+
+#[test]
+fn a_port_that_fails_is_told_of_once_and_can_be_replaced() {
+    let mut switch = Switch::new(SwitchOptions::default());
+    let ([one, two], [at_one, _]) = ports(&mut switch);
+    switch.wire(one, two);
+    at_one.offer(&mut switch, &frame(A, B, b"broken"));
+    at_one.offer(&mut switch, &frame(A, B, b"whole"));
+    let events = switch.take_events();
+    assert!(
+        matches!(&events[..], [Event::PortFailed { port, .. }] if *port == two),
+        "{events:?}"
+    );
+    assert_eq!(switch.port_counters(two).dropped, [(DropCause::Gone, 2)]);
+    let far = Far::default();
+    let near = Near {
+        far: far.clone(),
+        counters: Counters::default(),
+    };
+    switch.replace_port(two, Some(Box::new(near)));
+    at_one.offer(&mut switch, &frame(A, B, b"whole"));
+    assert_eq!(far.take(), [frame(A, B, b"whole")]);
+}
+
+#[test]
+fn a_port_that_is_part_of_nothing_drops_what_comes() {
+    let mut switch = Switch::new(SwitchOptions::default());
+    let ([one, two], [at_one, _]) = ports(&mut switch);
+    switch.wire(one, two);
+    switch.leave(two);
+    at_one.offer(&mut switch, &frame(A, B, UNTAGGED));
+    switch.leave(one);
+    at_one.offer(&mut switch, &frame(A, B, UNTAGGED));
+    at_one.offer(&mut switch, b"short");
+    assert_eq!(
+        switch.port_counters(one).dropped,
+        [
+            (DropCause::NoReceiver, 1),
+            (DropCause::NotConnected, 1),
+            (DropCause::Malformed, 1)
+        ]
+    );
+}
+
+#[test]
+fn a_wire_carries_every_frame_of_a_generator_to_a_sink() {
+    let mut switch = Switch::new(SwitchOptions::default());
+    let generator = Generator::new(GeneratorOptions {
+        count: Some(10_000),
+        ..GeneratorOptions::default()
+    });
+    let generator = switch.add_port("generator", Box::new(generator));
+    let sink = switch.add_port("sink", Box::new(Sink::default()));
+    switch.wire(generator, sink);
+    while switch.turn() {}
+    let counters = switch.port_counters(sink).sent;
+    assert_eq!((counters.frames, counters.bytes), (10_000, 640_000));
+}

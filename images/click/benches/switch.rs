@@ -1,0 +1,141 @@
+//! What a switch carries on one core: generator, instances that turn frames round, sink.
+//!
+//! Each line is one arrangement: `SWITCH`, its name, millions of frames that arrived at the sink in
+//! a second of the core's time, and frames for each entry of an instance. The core's time is what
+//! this thread was given of it, so that others who use the machine do not count. The middle one of
+//! several runs is printed.
+
+#![allow(missing_docs)]
+
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use sprat_image::{BuildOptions, Package, build};
+use sprat_monitor::{Grant, GrantedDevice, Image, Monitor, Options, open};
+use sprat_switch::port::{Generator, GeneratorOptions, Sink};
+use sprat_switch::switch::{InstanceId, PortId, Side, Switch, SwitchOptions};
+
+const MIRROR: &str = "FromDevice(eth0) -> EtherMirror -> Queue(2048) -> ToDevice(eth1);";
+
+const RUNS: usize = 5;
+
+/// Frames are counted for so long, after as long without.
+const LENGTH: Duration = Duration::from_millis(700);
+
+fn main() {
+    // What is measured is one core; the second one of the machine, where the first serves interrupts.
+    let mut cores = rustix::thread::CpuSet::new();
+    cores.set(1);
+    if rustix::thread::sched_setaffinity(None, &cores).is_err() {
+        println!("not on a core of its own");
+    }
+    let here = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+    let workspace = here.join("../..").canonicalize().expect("the workspace");
+    let package = Package {
+        workspace: workspace.clone(),
+        name: "click".into(),
+    };
+    let targets = BuildOptions::new(workspace.join("target/images"));
+    let built = build(&package, &targets, &mut |_| {}).expect("the image builds");
+    let image = Image::load(&built.image).expect("a sound image");
+    let monitor = open(None).expect("a monitor").monitor;
+    println!("{:?}", monitor.kind());
+    let only = std::env::args().nth(1).unwrap_or_default();
+    for (name, instances, size) in [
+        ("alone-64", 0, 64),
+        ("one-64", 1, 64),
+        ("one-1500", 1, 1500),
+        ("hundred-64", 100, 64),
+        ("hundred-1500", 100, 1500),
+    ] {
+        if !only.starts_with('-') && !name.starts_with(&only) {
+            continue;
+        }
+        let mut runs: Vec<_> = (0..RUNS)
+            .map(|_| measure(&*monitor, &image, instances, size))
+            .collect();
+        runs.sort_by(|one, other| one.0.total_cmp(&other.0));
+        let (rate, batch) = runs[RUNS / 2];
+        println!("SWITCH {name} {rate:.2} {batch:.0}");
+    }
+}
+
+fn options() -> Options {
+    let device = |name: &str, number| Grant {
+        name: name.into(),
+        device: GrantedDevice::Network {
+            address: [2, 0, 0, 0, 0, number],
+            frame_limit: 1514,
+            features: 0,
+        },
+    };
+    Options {
+        configuration: MIRROR.into(),
+        devices: vec![device("eth0", 1), device("eth1", 2)],
+        ..Options::default()
+    }
+}
+
+/// Millions of frames a second, and frames for each entry.
+fn measure(monitor: &dyn Monitor, image: &Image, instances: usize, size: usize) -> (f64, f64) {
+    let mut switch = Switch::new(SwitchOptions::default());
+    let generator = Generator::new(GeneratorOptions {
+        size,
+        count: None,
+        flows: if instances > 1 { 10_000 } else { 1 },
+    });
+    let generator = switch.add_port("generator", Box::new(generator));
+    let sink = switch.add_port("sink", Box::new(Sink::default()));
+    let mut places = Vec::new();
+    if instances == 0 {
+        switch.wire(generator, sink);
+    } else {
+        let (before, after) = (switch.add_join(), switch.add_join());
+        switch.join(before, Side::Left, generator, 1);
+        switch.join(after, Side::Right, sink, 1);
+        for number in 0..instances {
+            let devices = ["eth0".into(), "eth1".into()];
+            let place = switch.add_place(&number.to_string(), &devices);
+            let instance = monitor.create(image, &options()).expect("created");
+            switch.put(place, instance);
+            let ports: Vec<PortId> = switch.devices(place).collect();
+            switch.join(before, Side::Right, ports[0], 1);
+            switch.join(after, Side::Left, ports[1], 1);
+            places.push(place);
+        }
+    }
+    run_for(&mut switch, LENGTH);
+    let before = counted(&switch, sink, &places);
+    let begin = core_time();
+    run_for(&mut switch, LENGTH);
+    let seconds = (core_time() - begin).as_secs_f64();
+    let after = counted(&switch, sink, &places);
+    let (frames, entries) = (after.0 - before.0, after.1 - before.1);
+    (
+        frames as f64 / seconds / 1e6,
+        frames as f64 / (entries as f64).max(1.0),
+    )
+}
+
+/// What this thread has had of a core.
+fn core_time() -> Duration {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+    Duration::try_from(time).expect("a time since the start")
+}
+
+fn run_for(switch: &mut Switch, length: Duration) {
+    let begin = Instant::now();
+    while begin.elapsed() < length {
+        switch.turn();
+        let events = switch.take_events();
+        assert!(events.is_empty(), "{events:?}");
+    }
+}
+
+/// Frames at the sink, and entries of the instances.
+fn counted(switch: &Switch, sink: PortId, places: &[InstanceId]) -> (u64, u64) {
+    let entries = places
+        .iter()
+        .map(|place| switch.instance_counters(*place).entries);
+    (switch.port_counters(sink).sent.frames, entries.sum())
+}
