@@ -17,6 +17,7 @@ mod machine;
 mod process;
 mod readme;
 mod report;
+mod reproduce;
 mod seeds;
 mod test;
 
@@ -31,6 +32,7 @@ usage: cargo xtask <command>
   fuzz [TARGET..] [--seconds N] fuzz targets under the address sanitizer, 60 seconds each
   bench [NAME..] [--peer NAME=COMMAND]
                                 what SPECIFICATION.md promises, measured
+  reproduce [IMAGE..]           every image built twice, here and elsewhere: the same bytes
   audit                         licences and sources of what we depend on
   docs-elements                 writes docs/elements/ from the elements' manual pages
 ";
@@ -47,6 +49,7 @@ fn main() -> ExitCode {
         "captures" => captures::run(rest),
         "fuzz" => fuzz::run(rest),
         "bench" => bench::run(rest),
+        "reproduce" => reproduce::run(rest),
         "audit" => audit::run(),
         "docs-elements" => element_pages::write(),
         "help" | "-h" | "--help" => {

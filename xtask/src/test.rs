@@ -5,7 +5,7 @@
 
 use crate::libtest::{Reader, Show};
 use crate::report::Report;
-use crate::{captures, conformance, element_pages, machine, process, readme};
+use crate::{captures, conformance, element_pages, machine, process, readme, reproduce};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -15,12 +15,13 @@ type Step = (&'static str, fn() -> Outcome);
 /// No step may take longer; a healthy one takes a few minutes.
 const LIMIT: Duration = Duration::from_secs(25 * 60);
 
-const STEPS: [Step; 11] = [
+const STEPS: [Step; 12] = [
     ("format", format),
     ("lints", lints),
     ("documentation", documentation),
     ("reference of elements", element_pages::check),
     ("the command, as it ships", command),
+    ("the same image from elsewhere", reproduce::check),
     ("tests", tests),
     ("races", races),
     ("memory", memory),

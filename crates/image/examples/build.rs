@@ -1,5 +1,5 @@
-//! Builds one image of this workspace and writes it with its sidecar: `build PACKAGE FOLDER`; or the
-//! boot monitor: `build boot-monitor FOLDER`.
+//! Builds one image of a workspace and writes it with its sidecar: `build PACKAGE FOLDER [WORKSPACE]`;
+//! or the boot monitor: `build boot-monitor FOLDER [WORKSPACE]`.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -9,10 +9,12 @@ use sprat_image::{BuildOptions, Package, Progress, build, build_boot_monitor, in
 fn main() -> ExitCode {
     let mut arguments = std::env::args().skip(1);
     let (Some(name), Some(folder)) = (arguments.next(), arguments.next()) else {
-        eprintln!("usage: build PACKAGE FOLDER");
+        eprintln!("usage: build PACKAGE FOLDER [WORKSPACE]");
         return ExitCode::from(2);
     };
-    match run(&name, Path::new(&folder)) {
+    let own = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let workspace = arguments.next().map_or(own, PathBuf::from);
+    match run(&name, Path::new(&folder), &workspace) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error}");
@@ -21,10 +23,8 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(name: &str, folder: &Path) -> Result<(), Box<dyn std::error::Error>> {
-    let workspace = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
-        .join("../..")
-        .canonicalize()?;
+fn run(name: &str, folder: &Path, workspace: &Path) -> Result<(), Box<dyn std::error::Error>> {
+    let workspace = workspace.canonicalize()?;
     let options = BuildOptions::new(workspace.join("target/images"));
     if name == "boot-monitor" {
         let (linked, _) = build_boot_monitor(&workspace, &options, &mut |_| {})?;

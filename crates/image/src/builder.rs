@@ -8,7 +8,7 @@ use std::{fs, thread};
 
 use serde::Deserialize;
 
-use crate::{BuildError, BuildId, Profile, Progress, elf};
+use crate::{BuildError, BuildId, Profile, Progress, compilation, elf};
 
 /// The compiler's target: the host's own, so that no other toolchain is needed.
 pub const TARGET: &str = "x86_64-unknown-linux-gnu";
@@ -66,8 +66,8 @@ pub struct BuildOptions {
     pub environment: Vec<(String, OsString)>,
     /// How hard the compiler tries.
     pub profile: Profile,
-    /// Folders that source files come from, and what they are called in the image, so that it does not
-    /// depend on where it was built.
+    /// Folders that source files come from, and what they are called in the image, so that it does
+    /// not depend on where it was built. The workspace and cargo's own folders need not be named.
     pub renamed: Vec<(PathBuf, String)>,
 }
 
@@ -183,12 +183,10 @@ fn link(
         .map_err(|source| file_error(&options.target_directory, source))?;
     let script = options.target_directory.join(kind.script);
     write_if_changed(&script, kind.layout)?;
-    let mut flags = flags(kind.target, &script, &package.workspace);
-    for (folder, name) in &options.renamed {
-        flags.push(format!("--remap-path-prefix={}={name}", folder.display()));
-    }
+    let flags = compilation::flags(kind.target, &script);
     let manifest = package.workspace.join("Cargo.toml");
-    let manifest = fs::read_to_string(&manifest).map_err(|source| file_error(&manifest, source))?;
+    // Cargo says what is wrong with one that cannot be read.
+    let manifest = fs::read_to_string(&manifest).unwrap_or_default();
     let profile = options.profile;
     let said = manifest
         .lines()
@@ -244,47 +242,12 @@ fn link(
         let small = small.map(|name| format!("package.{name}.opt-level='z'"));
         job.settings = own.chain(small).collect();
     }
+    // Only now is every package unpacked where it will be compiled.
+    job.flags.extend(compilation::renamings(package, options));
     progress(Progress::Planned {
         crates: crates.len(),
     });
     job.compile(offline, crates.len(), progress)
-}
-
-/// The compiler flags that make a program a sealed image.
-fn flags(target: &str, script: &Path, workspace: &Path) -> Vec<String> {
-    let link = |argument: &str| format!("-Clink-arg={argument}");
-    let mut flags = vec![
-        format!("--cfg=sprat_target=\"{target}\""),
-        "-Clinker=rust-lld".to_owned(),
-        "-Clinker-flavor=ld.lld".to_owned(),
-        "-Crelocation-model=static".to_owned(),
-        "-Ctarget-feature=+crt-static".to_owned(),
-        // Backtraces in death reports follow them.
-        "-Cforce-frame-pointers=yes".to_owned(),
-        "-Csymbol-mangling-version=v0".to_owned(),
-        format!("-Clink-arg=-T{}", script.display()),
-        link("-static"),
-        link("--no-undefined"),
-        link("--no-eh-frame-hdr"),
-        link("--build-id=sha1"),
-        link("--icf=all"),
-        // Strings that end alike share their bytes.
-        link("-O2"),
-        link("--compress-debug-sections=zlib"),
-        link("-zmax-page-size=4096"),
-        link("-znoseparate-code"),
-        format!("--remap-path-prefix={}=", workspace.display()),
-    ];
-    if let Some(home) = cargo_home() {
-        flags.push(format!("--remap-path-prefix={}=cargo", home.display()));
-    }
-    flags
-}
-
-fn cargo_home() -> Option<PathBuf> {
-    std::env::var_os("CARGO_HOME")
-        .map(PathBuf::from)
-        .or_else(|| std::env::home_dir().map(|home| home.join(".cargo")))
 }
 
 /// Everything that the runs of cargo for one build have in common.
@@ -323,28 +286,10 @@ impl Job<'_> {
         if offline {
             command.arg("--offline");
         }
-        // A build script's environment says how *its* package is compiled; none of that may leak
-        // into the image, least of all a compiler wrapper.
-        for name in [
-            "RUSTFLAGS",
-            "RUSTC_WRAPPER",
-            "RUSTC_WORKSPACE_WRAPPER",
-            "CARGO_TARGET_DIR",
-            "CARGO_BUILD_TARGET",
-        ] {
-            command.env_remove(name);
-        }
+        // A build script's environment says how *its* package is compiled, and a person's how they
+        // like their programs; none of that may leak into the image, least of all a compiler wrapper.
         for (name, _) in std::env::vars_os() {
-            let Some(name) = name.to_str() else { continue };
-            let of_a_package = [
-                "CARGO_PKG_",
-                "CARGO_CFG_",
-                "CARGO_FEATURE_",
-                "CARGO_PROFILE_",
-                "CARGO_MANIFEST_",
-                "DEP_",
-            ];
-            if of_a_package.iter().any(|prefix| name.starts_with(prefix)) {
+            if name.to_str().is_some_and(compilation::leaks) {
                 command.env_remove(name);
             }
         }

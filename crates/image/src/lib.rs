@@ -12,7 +12,9 @@
 #![forbid(unsafe_code)]
 
 mod builder;
+mod compilation;
 mod configuration;
+mod difference;
 mod elf;
 mod error;
 mod inspect;
@@ -26,6 +28,7 @@ pub use builder::{
     BuildOptions, BuiltImage, Package, TARGET, build, build_binary, build_boot_monitor,
 };
 pub use configuration::Configuration;
+pub use difference::{Difference, difference};
 pub use elf::{BuildId, Protection, Segment, split};
 pub use error::{BuildError, ImageError};
 pub use inspect::{Inspection, Parameter, WantedDevice, inspect};

@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
-use sprat_image::{BuildOptions, BuiltImage, Package, Part, build, inspect, measure, treemap, why};
+use sprat_image::{
+    BuildOptions, BuiltImage, Package, Part, build, difference, inspect, measure, treemap, why,
+};
 
 /// A manifest and an entry that calls one of two libraries.
 const MAIN: &str = r#"#![no_std]
@@ -195,5 +197,32 @@ fn a_crate_is_there_because_of_who_calls_it_even_through_a_table_of_methods() {
     assert!(
         why.uses.iter().any(|one| one.by == "scratch::dispatch"),
         "{why:?}"
+    );
+}
+
+#[test]
+fn the_first_difference_is_named_by_section_and_function() {
+    let built = scratch();
+    assert_eq!(difference(&built.image, &built.image, &built.sidecar), None);
+    let inspection = inspect(&built.image, None).expect("an image");
+    let entry = inspection.segments.iter().find(|segment| {
+        (segment.address..segment.address + segment.memory).contains(&inspection.entry)
+    });
+    let entry = entry.expect("it is loaded");
+    let offset = usize::try_from(inspection.entry - entry.address + entry.offset).expect("small");
+    let mut other = built.image.clone();
+    other[offset] ^= 1;
+    other[offset + 9] ^= 1;
+    let found = difference(&built.image, &other, &built.sidecar).expect("they differ");
+    assert_eq!(found.offset, offset);
+    assert_eq!(found.section.as_deref(), Some(".text"));
+    assert_eq!(found.symbol.as_deref(), Some("_start"));
+
+    let short = &built.image[..100];
+    let found = difference(&built.image, short, &built.sidecar).expect("they differ");
+    assert_eq!((found.offset, found.second), (100, None));
+    assert!(
+        found.to_string().ends_with("the second ends there"),
+        "{found}"
     );
 }

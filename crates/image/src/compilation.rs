@@ -1,0 +1,98 @@
+//! What makes a compilation one of a sealed image, and the same wherever and by whomever it is done.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::{BuildOptions, Package};
+
+/// The compiler flags that make a program a sealed image.
+pub(crate) fn flags(target: &str, script: &Path) -> Vec<String> {
+    let link = |argument: &str| format!("-Clink-arg={argument}");
+    vec![
+        format!("--cfg=sprat_target=\"{target}\""),
+        "-Clinker=rust-lld".to_owned(),
+        "-Clinker-flavor=ld.lld".to_owned(),
+        "-Crelocation-model=static".to_owned(),
+        "-Ctarget-feature=+crt-static".to_owned(),
+        // Backtraces in death reports follow them.
+        "-Cforce-frame-pointers=yes".to_owned(),
+        "-Csymbol-mangling-version=v0".to_owned(),
+        format!("-Clink-arg=-T{}", script.display()),
+        link("-static"),
+        link("--no-undefined"),
+        link("--no-eh-frame-hdr"),
+        link("--build-id=sha1"),
+        link("--icf=all"),
+        // Strings that end alike share their bytes.
+        link("-O2"),
+        link("--compress-debug-sections=zlib"),
+        link("-zmax-page-size=4096"),
+        link("-znoseparate-code"),
+    ]
+}
+
+/// The flags that give source files the same names wherever they are: those of the workspace are
+/// relative to it, and those of a package from a registry are `registry/NAME-VERSION/...`.
+pub(crate) fn renamings(package: &Package, options: &BuildOptions) -> Vec<String> {
+    let mut renamed = vec![
+        (package.workspace.clone(), String::new()),
+        (options.target_directory.clone(), "target".to_owned()),
+    ];
+    if let Some(home) = cargo_home() {
+        renamed.push((home.join("git/checkouts"), "git".to_owned()));
+        // One folder for each registry, with a number that is cargo's own.
+        let registries = fs::read_dir(home.join("registry/src"));
+        let registries = registries.into_iter().flatten().flatten();
+        let mut registries: Vec<PathBuf> = registries.map(|entry| entry.path()).collect();
+        registries.sort();
+        renamed.extend(
+            registries
+                .into_iter()
+                .map(|path| (path, "registry".to_owned())),
+        );
+    }
+    renamed.extend(options.renamed.iter().cloned());
+    let mut flags = Vec::new();
+    for (path, name) in renamed {
+        // The compiler sees some paths as cargo got them and some as the system spells them. Of
+        // several that fit it takes the last.
+        let spelled = path.canonicalize().ok().filter(|spelled| *spelled != path);
+        for path in [Some(path), spelled].into_iter().flatten() {
+            flags.push(format!("--remap-path-prefix={}={name}", path.display()));
+        }
+    }
+    flags
+}
+
+fn cargo_home() -> Option<PathBuf> {
+    std::env::var_os("CARGO_HOME")
+        .map(PathBuf::from)
+        .or_else(|| std::env::home_dir().map(|home| home.join(".cargo")))
+}
+
+/// Whether a variable of the environment would change what is compiled.
+pub(crate) fn leaks(name: &str) -> bool {
+    let of_a_package = [
+        "CARGO_PKG_",
+        "CARGO_CFG_",
+        "CARGO_FEATURE_",
+        "CARGO_PROFILE_",
+        "CARGO_MANIFEST_",
+        "CARGO_TARGET_",
+        "CARGO_UNSTABLE_",
+        "DEP_",
+    ];
+    let exactly = [
+        "CARGO_BUILD_INCREMENTAL",
+        "CARGO_BUILD_RUSTC_WORKSPACE_WRAPPER",
+        "CARGO_BUILD_RUSTC_WRAPPER",
+        "CARGO_BUILD_RUSTFLAGS",
+        "CARGO_BUILD_TARGET",
+        "CARGO_INCREMENTAL",
+        "RUSTC_BOOTSTRAP",
+        "RUSTC_WORKSPACE_WRAPPER",
+        "RUSTC_WRAPPER",
+        "RUSTFLAGS",
+    ];
+    exactly.contains(&name) || of_a_package.iter().any(|prefix| name.starts_with(prefix))
+}
