@@ -40,6 +40,7 @@ pub(crate) struct Engine {
     pub(crate) names: Cache,
     pub(crate) timers: Timers,
     pub(crate) counters: Counters,
+    pub(crate) waits_for: fn(&'static str),
     pool: Pool,
     frame_limit: usize,
     /// Sockets that may have something to send.
@@ -77,6 +78,7 @@ impl Engine {
             names: Cache::default(),
             timers: Timers::default(),
             counters: Counters::default(),
+            waits_for: options.waits_for,
             pool,
             frame_limit: options.frame_limit,
             queue: VecDeque::new(),

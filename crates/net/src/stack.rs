@@ -25,6 +25,8 @@ pub struct Options {
     pub connections: usize,
     /// How it comes by its addresses.
     pub configuration: Configuration,
+    /// Told what the task that is being polled waits for, whenever it has to wait.
+    pub waits_for: fn(&'static str),
 }
 
 impl Options {
@@ -37,6 +39,7 @@ impl Options {
             seed,
             connections: 1024,
             configuration: Configuration::default(),
+            waits_for: |_| {},
         }
     }
 }
@@ -109,6 +112,7 @@ impl Stack {
                     return Poll::Ready(());
                 }
                 engine.configurator.wait(context.waker());
+                (engine.waits_for)("an address");
                 Poll::Pending
             })
         })

@@ -172,6 +172,10 @@ impl UdpSocket {
         })
     }
 
+    fn waits_for(&self, what: &'static str) {
+        self.handle.stack.with(|engine| (engine.waits_for)(what));
+    }
+
     /// The port it is bound to.
     #[must_use]
     pub fn local_port(&self) -> u16 {
@@ -189,14 +193,17 @@ impl UdpSocket {
     /// None while the socket is open.
     pub async fn receive(&self, buffer: &mut [u8]) -> Result<Datagram, Error> {
         poll_fn(|context| {
-            self.with(|socket| match take(socket, buffer) {
+            let received = self.with(|socket| match take(socket, buffer) {
                 Some(datagram) => Poll::Ready(Ok(datagram)),
                 None => {
                     socket.register_recv_waker(context.waker());
                     Poll::Pending
                 }
-            })
-            .unwrap_or_else(|error| Poll::Ready(Err(error)))
+            });
+            if let Ok(Poll::Pending) = received {
+                self.waits_for("a datagram");
+            }
+            received.unwrap_or_else(|error| Poll::Ready(Err(error)))
         })
         .await
     }
@@ -230,6 +237,9 @@ impl UdpSocket {
             });
             let Handle { stack, id } = &*self.handle;
             stack.with(|engine| engine.enqueue(*id));
+            if let Ok(Poll::Pending) = sent {
+                self.waits_for("room for a datagram");
+            }
             sent.unwrap_or_else(|error| Poll::Ready(Err(error)))
         })
         .await

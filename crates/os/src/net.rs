@@ -34,6 +34,7 @@ pub(crate) fn start(device: Device, configuration: Configuration) -> Stack {
     let options = Options {
         frame_limit: device.frame_limit().min(1514),
         configuration,
+        waits_for: crate::task::waits_for,
         ..Options::new(device.address(), seed)
     };
     let stack = Stack::new(options, platform().pool(), Rc::new(crate::SystemClock));
@@ -90,6 +91,7 @@ async fn work(mut device: Device, stack: Stack) {
                 return again(context);
             }
         }
+        crate::task::waits_for("frames, sockets and timers");
         Poll::Pending
     })
     .await;

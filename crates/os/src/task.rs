@@ -93,6 +93,18 @@ pub(crate) fn waits_for(what: &'static str) {
     });
 }
 
+/// The same where the task has not said anything yet: a limit to the time that it waits for
+/// something else is not what it waits for.
+pub(crate) fn waits_at_least_for(what: &'static str) {
+    CURRENT.with(|current| {
+        if let Some(task) = &*current.borrow()
+            && task.waits_for.get().is_empty()
+        {
+            task.waits_for.set(what);
+        }
+    });
+}
+
 /// A line for each task: its name, how often it ran, what it waits for.
 pub(crate) fn list(out: &mut dyn core::fmt::Write) -> core::fmt::Result {
     TASKS.with(|tasks| {

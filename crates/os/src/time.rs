@@ -103,7 +103,7 @@ impl Future for Sleep {
                 number
             })
         });
-        crate::task::waits_for("a timer");
+        crate::task::waits_at_least_for("a timer");
         let waker = context.waker().clone();
         TIMERS.with(|timers| timers.borrow_mut().insert((deadline, number), waker));
         Poll::Pending

@@ -38,7 +38,15 @@ fn echo_answers_over_tcp_and_udp_and_shows_its_inside() {
 
         let tasks = service.ask("os.tasks", None).expect("a list");
         assert!(tasks.contains("images/echo/src/main.rs:"), "{tasks}");
-        assert!(tasks.contains("eth0\t"), "{tasks}");
+        let waits = |line: &str, what: &str| line.ends_with(&format!("\t{what}"));
+        for (task, what) in [
+            ("eth0\t", "frames, sockets and timers"),
+            ("main\t", "a connection"),
+            ("images/echo/src/main.rs:", "a datagram"),
+        ] {
+            let known = |line: &str| line.starts_with(task) && waits(line, what);
+            assert!(tasks.lines().any(known), "{task} {what} in {tasks}");
+        }
         let metrics = service.ask("os.metrics", None).expect("text");
         assert!(
             metrics.contains("network_accepted{device=\"eth0\"} 1\n"),

@@ -56,6 +56,7 @@ impl TcpListener {
                             listening.waiting.push(waker.clone());
                         }
                     }
+                    (engine.waits_for)("a connection");
                     Poll::Pending
                 }
             })

@@ -55,17 +55,20 @@ impl Stack {
         let stream = TcpStream::new(self.clone(), id, options.closing);
         let start = self.now();
         poll_fn(|context| {
-            stream.connection.with(|socket| match socket.state() {
-                State::SynSent | State::SynReceived => {
-                    socket.register_send_waker(context.waker());
-                    Poll::Pending
-                }
-                State::Closed => Poll::Ready(Err(())),
-                _ => {
-                    options.opened(socket);
-                    Poll::Ready(Ok(()))
-                }
-            })
+            stream
+                .connection
+                .with(|socket, waits_for| match socket.state() {
+                    State::SynSent | State::SynReceived => {
+                        socket.register_send_waker(context.waker());
+                        waits_for("a peer's answer");
+                        Poll::Pending
+                    }
+                    State::Closed => Poll::Ready(Err(())),
+                    _ => {
+                        options.opened(socket);
+                        Poll::Ready(Ok(()))
+                    }
+                })
         })
         .await
         .map_err(|()| {
@@ -84,10 +87,10 @@ impl Stack {
 impl Held {
     fn with<R>(
         &self,
-        use_it: impl FnOnce(&mut Socket<'static>) -> Poll<Result<R, ()>>,
+        use_it: impl FnOnce(&mut Socket<'static>, fn(&'static str)) -> Poll<Result<R, ()>>,
     ) -> Poll<Result<R, ()>> {
         self.stack.with(|engine| match engine.sockets.get(self.id) {
-            Some(socket) => use_it(socket.tcp()),
+            Some(socket) => use_it(socket.tcp(), engine.waits_for),
             None => Poll::Ready(Err(())),
         })
     }
@@ -108,6 +111,7 @@ impl Held {
             match socket.recv_slice(buffer) {
                 Ok(0) => {
                     socket.register_recv_waker(context.waker());
+                    (engine.waits_for)("data of a connection");
                     Poll::Pending
                 }
                 Ok(count) => {
@@ -133,6 +137,7 @@ impl Held {
             match socket.send_slice(bytes) {
                 Ok(0) => {
                     socket.register_send_waker(context.waker());
+                    (engine.waits_for)("room in a connection");
                     Poll::Pending
                 }
                 Ok(count) => {
@@ -157,13 +162,14 @@ impl Held {
                 return Poll::Ready(());
             }
             socket.register_recv_waker(context.waker());
+            (engine.waits_for)("data of a connection");
             Poll::Pending
         })
     }
 
     /// Waits until the peer has confirmed everything.
     fn poll_flushed(&self, context: &mut Context<'_>) -> Poll<Result<(), Error>> {
-        self.with(|socket| {
+        self.with(|socket, waits_for| {
             if socket.send_queue() == 0 {
                 return Poll::Ready(Ok(()));
             }
@@ -171,6 +177,7 @@ impl Held {
                 return Poll::Ready(Err(()));
             }
             socket.register_send_waker(context.waker());
+            waits_for("the peer's receipt");
             Poll::Pending
         })
         .map_err(|()| Error::Reset)
