@@ -103,7 +103,7 @@ impl fmt::Display for Death {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Exited(status) => write!(f, "exited with status {status}"),
-            Self::Faulted(report) => report.fmt(f),
+            Self::Faulted(report) => write!(f, "died: {report}"),
             Self::Lied(lie) => write!(f, "broke its contract: {lie}"),
             Self::Hung { budgets } => {
                 write!(f, "hung: did not yield within {budgets} time budgets")

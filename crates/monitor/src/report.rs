@@ -181,6 +181,26 @@ impl FaultReport {
         }
     }
 
+    /// Who asked for memory when there was none left, where that was the end of an instance whose
+    /// functions are named: the innermost function of the call that is no library's.
+    #[must_use]
+    pub fn out_of_memory(&self) -> Option<&Name> {
+        let mut names = self.backtrace.iter().flat_map(|frame| &frame.names);
+        names.find(|name| name.function.contains("handle_alloc_error"))?;
+        let own = |name: &&Name| {
+            let place = name.place.as_ref().map(|(file, _)| file.as_str());
+            // Where the standard library's sources are, and those of other packages.
+            let library = ["/rustc/", "/.cargo/registry/"];
+            place.is_some_and(|file| !library.iter().any(|path| file.contains(path)))
+        };
+        let mut callers = names.filter(own).peekable();
+        let nearest = callers.peek().copied();
+        // A closure has no name that says anything; the function it is called in has.
+        callers
+            .find(|name| !name.function.starts_with("{closure"))
+            .or(nearest)
+    }
+
     /// Adds function names and places.
     pub fn name_frames(&mut self, symbols: &Symbols) {
         for (depth, frame) in self.backtrace.iter_mut().enumerate() {
@@ -259,6 +279,12 @@ impl fmt::Display for FaultReport {
         write!(f, "{}", self.cause)?;
         if let Some(region) = self.region {
             write!(f, ", in the {region}")?;
+        }
+        if let Some(name) = self.out_of_memory() {
+            write!(f, "\n  out of memory: {} asked for more", name.function)?;
+            if let Some((file, line)) = &name.place {
+                write!(f, " at {file}:{line}")?;
+            }
         }
         writeln!(f)?;
         for (depth, frame) in self.backtrace.iter().enumerate() {
@@ -359,6 +385,45 @@ mod tests {
             ..registers
         };
         assert_eq!(chase(&[(u64::MAX - 7, 5)], wild), [1]);
+    }
+
+    #[test]
+    fn who_asked_for_memory_is_the_nearest_function_that_is_no_library_s() {
+        let name = |function: &str, file: &str| Name {
+            function: function.into(),
+            place: Some((file.into(), 5)),
+        };
+        let frame = |names: &[Name]| Frame {
+            address: 1,
+            names: names.into(),
+        };
+        let cause = Cause::Exception {
+            vector: vector::BREAKPOINT,
+            error_code: 0,
+            address: None,
+        };
+        let mut report = FaultReport::new(cause, Registers::default(), None, |_| None);
+        report.backtrace = vec![
+            frame(&[name("panic", "platform/entry.rs")]),
+            frame(&[name(
+                "alloc::alloc::handle_alloc_error",
+                "/rustc/1/alloc.rs",
+            )]),
+            frame(&[
+                name("with_capacity_in", "/rustc/1/raw_vec.rs"),
+                name("{closure#0}", "src/zone.rs"),
+                name("read_zone", "src/zone.rs"),
+            ]),
+            frame(&[name("main", "src/main.rs")]),
+        ];
+        assert_eq!(
+            report.out_of_memory(),
+            Some(&name("read_zone", "src/zone.rs"))
+        );
+        let line = "\n  out of memory: read_zone asked for more at src/zone.rs:5\n";
+        assert!(report.to_string().contains(line), "{report}");
+        report.backtrace.remove(1);
+        assert_eq!(report.out_of_memory(), None);
     }
 
     #[test]
