@@ -4,16 +4,21 @@
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 
 mod click;
+mod control;
 mod doctor;
 mod embedded;
 mod explain;
 mod inspect;
+mod logs;
+mod metrics;
 mod output;
 mod package;
+mod read;
 mod run;
 mod size;
 mod subject;
 mod why;
+mod write;
 
 use std::process::ExitCode;
 
@@ -33,11 +38,15 @@ enum Subcommands {
     Click(Box<click::ClickCommand>),
     Doctor(doctor::DoctorCommand),
     Inspect(inspect::InspectCommand),
+    Logs(logs::LogsCommand),
+    Metrics(metrics::MetricsCommand),
     New(package::NewCommand),
+    Read(read::ReadCommand),
     Run(Box<run::RunCommand>),
     Size(size::SizeCommand),
     Test(package::TestCommand),
     Why(why::WhyCommand),
+    Write(write::WriteCommand),
 }
 
 fn main() -> ExitCode {
@@ -46,10 +55,14 @@ fn main() -> ExitCode {
         Subcommands::Click(command) => command.run(),
         Subcommands::Doctor(command) => command.run(),
         Subcommands::Inspect(command) => command.run(),
+        Subcommands::Logs(command) => command.run(),
+        Subcommands::Metrics(command) => command.run(),
         Subcommands::New(command) => command.run(),
+        Subcommands::Read(command) => command.run(),
         Subcommands::Run(command) => command.run(),
         Subcommands::Size(command) => command.run(),
         Subcommands::Test(command) => command.run(),
         Subcommands::Why(command) => command.run(),
+        Subcommands::Write(command) => command.run(),
     }
 }

@@ -2,7 +2,7 @@
 //! says nothing more: that is no error, and never a panic.
 
 use std::fmt::Display;
-use std::io::{self, Write as _};
+use std::io::{self, IsTerminal as _, Write as _};
 use std::process::ExitCode;
 
 use comfy_table::{CellAlignment, Table, presets::NOTHING};
@@ -44,6 +44,32 @@ pub(crate) fn say<E: Display + From<io::Error>>(
     }
 }
 
+/// Writes to the standard output what an instance said. On a terminal, what would give it orders is
+/// shown instead.
+///
+/// # Errors
+/// As for [`print()`].
+pub(crate) fn print_foreign(text: &[u8]) -> io::Result<()> {
+    let text = String::from_utf8_lossy(text);
+    match io::stdout().is_terminal() {
+        true => print(&harmless(&text)),
+        false => print(&text),
+    }
+}
+
+/// The text with control characters spelled out, but for tabs and line ends.
+fn harmless(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '\n' | '\t' => shown.push(c),
+            c if c.is_control() => shown.extend(c.escape_default()),
+            c => shown.push(c),
+        }
+    }
+    shown
+}
+
 /// Writes to the standard error output. Nobody is left to tell that this is closed.
 pub(crate) fn complain_as_it_is(text: std::fmt::Arguments<'_>) {
     let _ = io::stderr().lock().write_fmt(text);
@@ -63,4 +89,14 @@ pub(crate) fn table(
         }
     }
     table.trim_fmt() + "\n"
+}
+
+#[cfg(test)]
+mod tests {
+    use super::harmless;
+
+    #[test]
+    fn orders_to_a_terminal_are_shown_and_not_obeyed() {
+        assert_eq!(harmless("a\tb\n\x1b[2Jü\r"), "a\tb\n\\u{1b}[2Jü\\r");
+    }
 }

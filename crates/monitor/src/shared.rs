@@ -393,6 +393,19 @@ impl Shared {
         control::receive(&mut self.responses, buffer).map_err(Lie::Control)
     }
 
+    /// Size of the ring for requests, in bytes.
+    #[must_use]
+    pub fn request_limit(&self) -> u32 {
+        self.requests.capacity()
+    }
+
+    /// Bytes of heap that the instance says are in use.
+    #[must_use]
+    pub fn heap_bytes(&self) -> u64 {
+        let kilobytes = self.statistics.as_ref().map(Region::heap_kilobytes);
+        u64::from(kilobytes.unwrap_or(0)) * 1024
+    }
+
     /// Longest answer, in bytes.
     #[must_use]
     pub fn answer_limit(&self) -> usize {

@@ -178,6 +178,8 @@ fn run<I: AsRef<std::ffi::OsStr>>(
         .arg(binary())
         .args(arguments)
         .current_dir(folder)
+        // Names of runs are this test's alone.
+        .env("XDG_RUNTIME_DIR", folder)
         .output()
         .expect("timeout and sprat start")
         .into()

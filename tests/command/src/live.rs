@@ -29,6 +29,8 @@ impl Live {
         let mut child = with_own_cache(&mut Command::new(binary()))
             .args(arguments)
             .current_dir(folder)
+            // Names of runs are this test's alone.
+            .env("XDG_RUNTIME_DIR", folder)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -66,12 +68,21 @@ impl Live {
     /// # Panics
     /// When it does not end within a minute.
     #[must_use]
-    pub fn interrupt(mut self) -> Finished {
+    pub fn interrupt(self) -> Finished {
         self.wait_until_it_listens();
         let sent = Command::new("kill")
             .args(["-INT", &self.child.id().to_string()])
             .status();
         assert!(sent.expect("kill starts").success());
+        self.wait()
+    }
+
+    /// Waits until it ends by itself; what it came to.
+    ///
+    /// # Panics
+    /// When it does not end within a minute.
+    #[must_use]
+    pub fn wait(mut self) -> Finished {
         let begun = Instant::now();
         while self.child.try_wait().expect("a child").is_none() {
             assert!(begun.elapsed() < PATIENCE, "it does not end");

@@ -66,6 +66,9 @@ pub(super) enum RunError {
     Output(io::Error),
     #[error("cannot listen for Ctrl-C: {0}")]
     Signals(io::Error),
+    #[error("the control socket {}: {source}", path.display())]
+    #[diagnostic(help("choose another with --name or --control, or end the run that has it"))]
+    Control { path: PathBuf, source: io::Error },
     #[error("interrupted; the outputs were not written")]
     Interrupted,
 }

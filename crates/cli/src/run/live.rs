@@ -2,7 +2,6 @@
 //! whenever they do.
 
 use std::hash::{BuildHasher as _, RandomState};
-use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 
 use sprat_switch::port::{Packet, Port, PortError, Publish, Tap, User, UserOptions};
@@ -92,13 +91,33 @@ pub(super) fn address(number: u8) -> [u8; 6] {
     [2, a, b, c, d, number]
 }
 
-/// What can be read once Ctrl-C was pressed: it ends the sleep of a lane where nothing happens.
-pub(super) fn alarm() -> std::io::Result<OwnedFd> {
-    let (alarm, bell) = UnixStream::pair()?;
-    for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
-        signal_hook::low_level::pipe::register(signal, bell.try_clone()?)?;
+/// What ends the sleep of a lane where nothing happens: Ctrl-C, and whoever rings the bell.
+pub(super) struct Alarm {
+    ear: UnixStream,
+    bell: UnixStream,
+}
+
+impl Alarm {
+    /// An alarm that Ctrl-C sets off.
+    pub(super) fn new() -> std::io::Result<Self> {
+        let (ear, bell) = UnixStream::pair()?;
+        ear.set_nonblocking(true)?;
+        bell.set_nonblocking(true)?;
+        for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
+            signal_hook::low_level::pipe::register(signal, bell.try_clone()?)?;
+        }
+        Ok(Self { ear, bell })
     }
-    Ok(alarm.into())
+
+    /// What can be read once the alarm was set off.
+    pub(super) fn ear(&self) -> std::io::Result<UnixStream> {
+        self.ear.try_clone()
+    }
+
+    /// What sets it off when it is written to.
+    pub(super) fn bell(&self) -> std::io::Result<UnixStream> {
+        self.bell.try_clone()
+    }
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 mod blocks;
 mod clashes;
+mod control;
 mod devices;
 mod error;
 mod files;
@@ -25,8 +26,10 @@ use sprat_monitor::{Grant, GrantedDevice, Options};
 use sprat_switch::lane::{Lane, LaneOptions, Link};
 use sprat_switch::port::{GiveUp, Resolution};
 
+use control::Control;
 use error::RunError;
 use files::Files;
+use live::Alarm;
 use machine::{Held, MonitorChoice};
 use progress::Progress;
 use report::Report;
@@ -100,6 +103,13 @@ pub(crate) struct RunCommand {
     /// How long a run lasts that is not over by itself before.
     #[arg(long = "for", value_name = "SECONDS", value_parser = seconds)]
     duration: Option<Duration>,
+    /// What the run is called by sprat read, write, logs and metrics; by default, for a run with
+    /// --port, what its program is called.
+    #[arg(long, value_parser = crate::control::address::check)]
+    name: Option<String>,
+    /// The Unix socket for these, instead of one under the name.
+    #[arg(long, value_name = "PATH", conflicts_with = "name")]
+    control: Option<PathBuf>,
     /// Prints the report as JSON.
     #[arg(long)]
     json: bool,
@@ -207,6 +217,8 @@ fn run_settings(
     let mut links = open_links(settings, &give_up)?;
     links.extend(join_ports(settings, arguments.quiet)?);
     let files = Files::open(&settings.files)?;
+    let alarm = Alarm::new().map_err(RunError::Signals)?;
+    let control = Control::open(arguments, live, &alarm)?;
     let held = Held::create(
         &settings.program,
         arguments.monitor,
@@ -225,11 +237,12 @@ fn run_settings(
         files,
         interrupted: interrupted.clone(),
         live,
+        control,
         progress: Progress::default(),
     };
     session
         .lane
-        .set_alarm(live::alarm().map_err(RunError::Signals)?);
+        .set_alarm(alarm.ear().map_err(RunError::Signals)?.into());
     let result = session.play(settings);
     session.say_console();
     let report = match result {

@@ -5,9 +5,10 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use sprat_abi::statistics::{Counter, Subject};
-use sprat_switch::lane::{Lane, LaneError, Link};
+use sprat_switch::lane::{ControlError, Lane, LaneError, Link};
 use sprat_switch::port::GiveUp;
 
+use super::control::Control;
 use super::error::RunError;
 use super::files::Files;
 use super::machine::Facts;
@@ -25,6 +26,7 @@ pub(super) struct Session {
     pub(super) interrupted: GiveUp,
     /// Whether an interrupt is how the run ends.
     pub(super) live: bool,
+    pub(super) control: Control,
     pub(super) progress: Progress,
 }
 
@@ -32,20 +34,27 @@ impl Session {
     /// Plays everything through the instance and asks it what came of it.
     pub(super) fn play(&mut self, settings: &Settings) -> Result<Report, RunError> {
         let begin = Instant::now();
-        let (progress, interrupted, files) =
-            (&mut self.progress, &self.interrupted, &mut self.files);
-        let mut file_error = None;
+        let (progress, interrupted, files, control) = (
+            &mut self.progress,
+            &self.interrupted,
+            &mut self.files,
+            &self.control,
+        );
+        let mut failed: Option<RunError> = None;
         self.lane.run(&mut |lane| {
-            say(&lane.take_console());
+            if let Err(error) = control.answer(lane) {
+                failed = Some(error.into());
+            }
+            say(&lane.take_console(), control);
             if let Err(error) = files.write(&lane.take_files()) {
-                file_error = Some(error);
+                failed.get_or_insert(error);
             }
             progress.show(lane);
-            file_error.is_none() && !interrupted.load(Ordering::Relaxed)
+            failed.is_none() && !interrupted.load(Ordering::Relaxed)
         })?;
         self.progress.clear();
         let elapsed = begin.elapsed();
-        if let Some(error) = file_error {
+        if let Some(error) = failed {
             return Err(error);
         }
         if self.interrupted.load(Ordering::Relaxed) && !self.live {
@@ -56,7 +65,7 @@ impl Session {
         }
         // Handlers answer only while the instance lives; what the ports count may still grow while
         // it comes to its end.
-        let (groups, elements) = (self.groups(settings)?, self.elements());
+        let (groups, elements) = (self.groups(settings)?, self.elements()?);
         let memory = self.lane.instance().memory_use()?;
         self.lane.stop()?;
         self.lane.count_untaken()?;
@@ -70,7 +79,7 @@ impl Session {
 
     pub(super) fn say_console(&mut self) {
         self.progress.clear();
-        say(&self.lane.take_console());
+        say(&self.lane.take_console(), &self.control);
     }
 
     /// Adds function names to a fault.
@@ -175,9 +184,11 @@ impl Session {
     }
 
     /// Elements that frames did not simply pass through. An image that is no Click router has none.
-    fn elements(&mut self) -> Vec<Element> {
-        let Ok(text) = self.lane.read_handler("traffic", "") else {
-            return self.recorded_elements();
+    fn elements(&mut self) -> Result<Vec<Element>, LaneError> {
+        let text = match self.lane.read_handler("traffic", "") {
+            Ok(text) => text,
+            Err(ControlError::Lane(error)) => return Err(error),
+            Err(_) => return Ok(self.recorded_elements()),
         };
         let text = String::from_utf8_lossy(&text).into_owned();
         let line = |line: &str| {
@@ -191,10 +202,10 @@ impl Session {
                 given,
             })
         };
-        text.lines()
-            .filter_map(line)
+        let lines = text.lines().filter_map(line);
+        Ok(lines
             .filter(|element| element.taken != element.given)
-            .collect()
+            .collect())
     }
 
     /// The same, of a router that came to its end by itself and answers no more: what it has
@@ -256,8 +267,9 @@ fn device(link: &Link) -> Device {
 }
 
 /// Passes on what the instance said.
-fn say(text: &[u8]) {
+fn say(text: &[u8], control: &Control) {
     if !text.is_empty() {
+        control.say(text);
         // Nobody is left to tell that standard error is closed.
         let _ = std::io::stderr().write_all(text);
     }

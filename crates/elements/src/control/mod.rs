@@ -15,6 +15,8 @@ mod tests;
 
 use sprat_click::Class;
 
+pub use control_socket::protocol::{Conversation, HandlerAccess};
+
 /// The classes of this family.
 pub(crate) const CLASSES: &[&Class] = &[
     &address_info::ADDRESS_INFO,

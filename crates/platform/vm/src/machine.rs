@@ -45,8 +45,6 @@ pub struct Vm {
 struct Control {
     requests: ByteConsumer,
     answers: ByteProducer,
-    /// A message of any length the ring can hold, once a request has come.
-    buffer: Vec<u8>,
     /// The parts that have come of a request in several messages.
     partial: Option<Request>,
 }
@@ -103,7 +101,6 @@ impl Vm {
             control: RefCell::new(control.map(|(requests, answers)| Control {
                 requests,
                 answers,
-                buffer: Vec::new(),
                 partial: None,
             })),
             own_buffers: memory.own().len().max(usize::from(page.buffer_count > 0)),
@@ -331,15 +328,11 @@ impl Platform for Vm {
     fn next_request(&self) -> Option<Request> {
         let mut control = self.control.borrow_mut();
         let control = control.as_mut()?;
-        if control.buffer.is_empty() {
-            control.buffer = vec![0; control.requests.capacity() as usize];
-        }
         loop {
-            let message = match control::receive(&mut control.requests, &mut control.buffer) {
-                Ok(Some(message)) => message,
-                // The monitor is trusted; what cannot be read cannot be answered either.
-                Ok(None) | Err(_) => return None,
-            };
+            // The monitor is trusted; what cannot be read cannot be answered either.
+            let present = control.requests.available().unwrap_or(0);
+            let mut buffer = vec![0; present as usize];
+            let message = control::receive(&mut control.requests, &mut buffer).ok()??;
             let more = message.head.flags & MessageHead::MORE != 0;
             let mut request = match control.partial.take() {
                 Some(begun) if begun.number == message.head.id => begun,

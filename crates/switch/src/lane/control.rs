@@ -2,9 +2,12 @@
 
 use std::fmt;
 
-use sprat_abi::control::{MessageHead, MessageKind, status};
+use sprat_abi::control::{MessageHead, MessageKind, message_room, status};
 
 use super::{Lane, LaneError};
+
+/// Most bytes that an answer may have: an instance could go on for ever.
+const ANSWER_LIMIT: usize = 4 << 20;
 
 /// Why a handler could not be read or written.
 #[derive(Debug, thiserror::Error)]
@@ -16,9 +19,12 @@ pub enum ControlError {
     /// The instance did not answer in as many entries as it has patience.
     #[error("the instance does not answer")]
     Silent,
-    /// The request is longer than its ring.
-    #[error("the request of {0} bytes is too long")]
-    TooLong(usize),
+    /// The handler's name is longer than the ring for requests.
+    #[error("the handler's name of {0} bytes is too long")]
+    LongName(usize),
+    /// The instance answered more than anybody has asked for.
+    #[error("the answer is longer than {} MiB", ANSWER_LIMIT >> 20)]
+    LongAnswer,
     /// The lane failed on the way.
     #[error(transparent)]
     Lane(#[from] LaneError),
@@ -68,25 +74,14 @@ impl Lane {
     ) -> Result<Vec<u8>, ControlError> {
         self.requests += 1;
         let id = self.requests;
-        let head = MessageHead {
-            id,
-            kind: kind as u16,
-            ..MessageHead::default()
-        };
-        let sent = self
-            .instance
-            .shared()
-            .send_request(head, name.as_bytes(), data);
-        if !sent.map_err(|lie| self.lied(lie))? {
-            return Err(ControlError::TooLong(name.len() + data.len()));
-        }
+        self.send_request(id, kind, name, data)?;
         let mut answer = Vec::new();
-        for _ in 0..self.options.patience {
-            if self.exited.is_some() {
-                break;
-            }
+        let mut patience = self.options.patience;
+        while patience > 0 && self.exited.is_none() {
+            patience -= 1;
             self.enter(false)?;
             self.collect()?;
+            let before = answer.len();
             if let Some(status) = self.take_answer(id, &mut answer)? {
                 return match status {
                     status::OK | status::OK_WARNING => Ok(answer),
@@ -96,8 +91,58 @@ impl Lane {
                     }
                 };
             }
+            if answer.len() > ANSWER_LIMIT {
+                return Err(ControlError::LongAnswer);
+            }
+            if answer.len() > before {
+                patience = self.options.patience;
+            }
         }
         Err(ControlError::Silent)
+    }
+
+    /// Sends a request in as many messages as it takes.
+    fn send_request(
+        &mut self,
+        id: u64,
+        kind: MessageKind,
+        name: &str,
+        data: &[u8],
+    ) -> Result<(), ControlError> {
+        let (mut name, mut rest) = (name.as_bytes(), data);
+        let room = message_room(self.instance.shared().request_limit());
+        if name.len() >= room {
+            return Err(ControlError::LongName(name.len()));
+        }
+        let mut patience = self.options.patience;
+        loop {
+            let (part, more) = rest.split_at(rest.len().min(room - name.len()));
+            let head = MessageHead {
+                id,
+                kind: kind as u16,
+                flags: if more.is_empty() {
+                    0
+                } else {
+                    MessageHead::MORE
+                },
+                ..MessageHead::default()
+            };
+            let sent = self.instance.shared().send_request(head, name, part);
+            if sent.map_err(|lie| self.lied(lie))? {
+                if more.is_empty() {
+                    return Ok(());
+                }
+                (name, rest) = (b"", more);
+                patience = self.options.patience;
+                continue;
+            }
+            if patience == 0 || self.exited.is_some() {
+                return Err(ControlError::Silent);
+            }
+            patience -= 1;
+            self.enter(false)?;
+            self.collect()?;
+        }
     }
 
     /// Adds what has come of the answer; its status once it is whole. Takes no more than the ring

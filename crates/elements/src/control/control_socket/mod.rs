@@ -1,4 +1,4 @@
-mod protocol;
+pub(super) mod protocol;
 
 use alloc::boxed::Box;
 use alloc::rc::Rc;
@@ -134,7 +134,7 @@ impl Server {
         }
         let silent = client.conversation.output().is_empty();
         let over = ended && !context.router().is_being_replaced();
-        !(over || (client.conversation.closing && silent))
+        !(over || (client.conversation.is_closing() && silent))
     }
 }
 

@@ -1,13 +1,13 @@
 //! The protocol of control sockets, Click::ControlSocket/1.3: commands in, replies out.
 
 use alloc::format;
-use alloc::string::{String, ToString};
+use alloc::string::String;
 use alloc::vec::Vec;
 
 use sprat_click::{Context, HandlerError};
 
 /// What a client is greeted with.
-pub(super) const GREETING: &str = "Click::ControlSocket/1.3\r\n";
+const GREETING: &str = "Click::ControlSocket/1.3\r\n";
 
 const OK: u32 = 200;
 const SYNTAX: u32 = 500;
@@ -33,9 +33,51 @@ WRITE handler [arg...]          call write handler
 WRITEDATA handler nbytes        call write handler with data as argument
 WRITEUNTIL handler terminator   call write handler with lines up to terminator";
 
+/// What commands reach: handlers, by their names.
+pub trait HandlerAccess {
+    /// Reads a handler.
+    ///
+    /// # Errors
+    /// When there is none, it cannot be read, or it refuses.
+    fn read(&mut self, handler: &str, parameters: &str) -> Result<String, HandlerError>;
+
+    /// Writes a handler.
+    ///
+    /// # Errors
+    /// When there is none, it cannot be written, or it refuses.
+    fn write(&mut self, handler: &str, value: &str) -> Result<(), HandlerError>;
+
+    /// Whether a handler could be written, or read.
+    ///
+    /// # Errors
+    /// Why not.
+    fn check(&mut self, handler: &str, writes: bool) -> Result<(), HandlerError>;
+}
+
+impl HandlerAccess for Context<'_> {
+    fn read(&mut self, handler: &str, parameters: &str) -> Result<String, HandlerError> {
+        self.read_handler(handler, parameters)
+    }
+
+    fn write(&mut self, handler: &str, value: &str) -> Result<(), HandlerError> {
+        self.write_handler(handler, value)
+    }
+
+    fn check(&mut self, handler: &str, writes: bool) -> Result<(), HandlerError> {
+        let router = self.router();
+        let target = router.find_handler(Some(self.id()), handler)?;
+        let flags = router.handler_flags(&target)?;
+        match writes {
+            true if !flags.write => Err(HandlerError::NotWritable(handler.into())),
+            false if !flags.read => Err(HandlerError::NotReadable(handler.into())),
+            _ => Ok(()),
+        }
+    }
+}
+
 /// The state of the conversation with one client.
 #[derive(Default)]
-pub(super) struct Conversation {
+pub struct Conversation {
     input: Vec<u8>,
     output: Vec<u8>,
     /// The last line ended in a carriage return, to which a line feed may belong.
@@ -43,7 +85,7 @@ pub(super) struct Conversation {
     /// A command that waits for what belongs to it.
     open: Option<Open>,
     /// Nothing more is said when the output is sent.
-    pub(super) closing: bool,
+    closing: bool,
 }
 
 /// A command whose data has not arrived whole.
@@ -59,30 +101,39 @@ enum Rest {
 }
 
 impl Conversation {
-    pub(super) fn new() -> Self {
+    /// The conversation that begins: its output is the greeting.
+    #[must_use]
+    pub fn new() -> Self {
         Self {
             output: GREETING.into(),
             ..Self::default()
         }
     }
 
+    /// Whether nothing more is said once the output is sent.
+    #[must_use]
+    pub fn is_closing(&self) -> bool {
+        self.closing
+    }
+
     /// Adds what the client sent.
-    pub(super) fn receive(&mut self, bytes: &[u8]) {
+    pub fn receive(&mut self, bytes: &[u8]) {
         self.input.extend_from_slice(bytes);
     }
 
     /// What is to be sent.
-    pub(super) fn output(&self) -> &[u8] {
+    #[must_use]
+    pub fn output(&self) -> &[u8] {
         &self.output
     }
 
     /// So much was sent.
-    pub(super) fn sent(&mut self, count: usize) {
+    pub fn sent(&mut self, count: usize) {
         self.output.drain(..count);
     }
 
     /// Does what the next command says; false where none has arrived whole.
-    pub(super) fn advance(&mut self, context: &mut Context<'_>, read_only: bool) -> bool {
+    pub fn advance(&mut self, access: &mut dyn HandlerAccess, read_only: bool) -> bool {
         if self.closing {
             return false;
         }
@@ -91,7 +142,7 @@ impl Conversation {
                 let Some(line) = self.line() else {
                     return false;
                 };
-                self.command(context, &line, read_only);
+                self.command(access, &line, read_only);
                 return true;
             }
             Some(Rest::Bytes(count)) => {
@@ -131,8 +182,8 @@ impl Conversation {
         };
         if let Some(open) = self.open.take() {
             match open.writes {
-                true => self.write(context, &open.handler, &data, read_only),
-                false => self.read(context, &open.handler, &data),
+                true => self.write(access, &open.handler, &data, read_only),
+                false => self.read(access, &open.handler, &data),
             }
         }
         true
@@ -175,21 +226,21 @@ impl Conversation {
         self.output.extend_from_slice(text.as_bytes());
     }
 
-    fn command(&mut self, context: &mut Context<'_>, line: &str, read_only: bool) {
+    fn command(&mut self, access: &mut dyn HandlerAccess, line: &str, read_only: bool) {
         let (command, rest) = word(line);
         let (first, value) = word(rest);
         match command.to_ascii_uppercase().as_str() {
             // An empty line is no command.
             "" => {}
-            "READ" | "GET" if !first.is_empty() => self.read(context, first, value),
+            "READ" | "GET" if !first.is_empty() => self.read(access, first, value),
             "WRITE" | "SET" if !first.is_empty() => {
-                self.write(context, first, value, read_only);
+                self.write(access, first, value, read_only);
             }
             "CHECKREAD" if !first.is_empty() && value.is_empty() => {
-                self.check(context, first, false, read_only);
+                self.check(access, first, false, read_only);
             }
             "CHECKWRITE" if !first.is_empty() && value.is_empty() => {
-                self.check(context, first, true, read_only);
+                self.check(access, first, true, read_only);
             }
             "READDATA" => self.expect_bytes(first, value, false),
             "WRITEDATA" => self.expect_bytes(first, value, true),
@@ -242,8 +293,8 @@ impl Conversation {
         });
     }
 
-    fn read(&mut self, context: &mut Context<'_>, handler: &str, parameters: &str) {
-        match context.read_handler(handler, parameters) {
+    fn read(&mut self, access: &mut dyn HandlerAccess, handler: &str, parameters: &str) {
+        match access.read(handler, parameters) {
             Ok(value) => {
                 self.reply(OK, &format!("Read handler '{handler}' OK"));
                 self.say(&format!("DATA {}\r\n{value}", value.len()));
@@ -252,11 +303,17 @@ impl Conversation {
         }
     }
 
-    fn write(&mut self, context: &mut Context<'_>, handler: &str, value: &str, read_only: bool) {
+    fn write(
+        &mut self,
+        access: &mut dyn HandlerAccess,
+        handler: &str,
+        value: &str,
+        read_only: bool,
+    ) {
         if read_only {
             return self.reply(PERMISSION, &format!("Permission denied for '{handler}'"));
         }
-        match context.write_handler(handler, value) {
+        match access.write(handler, value) {
             Ok(()) => self.reply(OK, &format!("Write handler '{handler}' OK")),
             Err(error) => self.refuse("Write", handler, &error),
         }
@@ -283,25 +340,20 @@ impl Conversation {
         }
     }
 
-    fn check(&mut self, context: &Context<'_>, handler: &str, writes: bool, read_only: bool) {
+    fn check(
+        &mut self,
+        access: &mut dyn HandlerAccess,
+        handler: &str,
+        writes: bool,
+        read_only: bool,
+    ) {
         if writes && read_only {
             return self.reply(PERMISSION, &format!("Permission denied for '{handler}'"));
         }
-        let router = context.router();
-        let flags = router
-            .find_handler(Some(context.id()), handler)
-            .and_then(|target| router.handler_flags(&target));
-        let name = handler.to_string();
-        match flags {
-            Ok(flags) if writes && !flags.write => {
-                self.refuse("Write", handler, &HandlerError::NotWritable(name));
-            }
-            Ok(flags) if !writes && !flags.read => {
-                self.refuse("Read", handler, &HandlerError::NotReadable(name));
-            }
-            Ok(_) if writes => self.reply(OK, &format!("Write handler '{handler}' OK")),
-            Ok(_) => self.reply(OK, &format!("Read handler '{handler}' OK")),
-            Err(error) => self.refuse("", handler, &error),
+        let what = if writes { "Write" } else { "Read" };
+        match access.check(handler, writes) {
+            Ok(()) => self.reply(OK, &format!("{what} handler '{handler}' OK")),
+            Err(error) => self.refuse(what, handler, &error),
         }
     }
 }

@@ -1,0 +1,147 @@
+//! The socket, and the threads of its connections.
+
+use std::fs;
+use std::io::{self, Read as _, Write as _};
+use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, PermissionsExt as _};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+use sprat_elements::control::Conversation;
+
+use super::desk::Asker;
+
+/// Connections at a time; one more is closed.
+const CONNECTIONS: usize = 32;
+
+/// How long a connection may take none of what it is sent.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// How long connections have to take what was said last when the run is over.
+const FAREWELL: Duration = Duration::from_millis(500);
+
+/// A socket that is listened on; the file goes with it.
+pub(super) struct Server {
+    path: PathBuf,
+    /// The file's number: what stands under the path later may be another's.
+    inode: u64,
+    connections: Arc<Connections>,
+}
+
+#[derive(Default)]
+struct Connections {
+    open: Mutex<Vec<Arc<UnixStream>>>,
+    closed: Condvar,
+}
+
+impl Connections {
+    fn lock(&self) -> MutexGuard<'_, Vec<Arc<UnixStream>>> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Serves a connection, unless there are too many.
+    fn begin(self: &Arc<Self>, stream: UnixStream, asker: Asker) {
+        let stream = Arc::new(stream);
+        {
+            let mut open = self.lock();
+            if open.len() >= CONNECTIONS {
+                return;
+            }
+            open.push(stream.clone());
+        }
+        let all = self.clone();
+        let serve = move || {
+            // It is over one way or the other.
+            let _ = converse(&stream, asker);
+            all.lock().retain(|known| !Arc::ptr_eq(known, &stream));
+            all.closed.notify_all();
+        };
+        if thread::Builder::new().spawn(serve).is_err() {
+            // The system has no thread for it; the connection is the newest one.
+            self.lock().pop();
+        }
+    }
+}
+
+impl Server {
+    /// Listens on a socket of its owner alone.
+    ///
+    /// # Errors
+    /// Somebody else does, or there cannot be one.
+    pub(super) fn open(path: &Path, asker: Asker) -> io::Result<Self> {
+        let listener = bind(path)?;
+        fs::set_permissions(path, fs::Permissions::from_mode(0o600))?;
+        let connections = Arc::<Connections>::default();
+        let all = connections.clone();
+        thread::Builder::new().spawn(move || {
+            for stream in listener.incoming() {
+                match stream {
+                    Ok(stream) => all.begin(stream, asker.clone()),
+                    // No descriptor is free; one will be.
+                    Err(_) => thread::sleep(Duration::from_millis(100)),
+                }
+            }
+        })?;
+        Ok(Self {
+            path: path.to_owned(),
+            inode: fs::symlink_metadata(path)?.ino(),
+            connections,
+        })
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        if fs::symlink_metadata(&self.path).is_ok_and(|found| found.ino() == self.inode) {
+            let _ = fs::remove_file(&self.path);
+        }
+        let open = self.connections.lock();
+        for stream in &*open {
+            // Whoever is being answered still gets the answer.
+            let _ = stream.shutdown(std::net::Shutdown::Read);
+        }
+        let some = |open: &mut Vec<_>| !open.is_empty();
+        let _ = self
+            .connections
+            .closed
+            .wait_timeout_while(open, FAREWELL, some);
+    }
+}
+
+/// Listens; a socket that was left behind is replaced.
+fn bind(path: &Path) -> io::Result<UnixListener> {
+    match UnixListener::bind(path) {
+        Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
+            let is_socket = fs::symlink_metadata(path)?.file_type().is_socket();
+            match UnixStream::connect(path) {
+                // Nobody listens: it is of a run that was killed.
+                Err(refused) if is_socket && refused.kind() == io::ErrorKind::ConnectionRefused => {
+                    fs::remove_file(path)?;
+                    UnixListener::bind(path)
+                }
+                _ => Err(error),
+            }
+        }
+        other => other,
+    }
+}
+
+fn converse(mut stream: &UnixStream, mut asker: Asker) -> io::Result<()> {
+    stream.set_write_timeout(Some(PATIENCE))?;
+    let mut conversation = Conversation::new();
+    let mut piece = [0; 4096];
+    loop {
+        while conversation.advance(&mut asker, false) {}
+        stream.write_all(conversation.output())?;
+        conversation.sent(conversation.output().len());
+        if conversation.is_closing() {
+            return Ok(());
+        }
+        match stream.read(&mut piece)? {
+            0 => return Ok(()),
+            count => conversation.receive(&piece[..count]),
+        }
+    }
+}
