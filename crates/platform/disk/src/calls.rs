@@ -8,7 +8,7 @@ use sprat_abi::pointer;
 
 use crate::cell::Local;
 use crate::controller::Timer;
-use crate::{clock, interrupts, ports, power, serial};
+use crate::{clock, devices, interrupts, ports, power, serial};
 
 /// What the calls work on.
 struct Machine {
@@ -32,6 +32,9 @@ pub(crate) fn point() -> ClockPoint {
         wall: clock::wall(),
     }
 }
+
+/// Longest that it is halted where a device does not interrupt and has to be looked at.
+const GLANCE: u64 = 1_000_000;
 
 /// Takes the host's side of what the boot page grants.
 pub(crate) fn start(boot: &'static BootPage, timer: Timer) {
@@ -69,7 +72,9 @@ impl Machine {
     /// Moves what there is to move; the bits of devices that have something for the instance.
     fn serve(&mut self) -> u64 {
         self.say();
-        0
+        // SAFETY: the only user after boot is this loop.
+        let devices = unsafe { devices::all() };
+        devices.serve(self.point.wall_at(clock::counter()))
     }
 
     fn yield_until(&mut self, deadline: u64) -> Wake {
@@ -80,7 +85,18 @@ impl Machine {
             if ready != 0 || deadline <= now {
                 return Wake { ready, now };
             }
-            self.timer.arm(clock::ticks((deadline - now).min(LONGEST)));
+            self.wait(seen, deadline - now);
+        }
+    }
+
+    /// Halts until an interrupt comes, or so many nanoseconds have passed; not at all if one has come
+    /// since `seen` were counted, or a device has something.
+    fn wait(&mut self, seen: u64, nanoseconds: u64) {
+        // SAFETY: as in `serve`.
+        let devices = unsafe { devices::all() };
+        let longest = if devices.interrupt() { LONGEST } else { GLANCE };
+        if !devices.watch(true) {
+            self.timer.arm(clock::ticks(nanoseconds.min(longest)));
             ports::disable_interrupts();
             if interrupts::count() == seen {
                 ports::wait_for_interrupt();
@@ -88,6 +104,7 @@ impl Machine {
                 ports::enable_interrupts();
             }
         }
+        devices.watch(false);
     }
 }
 
@@ -102,7 +119,13 @@ pub(crate) unsafe extern "sysv64" fn yield_call() -> Wake {
 
 /// The `exit` of the contract.
 pub(crate) unsafe extern "sysv64" fn exit_call(status: i32) -> ! {
-    say_rest();
+    // SAFETY: the instance has one thread, which is here and makes no other call any more.
+    unsafe {
+        if let Some(machine) = MACHINE.get_mut() {
+            machine.serve();
+        }
+        devices::all().flush();
+    }
     power::exit(status)
 }
 
@@ -114,17 +137,19 @@ pub(crate) fn say_rest() {
     }
 }
 
-/// Random bytes: the processor's own where it makes any, mixed with the time.
-pub(crate) fn seed() -> [u8; 32] {
+/// Random bytes: those of the machine's devices, the processor's own where it makes any, and the time.
+pub(crate) fn seed(devices: [u8; 32]) -> [u8; 32] {
     const RDRAND: u32 = 1 << 30;
-    let mut seed = [0; 32];
+    let mut seed = devices;
     let has = core::arch::x86_64::__cpuid(1).ecx & RDRAND != 0;
     for part in seed.chunks_exact_mut(8) {
         let mut word = clock::counter().wrapping_mul(0x9e37_79b9_7f4a_7c15);
         if has {
             word ^= random_word();
         }
-        part.copy_from_slice(&word.to_le_bytes());
+        for (byte, random) in part.iter_mut().zip(word.to_le_bytes()) {
+            *byte ^= random;
+        }
     }
     seed
 }

@@ -16,7 +16,6 @@ const WITHOUT_MEMORY: u64 = 1 << 10;
 const DEADLINE_REGISTER: u32 = 0x6e0;
 
 /// Offsets of registers.
-const IDENTITY: u64 = 0x20;
 const TASK_PRIORITY: u64 = 0x80;
 const SPURIOUS_VECTOR: u64 = 0xf0;
 const TIMER_ENTRY: u64 = 0x320;
@@ -60,11 +59,6 @@ fn read(register: u64) -> u32 {
             .cast::<u32>()
             .read_volatile()
     }
-}
-
-/// The number by which devices reach this processor.
-pub(crate) fn identity() -> u8 {
-    read(IDENTITY).to_le_bytes()[3]
 }
 
 /// How the timer counts.

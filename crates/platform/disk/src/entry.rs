@@ -163,3 +163,8 @@ no_long_mode_text:
 struct FirstTables([u64; 6 * 512]);
 
 static mut FIRST_TABLES: FirstTables = FirstTables([0; 6 * 512]);
+
+/// The physical address of the table of the fourth level that long mode is entered with.
+pub(crate) fn first_tables() -> u64 {
+    (&raw const FIRST_TABLES).addr() as u64
+}

@@ -23,7 +23,9 @@ impl Frames {
     /// Adds the whole pages of a stretch, as far as they lie in `from..to`.
     pub fn add(&mut self, start: u64, length: u64, (from, to): (u64, u64)) {
         let end = start.saturating_add(length).min(to) & !(PAGE - 1);
-        let start = start.max(from).next_multiple_of(PAGE);
+        let Some(start) = start.max(from).checked_next_multiple_of(PAGE) else {
+            return;
+        };
         if end > start && self.count < MOST {
             self.stretches[self.count] = (start, end);
             self.count += 1;

@@ -15,7 +15,10 @@ use crate::stacks::{self, STACK_SIZE};
 pub(crate) const FIRST: u8 = 32;
 
 /// How many interrupts there are: the timer's and those of devices.
-pub(crate) const INTERRUPTS: usize = 16;
+pub(crate) const INTERRUPTS: u8 = 16;
+
+/// The same, as a length.
+const COUNT: usize = INTERRUPTS as usize;
 
 /// The timer's interrupt, as an index of the counters.
 pub(crate) const TIMER: u8 = 0;
@@ -30,7 +33,7 @@ pub(crate) const OLD_CONTROLLERS: u8 = 0xf0;
 pub(crate) const CONTROLLER: u64 = 0x1f_e000;
 
 /// How often each interrupt came.
-static COUNTERS: [AtomicU64; INTERRUPTS] = [const { AtomicU64::new(0) }; INTERRUPTS];
+static COUNTERS: [AtomicU64; COUNT] = [const { AtomicU64::new(0) }; COUNT];
 
 /// How many interrupts came.
 pub(crate) fn count() -> u64 {
@@ -129,7 +132,7 @@ gate_addresses:
 
 unsafe extern "C" {
     #[link_name = "gate_addresses"]
-    static GATE_ADDRESSES: [u64; 32 + INTERRUPTS + 1];
+    static GATE_ADDRESSES: [u64; 32 + COUNT + 1];
 }
 
 /// A gate of the interrupt descriptor table.
@@ -222,7 +225,7 @@ pub(crate) fn start() {
         SEGMENTS[2] = limit | (task & 0xff_ffff) << 16 | 0x89 << 40 | (task >> 24 & 0xff) << 56;
         SEGMENTS[3] = task >> 32;
 
-        for (vector, address) in GATE_ADDRESSES[..32 + INTERRUPTS].iter().enumerate() {
+        for (vector, address) in GATE_ADDRESSES[..32 + COUNT].iter().enumerate() {
             let stack = match vector {
                 // Not maskable, double fault, machine check: they may come while others are handled.
                 2 | 8 | 18 => FAILURE_STACK,
@@ -231,7 +234,7 @@ pub(crate) fn start() {
             };
             GATES[vector] = gate(*address, stack);
         }
-        let spurious = gate(GATE_ADDRESSES[32 + INTERRUPTS], INTERRUPT_STACK);
+        let spurious = gate(GATE_ADDRESSES[32 + COUNT], INTERRUPT_STACK);
         let mut vector = usize::from(OLD_CONTROLLERS);
         while vector < 256 {
             GATES[vector] = spurious;

@@ -27,6 +27,7 @@ pub mod acpi;
 pub mod calendar;
 pub mod firmware;
 pub mod frames;
+pub mod queue;
 pub mod tables;
 
 #[cfg(sprat_target = "disk")]
@@ -38,6 +39,8 @@ mod clock;
 #[cfg(sprat_target = "disk")]
 mod controller;
 #[cfg(sprat_target = "disk")]
+mod devices;
+#[cfg(sprat_target = "disk")]
 mod entry;
 #[cfg(sprat_target = "disk")]
 mod fault;
@@ -45,6 +48,10 @@ mod fault;
 mod instance;
 #[cfg(sprat_target = "disk")]
 mod interrupts;
+#[cfg(sprat_target = "disk")]
+mod network;
+#[cfg(sprat_target = "disk")]
+mod pci;
 #[cfg(sprat_target = "disk")]
 mod ports;
 #[cfg(sprat_target = "disk")]
@@ -55,3 +62,7 @@ mod serial;
 mod stacks;
 #[cfg(sprat_target = "disk")]
 mod start;
+#[cfg(sprat_target = "disk")]
+mod virtio;
+#[cfg(sprat_target = "disk")]
+mod window;

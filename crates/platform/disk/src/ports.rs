@@ -30,14 +30,6 @@ pub(crate) fn write_word(port: u16, value: u16) {
     unsafe { asm!("out dx, ax", in("dx") port, in("ax") value, options(nomem, nostack)) };
 }
 
-/// Reads two bytes from a port.
-pub(crate) fn read_word(port: u16) -> u16 {
-    let value;
-    // SAFETY: as above.
-    unsafe { asm!("in ax, dx", in("dx") port, out("ax") value, options(nomem, nostack)) };
-    value
-}
-
 /// Writes four bytes to a port.
 pub(crate) fn write_long(port: u16, value: u32) {
     // SAFETY: as above.

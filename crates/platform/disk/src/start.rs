@@ -3,7 +3,7 @@
 use core::arch::{asm, x86_64};
 use core::panic::PanicInfo;
 
-use sprat_abi::boot::BootPage;
+use sprat_abi::boot::{Area, BootPage, DeviceEntry};
 use sprat_abi::clock::ClockPage;
 use sprat_abi::disk::{self, PLAN_MAGIC, Piece, PlanHead};
 
@@ -11,7 +11,10 @@ use crate::entry::MULTIBOOT2_MAGIC;
 use crate::firmware::{Firmware, Physical};
 use crate::frames::{Frames, PAGE};
 use crate::tables::{Access, OutOfMemory, Tables};
-use crate::{acpi, calls, clock, controller, instance, interrupts, power, serial, stacks};
+use crate::window::Window;
+use crate::{
+    acpi, calls, clock, controller, devices, entry, instance, interrupts, power, serial, stacks,
+};
 
 /// Memory that is looked at: above what old firmware keeps for itself, below what is mapped at first.
 const BOUNDS: (u64, u64) = (0x1_0000, 1 << 32);
@@ -55,10 +58,10 @@ pub(crate) unsafe extern "C" fn start(information: u64, magic: u64) -> ! {
     power::remember(firmware.acpi.and_then(|root| acpi::find(&AsItLies, root)));
     // Read here for the last time: the payload's first pages are not mapped later.
     let (&plan, pieces) = read_plan(&firmware.frames);
-    let mut frames = firmware.frames;
+    let mut frames = firmware.frames.clone();
     frames.exclude(address(&raw const boot_start), payload() + plan.length);
     let whole = frames.left();
-    let (tables, boot) = lay_out(&mut frames, &plan, pieces).unwrap_or_else(|_| {
+    let (tables, boot) = lay_out(&firmware, &mut frames, &plan, pieces).unwrap_or_else(|_| {
         let needed = pieces.iter().map(|piece| piece.length - piece.stored);
         power::refuse(format_args!(
             "too little memory: the image takes {} KiB beside its own {} KiB, and {} KiB are free",
@@ -139,8 +142,28 @@ fn read_plan(frames: &Frames) -> (&'static PlanHead, &'static [Piece]) {
     (plan, pieces)
 }
 
+/// What the plan stores at an address of the instance's, while it lies where it was loaded.
+pub(crate) fn planned(area: Area) -> Option<&'static [u8]> {
+    // SAFETY: the payload was found whole before anything asks for parts of it.
+    let plan = unsafe { &*sprat_abi::pointer(payload()).cast::<PlanHead>() };
+    let first = sprat_abi::pointer(payload() + size_of::<PlanHead>() as u64);
+    // SAFETY: as in `read_plan`.
+    let pieces = unsafe {
+        core::slice::from_raw_parts(first.cast::<Piece>(), sprat_abi::length(plan.pieces))
+    };
+    let inside = |piece: &&Piece| {
+        area.address >= piece.address && area.address + area.length <= piece.address + piece.stored
+    };
+    let piece = pieces.iter().find(inside)?;
+    let at = payload() + piece.offset + (area.address - piece.address);
+    let length = sprat_abi::length(area.length);
+    // SAFETY: inside the payload's memory.
+    Some(unsafe { core::slice::from_raw_parts(sprat_abi::pointer(at), length) })
+}
+
 /// Makes the page tables, and completes the boot page.
 fn lay_out(
+    firmware: &Firmware,
     frames: &mut Frames,
     plan: &PlanHead,
     pieces: &[Piece],
@@ -162,6 +185,7 @@ fn lay_out(
     // SAFETY: as above; the clock follows the boot page.
     unsafe { &*sprat_abi::pointer(in_memory(boot.clock)).cast::<ClockPage>() }
         .write(calls::point());
+    let mut pool = 0;
     for piece in pieces {
         let access = match piece.protection {
             disk::READ_WRITE => Access::ReadWrite,
@@ -174,8 +198,24 @@ fn lay_out(
         if zero > 0 && piece.address != boot.heap.address {
             let memory = frames.take(zero / PAGE).ok_or(OutOfMemory)?;
             clear(memory, zero);
+            if piece.address == boot.pool.address {
+                pool = memory;
+            }
             tables.map(frames, (piece.address + piece.stored, memory), zero, access)?;
         }
+    }
+    // SAFETY: nobody else uses them before the image is entered.
+    let devices = unsafe { devices::all() };
+    let mut window = Window::new(&mut tables, frames, entry::first_tables());
+    devices.find(firmware, &mut window)?;
+    // SAFETY: the plan's device table, where it was loaded, which nobody else reads or writes yet; and
+    // the pool and the rings are mapped by the pieces above.
+    unsafe {
+        let table = core::slice::from_raw_parts_mut(
+            sprat_abi::pointer(in_memory(boot.device_table)).cast::<DeviceEntry>(),
+            boot.device_count as usize,
+        );
+        devices.join(boot, table, pool, &mut window)?;
     }
     boot.heap.length = map_heap(frames, &mut tables, boot.heap.address, boot.heap.length)?;
     if boot.heap.length < plan.least_heap {
@@ -184,7 +224,7 @@ fn lay_out(
     boot.yield_call = (calls::yield_call as *const ()).addr() as u64;
     boot.exit_call = (calls::exit_call as *const ()).addr() as u64;
     if plan.flags & disk::flags::FIXED_SEED == 0 {
-        boot.seed = calls::seed();
+        boot.seed = calls::seed(devices.entropy());
     }
     // SAFETY: mapped there by the pieces above, once the tables are in use, and never written again.
     Ok((tables, unsafe {

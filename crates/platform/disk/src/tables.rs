@@ -116,6 +116,18 @@ impl Tables {
         Ok(())
     }
 
+    /// Makes what is mapped around `address`, as far as one entry of the fourth level reaches, appear in
+    /// another address space too: the one whose table of the fourth level lies at `other`.
+    #[cfg(sprat_target = "disk")]
+    pub(crate) fn lend(&self, other: u64, address: u64) {
+        // SAFETY: both are tables that are mapped to be written where they lie, and the entry of the
+        // other is one that nothing there uses.
+        unsafe {
+            let entry = Self::entry(self.root, address, 0).read();
+            Self::entry(other, address, 0).write_volatile(entry);
+        }
+    }
+
     /// The entry for `address` in a table; level 0 is the root's. It lies in one of the pages that
     /// `table` took, which are this value's alone.
     fn entry(table: u64, address: u64, level: u32) -> *mut u64 {
