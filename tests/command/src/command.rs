@@ -130,7 +130,7 @@ pub(crate) fn catches_interrupts(process: u32) -> bool {
     name.trim() != "timeout" && caught.is_some_and(|mask| mask & 1 << 1 != 0)
 }
 
-/// Runs `sprat` in a folder, for at most two minutes.
+/// Runs `sprat` in a folder, for at most ten minutes: some compile all that an image is made of.
 ///
 /// # Panics
 /// When it cannot be started.
@@ -139,7 +139,7 @@ pub fn sprat<I: AsRef<std::ffi::OsStr>>(
     arguments: impl IntoIterator<Item = I>,
 ) -> Finished {
     let mut command = Command::new("timeout");
-    command.args(["--kill-after=5", "120"]);
+    command.args(["--kill-after=5", "600"]);
     run(&mut command, folder, arguments)
 }
 
