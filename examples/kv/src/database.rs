@@ -1,0 +1,190 @@
+//! Keys, what they hold, and until when.
+
+use alloc::boxed::Box;
+use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
+use alloc::vec::Vec;
+use core::ops::Bound;
+
+use crate::command::Refusal;
+
+/// What a key holds.
+#[derive(Debug)]
+pub(crate) enum Value {
+    Text(Vec<u8>),
+    List(VecDeque<Box<[u8]>>),
+    Hash(BTreeMap<Box<[u8]>, Box<[u8]>>),
+    Set(BTreeSet<Box<[u8]>>),
+}
+
+impl Value {
+    /// What `TYPE` says of it.
+    pub(crate) fn kind(&self) -> &'static str {
+        match self {
+            Self::Text(_) => "string",
+            Self::List(_) => "list",
+            Self::Hash(_) => "hash",
+            Self::Set(_) => "set",
+        }
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct Entry {
+    pub(crate) value: Value,
+    /// When it ends, in milliseconds since the Unix epoch.
+    expires: Option<i64>,
+}
+
+impl Entry {
+    pub(crate) fn expires(&self) -> Option<i64> {
+        self.expires
+    }
+
+    /// Whether its time is not over. While the log is written anew, what is over is still there.
+    pub(crate) fn is_live(&self, now: i64) -> bool {
+        self.expires.is_none_or(|expires| expires > now)
+    }
+}
+
+/// Keys stand in the order of a number made of them, which is the cursor of `SCAN`: whatever comes and
+/// goes between two calls, a key that stays is met once.
+type Place = (u64, Box<[u8]>);
+
+#[derive(Debug, Default)]
+pub(crate) struct Database {
+    entries: BTreeMap<Place, Entry>,
+    /// Keys that end, the earliest first.
+    ends: BTreeSet<(i64, Box<[u8]>)>,
+}
+
+/// FNV-1a, with its high bits mixed into all.
+fn number(key: &[u8]) -> u64 {
+    let mut number = 0xcbf2_9ce4_8422_2325_u64;
+    for byte in key {
+        number = (number ^ u64::from(*byte)).wrapping_mul(0x100_0000_01b3);
+    }
+    (number ^ number >> 32).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 1
+}
+
+fn place(key: &[u8]) -> Place {
+    (number(key), key.into())
+}
+
+impl Database {
+    pub(crate) fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// How many keys end by themselves.
+    pub(crate) fn ending(&self) -> usize {
+        self.ends.len()
+    }
+
+    pub(crate) fn get(&self, key: &[u8]) -> Option<&Entry> {
+        self.entries.get(&place(key))
+    }
+
+    /// What a key holds whose time is not over.
+    pub(crate) fn live(&self, key: &[u8], now: i64) -> Option<&Entry> {
+        let entry = self.get(key)?;
+        entry.is_live(now).then_some(entry)
+    }
+
+    /// The same, if it is of this kind.
+    pub(crate) fn look<T>(
+        &self,
+        key: &[u8],
+        now: i64,
+        kind: fn(&Value) -> Option<&T>,
+    ) -> Result<Option<&T>, Refusal> {
+        match self.live(key, now) {
+            Some(entry) => kind(&entry.value).map(Some).ok_or(Refusal::WrongType),
+            None => Ok(None),
+        }
+    }
+
+    pub(crate) fn get_mut(&mut self, key: &[u8]) -> Option<&mut Value> {
+        let entry = self.entries.get_mut(&place(key))?;
+        Some(&mut entry.value)
+    }
+
+    /// What a key holds; `empty` where it holds nothing yet.
+    pub(crate) fn get_or_insert(&mut self, key: &[u8], empty: fn() -> Value) -> &mut Value {
+        let entry = self.entries.entry(place(key)).or_insert_with(|| Entry {
+            value: empty(),
+            expires: None,
+        });
+        &mut entry.value
+    }
+
+    /// Has a key hold something else, until then.
+    pub(crate) fn set(&mut self, key: &[u8], value: Value, expires: Option<i64>) {
+        self.expire(key, None);
+        let value = Entry {
+            value,
+            expires: None,
+        };
+        self.entries.insert(place(key), value);
+        self.expire(key, expires);
+    }
+
+    /// Has a key end then, or not at all; whether it is there.
+    pub(crate) fn expire(&mut self, key: &[u8], expires: Option<i64>) -> bool {
+        let Some(entry) = self.entries.get_mut(&place(key)) else {
+            return false;
+        };
+        if let Some(before) = entry.expires {
+            self.ends.remove(&(before, key.into()));
+        }
+        entry.expires = expires;
+        if let Some(expires) = expires {
+            self.ends.insert((expires, key.into()));
+        }
+        true
+    }
+
+    pub(crate) fn remove(&mut self, key: &[u8]) -> Option<Value> {
+        self.expire(key, None);
+        let entry = self.entries.remove(&place(key))?;
+        Some(entry.value)
+    }
+
+    pub(crate) fn clear(&mut self) {
+        self.entries.clear();
+        self.ends.clear();
+    }
+
+    /// The key that ends first, and when.
+    pub(crate) fn first_end(&self) -> Option<(i64, &[u8])> {
+        let (expires, key) = self.ends.first()?;
+        Some((*expires, key))
+    }
+
+    /// Whether a key's time is over.
+    pub(crate) fn is_over(&self, key: &[u8], now: i64) -> bool {
+        // Most often there is none that ends.
+        !self.ends.is_empty() && self.get(key).is_some_and(|entry| !entry.is_live(now))
+    }
+
+    /// All keys whose time is not over.
+    pub(crate) fn keys(&self, now: i64) -> impl Iterator<Item = &[u8]> {
+        self.from(0)
+            .filter(move |(_, entry)| entry.is_live(now))
+            .map(|((_, key), _)| &**key)
+    }
+
+    /// All entries from a cursor on.
+    pub(crate) fn from(&self, cursor: u64) -> impl Iterator<Item = (&Place, &Entry)> {
+        self.entries.range((cursor, Box::default())..)
+    }
+
+    /// All entries after a key; from the beginning where there is none.
+    pub(crate) fn after(&self, key: Option<&[u8]>) -> impl Iterator<Item = (&[u8], &Entry)> {
+        let start = match key {
+            Some(key) => Bound::Excluded(place(key)),
+            None => Bound::Unbounded,
+        };
+        let entries = self.entries.range((start, Bound::Unbounded));
+        entries.map(|((_, key), entry)| (&**key, entry))
+    }
+}
