@@ -37,7 +37,9 @@ pub(crate) fn contradicts(why: &str) -> bool {
     let reason = why
         .rsplit_once("needs ")
         .map_or(&*why, |(_, reason)| reason);
-    let words: Vec<&str> = reason.split(|c: char| !c.is_ascii_alphanumeric()).collect();
+    let words: Vec<&str> = reason
+        .split(|c: char| !(c.is_ascii_alphanumeric() || c == '-'))
+        .collect();
     let named = |word: &str| words.contains(&word);
     (named("kvm") && has_kvm())
         || (named("root") && is_root())
@@ -48,13 +50,15 @@ pub(crate) fn contradicts(why: &str) -> bool {
 }
 
 /// The programs that tests start, and Debian's packages that hold them.
-const PROGRAMS: [(&str, &str); 8] = [
+const PROGRAMS: [(&str, &str); 10] = [
     // The fuzzer that fuzz targets are linked with is C++.
     ("c++", "g++"),
     // Two of Click's own cases talk to a control socket with it.
     ("nc", "netcat-openbsd"),
     ("curl", "curl"),
     ("dig", "bind9-dnsutils"),
+    ("redis-cli", "redis-tools"),
+    ("redis-benchmark", "redis-tools"),
     ("tcpdump", "tcpdump"),
     ("ip", "iproute2"),
     ("python3", "python3"),

@@ -57,4 +57,7 @@ pub use sprat_packet as packet;
 pub use sprat_platform::{Network, OutputFile, Platform};
 #[cfg(not(sprat_target = "vm"))]
 pub use sprat_platform_unix as unix;
+/// A log, and values by key, on a block device.
+#[cfg(feature = "store")]
+pub use sprat_store as store;
 pub use target::{NetworkDevice, TARGET, WritableFile, platform};

@@ -92,7 +92,7 @@ fn every_changed_byte_of_a_record_is_found() {
         block[at] ^= 0x10;
         assert_eq!(now(device.write(2, &block)), Ok(()));
         let read = now(log.read(place));
-        if change >= 4 && change < 30 {
+        if (4..30).contains(&change) {
             assert_eq!(read, Err(LogError::Damaged), "byte {change}");
         }
         let (_, records, recovered) = open(device, 2);

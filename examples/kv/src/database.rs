@@ -17,6 +17,16 @@ pub(crate) enum Value {
 }
 
 impl Value {
+    /// About how many bytes it takes.
+    fn size(&self) -> usize {
+        match self {
+            Self::Text(text) => text.len(),
+            Self::List(list) => list.iter().map(|element| element.len()).sum(),
+            Self::Hash(fields) => fields.iter().map(|(f, value)| f.len() + value.len()).sum(),
+            Self::Set(members) => members.iter().map(|member| member.len()).sum(),
+        }
+    }
+
     /// What `TYPE` says of it.
     pub(crate) fn kind(&self) -> &'static str {
         match self {
@@ -55,6 +65,8 @@ pub(crate) struct Database {
     entries: BTreeMap<Place, Entry>,
     /// Keys that end, the earliest first.
     ends: BTreeSet<(i64, Box<[u8]>)>,
+    /// About how many bytes the log has too many for what was removed.
+    freed: u64,
 }
 
 /// FNV-1a, with its high bits mixed into all.
@@ -124,8 +136,25 @@ impl Database {
             value,
             expires: None,
         };
-        self.entries.insert(place(key), value);
+        if let Some(old) = self.entries.insert(place(key), value) {
+            self.free(old.value.size());
+        }
         self.expire(key, expires);
+    }
+
+    /// Notes that so many bytes are no longer there.
+    pub(crate) fn free(&mut self, bytes: usize) {
+        self.freed = self.freed.saturating_add(bytes as u64);
+    }
+
+    /// How many bytes are no longer there that were when the log was last written anew.
+    pub(crate) fn freed(&self) -> u64 {
+        self.freed
+    }
+
+    /// Says that the log is being written anew.
+    pub(crate) fn start_afresh(&mut self) {
+        self.freed = 0;
     }
 
     /// Has a key end then, or not at all; whether it is there.
@@ -146,12 +175,15 @@ impl Database {
     pub(crate) fn remove(&mut self, key: &[u8]) -> Option<Value> {
         self.expire(key, None);
         let entry = self.entries.remove(&place(key))?;
+        self.free(entry.value.size() + key.len());
         Some(entry.value)
     }
 
     pub(crate) fn clear(&mut self) {
         self.entries.clear();
         self.ends.clear();
+        // Whatever the log has.
+        self.freed = u64::MAX;
     }
 
     /// The key that ends first, and when.

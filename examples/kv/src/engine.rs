@@ -9,7 +9,7 @@ use crate::database::{Database, Value};
 use crate::reply::{Reply, decimal};
 use crate::request::{self, Parsed};
 use crate::server::Facts;
-use sprat_store::RECORD_LIMIT;
+use sprat::store::RECORD_LIMIT;
 
 /// Longest answer to one request.
 const ANSWER: usize = 16 << 20;

@@ -79,12 +79,15 @@ pub(crate) fn hgetall(context: &mut Context<'_>, arguments: &[&[u8]]) -> Done {
 
 pub(crate) fn hdel(context: &mut Context<'_>, arguments: &[&[u8]]) -> Done {
     let key = arguments[0];
-    let mut removed = 0;
+    let (mut removed, mut bytes) = (0, 0);
     let mut empty = false;
     match context.database.get_mut(key) {
         Some(Value::Hash(fields)) => {
             for field in &arguments[1..] {
-                removed += usize::from(fields.remove(*field).is_some());
+                if let Some(value) = fields.remove(*field) {
+                    removed += 1;
+                    bytes += field.len() + value.len();
+                }
             }
             empty = fields.is_empty();
         }
@@ -95,6 +98,7 @@ pub(crate) fn hdel(context: &mut Context<'_>, arguments: &[&[u8]]) -> Done {
         context.database.remove(key);
     }
     if removed > 0 {
+        context.database.free(bytes);
         context.changed();
     }
     context.reply.count(removed);

@@ -10,9 +10,9 @@ use core::task::{Poll, Waker};
 use core::time::Duration;
 
 use sprat::devices::{Block as _, Random as _};
+use sprat::store::{Log, LogError, RECORD_LIMIT};
 use sprat::time::sleep;
 use sprat::{BlockDevice, log};
-use sprat_store::{Log, LogError, RECORD_LIMIT};
 
 use crate::engine::{Changes, Engine, Progress};
 
@@ -106,10 +106,13 @@ impl Journal {
         }
         // Room is kept back for what makes things smaller.
         let reserve = if grows { self.worth } else { 0 };
-        let pending = self.engine.borrow().changed() as u64;
+        let (pending, freed) = {
+            let engine = self.engine.borrow();
+            (engine.changed() as u64, engine.database.freed())
+        };
         if self.room.get() >= pending + size as u64 + OVERHEAD + reserve {
             Admission::Now
-        } else if self.added.get() + pending >= self.worth {
+        } else if freed.saturating_add(self.added.get() + pending) >= self.worth {
             self.rewrite.set(true);
             self.wake();
             Admission::Later
@@ -225,6 +228,7 @@ impl Journal {
     /// Writes the log anew with what is there now.
     async fn write_anew(&self, log: &mut Log<BlockDevice>, number: u64) {
         self.set(State::Frozen);
+        self.engine.borrow_mut().database.start_afresh();
         loop {
             match rewrite(log, &self.engine).await {
                 Ok(()) => break,

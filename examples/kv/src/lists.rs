@@ -90,6 +90,9 @@ fn pop(context: &mut Context<'_>, arguments: &[&[u8]], end: End) -> Done {
         context.database.remove(key);
     }
     if !popped.is_empty() {
+        context
+            .database
+            .free(popped.iter().map(|element| element.len()).sum());
         context.changed();
     }
     match count {

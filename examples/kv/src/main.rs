@@ -25,8 +25,8 @@ use core::net::Ipv4Addr;
 
 use sprat::devices::{Block as _, Random as _};
 use sprat::net::TcpOptions;
+use sprat::store::Log;
 use sprat::{Env, Error, Platform as _, Result, log, spawn, spawn_named};
-use sprat_store::Log;
 
 use connection::Budget;
 use engine::Engine;
@@ -78,6 +78,13 @@ async fn main(mut env: Env, options: Options) -> Result<()> {
     };
     let device = env.block("data")?;
     let network = env.network("eth0")?;
+    // Who comes while the log is read waits.
+    network.configured().await;
+    let sizes = TcpOptions {
+        send_buffer: 16 << 10,
+        ..TcpOptions::default()
+    };
+    let listener = network.listen((Ipv4Addr::UNSPECIFIED, PORT), sizes)?;
     let mut engine = Engine::default();
     let mut sound = true;
     let nonce = env.random().next();
@@ -104,12 +111,6 @@ async fn main(mut env: Env, options: Options) -> Result<()> {
     if sync == Sync::Second {
         spawn_named("flush", journal.clone().flush_each_second(device.clone())).detach();
     }
-    network.configured().await;
-    let sizes = TcpOptions {
-        send_buffer: 16 << 10,
-        ..TcpOptions::default()
-    };
-    let listener = network.listen((Ipv4Addr::UNSPECIFIED, PORT), sizes)?;
     log::info!("answering on port {PORT}");
     spawn_named("accept", accept(listener, journal)).detach();
     sprat::control::stopped().await;

@@ -34,12 +34,15 @@ pub(crate) fn sadd(context: &mut Context<'_>, arguments: &[&[u8]]) -> Done {
 
 pub(crate) fn srem(context: &mut Context<'_>, arguments: &[&[u8]]) -> Done {
     let key = arguments[0];
-    let mut removed = 0;
+    let (mut removed, mut bytes) = (0, 0);
     let mut empty = false;
     match context.database.get_mut(key) {
         Some(Value::Set(members)) => {
             for member in &arguments[1..] {
-                removed += usize::from(members.remove(*member));
+                if members.remove(*member) {
+                    removed += 1;
+                    bytes += member.len();
+                }
             }
             empty = members.is_empty();
         }
@@ -50,6 +53,7 @@ pub(crate) fn srem(context: &mut Context<'_>, arguments: &[&[u8]]) -> Done {
         context.database.remove(key);
     }
     if removed > 0 {
+        context.database.free(bytes);
         context.changed();
     }
     context.reply.count(removed);

@@ -2,6 +2,7 @@
 //! to it as any client would.
 #![forbid(unsafe_code)]
 
+use std::fs::File;
 use std::io::{Read as _, Write as _};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::os::unix::net::UnixStream;
@@ -49,6 +50,23 @@ pub fn monitors() -> Vec<Box<dyn Monitor + Send>> {
     monitors
 }
 
+/// A file as the block device of this name.
+///
+/// # Panics
+/// When the file has no length.
+#[must_use]
+pub fn block_device(name: &str, file: File) -> Grant {
+    let length = file.metadata().expect("a length").len();
+    Grant {
+        name: name.into(),
+        device: GrantedDevice::Block {
+            file: Arc::new(file),
+            blocks: length / 512,
+            read_only: false,
+        },
+    }
+}
+
 /// A request to the instance, and where its answer goes.
 type Question = (
     String,
@@ -85,7 +103,22 @@ impl Service {
         ports: &[&str],
         change: impl FnOnce(&mut UserOptions, &mut Options),
     ) -> Self {
-        let image = Image::load(&image.image).expect("a sound image");
+        Self::start_bytes(monitor, &image.image, parameters, ports, change)
+    }
+
+    /// The same with the image's bytes.
+    ///
+    /// # Panics
+    /// When it cannot be started.
+    #[must_use]
+    pub fn start_bytes(
+        monitor: &dyn Monitor,
+        image: &[u8],
+        parameters: &[(&str, &str)],
+        ports: &[&str],
+        change: impl FnOnce(&mut UserOptions, &mut Options),
+    ) -> Self {
+        let image = Image::load(image).expect("a sound image");
         let mut options = Options {
             parameters: parameters
                 .iter()
