@@ -23,6 +23,9 @@ pub struct Context<'a> {
     pub(crate) touched: &'a mut alloc::vec::Vec<u16>,
 }
 
+/// With room for fewer packets than this, sources give them one by one.
+const LEAST_ROOM: usize = 32;
+
 impl Context<'_> {
     /// Puts a packet out at `port`. It is dropped where nothing is connected.
     #[inline]
@@ -95,20 +98,17 @@ impl Context<'_> {
     }
 
     /// How many packets a source should put out of `port` at a time where the configuration says
-    /// `requested`: one where something behind says when it is full and has not room for more than a
-    /// batch, which might overrun it.
+    /// `requested`: no more than there is room for behind, and one where that is not much, which
+    /// a batch might overrun.
     pub fn source_burst(&self, port: usize, requested: Option<usize>) -> usize {
-        match requested {
-            Some(burst) => burst,
-            None => {
-                let burst = self.router.default_burst();
-                // A Tee on the way may make two of each.
-                if self.router.downstream_room(self.id, port) / 2 >= burst {
-                    burst
-                } else {
-                    1
-                }
-            }
+        if let Some(burst) = requested {
+            return burst;
+        }
+        let burst = self.router.default_burst();
+        // A Tee on the way may make two of each.
+        match self.router.downstream_room(self.id, port) / 2 {
+            room if room >= LEAST_ROOM.min(burst) => room.min(burst),
+            _ => 1,
         }
     }
 

@@ -5,7 +5,7 @@
 
 use super::Bench;
 use super::table::{Row, Sample};
-use super::trace::{self, ONE_PAIR, ORDINARY, Random, SCATTERED, Traffic};
+use super::trace::{self, NEW, ONE_PAIR, ORDINARY, Random, SCATTERED, Traffic};
 use std::fmt::Write as _;
 use std::io::{Error, Result};
 use std::path::Path;
@@ -181,6 +181,13 @@ fn cases() -> Vec<Case> {
         traffic: ORDINARY,
         bar: Some(bar),
     };
+    let new_flows = |name, count| Case {
+        traffic: NEW,
+        ..plain(
+            name,
+            &format!("{IP} -> IPFilter({}) -> Discard;", rules(count)),
+        )
+    };
     let nat = format!(
         "{IP} -> nat :: IPRewriter(pattern 1.0.0.1 1024-65535 - - 0 1) -> Discard; nat[1] -> Discard;"
     );
@@ -199,6 +206,9 @@ fn cases() -> Vec<Case> {
         barred("filter-10", format!("{IP} -> IPFilter({}) -> Discard;", rules(10)), 35.0),
         barred("filter-100", format!("{IP} -> IPFilter({}) -> Discard;", rules(100)), 35.0),
         barred("filter-5000", format!("{IP} -> IPFilter({}) -> Discard;", rules(5000)), 35.0),
+        new_flows("filter-10-new-flows", 10),
+        new_flows("filter-100-new-flows", 100),
+        new_flows("filter-5000-new-flows", 5000),
         barred("nat-10000-flows", nat.clone(), 97.0),
         // A quarter of the better peer's.
         Case {

@@ -28,6 +28,12 @@ pub(super) const SCATTERED: Traffic = Traffic {
     flows: 50_000,
     one_pair: false,
 };
+/// So many flows that hardly a packet is of one seen lately.
+pub(super) const NEW: Traffic = Traffic {
+    name: "trace-million.pcap",
+    flows: 1_000_000,
+    one_pair: false,
+};
 /// What a table that sorts flows by their hosts first makes one long list of.
 pub(super) const ONE_PAIR: Traffic = Traffic {
     name: "trace-one-pair.pcap",

@@ -45,7 +45,7 @@ pub use schedule::Progress;
 pub(crate) const TIMERS: usize = 4;
 
 /// Packets handled at a time where neither the configuration nor the order of work decides.
-const BATCH: usize = 32;
+const BATCH: usize = 128;
 
 /// A router.
 pub struct Router {

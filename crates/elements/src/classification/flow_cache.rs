@@ -14,8 +14,9 @@ const WAYS: usize = 4;
 const LEAST_SETS: usize = 64;
 const MOST_SETS: usize = 8192;
 
-/// Groups let past after one that was mostly unknown.
+/// Groups let past after one that was mostly unknown, and at most when it is always so.
 const IDLE: u32 = 8;
+const MOST_IDLE: u32 = 64;
 
 /// The low bits of a key's second word, which hold the rule.
 const RULE: u64 = 0xffff;
@@ -35,8 +36,9 @@ pub(super) struct FlowCache {
     shift: u32,
     /// Insertions since the last growth.
     inserted: usize,
-    /// Groups of packets to let past without looking.
+    /// Groups of packets to let past without looking, and next time.
     idle: u32,
+    next_idle: u32,
     /// What fills empty entries: the key of zeros with its true rule.
     empty: Key,
 }
@@ -50,6 +52,7 @@ impl FlowCache {
             shift: 32 - LEAST_SETS.ilog2(),
             inserted: 0,
             idle: 0,
+            next_idle: IDLE,
             empty,
         }
     }
@@ -66,49 +69,73 @@ impl FlowCache {
         (hash >> self.shift) as usize
     }
 
-    /// The cache, if a group of packets is to be looked for in it at all: not for a while after
-    /// most of a group were unknown, for then traffic is not flows, and looking and remembering
-    /// is work in vain.
+    /// Whether a group of packets is to be looked for in it at all: not for a while after most of
+    /// a group were unknown, for then traffic is not flows, and looking and remembering is work in
+    /// vain.
     #[inline]
-    pub(super) fn consulted(&mut self) -> Option<&mut Self> {
-        if self.idle == 0 {
-            return Some(self);
-        }
-        self.idle -= 1;
-        None
+    pub(super) fn is_consulted(&mut self) -> bool {
+        let consulted = self.idle == 0;
+        self.idle = self.idle.saturating_sub(1);
+        consulted
     }
 
-    /// Notes how many of a group's packets were unknown.
+    /// Notes how many of a group's packets were unknown, which says nothing as long as there is
+    /// room for more.
     #[inline]
     pub(super) fn note(&mut self, unknown: usize, packets: usize) {
-        if unknown * 2 > packets {
-            self.idle = IDLE;
+        let full = self.inserted >= MOST_SETS * WAYS;
+        if full && unknown * 2 > packets {
+            self.idle = self.next_idle;
+            self.next_idle = MOST_IDLE.min(self.next_idle * 2);
+        } else {
+            self.next_idle = IDLE;
         }
     }
 
     /// The rule found for a key before.
+    ///
+    /// All entries of the set are compared, always: which of them it is cannot be predicted, and
+    /// comparing costs less than having guessed wrong.
     #[inline]
     pub(super) fn get(&self, key: Key) -> Option<u16> {
-        let set = &self.sets[self.set(key)];
-        set.0
-            .iter()
-            .find(|entry| entry[0] == key[0] && (entry[1] ^ key[1]) & !RULE == 0)
-            .map(|entry| (entry[1] & RULE) as u16)
+        let mut found = 0;
+        for entry in &self.sets[self.set(key)].0 {
+            let differs = (entry[0] ^ key[0]) | (entry[1] ^ key[1]) & !RULE;
+            let same = u64::from(differs == 0);
+            // A flow may be there twice, with the same rule.
+            found |= same << 16 | same.wrapping_neg() & entry[1] & RULE;
+        }
+        (found >> 16 != 0).then_some((found & RULE) as u16)
     }
 
     /// Remembers the rule of a key, forgetting the oldest of its set.
     pub(super) fn insert(&mut self, key: Key, rule: u16) {
         self.inserted += 1;
-        if self.inserted > self.sets.len() * WAYS * 2 && self.sets.len() < MOST_SETS {
-            let sets = self.sets.len() * 4;
-            self.sets = vec![Set([self.empty; WAYS]); sets.min(MOST_SETS)];
-            self.shift = 32 - self.sets.len().ilog2();
-            self.inserted = 0;
+        if self.inserted > self.sets.len() * WAYS && self.sets.len() < MOST_SETS {
+            self.grow();
         }
-        let at = self.set(key);
+        self.place([key[0], key[1] | u64::from(rule)]);
+    }
+
+    fn grow(&mut self) {
+        let sets = MOST_SETS.min(self.sets.len() * 4);
+        let grown = vec![Set([self.empty; WAYS]); sets];
+        let old = core::mem::replace(&mut self.sets, grown);
+        self.shift = 32 - sets.ilog2();
+        self.inserted = 0;
+        // The oldest first, as they came.
+        let entries = old.iter().flat_map(|set| set.0.iter().rev());
+        let empty = self.empty;
+        for entry in entries.filter(|entry| **entry != empty) {
+            self.place(*entry);
+        }
+    }
+
+    fn place(&mut self, entry: Key) {
+        let at = self.set([entry[0], entry[1] & !RULE]);
         let set = &mut self.sets[at].0;
         set.copy_within(..WAYS - 1, 1);
-        set[0] = [key[0], key[1] | u64::from(rule)];
+        set[0] = entry;
     }
 
     /// The memory it takes, in bytes.
@@ -154,11 +181,17 @@ mod tests {
     #[test]
     fn the_cache_is_left_alone_for_a_while_where_traffic_is_all_new() {
         let mut cache = FlowCache::new(0);
-        assert!(cache.consulted().is_some());
-        cache.note(20, 32);
-        let refused = (0..20).take_while(|_| cache.consulted().is_none()).count();
-        assert_eq!(refused, 8);
-        cache.note(16, 32);
-        assert!(cache.consulted().is_some());
+        cache.note(32, 32);
+        assert!(cache.is_consulted(), "there is room for all");
+        for flow in 1..100_000 {
+            cache.insert([flow, 0], 1);
+        }
+        let mut refused = |unknown| {
+            cache.note(unknown, 32);
+            (0..100).take_while(|_| !cache.is_consulted()).count()
+        };
+        // The longer it is so, the longer it is left alone.
+        assert_eq!([20, 20, 20, 20, 20].map(&mut refused), [8, 16, 32, 64, 64]);
+        assert_eq!([16, 17].map(&mut refused), [0, 8]);
     }
 }

@@ -11,6 +11,8 @@ use alloc::boxed::Box;
 use alloc::vec;
 use alloc::vec::Vec;
 
+use super::workspace::LaneList;
+
 /// The most boundaries in a list; one less than a power of two, so that indexes can be masked.
 const LISTED: usize = 15;
 
@@ -33,6 +35,20 @@ struct Narrow {
     starts: [i32; NARROW],
     /// The class below the first boundary, then the class from each boundary on.
     classes: [u16; NARROW + 1],
+}
+
+impl Narrow {
+    /// The class of a key.
+    #[inline]
+    fn class(&self, key: u32) -> u16 {
+        let key = signed(key);
+        let mut passed = [0u32; NARROW];
+        for (passed, start) in passed.iter_mut().zip(&self.starts) {
+            *passed = u32::from(*start <= key);
+        }
+        let passed: u32 = passed.iter().sum();
+        self.classes[passed as usize]
+    }
 }
 
 /// The map.
@@ -103,17 +119,8 @@ impl IntervalMap {
                     *class = listed[passed as usize & LISTED];
                 }
             }
-            Self::Tree(tree) => {
-                for (class, value) in classes.iter_mut().zip(values) {
-                    *class = tree.get(*value);
-                }
-            }
+            Self::Tree(tree) => tree.classes(values, classes),
         }
-    }
-
-    /// Whether looking up takes a walk.
-    pub(super) fn is_tree(&self) -> bool {
-        matches!(self, Self::Tree(_))
     }
 
     /// The memory the map takes, in bytes.
@@ -217,29 +224,41 @@ impl Tree {
         CHUNK | index(at)
     }
 
-    /// The class of a value.
+    /// The classes of the values of a group of packets.
+    ///
+    /// They go down the tree together: where each of them ends is different every time, and a
+    /// branch on it would be guessed wrong as often as right.
     #[inline]
-    fn get(&self, value: u32) -> u16 {
-        let key = value << self.align;
+    fn classes<const N: usize>(&self, values: &[u32; N], classes: &mut [u16; N]) {
         let mut shift = self.root_shift;
-        let mut entry = self.root[(key >> shift) as usize];
-        loop {
-            let at = (entry & INDEX) as usize;
-            if entry & !INDEX == 0 {
-                return (entry & 0xffff) as u16;
+        let mut entries = [0; N];
+        let mut list = LaneList::<N>::new();
+        for ((lane, value), entry) in values.iter().enumerate().zip(&mut entries) {
+            *entry = self.root[(value << self.align >> shift) as usize];
+            classes[lane] = (*entry & 0xffff) as u16;
+            list.add_if(lane, *entry & !INDEX != 0);
+        }
+        while !list.is_empty() {
+            shift = shift.saturating_sub(8);
+            let (mut narrow, mut deeper) = (LaneList::<N>::new(), LaneList::<N>::new());
+            for lane in list.lanes() {
+                let lane = usize::from(*lane);
+                narrow.add_if(lane, entries[lane] & NARROW_NODE != 0);
+                deeper.add_if(lane, entries[lane] & CHUNK != 0);
             }
-            if entry & NARROW_NODE != 0 {
-                let node = &self.narrow[at];
-                let key = signed(key);
-                let mut passed = [0u32; NARROW];
-                for (passed, start) in passed.iter_mut().zip(&node.starts) {
-                    *passed = u32::from(*start <= key);
-                }
-                let passed: u32 = passed.iter().sum();
-                return node.classes[passed as usize];
+            for lane in narrow.lanes() {
+                let lane = usize::from(*lane);
+                let node = &self.narrow[(entries[lane] & INDEX) as usize];
+                classes[lane] = node.class(values[lane] << self.align);
             }
-            shift -= 8;
-            entry = self.chunks[at][(key >> shift & 0xff) as usize];
+            list = LaneList::new();
+            for lane in deeper.lanes() {
+                let lane = usize::from(*lane);
+                let chunk = &self.chunks[(entries[lane] & INDEX) as usize];
+                entries[lane] = chunk[(values[lane] << self.align >> shift & 0xff) as usize];
+                classes[lane] = (entries[lane] & 0xffff) as u16;
+                list.add_if(lane, entries[lane] & !INDEX != 0);
+            }
         }
     }
 

@@ -7,25 +7,21 @@ use core::fmt;
 
 use super::dimension::Dimension;
 use super::expression::{Expression, Headers};
-use super::flow_cache::{FlowCache, Key};
 use super::intersection::Intersection;
 use super::interval_map::IntervalMap;
 use super::merge::{Merge, merge};
 use super::order::arrange;
 use super::partition::{Partition, divide};
 use super::predicate::Predicate;
-use super::records::{RecordLayout, Records};
+use super::records::RecordLayout;
 use super::terms::{DIMENSIONS, Dimensions, Term, TermList, Terms};
-use super::workspace::{Classes, LANES, Workspace};
+use super::workspace::{Classes, LANES, Workspace, lanes};
 
 /// What [`Program::classify`] returns for a packet that no rule matches.
 pub const NO_RULE: u16 = u16::MAX;
 
 /// All terms together; the terms of further rules are widened to one each.
 const TERMS: usize = 1 << 16;
-
-/// Packets looked up together of those that the cache does not know.
-const MISSED: usize = 8;
 
 /// Why a list of rules cannot be compiled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,7 +45,7 @@ impl core::error::Error for CompileError {}
 
 /// How classes become a rule.
 #[derive(Clone, Debug)]
-enum Outcome {
+pub(super) enum Outcome {
     /// Nothing is left to look at.
     Constant(u16),
     /// One column is left: the rule of each class.
@@ -63,11 +59,11 @@ enum Outcome {
 /// Immutable: classifying allocates nothing and changes nothing.
 #[derive(Clone, Debug)]
 pub struct Program {
-    dimensions: Vec<Dimension>,
+    pub(super) dimensions: Vec<Dimension>,
     merges: Vec<Merge>,
-    outcome: Outcome,
+    pub(super) outcome: Outcome,
     /// How packets' fields are copied out, where they can be.
-    records: Option<RecordLayout>,
+    pub(super) records: Option<RecordLayout>,
 }
 
 impl Program {
@@ -231,39 +227,28 @@ impl Program {
         let Workspace {
             records,
             classes,
-            cache,
+            memory,
         } = workspace;
         for (packets, rules) in groups {
             let packet = |lane: usize| headers(&packets[lane]);
-            layout.fill(packets.len(), &packet, records);
-            match cache.as_mut().and_then(FlowCache::consulted) {
-                Some(cache) => self.remember(records, rules, cache),
-                None => {
-                    self.look_up(
-                        |dimension, _, values| records.read(dimension.field, values),
-                        classes,
-                        &packet,
-                        rules,
-                    );
-                }
+            let incomplete = if let Some(memory) = memory.as_mut()
+                && memory.is_consulted()
+            {
+                self.remember(packets.len(), &packet, records, rules, memory)
+            } else {
+                layout.fill(packets.len(), &packet, records);
+                self.look_up(
+                    |dimension, _, values| records.read(dimension.field, values),
+                    classes,
+                    &packet,
+                    rules,
+                );
+                records.incomplete
+            };
+            // Those that were cut short, and fragments without a transport header.
+            for lane in lanes(incomplete) {
+                rules[lane] = self.classify(&packet(lane));
             }
-            self.complete(records, packets, &headers, rules);
-        }
-    }
-
-    /// Classifies the packets that were cut short, and fragments without a transport header.
-    fn complete<'p, P>(
-        &self,
-        records: &Records<LANES>,
-        packets: &'p [P],
-        headers: &impl Fn(&'p P) -> Headers<'p>,
-        rules: &mut [u16],
-    ) {
-        let mut incomplete = records.incomplete;
-        while incomplete != 0 {
-            let lane = incomplete.trailing_zeros() as usize;
-            rules[lane] = self.classify(&headers(&packets[lane]));
-            incomplete &= incomplete - 1;
         }
     }
 
@@ -293,102 +278,9 @@ impl Program {
         }
     }
 
-    /// Room for [`Program::classify_batch`] to work in.
-    #[must_use]
-    pub fn workspace(&self) -> Workspace {
-        Workspace::new(self.flow_cache())
-    }
-
-    /// A cache, or `None` where it would not pay: where the program is cheap already, looks at too
-    /// many fields, or at more than fields.
-    fn flow_cache(&self) -> Option<FlowCache> {
-        let expensive = match &self.outcome {
-            Outcome::Intersect(intersection) if intersection.checks() => return None,
-            Outcome::Intersect(_) => true,
-            _ => self
-                .dimensions
-                .iter()
-                .any(|dimension| dimension.map.is_tree()),
-        };
-        let fits = places(&self.dimensions).count() == self.dimensions.len();
-        if !expensive || !fits || self.records.is_none() {
-            return None;
-        }
-        let mut rule = [NO_RULE];
-        self.look_up_keys::<1>(&[[0; 2]], &mut rule);
-        Some(FlowCache::new(rule[0]))
-    }
-
-    /// Finds rules in the cache, and those it does not know by classifying.
-    fn remember(&self, records: &Records<LANES>, rules: &mut [u16], cache: &mut FlowCache) {
-        let mut first = [0u64; LANES];
-        let mut second = [0u64; LANES];
-        for (dimension, place) in self.dimensions.iter().zip(places(&self.dimensions)) {
-            let words = if place.second {
-                &mut second
-            } else {
-                &mut first
-            };
-            let mut values = [0; LANES];
-            records.read(dimension.field, &mut values);
-            for (word, value) in words.iter_mut().zip(values) {
-                *word |= u64::from(value) << place.shift;
-            }
-        }
-        let mut missed = [0; LANES];
-        let mut misses = 0;
-        for (lane, rule) in rules.iter_mut().enumerate() {
-            if records.incomplete >> lane & 1 != 0 {
-                // It cannot be told by its values.
-                continue;
-            }
-            match cache.get([first[lane], second[lane]]) {
-                Some(known) => *rule = known,
-                None => {
-                    missed[misses] = lane;
-                    misses += 1;
-                }
-            }
-        }
-        cache.note(misses, rules.len());
-        for missed in missed[..misses].chunks(MISSED) {
-            let mut keys = [[0; 2]; MISSED];
-            let mut found = [NO_RULE; MISSED];
-            for (key, &lane) in keys.iter_mut().zip(missed) {
-                *key = [first[lane], second[lane]];
-            }
-            self.look_up_keys(&keys, &mut found);
-            for ((&lane, key), rule) in missed.iter().zip(keys).zip(found) {
-                rules[lane] = rule;
-                cache.insert(key, rule);
-            }
-        }
-    }
-
-    /// Classifies by keys.
-    fn look_up_keys<const N: usize>(&self, keys: &[Key; N], rules: &mut [u16; N]) {
-        let read = |dimension: &Dimension, place: Place, values: &mut [u32; N]| {
-            let maximum = dimension.field.maximum();
-            for (value, key) in values.iter_mut().zip(keys) {
-                let word = key[usize::from(place.second)] >> place.shift;
-                *value = (word & 0xffff_ffff) as u32 & maximum;
-            }
-        };
-        self.look_up::<N>(
-            |dimension, at, values| {
-                if let Some(place) = places(&self.dimensions).nth(at) {
-                    read(dimension, place, values);
-                }
-            },
-            &mut [[0; N]; DIMENSIONS],
-            &|_| Headers::default(),
-            rules,
-        );
-    }
-
     /// Classifies by the values that `read` gives for each dimension.
     #[inline]
-    fn look_up<'p, const N: usize>(
+    pub(super) fn look_up<'p, const N: usize>(
         &self,
         read: impl Fn(&Dimension, usize, &mut [u32; N]),
         classes: &mut Classes<N>,
@@ -419,28 +311,6 @@ impl Program {
         };
         size_of_val(self) + dimensions + merges + outcome
     }
-}
-
-/// Where a field stands in a key.
-struct Place {
-    second: bool,
-    shift: u32,
-}
-
-/// Where fields stand in a key, for as long as there is room.
-fn places(dimensions: &[Dimension]) -> impl Iterator<Item = Place> {
-    // The low 16 bits of the second word are the rule's.
-    let mut free = [64, 48];
-    dimensions.iter().map_while(move |dimension| {
-        let bits = 8 * u32::from(dimension.field.width);
-        let which = (0..2).find(|&which| free[which] >= bits)?;
-        free[which] -= bits;
-        let second = which == 1;
-        Some(Place {
-            second,
-            shift: free[which] + if second { 16 } else { 0 },
-        })
-    })
 }
 
 /// The least rule whose term's bit is set.

@@ -105,11 +105,14 @@ struct OpenFile {
 /// A file's bytes, in order.
 struct Reader {
     input: Box<dyn Input>,
+    /// Whether the file lies in memory, so that nothing need be read.
+    in_memory: bool,
     position: usize,
-    /// What has been read of a file that does not lie in memory.
+    /// What has been read of a file that does not.
     buffer: Vec<u8>,
-    /// Where in the buffer the next byte is.
+    /// Where in the buffer the next byte is, and where what has been read ends.
     at: usize,
+    end: usize,
 }
 
 /// Bytes read from a file at a time.
@@ -127,15 +130,17 @@ enum Ending {
 impl OpenFile {
     fn open(input: Box<dyn Input>) -> Result<Self, &'static str> {
         let mut reader = Reader {
+            in_memory: input.contents().is_some(),
             input,
             position: 0,
             buffer: Vec::new(),
             at: 0,
+            end: 0,
         };
-        let bytes: [u8; FILE_HEADER] = match reader.take(FILE_HEADER, |bytes| bytes.try_into()) {
-            Ok(Ok(bytes)) => bytes,
-            _ => return Err("not a tcpdump file (too short)"),
-        };
+        let bytes = reader.at_least(FILE_HEADER).ok();
+        let bytes = bytes.and_then(<[u8]>::first_chunk).copied();
+        let bytes: [u8; FILE_HEADER] = bytes.ok_or("not a tcpdump file (too short)")?;
+        reader.advance(FILE_HEADER);
         let header = FileHeader::parse(&bytes).ok_or("not a tcpdump file (bad magic number)")?;
         Ok(Self {
             reader,
@@ -146,26 +151,18 @@ impl OpenFile {
 
     /// The next record as a packet.
     fn packet(&mut self, context: &Context<'_>) -> Result<Packet, Ending> {
-        let header = self.header;
-        let parse = |bytes: &[u8]| bytes.try_into().ok().and_then(|bytes| header.record(bytes));
-        let record: RecordHeader = self
-            .reader
-            .take(RECORD_HEADER, parse)?
-            .ok_or(Ending::Damaged)?;
-        let length = record.captured as usize;
+        let mut bytes = self.reader.at_least(RECORD_HEADER)?;
+        let header = bytes.first_chunk().ok_or(Ending::Damaged)?;
+        let record: RecordHeader = self.header.record(header).ok_or(Ending::Damaged)?;
+        let end = RECORD_HEADER + record.captured as usize;
+        if bytes.len() < end {
+            bytes = self.reader.at_least(end)?;
+        }
+        let frame = &bytes[RECORD_HEADER..end];
         let pool = context.pool();
-        let packet = self.reader.take(length, |bytes| {
-            let mut packet = pool.packet_uninitialised(DEFAULT_HEADROOM, bytes.len());
-            packet.data_mut().copy_from_slice(bytes);
-            packet
-        });
-        let mut packet = packet.map_err(|ending| {
-            if matches!(ending, Ending::End) {
-                Ending::Damaged
-            } else {
-                ending
-            }
-        })?;
+        let mut packet = pool.packet_uninitialised(DEFAULT_HEADROOM, frame.len());
+        packet.data_mut().copy_from_slice(frame);
+        self.reader.advance(end);
         packet.set_timestamp(record.timestamp);
         packet.set_mac_header(0);
         if record.original > record.captured {
@@ -176,43 +173,51 @@ impl OpenFile {
 }
 
 impl Reader {
-    /// Hands the next `count` bytes to `action` and goes behind them.
-    fn take<T>(&mut self, count: usize, action: impl FnOnce(&[u8]) -> T) -> Result<T, Ending> {
-        if let Some(contents) = self.input.contents() {
-            let rest = contents.get(self.position..).unwrap_or(&[]);
-            let Some(bytes) = rest.get(..count) else {
-                return Err(if rest.is_empty() {
-                    Ending::End
-                } else {
-                    Ending::Damaged
-                });
+    /// What is at hand of the bytes to come, which are `count` at least.
+    #[inline]
+    fn at_least(&mut self, count: usize) -> Result<&[u8], Ending> {
+        if self.in_memory {
+            let contents = self.input.contents().unwrap_or_default();
+            let rest = contents.get(self.position..).unwrap_or_default();
+            return match rest.len() {
+                0 => Err(Ending::End),
+                length if length < count => Err(Ending::Damaged),
+                _ => Ok(rest),
             };
-            let result = action(bytes);
-            self.position += count;
-            return Ok(result);
         }
-        while self.buffer.len() - self.at < count {
-            self.buffer.drain(..self.at);
-            self.at = 0;
-            let held = self.buffer.len();
-            self.buffer.resize(held + READ_SIZE, 0);
-            let read = self
-                .input
-                .read(&mut self.buffer[held..])
-                .map_err(Ending::Failed)?;
-            self.buffer.truncate(held + read);
-            if read == 0 {
-                return Err(if held == 0 {
-                    Ending::End
-                } else {
-                    Ending::Damaged
-                });
+        if self.end - self.at < count {
+            self.read(count)?;
+        }
+        Ok(&self.buffer[self.at..self.end])
+    }
+
+    /// Goes on by so many bytes, which were at hand.
+    #[inline]
+    fn advance(&mut self, count: usize) {
+        self.position += count;
+        if !self.in_memory {
+            self.at += count;
+        }
+    }
+
+    /// Reads until there are so many bytes.
+    fn read(&mut self, count: usize) -> Result<(), Ending> {
+        self.buffer.copy_within(self.at..self.end, 0);
+        self.end -= self.at;
+        self.at = 0;
+        while self.end < count {
+            // Room for a whole read, so that it need not be buffered elsewhere.
+            if self.buffer.len() < self.end + READ_SIZE {
+                self.buffer.resize(self.end + READ_SIZE, 0);
+            }
+            let free = &mut self.buffer[self.end..];
+            match self.input.read(free).map_err(Ending::Failed)? {
+                0 if self.end == 0 => return Err(Ending::End),
+                0 => return Err(Ending::Damaged),
+                read => self.end += read,
             }
         }
-        let result = action(&self.buffer[self.at..self.at + count]);
-        self.at += count;
-        self.position += count;
-        Ok(result)
+        Ok(())
     }
 }
 
