@@ -23,6 +23,7 @@ pub mod ip;
 pub mod ip6;
 pub mod lookup;
 pub mod nat;
+pub mod security;
 pub mod selection;
 pub mod shaping;
 pub mod socket;
@@ -50,6 +51,7 @@ pub const CLASSES: &[&[&Class]] = &[
     ip6::CLASSES,
     lookup::CLASSES,
     nat::CLASSES,
+    security::CLASSES,
     shaping::CLASSES,
     socket::CLASSES,
     standard::CLASSES,
