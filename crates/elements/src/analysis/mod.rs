@@ -13,6 +13,7 @@ mod anonymize_ip_addr;
 mod ended;
 mod ip_field;
 mod ip_rate_monitor;
+mod ipfix;
 
 use sprat_click::Class;
 
@@ -29,4 +30,5 @@ pub(crate) const CLASSES: &[&Class] = &[
     &aggregate_paint::AGGREGATE_PAINT,
     &anonymize_ip_addr::ANONYMIZE_IP_ADDR,
     &ip_rate_monitor::IP_RATE_MONITOR,
+    &ipfix::IPFIX_EXPORTER,
 ];
