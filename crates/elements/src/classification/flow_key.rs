@@ -28,7 +28,7 @@ impl Place {
 pub(super) struct KeyLayout {
     /// Where each field of the program stands.
     pub(super) places: Vec<Place>,
-    /// Which bits of [`tuple`] count, where the program looks at nothing else.
+    /// Which bits of [`tuple()`] count, where the program looks at nothing else.
     tuple: Option<Key>,
 }
 
