@@ -96,6 +96,8 @@ pub(crate) struct Package {
     pub(crate) ports: toml::Table,
     /// What a run publishes.
     pub(crate) publish: Vec<String>,
+    /// The files that hold block devices where nothing else is said.
+    pub(crate) blocks: toml::Table,
 }
 
 /// What is read of `cargo metadata`.
@@ -126,6 +128,8 @@ struct RunSettings {
     port: toml::Table,
     #[serde(default)]
     publish: Vec<String>,
+    #[serde(default)]
+    block: toml::Table,
 }
 
 impl Package {
@@ -165,6 +169,7 @@ impl Package {
             target: resolved.target_directory,
             ports: settings.port,
             publish: settings.publish,
+            blocks: settings.block,
         })
     }
 

@@ -169,7 +169,8 @@ impl Settings {
         }))
     }
 
-    /// Builds a package. What its manifest says of ports counts where the command line says nothing.
+    /// Builds a package. What its manifest says of ports and block devices counts where the command line
+    /// says nothing.
     fn from_package(folder: &Path, arguments: &RunCommand) -> Result<Self, RunError> {
         let package = Package::open(folder)?;
         let manifest = package.folder().join("Cargo.toml");
@@ -190,10 +191,12 @@ impl Settings {
                 publish.push(publication(text).map_err(wrong)?);
             }
         }
+        let blocks = blocks(package.blocks.clone(), folder).map_err(wrong)?;
         let image = package.build(arguments.profile())?;
         Ok(Self {
             ports,
             publish,
+            blocks,
             ..Self::new(Program::Image(image))
         })
     }
@@ -228,11 +231,7 @@ impl Settings {
         for text in file.publish {
             settings.publish.push(publication(&text).map_err(wrong)?);
         }
-        for (name, value) in texts("block", file.blocks).map_err(wrong)? {
-            let block = BlockSpec::parse(&value, folder)
-                .map_err(|what| wrong(format!("block.{name}: {what}")))?;
-            settings.blocks.push((name, block));
-        }
+        settings.blocks = blocks(file.blocks, folder).map_err(wrong)?;
         settings.parameters = texts("parameters", file.parameters).map_err(wrong)?;
         for (name, access) in texts("files", file.files).map_err(wrong)? {
             let write = match access.as_str() {
@@ -433,6 +432,16 @@ fn replace<T>(list: &mut Vec<(String, T)>, name: String, value: T) {
 fn publication(text: &str) -> Result<Publish, String> {
     text.parse()
         .map_err(|error: PublishError| format!("publish: {text}: {error}"))
+}
+
+/// Block devices, and the files of a folder that hold them.
+fn blocks(table: toml::Table, folder: &Path) -> Result<Vec<(String, BlockSpec)>, String> {
+    let parse = |(name, value): (String, String)| {
+        let block = BlockSpec::parse(&value, folder);
+        let block = block.map_err(|what| format!("block.{name}: {what}"))?;
+        Ok((name, block))
+    };
+    texts("block", table)?.into_iter().map(parse).collect()
 }
 
 /// The entries of a table of texts, in the file's order.
