@@ -91,7 +91,7 @@ pub(crate) async fn serve(mut stream: TcpStream, journal: &Journal, budget: &Bud
         for part in reply.bytes().chunks(TOGETHER) {
             timeout(STALLED, stream.write_all(part)).await??;
         }
-        reply = Reply::default();
+        reply.clear();
         match next {
             Next::Send => {}
             Next::Thaw => journal.thawed().await,

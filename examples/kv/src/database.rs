@@ -3,6 +3,9 @@
 use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::vec::Vec;
+use core::borrow::Borrow;
+use core::cmp::Ordering;
+use core::mem;
 use core::ops::Bound;
 
 use crate::command::Refusal;
@@ -58,7 +61,54 @@ impl Entry {
 
 /// Keys stand in the order of a number made of them, which is the cursor of `SCAN`: whatever comes and
 /// goes between two calls, a key that stays is met once.
-type Place = (u64, Box<[u8]>);
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Place {
+    pub(crate) number: u64,
+    pub(crate) key: Box<[u8]>,
+}
+
+/// A place, or what stands for one where it is looked up: no key is copied for that.
+trait Placed {
+    fn parts(&self) -> (u64, &[u8]);
+}
+
+impl Placed for Place {
+    fn parts(&self) -> (u64, &[u8]) {
+        (self.number, &self.key)
+    }
+}
+
+impl Placed for (u64, &[u8]) {
+    fn parts(&self) -> (u64, &[u8]) {
+        *self
+    }
+}
+
+impl<'p> Borrow<dyn Placed + 'p> for Place {
+    fn borrow(&self) -> &(dyn Placed + 'p) {
+        self
+    }
+}
+
+impl PartialEq for dyn Placed + '_ {
+    fn eq(&self, other: &Self) -> bool {
+        self.parts() == other.parts()
+    }
+}
+
+impl Eq for dyn Placed + '_ {}
+
+impl PartialOrd for dyn Placed + '_ {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for dyn Placed + '_ {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.parts().cmp(&other.parts())
+    }
+}
 
 #[derive(Debug, Default)]
 pub(crate) struct Database {
@@ -78,8 +128,17 @@ fn number(key: &[u8]) -> u64 {
     (number ^ number >> 32).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 1
 }
 
-fn place(key: &[u8]) -> Place {
-    (number(key), key.into())
+/// Where a key stands, to look it up.
+fn place(key: &[u8]) -> (u64, &[u8]) {
+    (number(key), key)
+}
+
+/// Where a key stands, to put something there.
+fn new_place(key: &[u8]) -> Place {
+    Place {
+        number: number(key),
+        key: key.into(),
+    }
 }
 
 impl Database {
@@ -93,7 +152,7 @@ impl Database {
     }
 
     pub(crate) fn get(&self, key: &[u8]) -> Option<&Entry> {
-        self.entries.get(&place(key))
+        self.entries.get(&place(key) as &dyn Placed)
     }
 
     /// What a key holds whose time is not over.
@@ -116,13 +175,13 @@ impl Database {
     }
 
     pub(crate) fn get_mut(&mut self, key: &[u8]) -> Option<&mut Value> {
-        let entry = self.entries.get_mut(&place(key))?;
+        let entry = self.entries.get_mut(&place(key) as &dyn Placed)?;
         Some(&mut entry.value)
     }
 
     /// What a key holds; `empty` where it holds nothing yet.
     pub(crate) fn get_or_insert(&mut self, key: &[u8], empty: fn() -> Value) -> &mut Value {
-        let entry = self.entries.entry(place(key)).or_insert_with(|| Entry {
+        let entry = self.entries.entry(new_place(key)).or_insert_with(|| Entry {
             value: empty(),
             expires: None,
         });
@@ -131,15 +190,25 @@ impl Database {
 
     /// Has a key hold something else, until then.
     pub(crate) fn set(&mut self, key: &[u8], value: Value, expires: Option<i64>) {
-        self.expire(key, None);
-        let value = Entry {
-            value,
-            expires: None,
+        let new = Entry { value, expires };
+        let old = match self.entries.get_mut(&place(key) as &dyn Placed) {
+            Some(entry) => Some(mem::replace(entry, new)),
+            None => self.entries.insert(new_place(key), new),
         };
-        if let Some(old) = self.entries.insert(place(key), value) {
+        if let Some(old) = old {
+            self.forget_end(key, old.expires);
             self.free(old.value.size());
         }
-        self.expire(key, expires);
+        if let Some(expires) = expires {
+            self.ends.insert((expires, key.into()));
+        }
+    }
+
+    /// A key does not end then any more.
+    fn forget_end(&mut self, key: &[u8], expires: Option<i64>) {
+        if let Some(expires) = expires {
+            self.ends.remove(&(expires, key.into()));
+        }
     }
 
     /// Notes that so many bytes are no longer there.
@@ -159,13 +228,11 @@ impl Database {
 
     /// Has a key end then, or not at all; whether it is there.
     pub(crate) fn expire(&mut self, key: &[u8], expires: Option<i64>) -> bool {
-        let Some(entry) = self.entries.get_mut(&place(key)) else {
+        let Some(entry) = self.entries.get_mut(&place(key) as &dyn Placed) else {
             return false;
         };
-        if let Some(before) = entry.expires {
-            self.ends.remove(&(before, key.into()));
-        }
-        entry.expires = expires;
+        let before = mem::replace(&mut entry.expires, expires);
+        self.forget_end(key, before);
         if let Some(expires) = expires {
             self.ends.insert((expires, key.into()));
         }
@@ -173,8 +240,8 @@ impl Database {
     }
 
     pub(crate) fn remove(&mut self, key: &[u8]) -> Option<Value> {
-        self.expire(key, None);
-        let entry = self.entries.remove(&place(key))?;
+        let entry = self.entries.remove(&place(key) as &dyn Placed)?;
+        self.forget_end(key, entry.expires);
         self.free(entry.value.size() + key.len());
         Some(entry.value)
     }
@@ -202,21 +269,27 @@ impl Database {
     pub(crate) fn keys(&self, now: i64) -> impl Iterator<Item = &[u8]> {
         self.from(0)
             .filter(move |(_, entry)| entry.is_live(now))
-            .map(|((_, key), _)| &**key)
+            .map(|(place, _)| &*place.key)
     }
 
     /// All entries from a cursor on.
     pub(crate) fn from(&self, cursor: u64) -> impl Iterator<Item = (&Place, &Entry)> {
-        self.entries.range((cursor, Box::default())..)
+        let start = (cursor, &[][..]);
+        let start: Bound<&dyn Placed> = Bound::Included(&start);
+        self.entries
+            .range::<dyn Placed, _>((start, Bound::Unbounded))
     }
 
     /// All entries after a key; from the beginning where there is none.
     pub(crate) fn after(&self, key: Option<&[u8]>) -> impl Iterator<Item = (&[u8], &Entry)> {
-        let start = match key {
-            Some(key) => Bound::Excluded(place(key)),
+        let last = key.map(place);
+        let start: Bound<&dyn Placed> = match &last {
+            Some(last) => Bound::Excluded(last),
             None => Bound::Unbounded,
         };
-        let entries = self.entries.range((start, Bound::Unbounded));
-        entries.map(|((_, key), entry)| (&**key, entry))
+        let entries = self
+            .entries
+            .range::<dyn Placed, _>((start, Bound::Unbounded));
+        entries.map(|(place, entry)| (&*place.key, entry))
     }
 }

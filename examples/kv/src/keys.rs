@@ -5,7 +5,7 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 use crate::command::{Change, Context, Refusal, integer};
-use crate::database::Entry;
+use crate::database::{Entry, Place};
 use crate::pattern;
 use crate::reply::decimal;
 use crate::strings::moment;
@@ -167,7 +167,7 @@ pub(crate) fn scan(context: &mut Context<'_>, arguments: &[&[u8]]) -> Done {
     }
     let (mut keys, mut seen, mut last) = (Vec::new(), 0, cursor);
     let mut next = 0;
-    for ((number, key), entry) in context.database.from(cursor) {
+    for (Place { number, key }, entry) in context.database.from(cursor) {
         // All keys of one number come together: the cursor cannot tell them apart.
         if seen >= count && *number != last {
             next = *number;

@@ -39,6 +39,13 @@ impl Reply {
         self.bytes.truncate(length);
     }
 
+    /// Makes room for other answers; a few are not worth giving memory back for.
+    pub(crate) fn clear(&mut self) {
+        const FEW: usize = 128 << 10;
+        self.bytes.clear();
+        self.bytes.shrink_to(FEW);
+    }
+
     /// The answers.
     pub(crate) fn bytes(&self) -> &[u8] {
         &self.bytes

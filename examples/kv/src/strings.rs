@@ -70,6 +70,14 @@ pub(crate) fn set(context: &mut Context<'_>, arguments: &[&[u8]]) -> Done {
     let [key, value, options @ ..] = arguments else {
         return Err(Refusal::Arity);
     };
+    if options.is_empty() {
+        // As nearly always: nothing to look at, and nothing to say in another way.
+        let value = Value::Text((*value).into());
+        context.database.set(key, value, None);
+        context.changed();
+        context.reply.ok();
+        return Ok(());
+    }
     let (mut only_new, mut only_old, mut keep, mut get) = (false, false, false, false);
     let mut expires = None;
     let mut options = options.iter();
