@@ -217,6 +217,43 @@ mod tests {
         );
     }
 
+    /// The attack of RFC 1858, section 3: a TCP header cut before its flags.
+    #[test]
+    fn tiny_fragments_hide_nothing_from_a_filter_behind_a_reassembler() {
+        let fragment = |length: u8, fragment: [u8; 2], payload: &[u8]| {
+            let head = [
+                0x45,
+                0,
+                0,
+                length,
+                0,
+                1,
+                fragment[0],
+                fragment[1],
+                64,
+                6,
+                0,
+                0,
+            ];
+            [&head[..], &[10, 0, 0, 1, 10, 0, 0, 2], payload].concat()
+        };
+        let first = fragment(28, [0x20, 0], &[3, 0xe8, 0, 23, 0, 0, 0, 1]);
+        let second = fragment(32, [0, 1], &[0, 0, 0, 0, 0x50, 2, 0x20, 0, 0, 0, 0, 0]);
+        let passed = |elements: &str| {
+            let text = alloc::format!(
+                "FromDevice(in) -> MarkIPHeader {elements}
+                 -> IPFilter(deny syn && not ack, allow all) -> ToDevice(out)"
+            );
+            let bench = Bench::new(&text);
+            bench.arrive("in", &first);
+            bench.arrive("in", &second);
+            bench.run();
+            bench.sent("out").len()
+        };
+        assert_eq!(passed(""), 2);
+        assert_eq!(passed("-> IPReassembler"), 0);
+    }
+
     #[test]
     fn rules_can_be_replaced_while_packets_pass() {
         let bench = Bench::new(

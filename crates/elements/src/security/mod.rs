@@ -1,5 +1,6 @@
 //! Elements that protect what is behind them.
 
+mod ipsec;
 mod segment;
 mod source_rate_limiter;
 mod string_classifier;
@@ -13,6 +14,10 @@ use sprat_click::Class;
 
 /// The classes of this family.
 pub(crate) const CLASSES: &[&Class] = &[
+    &ipsec::AH_DECAP,
+    &ipsec::AH_ENCAP,
+    &ipsec::ESP_DECAP,
+    &ipsec::ESP_ENCAP,
     &source_rate_limiter::SOURCE_RATE_LIMITER,
     &string_classifier::STRING_CLASSIFIER,
     &tcp_syn_proxy::TCP_SYN_PROXY,
