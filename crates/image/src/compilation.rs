@@ -10,6 +10,9 @@ pub(crate) fn flags(target: &str, script: &Path) -> Vec<String> {
     let link = |argument: &str| format!("-Clink-arg={argument}");
     vec![
         format!("--cfg=sprat_target=\"{target}\""),
+        // Where the processor has no instructions for a cipher, which few lack, it may take longer.
+        "--cfg=aes_backend_soft=\"compact\"".to_owned(),
+        "--cfg=sha2_backend_soft=\"compact\"".to_owned(),
         "-Clinker=rust-lld".to_owned(),
         "-Clinker-flavor=ld.lld".to_owned(),
         "-Crelocation-model=static".to_owned(),
