@@ -121,7 +121,7 @@ fn each_breach_is_reported_exactly_and_harms_no_neighbour() {
                 other => other,
             };
             let wanted = match monitor.kind() {
-                MonitorKind::Vm => expected.vm,
+                MonitorKind::Vm | MonitorKind::Disk => expected.vm,
                 MonitorKind::Process => expected.process,
             };
             let context = format!("{} under {:?}: {report}", expected.name, monitor.kind());
