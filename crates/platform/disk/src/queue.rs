@@ -216,8 +216,11 @@ impl Queue {
 mod tests {
     use super::*;
 
+    /// [`MEMORY`], as a length.
+    const BYTES: usize = 3 * 4096;
+
     #[repr(C, align(4096))]
-    struct Memory([u8; MEMORY as usize]);
+    struct Memory([u8; BYTES]);
 
     impl Memory {
         fn queue(&mut self, size: u16) -> Queue {
@@ -252,7 +255,7 @@ mod tests {
 
     #[test]
     fn a_chain_is_laid_out_as_the_specification_says() {
-        let mut memory = Memory([0; MEMORY as usize]);
+        let mut memory = Memory([0; BYTES]);
         let mut queue = memory.queue(8);
         assert!(queue.add(&[(0x1234_5678_9000, 12), (0x5000, 1500)], false, 7));
         assert_eq!(queue.read(AVAILABLE + 2), 0, "not published");
@@ -270,7 +273,7 @@ mod tests {
 
     #[test]
     fn a_queue_goes_round_any_number_of_times_and_never_overfills() {
-        let mut memory = Memory([0; MEMORY as usize]);
+        let mut memory = Memory([0; BYTES]);
         let mut queue = memory.queue(4);
         for token in 0..200_000 {
             for part in 0..4 {
@@ -292,7 +295,7 @@ mod tests {
 
     #[test]
     fn a_device_that_uses_what_it_was_not_given_changes_nothing() {
-        let mut memory = Memory([0; MEMORY as usize]);
+        let mut memory = Memory([0; BYTES]);
         let mut queue = memory.queue(4);
         assert!(queue.add(&[(0x1000, 64)], true, 9));
         queue.publish();
@@ -308,7 +311,7 @@ mod tests {
 
     #[test]
     fn interrupts_are_asked_for_by_the_flag() {
-        let mut memory = Memory([0; MEMORY as usize]);
+        let mut memory = Memory([0; BYTES]);
         let mut queue = memory.queue(4);
         assert_eq!(queue.read(AVAILABLE), QUIET);
         queue.set_interrupts(true);
