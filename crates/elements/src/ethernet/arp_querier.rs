@@ -11,8 +11,9 @@ use sprat_click::{
 use sprat_packet::headers::{ArpFields, arp_operation, ethertype};
 use sprat_packet::{Batch, DEFAULT_HEADROOM, EtherAddress, Packet};
 
+use super::arp_cache::{Answer, Limits};
 use super::arp_responder::{FRAME, arp_of, write_arp};
-use super::arp_table::{Answer, ArpTable, Limits, Owner};
+use super::arp_table::{ArpTable, Owner};
 use super::encap::{encapsulate, frame};
 use super::tag::{annotation, set_annotation};
 

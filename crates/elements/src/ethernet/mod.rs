@@ -1,5 +1,6 @@
 //! Elements of the link: Ethernet, ARP, VLAN.
 
+mod arp_cache;
 mod arp_misc;
 mod arp_print;
 mod arp_querier;
