@@ -83,6 +83,7 @@ impl Pool {
     }
 
     /// An empty packet with `headroom` bytes before it and room for `length` bytes.
+    #[inline]
     fn buffer(&self, room: usize) -> NonNull<Head> {
         let core = self.core();
         let head = if room <= BUFFER_CAPACITY {
@@ -103,6 +104,7 @@ impl Pool {
 
     /// A packet of `length` bytes, whose contents are whatever the buffer held before (always
     /// initialised memory of this pool's owner), with `headroom` bytes free in front of it.
+    #[inline]
     pub fn packet_uninitialised(&self, headroom: usize, length: usize) -> Packet {
         let head = self.buffer(headroom + length);
         Packet::start(head, headroom, length)

@@ -349,9 +349,11 @@ impl FromDump {
         let mut due = None;
         while batch.len() < limit {
             self.load(context);
-            due = self.wait(context);
-            if due.is_some() {
-                break;
+            if self.timing {
+                due = self.wait(context);
+                if due.is_some() {
+                    break;
+                }
             }
             match self.next.take() {
                 Some(packet) => batch.push(packet),
@@ -362,9 +364,9 @@ impl FromDump {
         due
     }
 
-    /// How long the next packet has to wait, with TIMING.
+    /// How long the next packet has to wait.
     fn wait(&mut self, context: &Context<'_>) -> Option<Instant> {
-        let packet = self.next.as_ref().filter(|_| self.timing)?;
+        let packet = self.next.as_ref()?;
         let now = context.now();
         let (begin, first) = *self.origin.get_or_insert((now, packet.timestamp()));
         let due =
