@@ -62,6 +62,21 @@ pub const fn wants(
     builder
 }
 
+/// Says which devices a service cannot do without, before it begins: an ordinary program makes its
+/// networks by it.
+#[doc(hidden)]
+pub fn announce(needs: &[(&'static str, DeviceKind)]) {
+    #[cfg(not(sprat_target = "vm"))]
+    for (name, kind) in needs {
+        if *kind == DeviceKind::Network {
+            sprat_platform_unix::need_network(name);
+        }
+    }
+    // A monitor reads them in the manifest.
+    #[cfg(sprat_target = "vm")]
+    let _ = needs;
+}
+
 /// Whether devices of a kind can be had on this target.
 #[doc(hidden)]
 #[must_use]
@@ -98,13 +113,19 @@ macro_rules! service {
 
         $(const _: () = assert!(
             $crate::service::is_offered($crate::abi::boot::DeviceKind::$kind),
-            concat!("'", $name, "' of kind ", stringify!($kind), " cannot be had on this target"),
+            concat!(
+                "the need '", $name, ": ", stringify!($kind), "' cannot be met on the target ",
+                $crate::target_name!(),
+            ),
         );)*
 
-        $crate::entry!(@entry $crate::start_async::<$parameters, _>(|options| {
-            let env = $crate::Env::take();
-            async move { $crate::service!(@call $function env options [$($argument)*]).await }
-        }));
+        $crate::entry!(@entry {
+            $crate::service::announce(&[$(($name, $crate::abi::boot::DeviceKind::$kind)),*]);
+            $crate::start_async::<$parameters, _>(|options| {
+                let env = $crate::Env::take();
+                async move { $crate::service!(@call $function env options [$($argument)*]).await }
+            })
+        });
     };
     (@call $function:ident $env:ident $options:ident []) => {{
         let _ = ($env, $options);

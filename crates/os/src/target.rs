@@ -8,6 +8,26 @@ pub(crate) use sprat_platform_vm::Vm as Current;
 #[cfg(not(sprat_target = "vm"))]
 pub(crate) use sprat_platform_unix::Unix as Current;
 
+/// The name of the target as a literal, for messages of the compiler.
+#[cfg(sprat_target = "vm")]
+#[doc(hidden)]
+#[macro_export]
+macro_rules! target_name {
+    () => {
+        "vm"
+    };
+}
+
+/// The name of the target as a literal, for messages of the compiler.
+#[cfg(not(sprat_target = "vm"))]
+#[doc(hidden)]
+#[macro_export]
+macro_rules! target_name {
+    () => {
+        "unix"
+    };
+}
+
 /// A network device of this platform.
 pub type NetworkDevice = <Current as Platform>::Network;
 

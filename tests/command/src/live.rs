@@ -1,7 +1,7 @@
 //! Runs that go on until they are interrupted, and networks to run them in.
 
 use std::io::{BufRead as _, BufReader, Read as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStderr, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -26,16 +26,23 @@ impl Live {
         folder: &Path,
         arguments: impl IntoIterator<Item = I>,
     ) -> Self {
-        let mut child = with_own_cache(&mut Command::new(binary()))
-            .args(arguments)
-            .current_dir(folder)
-            // Names of runs are this test's alone.
-            .env("XDG_RUNTIME_DIR", folder)
+        // Names of runs are this test's alone.
+        let mut command = Command::new(binary());
+        command.args(arguments).env("XDG_RUNTIME_DIR", folder);
+        Self::of(command.current_dir(folder))
+    }
+
+    /// Starts another command that goes on.
+    ///
+    /// # Panics
+    /// When it cannot be started.
+    pub fn of(command: &mut Command) -> Self {
+        let mut child = with_own_cache(command)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
-            .expect("sprat starts");
+            .expect("it starts");
         let errors = BufReader::new(child.stderr.take().expect("a pipe"));
         Self { child, errors }
     }
@@ -61,6 +68,21 @@ impl Live {
             assert!(begun.elapsed() < PATIENCE, "nobody listens");
             thread::sleep(Duration::from_millis(10));
         }
+    }
+
+    /// The program that its process runs by now.
+    #[must_use]
+    pub fn program(&self) -> PathBuf {
+        format!("/proc/{}/exe", self.child.id()).into()
+    }
+
+    /// Ends it at once.
+    ///
+    /// # Panics
+    /// When that is not permitted.
+    pub fn kill(mut self) {
+        self.child.kill().expect("permitted");
+        self.child.wait().expect("gone");
     }
 
     /// Presses Ctrl-C; what it came to.

@@ -8,7 +8,7 @@ use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use end_to_end::{Finished, Live, sprat};
+use end_to_end::{Finished, Live, project, sprat};
 
 /// What a published port is asked for its page, and how a server that stays open ends its answer.
 const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nhost: localhost\r\n\r\n";
@@ -58,7 +58,7 @@ fn await_page(server: SocketAddr, words: &str) {
         if page(server).is_some_and(|page| page.contains(words)) {
             return;
         }
-        assert!(begun.elapsed() < Duration::from_secs(60), "no '{words}'");
+        assert!(begun.elapsed() < Duration::from_secs(300), "no '{words}'");
         thread::sleep(Duration::from_millis(50));
     }
 }
@@ -109,6 +109,78 @@ fn a_new_package_answers_and_is_built_again_when_it_changes() {
     let end = run.interrupt();
     assert!(end.good, "{end:?}");
     assert!(end.output.contains("  frames "), "{end:?}");
+}
+
+#[test]
+fn the_same_sources_are_a_linux_program_for_sprat_and_for_plain_cargo() {
+    let (_folder, package) = new_package();
+    let port = free_port();
+    let server = SocketAddr::from(([127, 0, 0, 1], port));
+    let publish = format!("{port}:80");
+    let run = Live::start(&package, ["run", "-t", "unix", "--publish", &publish]);
+    await_page(server, "Hello from hello");
+    // No monitor: the process is the program itself.
+    let program = run.program().canonicalize().expect("a program");
+    assert!(program.ends_with("hello/target/debug/hello"), "{program:?}");
+    run.kill();
+    assert_eq!(page(server), None);
+
+    // Plain cargo publishes what the manifest says.
+    replace(&package.join("Cargo.toml"), "8080:80", &publish);
+    let built = sprat(&package, ["build", "-t", "unix", "--development"]);
+    assert!(built.good, "{built:?}");
+    assert!(built.output.contains("target/debug/hello: "), "{built:?}");
+    let mut command = Command::new(env!("CARGO"));
+    command.args(["run", "--offline"]).current_dir(&package);
+    let run = Live::of(&mut command);
+    await_page(server, "Hello from hello");
+    run.kill();
+}
+
+#[test]
+fn what_a_linux_program_cannot_have_is_refused_before_it_is_built() {
+    let (_folder, package) = new_package();
+    for (flags, words) in [
+        (&["--monitor", "vm"][..], "--monitor"),
+        (&["--port", "eth0=tap:tap7"], "tap7"),
+        (&["--out", "eth0=sink"], "--out eth0=sink"),
+    ] {
+        let run = sprat(&package, ["run", "-t", "unix"].iter().chain(flags));
+        assert_eq!(run.status, Some(1), "{run:?}");
+        assert!(run.errors.contains(words), "{run:?}");
+        assert!(run.errors.contains("leave out -t unix"), "{run:?}");
+    }
+    let run = sprat(project(), ["run", "-t", "unix", "examples/firewall"]);
+    assert_eq!(run.status, Some(1), "{run:?}");
+    assert!(run.errors.contains("is no package"), "{run:?}");
+    assert!(!package.join("target").exists());
+}
+
+#[test]
+fn a_manifest_that_says_something_wrong_of_runs_is_refused_by_name() {
+    let (_folder, package) = new_package();
+    let manifest = package.join("Cargo.toml");
+    for (from, to, words) in [
+        (
+            "publish = [\"8080:80\"]",
+            "publish = [\"8080\"]",
+            "publish: 8080",
+        ),
+        ("publish = [\"8080\"]", "published = []", "`published`"),
+        ("published = []", "config = \"a.click\"", "config"),
+        (
+            "config = \"a.click\"",
+            "parameters = { log = [] }",
+            "parameters.log",
+        ),
+    ] {
+        replace(&manifest, from, to);
+        let run = sprat(&package, ["run"]);
+        assert_eq!(run.status, Some(1), "{run:?}");
+        for words in ["hello/Cargo.toml", "package.metadata.sprat", words] {
+            assert!(run.errors.contains(words), "no '{words}': {run:?}");
+        }
+    }
 }
 
 #[test]

@@ -6,6 +6,7 @@
 
 mod click;
 mod filter;
+mod package;
 mod sealed;
 mod table;
 mod trace;
@@ -27,7 +28,7 @@ struct Bench {
 
 type Measure = fn(&Bench) -> Result<Vec<Row>>;
 
-const BENCHMARKS: [(&str, &str, Measure); 8] = [
+const BENCHMARKS: [(&str, &str, Measure); 9] = [
     (
         "boot",
         "from nothing to the first frame out, under both monitors",
@@ -44,6 +45,11 @@ const BENCHMARKS: [(&str, &str, Measure); 8] = [
         "switch",
         "frames through a switch, alone and with 1 and 100 instances",
         sealed::switch,
+    ),
+    (
+        "package",
+        "a new service, an edit and a build, as whoever waits for them sees it",
+        package::measure,
     ),
     (
         "filter",

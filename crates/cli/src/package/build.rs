@@ -1,15 +1,17 @@
-//! `sprat build`: a package, or a Click configuration, as a sealed image.
+//! `sprat build`: a package, or a Click configuration, as it ships.
 
+use std::fs;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Instant;
 
 use sprat_image::Profile;
 
-use super::{Package, PackageError, router};
+use super::{Package, PackageError, Target, router};
 use crate::output::{complain, print};
 
-/// Builds a package, or a Click configuration with the elements that it uses, as a sealed image.
+/// Builds a package, or a Click configuration with the elements that it uses, as it ships: as a sealed
+/// image, or for another target.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
     sprat build                            # the package in this folder
@@ -23,6 +25,9 @@ pub(crate) struct BuildCommand {
     /// its target folder. Its symbols go beside it.
     #[arg(long, short, value_name = "FILE")]
     output: Option<PathBuf>,
+    /// What it is built for.
+    #[arg(long, short, value_enum, default_value_t)]
+    target: Target,
     /// Builds quickly, for trying out, instead of small and fast.
     #[arg(long)]
     development: bool,
@@ -51,26 +56,43 @@ impl BuildCommand {
             let folder = std::io::ErrorKind::IsADirectory.into();
             return Err(PackageError::file(path, folder));
         }
-        let image = if router::is_in(&self.subject) {
-            let built = router::build(&self.subject, profile)?;
-            let here = PathBuf::from(format!("{}.image", built.name));
-            built.write(output.unwrap_or(&here))?
-        } else {
-            let package = Package::open(&self.subject)?;
-            match output {
-                Some(path) => package.compile(profile, None)?.write(path)?,
-                None => package.build(profile)?,
+        let built = match self.target {
+            Target::Unix => self.program(profile)?,
+            Target::Vm if router::is_in(&self.subject) => {
+                let built = router::build(&self.subject, profile)?;
+                let here = PathBuf::from(format!("{}.image", built.name));
+                built.write(output.unwrap_or(&here))?
+            }
+            Target::Vm => {
+                let package = Package::open(&self.subject)?;
+                match output {
+                    Some(path) => package.compile(profile, None)?.write(path)?,
+                    None => package.build(profile)?,
+                }
             }
         };
-        let size = image
+        let size = built
             .metadata()
-            .map_err(|source| PackageError::file(&image, source))?
+            .map_err(|source| PackageError::file(&built, source))?
             .len();
         let text = format!(
             "{}: {size} bytes, built in {:.1} s\n",
-            image.display(),
+            built.display(),
             begin.elapsed().as_secs_f64()
         );
         print(&text).map_err(PackageError::Output)
+    }
+
+    fn program(&self, profile: Profile) -> Result<PathBuf, PackageError> {
+        if router::is_in(&self.subject) {
+            let path = self.subject.clone();
+            return Err(PackageError::NoProgram { path });
+        }
+        let program = Package::open(&self.subject)?.build_program(profile)?;
+        let Some(path) = &self.output else {
+            return Ok(program);
+        };
+        fs::copy(&program, path).map_err(|source| PackageError::file(path, source))?;
+        Ok(path.clone())
     }
 }

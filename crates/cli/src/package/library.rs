@@ -16,21 +16,29 @@ pub(super) const VERSION: &str = env!("CARGO_PKG_VERSION");
 /// The first line of a configuration that may be written again.
 const MARK: &str = "# Written by sprat: where the crates of its library are on this machine.";
 
-/// Makes a package's dependency on the library one that cargo finds.
+/// Makes a package's dependency on the library one that cargo finds, and tells plain `cargo run` what
+/// a run publishes.
 pub(super) fn prepare(folder: &Path) -> Result<(), PackageError> {
-    if !depends_by_version(&folder.join("Cargo.toml"))? {
+    let manifest = read(&folder.join("Cargo.toml"))?;
+    if !depends_by_version(&manifest) {
         return Ok(());
     }
     let place = unpacked()?;
     let path = Value::from(place.join("crates/os").display().to_string());
     let lines = format!("[patch.crates-io]\nsprat = {{ path = {path} }}\n");
     let file = folder.join(".cargo/config.toml");
-    let wanted = format!("{MARK}\n{lines}");
+    let mut wanted = format!("{MARK}\n{lines}");
+    if let Some(ports) = published(&manifest) {
+        let ports = Value::from(ports);
+        wanted.push_str(&format!("\n[env]\nSPRAT_PUBLISH = {ports}\n"));
+    }
     match fs::read_to_string(&file) {
         Ok(text) if text == wanted => return Ok(()),
-        Ok(text) if text.contains(lines.trim_end()) => return Ok(()),
         Ok(text) if !text.starts_with(MARK) => {
-            return Err(PackageError::Configuration { path: file, lines });
+            return match text.contains(lines.trim_end()) {
+                true => Ok(()),
+                false => Err(PackageError::Configuration { path: file, lines }),
+            };
         }
         _ => {}
     }
@@ -39,22 +47,34 @@ pub(super) fn prepare(folder: &Path) -> Result<(), PackageError> {
         .map_err(|source| PackageError::file(&file, source))
 }
 
-/// Whether a package has the library from a registry, as far as its manifest knows.
-fn depends_by_version(manifest: &Path) -> Result<bool, PackageError> {
+fn read(manifest: &Path) -> Result<Table, PackageError> {
     let text =
         fs::read_to_string(manifest).map_err(|source| PackageError::file(manifest, source))?;
-    let table: Table = toml::from_str(&text).map_err(|source| PackageError::Manifest {
+    toml::from_str(&text).map_err(|source| PackageError::Manifest {
         path: manifest.to_owned(),
         source: Box::new(source),
-    })?;
-    let dependency = table
+    })
+}
+
+/// Whether a package has the library from a registry, as far as its manifest knows.
+fn depends_by_version(manifest: &Table) -> bool {
+    let dependency = manifest
         .get("dependencies")
         .and_then(|table| table.get("sprat"));
-    Ok(match dependency {
+    match dependency {
         Some(Value::String(_)) => true,
         Some(Value::Table(table)) => table.contains_key("version") && !table.contains_key("path"),
         _ => false,
-    })
+    }
+}
+
+/// What a run publishes where its arguments say nothing, with commas between; who runs it says what
+/// is wrong with that.
+fn published(manifest: &Table) -> Option<String> {
+    let settings = manifest.get("package")?.get("metadata")?.get("sprat")?;
+    let ports = settings.get("publish")?.as_array()?;
+    let ports: Vec<&str> = ports.iter().filter_map(Value::as_str).collect();
+    Some(ports.join(","))
 }
 
 /// Where the crates are, or will be; nothing where there is no place for a cache.

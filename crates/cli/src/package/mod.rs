@@ -3,7 +3,9 @@
 mod build;
 mod library;
 mod new;
+mod program;
 mod router;
+mod target;
 mod test;
 mod watch;
 
@@ -20,6 +22,7 @@ use sprat_image::{BuildError, BuildOptions, Configuration, Profile, Progress};
 
 pub(crate) use build::BuildCommand;
 pub(crate) use new::NewCommand;
+pub(crate) use target::Target;
 pub(crate) use test::TestCommand;
 pub(crate) use watch::watch;
 
@@ -69,6 +72,17 @@ pub(crate) enum PackageError {
     /// Click's messages have been printed.
     #[error("the configuration is wrong")]
     WrongConfiguration,
+    #[error(
+        "{} is no package: only those can be built as Linux programs; `sprat click` runs a \
+         configuration as a plain process",
+        path.display()
+    )]
+    NoProgram { path: PathBuf },
+    #[error("{name} builds {count} programs; expected exactly one")]
+    Programs { name: String, count: usize },
+    /// Cargo has said why.
+    #[error("building {name} failed")]
+    Program { name: String },
     #[error(transparent)]
     Build(#[from] BuildError),
     #[error("cannot listen for Ctrl-C: {0}")]
@@ -87,17 +101,14 @@ impl PackageError {
 }
 
 /// A cargo package that uses the library.
+#[derive(Debug)]
 pub(crate) struct Package {
     folder: PathBuf,
     name: String,
     workspace: PathBuf,
     target: PathBuf,
-    /// What a run joins devices to where nothing else is said: device and port.
-    pub(crate) ports: toml::Table,
-    /// What a run publishes.
-    pub(crate) publish: Vec<String>,
-    /// The files that hold block devices where nothing else is said.
-    pub(crate) blocks: toml::Table,
+    /// `[package.metadata.sprat]`: what a run does where nothing else is said.
+    pub(crate) run_settings: Option<serde_json::Value>,
 }
 
 /// What is read of `cargo metadata`.
@@ -117,19 +128,7 @@ struct FoundPackage {
 
 #[derive(Deserialize)]
 struct AllSettings {
-    sprat: Option<RunSettings>,
-}
-
-/// `[package.metadata.sprat]`.
-#[derive(Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RunSettings {
-    #[serde(default)]
-    port: toml::Table,
-    #[serde(default)]
-    publish: Vec<String>,
-    #[serde(default)]
-    block: toml::Table,
+    sprat: Option<serde_json::Value>,
 }
 
 impl Package {
@@ -160,16 +159,12 @@ impl Package {
         let Some(found) = found else {
             return Err(PackageError::Workspace { folder });
         };
-        let settings = found.metadata.and_then(|all| all.sprat);
-        let settings = settings.unwrap_or_default();
         Ok(Self {
             folder,
             name: found.name,
             workspace: resolved.workspace_root,
             target: resolved.target_directory,
-            ports: settings.port,
-            publish: settings.publish,
-            blocks: settings.block,
+            run_settings: found.metadata.and_then(|all| all.sprat),
         })
     }
 
@@ -177,14 +172,30 @@ impl Package {
         &self.folder
     }
 
+    /// Builds it for a target; where the result is.
+    pub(crate) fn build_for(
+        &self,
+        target: Target,
+        profile: Profile,
+    ) -> Result<PathBuf, PackageError> {
+        match target {
+            Target::Vm => self.build(profile),
+            Target::Unix => self.build_program(profile),
+        }
+    }
+
     /// Builds the image; where it is. Its symbols lie beside it.
     pub(crate) fn build(&self, profile: Profile) -> Result<PathBuf, PackageError> {
+        self.compile(profile, None)?.write(&self.image(profile))
+    }
+
+    /// Where the image is, once it is built.
+    pub(crate) fn image(&self, profile: Profile) -> PathBuf {
         let folder = match profile {
             Profile::Release => self.target.join("sprat"),
             Profile::Development => self.target.join("sprat/development"),
         };
-        let built = self.compile(profile, None)?;
-        built.write(&folder.join(format!("{}.image", self.name)))
+        folder.join(format!("{}.image", self.name))
     }
 
     /// Builds the image, for one configuration where the package is the middlebox.

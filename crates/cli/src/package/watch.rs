@@ -9,7 +9,6 @@ use std::thread;
 use std::time::{Duration, SystemTime};
 
 use rustix::process::{Pid, Signal, kill_process};
-use sprat_image::Profile;
 
 use super::{Package, PackageError};
 use crate::output::complain;
@@ -17,12 +16,12 @@ use crate::output::complain;
 /// How often sources are looked at.
 const PERIOD: Duration = Duration::from_millis(200);
 
-/// Runs a package until Ctrl-C. `start` makes the command that runs it.
+/// Runs a package until Ctrl-C. `build` builds it, `start` makes the command that runs it.
 ///
 /// While a change does not compile, what ran before goes on.
 pub(crate) fn watch(
     folder: &Path,
-    profile: Profile,
+    build: impl Fn(&Package) -> Result<(), PackageError>,
     mut start: impl FnMut() -> Command,
 ) -> Result<(), PackageError> {
     // Where there is no package yet, no change will bring one.
@@ -34,8 +33,8 @@ pub(crate) fn watch(
     let mut running: Option<Child> = None;
     while !interrupted.load(Ordering::Relaxed) {
         let state = state(folder);
-        match Package::open(folder).and_then(|package| package.build(profile)) {
-            Ok(_) => {
+        match Package::open(folder).and_then(|package| build(&package)) {
+            Ok(()) => {
                 end(running.take());
                 running = Some(start().spawn().map_err(PackageError::Cargo)?);
             }

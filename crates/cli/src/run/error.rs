@@ -43,6 +43,9 @@ pub(super) enum RunError {
     File { name: String, source: io::Error },
     #[error(transparent)]
     Package(#[from] PackageError),
+    #[error("{what}: only a sealed image has that, no Linux program")]
+    #[diagnostic(help("leave out -t unix"))]
+    OnlyImages { what: String },
     #[error("{name}: {source}")]
     Image {
         name: String,

@@ -11,8 +11,10 @@ mod machine;
 mod ports;
 mod progress;
 mod report;
+mod run_file;
 mod session;
 mod settings;
+mod unix;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -37,7 +39,7 @@ use session::Session;
 use settings::{ClockChoice, Program, Settings};
 
 use crate::output::{self, complain};
-use crate::package;
+use crate::package::{self, Package, Target};
 
 /// Boots a configuration or an image as a sealed instance, and plays captures through it or joins
 /// it to networks.
@@ -54,6 +56,9 @@ pub(crate) struct RunCommand {
     /// A .click file, a folder with a run.toml, an image, or the folder of a package.
     #[arg(default_value = ".")]
     program: PathBuf,
+    /// What a package is built for.
+    #[arg(short, long, value_enum, default_value_t)]
+    target: Target,
     /// Builds a package small and fast, as it ships, instead of quickly.
     #[arg(long)]
     release: bool,
@@ -177,7 +182,8 @@ impl RunCommand {
         let program =
             std::env::current_exe().map_err(|source| RunError::read(&self.program, source))?;
         let arguments = || std::env::args_os().skip(1).filter(|word| word != "--watch");
-        package::watch(&self.program, self.profile(), || {
+        let build = |package: &Package| package.build_for(self.target, self.profile()).map(drop);
+        package::watch(&self.program, build, || {
             let mut command = std::process::Command::new(&program);
             command.args(arguments());
             command
@@ -189,6 +195,12 @@ impl RunCommand {
 fn run_program(arguments: &RunCommand) -> Result<(), RunError> {
     sprat_monitor::start_counting();
     let settings = Settings::gather(arguments)?;
+    if arguments.target == Target::Unix {
+        return unix::run(arguments, &settings);
+    }
+    if let Some(package) = &settings.package {
+        package.build(arguments.profile())?;
+    }
     check_configuration(&settings)?;
     clashes::check(&settings)?;
     let interrupted = interrupt_flag();

@@ -1,10 +1,11 @@
-//! What a run is to do: the command line, and the `run.toml` of an example's folder.
+//! What a run is to do: the command line, and what the program's folder says of it.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::Deserialize;
+use sprat_image::Profile;
 use sprat_switch::port::{Publish, PublishError};
 
 use super::RunCommand;
@@ -12,6 +13,7 @@ use super::blocks::BlockSpec;
 use super::error::RunError;
 use super::live::PortSpec;
 use super::ports::{InputSpec, OutputSpec, name_and_value};
+use super::run_file::RunFile;
 use crate::package::Package;
 
 /// Everything a run is told.
@@ -19,6 +21,8 @@ use crate::package::Package;
 pub(super) struct Settings {
     /// What runs.
     pub(super) program: Program,
+    /// What it is to be built of first.
+    pub(super) package: Option<Package>,
     pub(super) inputs: Vec<(String, InputSpec)>,
     pub(super) outputs: Vec<(String, OutputSpec)>,
     /// Devices that are joined to something live, both ways.
@@ -64,31 +68,6 @@ pub(super) struct ReportGroup {
     pub(super) lines: Vec<(String, String)>,
 }
 
-/// A folder's `run.toml`.
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RunFile {
-    config: PathBuf,
-    #[serde(default)]
-    clock: Option<ClockChoice>,
-    #[serde(default, rename = "in")]
-    inputs: toml::Table,
-    #[serde(default, rename = "out")]
-    outputs: toml::Table,
-    #[serde(default, rename = "port")]
-    ports: toml::Table,
-    #[serde(default)]
-    publish: Vec<String>,
-    #[serde(default, rename = "block")]
-    blocks: toml::Table,
-    #[serde(default)]
-    parameters: toml::Table,
-    #[serde(default)]
-    files: toml::Table,
-    #[serde(default)]
-    report: toml::Table,
-}
-
 /// Which time the instance lives in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "lowercase")]
@@ -107,14 +86,19 @@ impl Settings {
         let path = &arguments.program;
         let mut settings = if path.is_dir() {
             match Package::is_in(path) && !path.join("run.toml").exists() {
-                true => Self::from_package(path, arguments)?,
+                true => Self::from_package(path, arguments.profile())?,
                 false => Self::from_folder(path)?,
             }
         } else {
             Self::from_file(path)?
         };
         let mut clock = settings.playback.then_some(ClockChoice::Capture);
+        // What a folder publishes counts where the command line says nothing else.
+        let by_default = std::mem::take(&mut settings.publish);
         settings.add_ports(arguments)?;
+        if settings.publish.is_empty() && settings.ports.iter().any(|(_, port)| port.is_user()) {
+            settings.publish = by_default;
+        }
         if let Some(chosen) = arguments.clock {
             clock = Some(chosen);
         }
@@ -142,6 +126,7 @@ impl Settings {
     fn new(program: Program) -> Self {
         Self {
             program,
+            package: None,
             inputs: Vec::new(),
             outputs: Vec::new(),
             ports: Vec::new(),
@@ -169,36 +154,26 @@ impl Settings {
         }))
     }
 
-    /// Builds a package. What its manifest says of ports and block devices counts where the command line
-    /// says nothing.
-    fn from_package(folder: &Path, arguments: &RunCommand) -> Result<Self, RunError> {
-        let package = Package::open(folder)?;
-        let manifest = package.folder().join("Cargo.toml");
+    fn from_package(folder: &Path, profile: Profile) -> Result<Self, RunError> {
+        let mut package = Package::open(folder)?;
+        let path = package.folder().join("Cargo.toml");
         let wrong = |what| RunError::RunFileValue {
-            path: manifest.clone(),
-            what,
+            path: path.clone(),
+            what: format!("package.metadata.sprat: {what}"),
         };
-        let mut ports = Vec::new();
-        for (name, value) in texts("port", package.ports.clone()).map_err(wrong)? {
-            let port =
-                PortSpec::parse(&value).map_err(|what| wrong(format!("port.{name}: {what}")))?;
-            ports.push((name, port));
-        }
-        let mut publish = Vec::new();
-        let here = ports.iter().any(|(_, port)| port.is_user());
-        if arguments.publish.is_empty() && here {
-            for text in &package.publish {
-                publish.push(publication(text).map_err(wrong)?);
+        let file: RunFile = match package.run_settings.take() {
+            None => RunFile::default(),
+            Some(value) => {
+                serde_json::from_value(value).map_err(|error| wrong(error.to_string()))?
             }
+        };
+        if file.config.is_some() {
+            return Err(wrong("config: what runs is the package itself".into()));
         }
-        let blocks = blocks(package.blocks.clone(), folder).map_err(wrong)?;
-        let image = package.build(arguments.profile())?;
-        Ok(Self {
-            ports,
-            publish,
-            blocks,
-            ..Self::new(Program::Image(image))
-        })
+        let mut settings = Self::new(Program::Image(package.image(profile)));
+        file.add_to(&mut settings, folder).map_err(wrong)?;
+        settings.package = Some(package);
+        Ok(settings)
     }
 
     fn from_folder(folder: &Path) -> Result<Self, RunError> {
@@ -212,49 +187,11 @@ impl Settings {
             path: path.clone(),
             what,
         };
-        let mut settings = Self::from_file(&folder.join(&file.config))?;
-        for (name, value) in texts("in", file.inputs).map_err(wrong)? {
-            let input = InputSpec::parse(&value, folder)
-                .map_err(|what| wrong(format!("in.{name}: {what}")))?;
-            settings.inputs.push((name, input));
-        }
-        for (name, value) in texts("out", file.outputs).map_err(wrong)? {
-            settings
-                .outputs
-                .push((name, OutputSpec::parse(&value, folder)));
-        }
-        for (name, value) in texts("port", file.ports).map_err(wrong)? {
-            let port =
-                PortSpec::parse(&value).map_err(|what| wrong(format!("port.{name}: {what}")))?;
-            settings.ports.push((name, port));
-        }
-        for text in file.publish {
-            settings.publish.push(publication(&text).map_err(wrong)?);
-        }
-        settings.blocks = blocks(file.blocks, folder).map_err(wrong)?;
-        settings.parameters = texts("parameters", file.parameters).map_err(wrong)?;
-        for (name, access) in texts("files", file.files).map_err(wrong)? {
-            let write = match access.as_str() {
-                "read" => false,
-                "write" => true,
-                _ => {
-                    return Err(wrong(format!(
-                        "files.{name}: expected \"read\" or \"write\""
-                    )));
-                }
-            };
-            settings.files.push(FileGrant { name, write });
-        }
-        for (title, lines) in file.report {
-            let toml::Value::Table(lines) = lines else {
-                return Err(wrong(format!(
-                    "report.{title}: expected a table of names and handlers"
-                )));
-            };
-            let lines = texts(&format!("report.{title}"), lines).map_err(wrong)?;
-            settings.report.push(ReportGroup { title, lines });
-        }
-        settings.playback = file.clock == Some(ClockChoice::Capture);
+        let Some(config) = &file.config else {
+            return Err(wrong("config: expected the name of what is run".into()));
+        };
+        let mut settings = Self::from_file(&folder.join(config))?;
+        file.add_to(&mut settings, folder).map_err(wrong)?;
         Ok(settings)
     }
 
@@ -429,33 +366,7 @@ fn replace<T>(list: &mut Vec<(String, T)>, name: String, value: T) {
     }
 }
 
-fn publication(text: &str) -> Result<Publish, String> {
+pub(super) fn publication(text: &str) -> Result<Publish, String> {
     text.parse()
         .map_err(|error: PublishError| format!("publish: {text}: {error}"))
-}
-
-/// Block devices, and the files of a folder that hold them.
-fn blocks(table: toml::Table, folder: &Path) -> Result<Vec<(String, BlockSpec)>, String> {
-    let parse = |(name, value): (String, String)| {
-        let block = BlockSpec::parse(&value, folder);
-        let block = block.map_err(|what| format!("block.{name}: {what}"))?;
-        Ok((name, block))
-    };
-    texts("block", table)?.into_iter().map(parse).collect()
-}
-
-/// The entries of a table of texts, in the file's order.
-fn texts(section: &str, table: toml::Table) -> Result<Vec<(String, String)>, String> {
-    table
-        .into_iter()
-        .map(|(name, value)| match value {
-            toml::Value::String(text) => Ok((name, text)),
-            toml::Value::Integer(number) => Ok((name, number.to_string())),
-            toml::Value::Boolean(flag) => Ok((name, flag.to_string())),
-            other => Err(format!(
-                "{section}.{name}: expected a text, found {}",
-                other.type_str()
-            )),
-        })
-        .collect()
 }

@@ -4,7 +4,9 @@
 //! ([`Options::from_arguments`]); a test builds [`Options`] with in-memory [links](link()) and
 //! [installs](Options::install) them on its thread before anything else asks for the platform.
 //!
-//! It moves frames between in-memory links and capture files and nothing else: no taps, no sockets.
+//! It moves frames between in-memory links, capture files and networks in user mode (ordinary sockets,
+//! see [`sprat_usernet`]). A network device that the program needs and its command line says nothing
+//! of is in a network in user mode, so that plain `cargo run` serves. There are no taps.
 //! Block devices are files.
 #![forbid(unsafe_code)]
 #![deny(clippy::print_stdout, clippy::print_stderr)]
@@ -15,11 +17,15 @@ mod link;
 mod options;
 mod place;
 mod trace;
+mod user;
 
 pub use block::HostBlock;
 pub use link::{Link, link};
 pub use options::{OptionError, Options, USAGE};
-pub use place::{Handle, HostFile, Unix};
+pub use place::{Handle, HostFile, Unix, need_network};
+
+use std::os::fd::BorrowedFd;
+use std::time::Duration;
 
 use sprat_packet::{Batch, Packet};
 
@@ -38,6 +44,14 @@ pub(crate) trait Wire {
     fn has_frames(&self) -> bool;
     /// Whether frames may still come.
     fn is_open(&self) -> bool;
+    /// Can be read when frames may have come.
+    fn descriptor(&self) -> Option<BorrowedFd<'_>> {
+        None
+    }
+    /// How long it can be left alone, whatever its descriptor says.
+    fn patience(&self) -> Option<Duration> {
+        None
+    }
     /// Hands on everything held back; nothing is sent after that.
     fn finish(&mut self) {}
 }

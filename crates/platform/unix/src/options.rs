@@ -7,16 +7,22 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use pcap_file::PcapError;
+use sprat_usernet::{OpenError, Options as UserOptions, PublishError};
 
 use crate::Wire;
 use crate::block;
 use crate::link::Link;
 use crate::trace::Trace;
+use crate::user::User;
 
 /// What every program for this platform accepts.
 pub const USAGE: &str = "\
   --in DEVICE=FILE       frames of a capture file arrive at a network device
   --out DEVICE=FILE      frames sent by a network device go to a capture file
+  --port DEVICE=user     a network device in a network in user mode (user:loopback reaches
+                         this machine's own addresses); the default for those it needs
+  --publish HOST:GUEST   a port of this machine that leads to that network; else those that
+                         SPRAT_PUBLISH names
   --block DEVICE=FILE    a block device whose blocks the file holds
   --config FILE          the configuration text
   --file NAME            a file the program may read
@@ -28,6 +34,8 @@ pub const USAGE: &str = "\
 pub struct Options {
     pub(crate) wires: Vec<(&'static str, Rc<RefCell<dyn Wire>>)>,
     pub(crate) links: Vec<Rc<RefCell<Link>>>,
+    ports: Vec<(String, UserOptions)>,
+    publish: Vec<String>,
     pub(crate) blocks: Vec<(&'static str, File)>,
     pub(crate) configuration: Vec<u8>,
     pub(crate) parameters: Vec<String>,
@@ -92,6 +100,11 @@ impl Options {
     /// # Errors
     /// When a file cannot be opened or an argument is not understood.
     pub fn from_arguments(arguments: impl Iterator<Item = String>) -> Result<Self, OptionError> {
+        Self::parse(arguments)?.open(&[])
+    }
+
+    /// What a command line says, before networks are opened.
+    pub(crate) fn parse(arguments: impl Iterator<Item = String>) -> Result<Self, OptionError> {
         let mut options = Self::new();
         let mut traces: Vec<(String, Option<PathBuf>, Option<PathBuf>)> = Vec::new();
         let mut arguments = arguments.peekable();
@@ -99,7 +112,10 @@ impl Options {
             let Some(name) = argument.strip_prefix("--") else {
                 return Err(OptionError::Unknown(argument));
             };
-            if !matches!(name, "in" | "out" | "block" | "config" | "file" | "write") {
+            if !matches!(
+                name,
+                "in" | "out" | "port" | "publish" | "block" | "config" | "file" | "write"
+            ) {
                 options.parameters.push(name.to_owned());
                 continue;
             }
@@ -113,10 +129,22 @@ impl Options {
                     options.input_files.push((value, contents));
                 }
                 "write" => options.output_files.push(value.into()),
+                "publish" => options.publish.push(value),
                 _ => {
                     let (device, path) = value
                         .split_once('=')
                         .ok_or_else(|| OptionError::Value(argument.clone()))?;
+                    if name == "port" {
+                        let user = UserOptions {
+                            loopback: path == "user:loopback",
+                            ..UserOptions::default()
+                        };
+                        if !user.loopback && path != "user" {
+                            return Err(OptionError::Port(path.into()));
+                        }
+                        options.ports.push((device.to_owned(), user));
+                        continue;
+                    }
                     if name == "block" {
                         let path = Path::new(path);
                         let file = block::open(path).map_err(|source| OptionError::File {
@@ -153,6 +181,49 @@ impl Options {
     }
 }
 
+impl Options {
+    /// Opens the networks in user mode: those that were asked for, and one for each device that is
+    /// needed and has none yet. What is published leads to the first.
+    pub(crate) fn open(mut self, needed: &[&str]) -> Result<Self, OptionError> {
+        for name in needed {
+            let known = self.wires.iter().any(|(known, _)| known == name)
+                || self.ports.iter().any(|(known, _)| known == name);
+            if !known {
+                self.ports.push(((*name).into(), UserOptions::default()));
+            }
+        }
+        let mut publish = Vec::new();
+        for text in std::mem::take(&mut self.publish) {
+            let publication = text.parse().map_err(|source| OptionError::Publish {
+                text: text.clone(),
+                source,
+            })?;
+            publish.push(publication);
+        }
+        if self.ports.is_empty() && !publish.is_empty() {
+            return Err(OptionError::NoNetwork);
+        }
+        for (device, mut user) in std::mem::take(&mut self.ports) {
+            user.publish = std::mem::take(&mut publish);
+            let network = User::open(&device, &user).map_err(|source| OptionError::Network {
+                device: device.clone(),
+                source,
+            })?;
+            self.wires
+                .push((leak(&device), Rc::new(RefCell::new(network))));
+        }
+        Ok(self)
+    }
+
+    /// What is published where the command line names nothing: ports, with commas between them.
+    pub(crate) fn publish_by_default(&mut self, text: &str) {
+        if self.publish.is_empty() {
+            let ports = text.split([',', ' ']).filter(|port| !port.is_empty());
+            self.publish.extend(ports.map(str::to_owned));
+        }
+    }
+}
+
 /// A text that lives as long as the program: there are a handful, one for each device.
 pub(crate) fn leak(text: &str) -> &'static str {
     Box::leak(text.to_owned().into_boxed_str())
@@ -179,6 +250,24 @@ pub enum OptionError {
         /// What the system said.
         source: std::io::Error,
     },
+    /// No place for a device's frames.
+    Port(String),
+    /// A text that publishes nothing.
+    Publish {
+        /// The text.
+        text: String,
+        /// What is wrong with it.
+        source: PublishError,
+    },
+    /// Something is published, and there is no network that it could lead to.
+    NoNetwork,
+    /// A network that cannot be opened.
+    Network {
+        /// The device it was for.
+        device: String,
+        /// Why not.
+        source: OpenError,
+    },
     /// A capture file that cannot be used.
     Capture {
         /// The device it was for.
@@ -197,6 +286,16 @@ impl fmt::Display for OptionError {
             ),
             Self::Value(flag) => write!(out, "{flag} needs a value; understood are\n{USAGE}"),
             Self::File { path, source } => write!(out, "{}: {source}", path.display()),
+            Self::Port(port) => write!(
+                out,
+                "--port {port}: an ordinary program has user and user:loopback"
+            ),
+            Self::Publish { text, source } => write!(out, "publish {text}: {source}"),
+            Self::NoNetwork => write!(
+                out,
+                "nothing to publish ports of: --port DEVICE=user gives a device a network"
+            ),
+            Self::Network { device, source } => write!(out, "{device}: {source}"),
             Self::Capture { device, source } => write!(out, "capture of {device}: {source}"),
         }
     }

@@ -18,6 +18,19 @@ use crate::{HostBlock, HostDevice, Options};
 
 thread_local! {
     static PLACE: OnceCell<&'static Unix> = const { OnceCell::new() };
+    static NEEDED: RefCell<Vec<&'static str>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Says that the program cannot do without a network device. It gets one whatever its command line
+/// says, if nobody has asked for the place before.
+pub fn need_network(name: &'static str) {
+    NEEDED.with_borrow_mut(|needed| needed.push(name));
+}
+
+/// Ends the program that cannot be given a place.
+fn refuse(error: &dyn std::fmt::Display) -> ! {
+    crate::complain(format_args!("error: {error}"));
+    std::process::exit(2)
 }
 
 /// The platform of one thread.
@@ -36,7 +49,6 @@ pub struct Unix {
     shared: Arc<Shared>,
 }
 
-#[derive(Default)]
 struct Shared {
     alarm: Arc<Alarm>,
     state: Mutex<State>,
@@ -111,7 +123,10 @@ impl Options {
 
 impl Unix {
     fn new(options: Options) -> Self {
-        let shared = Arc::<Shared>::default();
+        let shared = Arc::new(Shared {
+            alarm: Arc::new(Alarm::new().unwrap_or_else(|error| refuse(&error))),
+            state: Mutex::default(),
+        });
         for link in &options.links {
             link.borrow().watch(shared.alarm.clone());
         }
@@ -158,11 +173,14 @@ impl Unix {
     pub fn current() -> &'static Self {
         PLACE.with(|slot| {
             *slot.get_or_init(|| {
-                let options =
-                    Options::from_arguments(std::env::args().skip(1)).unwrap_or_else(|error| {
-                        crate::complain(format_args!("{error}"));
-                        std::process::exit(2);
-                    });
+                let needed = NEEDED.take();
+                let options = Options::parse(std::env::args().skip(1)).and_then(|mut options| {
+                    // Cargo sets it from the package's configuration.
+                    let publish = std::env::var("SPRAT_PUBLISH").unwrap_or_default();
+                    options.publish_by_default(&publish);
+                    options.open(&needed)
+                });
+                let options = options.unwrap_or_else(|error| refuse(&error));
                 Box::leak(Box::new(Self::new(options)))
             })
         })
@@ -294,9 +312,14 @@ impl Platform for Unix {
         if wake.ready != 0 || wake.request || wake.stop || due {
             return wake;
         }
-        self.shared
-            .alarm
-            .wait(deadline.map(|deadline| Duration::from_nanos(deadline - wake.now)));
+        let due = deadline.map(|deadline| Duration::from_nanos(deadline - wake.now));
+        {
+            let wires: Vec<_> = self.wires.iter().map(|(_, wire)| wire.borrow()).collect();
+            let descriptors: Vec<_> = wires.iter().filter_map(|wire| wire.descriptor()).collect();
+            let patience = wires.iter().filter_map(|wire| wire.patience());
+            let limit = patience.chain(due).min();
+            self.shared.alarm.wait(&descriptors, limit);
+        }
         self.wake()
     }
 

@@ -26,8 +26,9 @@ pub use generator::{Generator, GeneratorOptions};
 pub use packet::Packet;
 pub use patience::GiveUp;
 pub use sink::Sink;
+pub use sprat_usernet::{Options as UserOptions, Publish, PublishError, Transport};
 pub use tap::Tap;
-pub use user::{Publish, PublishError, Transport, User, UserOptions};
+pub use user::User;
 
 use std::fmt;
 use std::os::fd::BorrowedFd;
@@ -159,17 +160,21 @@ impl Counters {
 
     /// Counts frames that were dropped.
     pub fn drop_frames(&mut self, cause: DropCause, frames: u64) {
-        match self.dropped.iter_mut().find(|(known, _)| *known == cause) {
-            _ if frames == 0 => {}
-            Some((_, count)) => *count += frames,
-            None => self.dropped.push((cause, frames)),
-        }
+        count_drops(&mut self.dropped, cause, frames);
     }
 
     /// Frames dropped, for any cause.
     #[must_use]
     pub fn total_dropped(&self) -> u64 {
         self.dropped.iter().map(|(_, count)| count).sum()
+    }
+}
+
+fn count_drops(dropped: &mut Vec<(DropCause, u64)>, cause: DropCause, frames: u64) {
+    match dropped.iter_mut().find(|(known, _)| *known == cause) {
+        _ if frames == 0 => {}
+        Some((_, count)) => *count += frames,
+        None => dropped.push((cause, frames)),
     }
 }
 

@@ -11,10 +11,13 @@ use smoltcp::wire::{Icmpv4Packet, Icmpv4Repr, IpAddress, IpEndpoint};
 use sprat_abi::frame::FrameHead;
 use sprat_abi::host::Frame;
 
-use super::network::{GATEWAY, GUEST, NAME_SERVER, PREFIX};
-use super::{Publish, User, UserOptions, connections};
+use sprat_usernet::{
+    CONNECTION_LIMIT, GATEWAY, GATEWAY_ETHERNET, GUEST, NAME_SERVER, PREFIX, Publish,
+};
+
+use super::User;
 use crate::port::testing::{ADDRESS, Guest};
-use crate::port::{DropCause, Port as _};
+use crate::port::{DropCause, Port as _, UserOptions};
 
 /// An instance that has no address yet.
 fn bare(options: &UserOptions) -> Guest<User> {
@@ -154,7 +157,7 @@ fn a_connection_carries_megabytes_both_ways_unchanged_and_ends_on_both_sides() {
         (socket.state() == tcp::State::TimeWait || !socket.is_open()).then_some(())
     });
     assert_eq!((sent, received), (TOTAL, TOTAL));
-    guest.until(|guest| (guest.wire.port.connections.count() == 0).then_some(()));
+    guest.until(|guest| (guest.wire.port.network.connections() == 0).then_some(()));
 }
 
 #[test]
@@ -170,7 +173,7 @@ fn a_connection_that_the_host_refuses_is_refused_to_the_instance() {
         assert_ne!(socket.state(), tcp::State::Established);
         (!socket.is_open()).then_some(())
     });
-    assert_eq!(guest.wire.port.connections.count(), 0);
+    assert_eq!(guest.wire.port.network.connections(), 0);
 }
 
 #[test]
@@ -193,7 +196,7 @@ fn a_published_port_leads_to_the_instance_even_when_it_starts_later() {
         answer
     });
     // The client is there before the instance has an address.
-    guest.until(|guest| (guest.wire.port.connections.count() == 1).then_some(()));
+    guest.until(|guest| (guest.wire.port.network.connections() == 1).then_some(()));
     configure(&mut guest);
     let handle = guest.tcp();
     guest
@@ -227,7 +230,6 @@ fn a_published_port_leads_to_the_instance_even_when_it_starts_later() {
 #[test]
 fn an_instance_that_breaks_a_connection_off_is_seen_to_by_its_peer() {
     let mut guest = guest(&published("0:80"));
-    guest.wire.port.seen(GUEST);
     let host = guest.wire.port.publications()[0].host;
     // Nobody listens, so the instance refuses.
     let mut stream = TcpStream::connect(host).expect("a connection");
@@ -267,7 +269,6 @@ fn a_port_published_for_datagrams_keeps_its_peers_apart() {
     let mut guest = guest(&published("0:53/udp"));
     let host = guest.wire.port.publications()[0].host;
     let handle = guest.udp(53);
-    guest.wire.port.seen(GUEST);
     let peers: Vec<UdpSocket> = (0..3_u8)
         .map(|number| {
             let peer = UdpSocket::bind("127.0.0.1:0").expect("a socket");
@@ -329,7 +330,7 @@ fn names_are_asked_of_the_hosts_resolver() {
 /// A frame with the first segment of a connection from a port of the instance.
 fn syn(from: u16, to: (Ipv4Addr, u16)) -> Vec<u8> {
     let mut frame = vec![0; 54];
-    frame[..6].copy_from_slice(&super::network::GATEWAY_ETHERNET);
+    frame[..6].copy_from_slice(&GATEWAY_ETHERNET);
     frame[6..12].copy_from_slice(&ADDRESS);
     frame[12..14].copy_from_slice(&[8, 0]);
     frame[14] = 0x45;
@@ -366,8 +367,8 @@ fn a_flood_of_connections_is_bounded_and_counted() {
                 .expect("the port gives frames");
         }
     }
-    assert!(port.connections.count() <= connections::LIMIT);
-    assert!(dropped(&port, &DropCause::TooMany) >= 10_000 - connections::LIMIT as u64);
+    assert!(port.network.connections() <= CONNECTION_LIMIT);
+    assert!(dropped(&port, &DropCause::TooMany) >= 10_000 - CONNECTION_LIMIT as u64);
 }
 
 proptest! {

@@ -28,7 +28,7 @@ impl Token {
 
     pub(super) fn from_data(data: EventData) -> Self {
         let value = data.u64();
-        let number = sprat_abi::length(value & 0xffff_ffff);
+        let number = usize::try_from(value & 0xffff_ffff).unwrap_or(usize::MAX);
         match value >> 32 {
             0 => Self::Listener(number),
             1 => Self::Connection(number),

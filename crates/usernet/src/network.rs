@@ -3,19 +3,19 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV4};
 
 /// Where the host is.
-pub(super) const GATEWAY: Ipv4Addr = Ipv4Addr::new(10, 0, 2, 2);
+pub const GATEWAY: Ipv4Addr = Ipv4Addr::new(10, 0, 2, 2);
 
 /// Where names are resolved.
-pub(super) const NAME_SERVER: Ipv4Addr = Ipv4Addr::new(10, 0, 2, 3);
+pub const NAME_SERVER: Ipv4Addr = Ipv4Addr::new(10, 0, 2, 3);
 
 /// The address that the instance is given.
-pub(super) const GUEST: Ipv4Addr = Ipv4Addr::new(10, 0, 2, 15);
+pub const GUEST: Ipv4Addr = Ipv4Addr::new(10, 0, 2, 15);
 
 /// Bits of the network's prefix.
-pub(super) const PREFIX: u8 = 24;
+pub const PREFIX: u8 = 24;
 
 /// The Ethernet address of gateway and name server.
-pub(super) const GATEWAY_ETHERNET: [u8; 6] = [0x52, 0x55, 10, 0, 2, 2];
+pub const GATEWAY_ETHERNET: [u8; 6] = [0x52, 0x55, 10, 0, 2, 2];
 
 /// Longest IP packet.
 pub(super) const MTU: usize = 1500;

@@ -43,21 +43,32 @@ impl fmt::Display for Publish {
 }
 
 /// A text that publishes nothing.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PublishError {
     /// The text has the wrong shape.
-    #[error("expected [ADDRESS:]PORT:GUEST_PORT[/tcp|/udp], such as 8080:80")]
     Shape,
     /// Something is no port number.
-    #[error("{0:?} is no port number")]
     Port(String),
     /// Something is no address.
-    #[error("{0:?} is no address")]
     Address(String),
     /// Something is no transport.
-    #[error("{0:?} is neither tcp nor udp")]
     Transport(String),
 }
+
+impl fmt::Display for PublishError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Shape => {
+                f.write_str("expected [ADDRESS:]PORT:GUEST_PORT[/tcp|/udp], such as 8080:80")
+            }
+            Self::Port(text) => write!(f, "{text:?} is no port number"),
+            Self::Address(text) => write!(f, "{text:?} is no address"),
+            Self::Transport(text) => write!(f, "{text:?} is neither tcp nor udp"),
+        }
+    }
+}
+
+impl std::error::Error for PublishError {}
 
 impl FromStr for Publish {
     type Err = PublishError;

@@ -12,9 +12,9 @@ use super::connection::Ends;
 use super::connections::Refusal;
 use super::network::{self, NAME_SERVER};
 use super::queue::Link;
-use super::{DropCause, User, answers, now, packets, resolver};
+use super::{Loss, UserNetwork, answers, now, packets, resolver};
 
-impl User {
+impl UserNetwork {
     /// The instance has used one of its addresses: what waited for it goes on.
     pub(super) fn seen(&mut self, address: Ipv4Addr) {
         let guests = self.publications.iter().map(|publish| publish.guest);
@@ -27,8 +27,11 @@ impl User {
     }
 
     /// Takes a whole frame of the instance.
-    pub(super) fn take(&mut self, frame: &[u8]) -> Result<(), DropCause> {
-        let ethernet = EthernetFrame::new_checked(frame).map_err(|_| DropCause::Malformed)?;
+    ///
+    /// # Errors
+    /// It leads nowhere; why.
+    pub fn send(&mut self, frame: &[u8]) -> Result<(), Loss> {
+        let ethernet = EthernetFrame::new_checked(frame).map_err(|_| Loss::Malformed)?;
         let source = ethernet.src_addr();
         if source.is_unicast() {
             self.queue.guest = source.0;
@@ -36,21 +39,21 @@ impl User {
         match ethernet.ethertype() {
             EthernetProtocol::Arp => {
                 let asker = answers::arp(&mut self.queue, ethernet.payload());
-                self.seen(asker.ok_or(DropCause::Malformed)?);
+                self.seen(asker.ok_or(Loss::Malformed)?);
                 Ok(())
             }
             EthernetProtocol::Ipv4 => self.take_ipv4(ethernet.payload()),
-            _ => Err(DropCause::Unsupported),
+            _ => Err(Loss::Unsupported),
         }
     }
 
-    fn take_ipv4(&mut self, bytes: &[u8]) -> Result<(), DropCause> {
-        let packet = Ipv4Packet::new_checked(bytes).map_err(|_| DropCause::Malformed)?;
+    fn take_ipv4(&mut self, bytes: &[u8]) -> Result<(), Loss> {
+        let packet = Ipv4Packet::new_checked(bytes).map_err(|_| Loss::Malformed)?;
         if packet.version() != 4 || !packet.verify_checksum() {
-            return Err(DropCause::Malformed);
+            return Err(Loss::Malformed);
         }
         if packet.more_frags() || packet.frag_offset() != 0 {
-            return Err(DropCause::Unsupported);
+            return Err(Loss::Unsupported);
         }
         let (from, to) = (packet.src_addr(), packet.dst_addr());
         self.seen(from);
@@ -60,13 +63,13 @@ impl User {
             IpProtocol::Icmp if answers::echo(&mut self.queue, from, to, packet.payload()) => {
                 Ok(())
             }
-            _ => Err(DropCause::Unsupported),
+            _ => Err(Loss::Unsupported),
         }
     }
 
-    fn take_tcp(&mut self, packet: &Ipv4Packet<&[u8]>, bytes: &[u8]) -> Result<(), DropCause> {
+    fn take_tcp(&mut self, packet: &Ipv4Packet<&[u8]>, bytes: &[u8]) -> Result<(), Loss> {
         let segment = TcpPacket::new_checked(packet.payload());
-        let segment = segment.map_err(|_| DropCause::Malformed)?;
+        let segment = segment.map_err(|_| Loss::Malformed)?;
         let ends = Ends {
             guest: SocketAddrV4::new(packet.src_addr(), segment.src_port()),
             remote: SocketAddrV4::new(packet.dst_addr(), segment.dst_port()),
@@ -84,12 +87,12 @@ impl User {
                     .open(ends, to, bytes, &self.sources, queue, now);
                 match opened {
                     Ok(()) => return Ok(()),
-                    Err(Refusal::TooMany) => return Err(DropCause::TooMany),
-                    Err(Refusal::NoWay) => DropCause::NoWay,
+                    Err(Refusal::TooMany) => return Err(Loss::TooMany),
+                    Err(Refusal::NoWay) => Loss::NoWay,
                 }
             }
-            None if asks => DropCause::Forbidden,
-            None => DropCause::Unknown,
+            None if asks => Loss::Forbidden,
+            None => Loss::Unknown,
         };
         self.refuse(ends.remote, bytes);
         Err(cause)
@@ -116,12 +119,12 @@ impl User {
             .poll_ingress_single(now(), &mut link, &mut none);
     }
 
-    fn take_udp(&mut self, packet: &Ipv4Packet<&[u8]>) -> Result<(), DropCause> {
+    fn take_udp(&mut self, packet: &Ipv4Packet<&[u8]>) -> Result<(), Loss> {
         let datagram = UdpPacket::new_checked(packet.payload());
-        let datagram = datagram.map_err(|_| DropCause::Malformed)?;
+        let datagram = datagram.map_err(|_| Loss::Malformed)?;
         let (source, destination) = (packet.src_addr(), packet.dst_addr());
         if !datagram.verify_checksum(&source.into(), &destination.into()) {
-            return Err(DropCause::Malformed);
+            return Err(Loss::Malformed);
         }
         let payload = datagram.payload();
         if datagram.dst_port() == smoltcp::wire::DHCP_SERVER_PORT
@@ -147,9 +150,9 @@ impl User {
                 return Ok(());
             }
         }
-        let to = self.reach.lead(ends.remote).ok_or(DropCause::Forbidden)?;
+        let to = self.reach.lead(ends.remote).ok_or(Loss::Forbidden)?;
         self.flows
             .send(ends, to, payload, &self.sources, now())
-            .map_err(|_| DropCause::NoWay)
+            .map_err(|_| Loss::NoWay)
     }
 }

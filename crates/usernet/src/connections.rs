@@ -17,7 +17,7 @@ use super::queue::Queue;
 use super::token::Token;
 
 /// Most connections at a time.
-pub(super) const LIMIT: usize = 1024;
+pub const LIMIT: usize = 1024;
 
 /// Most connections at a time whose host's end is still being connected.
 pub(super) const CONNECTING_LIMIT: usize = 128;
@@ -62,7 +62,6 @@ impl Connections {
     }
 
     /// How many there are.
-    #[cfg(test)]
     pub(super) fn count(&self) -> usize {
         self.by_ends.len()
     }
