@@ -10,6 +10,9 @@ use super::program::NO_RULE;
 use super::terms::DIMENSIONS;
 use super::workspace::Classes;
 
+/// As many columns as addresses and ports are.
+const FEW: usize = 4;
+
 /// The bits of a column's classes.
 #[derive(Clone, Debug)]
 struct Column {
@@ -76,9 +79,9 @@ impl Intersection {
         rules: &mut [u16],
     ) {
         let classes = classes.each_ref().map(|column| &column[..]);
-        // The usual number of columns has its loops unrolled.
-        if self.columns.len() == 4 {
-            self.first_rules_of::<4>(packet, &classes, rules);
+        // Usually there are few columns; room for more costs time for each packet.
+        if self.columns.len() <= FEW {
+            self.first_rules_of::<FEW>(packet, &classes, rules);
         } else {
             self.first_rules_of::<DIMENSIONS>(packet, &classes, rules);
         }
@@ -91,7 +94,20 @@ impl Intersection {
         rules: &mut [u16],
     ) {
         let width = self.blocks.div_ceil(64);
+        // Most packets are those that no rule singles out, and of the same classes: where nothing
+        // but classes decides, the next one's rule is that of the last.
+        let mut last: Option<([u16; C], u16)> = None;
         for (lane, rule) in rules.iter_mut().enumerate() {
+            let mut these = [0; C];
+            for (class, column) in these.iter_mut().zip(&self.columns) {
+                *class = classes[column.at][lane];
+            }
+            if let Some((classes, known)) = last
+                && classes == these
+            {
+                *rule = known;
+                continue;
+            }
             let mut summaries: [&[u64]; C] = [&[]; C];
             let mut rows: [&[u16]; C] = [&[]; C];
             for ((column, summary), row) in self.columns.iter().zip(&mut summaries).zip(&mut rows) {
@@ -121,6 +137,7 @@ impl Intersection {
                 }
             }
             *rule = best;
+            last = self.checks.is_empty().then_some((these, best));
         }
     }
 
