@@ -94,6 +94,11 @@ impl KeyLayout {
         })
     }
 
+    /// Whether keys are made straight from packets.
+    pub(super) fn is_direct(&self) -> bool {
+        self.tuple.is_some()
+    }
+
     /// Makes keys straight from packets, where the layout is such; returns a bit for each packet
     /// that has not all the fields.
     #[inline]

@@ -123,6 +123,11 @@ impl IntervalMap {
         }
     }
 
+    /// Whether looking up takes a walk.
+    pub(super) fn is_tree(&self) -> bool {
+        matches!(self, Self::Tree(_))
+    }
+
     /// The memory the map takes, in bytes.
     pub(super) fn bytes(&self) -> usize {
         match self {

@@ -23,10 +23,10 @@
 //!    intersected (`intersection`). Terms are arranged (`order`) so that a packet's classes have
 //!    few blocks of 64 terms in common; a summary word with a bit for each block finds those.
 //!    Blocks of a field draw on pools of the few words that occur in them.
-//! 5. Where more than two fields are looked at, a cache in the [`Workspace`] remembers results by the
-//!    values of all of them (`remember`, `flow_key`, `flow_cache`). It needs no invalidation, and
-//!    holds some 30,000 flows in 512 KiB. Addresses, ports and protocol become a key at once;
-//!    other fields are copied out of the packets first (`records`).
+//! 5. Where that takes longer than making a key of the packet, a cache in the [`Workspace`] remembers
+//!    results by the values of all fields (`remember`, `flow_key`, `flow_cache`). It needs no
+//!    invalidation, and holds some 30,000 flows in 512 KiB. Addresses, ports and protocol become a
+//!    key at once; other fields are copied out of the packets first (`records`).
 //!
 //! # Limits
 //! The result is exact always. A term list that would multiply beyond 128 is widened, and rules

@@ -43,16 +43,22 @@ impl Program {
     /// What to remember flows in, or `None` where it would not pay: where the program is cheap
     /// already, looks at too many fields, or at more than fields.
     fn memory(&self) -> Option<Memory> {
+        self.records.as_ref()?;
+        let layout = KeyLayout::new(&self.dimensions)?;
         let worthwhile = match &self.outcome {
             Outcome::Intersect(intersection) => !intersection.checks(),
             Outcome::Constant(_) => false,
-            // Up to two fields are looked up in the time that making a key takes.
-            Outcome::Table { .. } => self.dimensions.len() > 2,
+            // Two fields are looked up in the time that making a key takes, and more in the time that
+            // making it of fields one by one does; not where looking up takes a walk.
+            Outcome::Table { .. } => {
+                let mut dimensions = self.dimensions.iter();
+                layout.is_direct() && dimensions.len() > 2
+                    || dimensions.any(|dimension| dimension.map.is_tree())
+            }
         };
-        if !worthwhile || self.records.is_none() {
+        if !worthwhile {
             return None;
         }
-        let layout = KeyLayout::new(&self.dimensions)?;
         let mut rule = [NO_RULE];
         self.look_up_keys::<1>(&layout, &[[0; 2]], &mut rule);
         Some(Memory {
