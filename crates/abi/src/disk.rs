@@ -5,7 +5,7 @@
 //! it is laid out when the image is built, so that booting is mapping pages and little else.
 //!
 //! The reader trusts the writer, since both are parts of one file, but for its length and its bytes:
-//! a disk may have been cut short or damaged, so they are under a [checksum](checksum).
+//! a disk may have been cut short or damaged, so they are under a [checksum].
 
 /// First eight bytes of a payload: `SPRATDK1`, little endian.
 pub const PLAN_MAGIC: u64 = u64::from_le_bytes(*b"SPRATDK1");
