@@ -8,8 +8,9 @@ use alloc::rc::Rc;
 use alloc::string::String;
 use core::fmt;
 
-use sprat_packet::{Batch, Pool};
+use sprat_packet::{Batch, EtherAddress, Pool};
 
+use crate::arguments::{Ipv4Prefix, Ipv6Prefix};
 use crate::time::{Instant, Timestamp};
 
 /// The outside of a router.
@@ -34,6 +35,13 @@ pub trait Environment {
 
     /// The network device called `name`. Asked twice, it gives the same device.
     fn device(&self, name: &str) -> Result<Rc<dyn Device>, AccessError>;
+
+    /// Makes an interface of the host's own network, at whose other end the router is, and says
+    /// what it is called. Places without a network refuse.
+    fn tunnel(&self, tunnel: &Tunnel) -> Result<(String, Rc<dyn Device>), AccessError> {
+        let _ = tunnel;
+        Err(AccessError::Unsupported)
+    }
 
     /// Listens for connections. Places without sockets refuse.
     fn listen(&self, address: &SocketAddress) -> Result<Box<dyn Listener>, AccessError> {
@@ -135,6 +143,25 @@ pub trait Device {
     fn ethernet_address(&self) -> Option<[u8; 6]> {
         None
     }
+}
+
+/// An interface to be made in the host's own network.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Tunnel {
+    /// What it is to be called; as the host likes, where this is empty.
+    pub name: String,
+    /// Whether it carries Ethernet frames rather than IP packets.
+    pub ethernet: bool,
+    /// The host's address on it, and the network that is reached through it.
+    pub address: Option<Ipv4Prefix>,
+    /// The same of IPv6.
+    pub address6: Option<Ipv6Prefix>,
+    /// Where the host's default route is to lead through it.
+    pub gateway: Option<core::net::Ipv4Addr>,
+    /// The host's Ethernet address on it.
+    pub ethernet_address: Option<EtherAddress>,
+    /// The longest packet.
+    pub mtu: Option<u16>,
 }
 
 /// An address that can be listened on or connected to.

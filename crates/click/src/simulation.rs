@@ -16,7 +16,7 @@ use hashbrown::HashMap;
 use sprat_packet::{Batch, Pool};
 
 use crate::driver::{Driver, Step};
-use crate::environment::{AccessError, Console, Device, Environment, Input, Output};
+use crate::environment::{AccessError, Console, Device, Environment, Input, Output, Tunnel};
 use crate::time::{Instant, SECOND, Timestamp};
 
 /// Where the simulated clocks start: a second past the billionth, a recognisable moment.
@@ -161,6 +161,15 @@ impl Environment for Simulation {
 
     fn device(&self, name: &str) -> Result<Rc<dyn Device>, AccessError> {
         Ok(self.simulated_device(name))
+    }
+
+    fn tunnel(&self, tunnel: &Tunnel) -> Result<(String, Rc<dyn Device>), AccessError> {
+        let name = if tunnel.name.is_empty() {
+            "tun0"
+        } else {
+            &tunnel.name
+        };
+        Ok((name.to_string(), self.simulated_device(name)))
     }
 }
 

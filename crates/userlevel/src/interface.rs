@@ -5,7 +5,7 @@ use std::io;
 use std::os::fd::BorrowedFd;
 use std::rc::Rc;
 
-use sprat_click::environment::{AccessError, Device};
+use sprat_click::environment::{AccessError, Device, Tunnel};
 use sprat_packet::{BUFFER_CAPACITY, Batch, DEFAULT_HEADROOM, Packet, Pool};
 
 use crate::files;
@@ -45,6 +45,9 @@ pub trait Interface {
 /// Opens interfaces by their names.
 pub type OpenInterface = Box<dyn Fn(&str) -> io::Result<Box<dyn Interface>>>;
 
+/// Makes interfaces of the host's own network, and says what they are called.
+pub type OpenTunnel = Box<dyn Fn(&Tunnel) -> io::Result<(String, Box<dyn Interface>)>>;
+
 /// An interface as a router's device.
 pub(crate) struct InterfaceDevice {
     name: String,
@@ -61,8 +64,16 @@ impl InterfaceDevice {
         open: &OpenInterface,
         readiness: &Readiness,
     ) -> Result<Rc<Self>, AccessError> {
+        let interface = open(name).map_err(|error| files::access_error(&error))?;
+        Self::new(name, interface, readiness)
+    }
+
+    pub(crate) fn new(
+        name: &str,
+        interface: Box<dyn Interface>,
+        readiness: &Readiness,
+    ) -> Result<Rc<Self>, AccessError> {
         let system = |error: io::Error| files::access_error(&error);
-        let interface = open(name).map_err(system)?;
         let descriptor = interface.descriptor().try_clone_to_owned();
         let watched = readiness.add(descriptor.map_err(system)?);
         Ok(Rc::new(Self {

@@ -12,14 +12,14 @@ use std::rc::Rc;
 use rustix::process::{Pid, Signal, kill_process};
 use sprat_click::environment::{
     AccessError, Connection, Console, Device, Environment, Input, Listener, MulticastGroup, Output,
-    SocketAddress,
+    SocketAddress, Tunnel,
 };
 use sprat_click::{Instant, Timestamp};
 
 use crate::capture::{CaptureDevice, CaptureError};
 use crate::clock::Clock;
 use crate::files;
-use crate::interface::{InterfaceDevice, OpenInterface};
+use crate::interface::{InterfaceDevice, OpenInterface, OpenTunnel};
 use crate::multicast;
 use crate::readiness::{Readiness, Watched};
 use crate::signals::Signals;
@@ -45,6 +45,8 @@ pub struct Process {
     pub(crate) interfaces: RefCell<HashMap<String, Rc<InterfaceDevice>>>,
     /// How devices are opened that no capture stands for; `None` where they are refused.
     open_interface: RefCell<Option<OpenInterface>>,
+    /// How interfaces of the host's own network are made.
+    open_tunnel: RefCell<Option<OpenTunnel>>,
     /// Whether the driver has been told that no more frames will arrive.
     pub(crate) told_exhausted: Cell<bool>,
     standard_output: Rc<StandardOutput>,
@@ -69,6 +71,7 @@ impl Process {
             devices: RefCell::default(),
             interfaces: RefCell::default(),
             open_interface: RefCell::default(),
+            open_tunnel: RefCell::default(),
             told_exhausted: Cell::new(false),
             standard_output: Rc::default(),
             seed: options.seed,
@@ -96,6 +99,11 @@ impl Process {
     /// Takes devices that no capture stands for to be interfaces, which are opened so.
     pub fn open_interfaces(&self, open: OpenInterface) {
         *self.open_interface.borrow_mut() = Some(open);
+    }
+
+    /// Has routers make interfaces of the host's own network so.
+    pub fn open_tunnels(&self, open: OpenTunnel) {
+        *self.open_tunnel.borrow_mut() = Some(open);
     }
 
     fn interface(&self, name: &str) -> Result<Rc<dyn Device>, AccessError> {
@@ -187,6 +195,25 @@ impl Environment for Process {
             Some(device) => Ok(device.clone()),
             None => self.interface(name),
         }
+    }
+
+    fn tunnel(&self, tunnel: &Tunnel) -> Result<(String, Rc<dyn Device>), AccessError> {
+        // A capture can stand for it, and a router that replaces another finds what that one made.
+        let name = &tunnel.name;
+        if let Some(device) = self.devices.borrow().get(name) {
+            return Ok((name.clone(), device.clone()));
+        }
+        if let Some(device) = self.interfaces.borrow().get(name) {
+            return Ok((name.clone(), device.clone()));
+        }
+        let open = self.open_tunnel.borrow();
+        let open = open.as_ref().ok_or(AccessError::Unsupported)?;
+        let made = open(tunnel).map_err(|error| files::access_error(&error));
+        let (name, interface) = made?;
+        let device = InterfaceDevice::new(&name, interface, &self.readiness)?;
+        let mut interfaces = self.interfaces.borrow_mut();
+        interfaces.insert(name.clone(), device.clone());
+        Ok((name, device))
     }
 
     fn listen(&self, address: &SocketAddress) -> Result<Box<dyn Listener>, AccessError> {

@@ -115,6 +115,23 @@ fn a_plain_router_on_an_interface_answers_the_kernel() {
     }
 }
 
+/// A router that makes an interface of the kernel's network, at whose other end it sends datagrams back.
+#[test]
+fn a_plain_router_answers_the_kernel_on_an_interface_that_it_made() {
+    if in_namespace("a_plain_router_answers_the_kernel_on_an_interface_that_it_made") {
+        let folder = folder(
+            "t :: KernelTun(192.0.2.1/24, DEVNAME made) -> IPClassifier(udp) -> IPMirror -> t;
+             FromHost(frames, 198.51.100.1/24) -> ToHost;
+             Script(read t.dev_name)",
+        );
+        let mut run = Live::start(folder.path(), ["click", "a.click"]);
+        assert_eq!(run.line(), "t.dev_name:");
+        ask(&client(PEER), "192.0.2.2:7");
+        let finished = run.interrupt();
+        assert!(finished.good, "{finished:?}");
+    }
+}
+
 #[test]
 fn an_interface_that_a_plain_router_cannot_have_is_named() {
     let folder = folder("FromDevice(nosuch0) -> Discard;");

@@ -4,6 +4,7 @@ mod arguments;
 mod dump;
 mod interfaces;
 mod times;
+mod tunnels;
 
 use std::io::Read;
 use std::process::ExitCode;
@@ -57,6 +58,7 @@ fn run(request: &Request) -> Result<u8, Failure> {
         seed: None,
     });
     process.open_interfaces(Box::new(interfaces::open));
+    process.open_tunnels(Box::new(tunnels::open));
     for (device, path) in &request.inputs {
         process
             .device_input(device, path)

@@ -1,6 +1,7 @@
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
+use core::cmp::Reverse;
 
 use sprat_click::arguments::{Argument, NoNames};
 use sprat_click::{
@@ -16,64 +17,82 @@ pub(super) const STRIDE_SWITCH: Class = Class::of::<StrideSwitch>("StrideSwitch"
     .ports("1/1-")
     .processing("h/h");
 
-/// How far a port with one ticket strides, and the most tickets a port can have.
+/// How far a port with one ticket strides.
 const STRIDE: u32 = 1 << 16;
 
+/// The most tickets a port can have.
+const MOST: u32 = 1 << 15;
+
 /// Ports that share in proportion to their tickets: stride scheduling (Waldspurger and Weihl,
-/// "Stride Scheduling", 1995). The port that has come least far is next; those equally far go
-/// in order.
+/// "Stride Scheduling", 1995). The port that has come least far is next; of those equally far the
+/// one that came there last, at the start the first.
 struct Shares {
     ports: Vec<Share>,
     round: u64,
+    turns: u64,
 }
 
 struct Share {
+    /// Zero for a port that has no turns.
     tickets: u32,
     pass: u64,
     /// The last round in which this port had a turn.
     round: u64,
+    /// When it came where it is, in turns.
+    came: u64,
 }
 
 impl Share {
     fn stride(&self) -> u64 {
-        u64::from(STRIDE / self.tickets)
-    }
-}
-
-fn tickets(text: &str) -> Result<u32, String> {
-    match u32::parse(text, &NoNames) {
-        Ok(tickets) if (1..=STRIDE).contains(&tickets) => Ok(tickets),
-        Ok(_) => Err(format!("tickets must be between 1 and {STRIDE}")),
-        Err(error) => Err(format!("{error}")),
+        STRIDE.checked_div(self.tickets).unwrap_or(0).into()
     }
 }
 
 impl Shares {
-    fn configure(arguments: &mut Arguments<'_>, ports: usize) -> Result<Self, Rejected> {
+    fn configure(
+        arguments: &mut Arguments<'_>,
+        ports: usize,
+        kind: &str,
+    ) -> Result<Self, Rejected> {
         let given = arguments.rest();
         if given.len() != ports {
-            return Err(arguments.error(format!("need {ports} arguments, one per port")));
+            return Err(arguments.error(format!("need {ports} arguments, one per {kind} port")));
         }
         let mut shares = Vec::with_capacity(ports);
+        let mut came = ports as u64;
         for (port, text) in given.iter().enumerate() {
-            match tickets(text) {
-                Ok(tickets) => {
-                    let pass = u64::from(STRIDE / tickets);
-                    shares.push(Share {
-                        tickets,
-                        pass,
-                        round: 0,
-                    });
+            let tickets = match i32::parse(text, &NoNames).map(u32::try_from) {
+                Ok(Ok(tickets)) if tickets > MOST => {
+                    arguments.warning(format!("input {port}'s tickets reduced to {MOST}"));
+                    MOST
                 }
-                Err(error) => {
-                    arguments.error(format!("TICKETS{port}: {error}"));
+                Ok(Ok(tickets)) => tickets,
+                Ok(Err(_)) => {
+                    arguments.error(format!("argument {port} (number of tickets) must be >= 0"));
+                    0
                 }
-            }
+                Err(_) => {
+                    arguments.error(format!(
+                        "argument {port} should be number of tickets (integer)"
+                    ));
+                    0
+                }
+            };
+            let mut share = Share {
+                tickets,
+                pass: 0,
+                round: 0,
+                came,
+            };
+            share.pass = share.stride();
+            shares.push(share);
+            came -= 1;
         }
         arguments.finish()?;
         Ok(Self {
             ports: shares,
             round: 0,
+            turns: ports as u64,
         })
     }
 
@@ -87,10 +106,12 @@ impl Shares {
         let round = self.round;
         let waiting = self.ports.iter_mut().enumerate();
         let (port, share) = waiting
-            .filter(|(_, share)| share.round != round)
-            .min_by_key(|(_, share)| share.pass)?;
+            .filter(|(_, share)| share.round != round && share.tickets > 0)
+            .min_by_key(|(_, share)| (share.pass, Reverse(share.came)))?;
         share.round = round;
         share.pass += share.stride();
+        self.turns += 1;
+        share.came = self.turns;
         Some(port)
     }
 
@@ -115,7 +136,19 @@ impl Shares {
 
     fn write(&mut self, name: &str, value: &str) -> Result<(), HandlerError> {
         let port = self.port_of(name)?;
-        self.ports[port].tickets = tickets(value.trim()).map_err(HandlerError::failed)?;
+        let tickets = i32::parse(value.trim(), &NoNames)
+            .map_err(|_| HandlerError::failed("tickets value must be integer"))?;
+        let tickets = u32::try_from(tickets)
+            .map_err(|_| HandlerError::failed("number of tickets must be >= 0"))?
+            .min(MOST);
+        // A port that had no turns begins beside the one that is least far.
+        let least = self.ports.iter().filter(|share| share.tickets > 0);
+        let least = least.map(|share| share.pass).min().unwrap_or(0);
+        let share = &mut self.ports[port];
+        let before = core::mem::replace(&mut share.tickets, tickets);
+        if before == 0 {
+            share.pass = least + share.stride();
+        }
         Ok(())
     }
 }
@@ -126,7 +159,7 @@ impl Shares {
 /// StrideSched(TICKETS0, ..., TICKETSN-1)
 /// ```
 ///
-/// An input with twice the tickets of another (1 to 65,536) is pulled from twice as often, as
+/// An input with twice the tickets of another (0 to 32,768) is pulled from twice as often, as
 /// long as both have packets. An input that has none when its turn comes is passed over.
 ///
 /// Handlers: `tickets0` to `ticketsN-1` (read, write).
@@ -141,7 +174,7 @@ impl Configure for StrideSched {
         arguments: &mut Arguments<'_>,
         configuration: &Configuration<'_>,
     ) -> Result<Self, Rejected> {
-        let shares = Shares::configure(arguments, configuration.inputs())?;
+        let shares = Shares::configure(arguments, configuration.inputs(), "input")?;
         Ok(Self { shares })
     }
 }
@@ -187,7 +220,7 @@ impl Element for StrideSched {
 /// StrideSwitch(TICKETS0, ..., TICKETSN-1)
 /// ```
 ///
-/// An output with twice the tickets of another (1 to 65,536) gets twice the packets.
+/// An output with twice the tickets of another (0 to 32,768) gets twice the packets.
 ///
 /// Handlers: `tickets0` to `ticketsN-1` (read, write).
 ///
@@ -201,7 +234,7 @@ impl Configure for StrideSwitch {
         arguments: &mut Arguments<'_>,
         configuration: &Configuration<'_>,
     ) -> Result<Self, Rejected> {
-        let shares = Shares::configure(arguments, configuration.outputs())?;
+        let shares = Shares::configure(arguments, configuration.outputs(), "output")?;
         Ok(Self { shares })
     }
 }
@@ -271,13 +304,44 @@ mod tests {
     }
 
     #[test]
-    fn tickets_are_one_a_port_and_not_zero() {
-        let errors = Bench::errors("Idle -> s :: StrideSwitch(1) -> Idle; s[1] -> Idle");
-        assert!(
-            errors.contains("need 2 arguments, one per port"),
-            "{errors}"
+    fn of_inputs_equally_far_the_one_that_came_there_last_is_next() {
+        let bench = Bench::new(
+            "InfiniteSource(1, LIMIT 2) -> s :: StrideSched(1, 2) -> Unqueue -> ToDevice(out);
+             InfiniteSource(2, LIMIT 4) -> [1] s",
         );
-        let errors = Bench::errors("Idle -> s :: StrideSwitch(0) -> Idle");
-        assert!(errors.contains("TICKETS0: tickets must be"), "{errors}");
+        bench.run();
+        // By hand: the second is at 1, 2 and 3 halves, the first at 2: at 2 the second goes again.
+        assert_eq!(bench.sent("out").concat(), b"221221");
+    }
+
+    #[test]
+    fn a_port_without_tickets_has_no_turns_until_it_gets_some() {
+        let bench = Bench::new(
+            "i :: InfiniteSource(LIMIT 10) -> s :: StrideSwitch(0, 1) -> a :: Counter -> Discard;
+             s[1] -> b :: Counter -> Discard",
+        );
+        bench.run();
+        assert_eq!(bench.read("b.count"), "10");
+        bench.write("s.tickets0", "1");
+        bench.write("i.reset", "");
+        bench.run();
+        // By hand: it begins a whole stride behind, and both go twice at a time.
+        assert_eq!(bench.read("a.count"), "4");
+    }
+
+    #[test]
+    fn tickets_are_one_a_port_and_not_negative() {
+        for (tickets, message) in [
+            ("1", "need 2 arguments, one per output port"),
+            ("1, -1", "argument 1 (number of tickets) must be >= 0"),
+            ("x, 1", "argument 0 should be number of tickets (integer)"),
+        ] {
+            let errors = Bench::errors(&std::format!(
+                "Idle -> s :: StrideSwitch({tickets}) -> Idle; s[1] -> Idle"
+            ));
+            assert!(errors.contains(message), "{errors}");
+        }
+        let bench = Bench::new("Idle -> s :: StrideSwitch(40000) -> Idle");
+        assert_eq!(bench.read("s.tickets0"), "32768");
     }
 }

@@ -27,7 +27,7 @@ pub use packet::Packet;
 pub use patience::GiveUp;
 pub use sink::Sink;
 pub use sprat_usernet::{Options as UserOptions, Publish, PublishError, Transport};
-pub use tap::Tap;
+pub use tap::{Carries, Tap};
 pub use user::User;
 
 use std::fmt;

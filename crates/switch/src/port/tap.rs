@@ -1,7 +1,7 @@
 //! A tap interface: the host's kernel is at the other end.
 
 use std::io;
-use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
@@ -11,6 +11,15 @@ use sprat_abi::host::Frame;
 use super::assembly::Assembly;
 use super::interface::{Interface, Request};
 use super::{Arrival, Counters, DropCause, FRAME_LIMIT, Port, PortError, wall_now};
+
+/// What goes through an interface.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Carries {
+    /// Ethernet frames: a tap interface.
+    Frames,
+    /// IP packets: a tun interface.
+    Packets,
+}
 
 /// A tap interface.
 pub struct Tap {
@@ -31,7 +40,16 @@ impl Tap {
     /// # Errors
     /// The system refuses.
     pub fn open(name: &str) -> Result<Self, PortError> {
-        Self::attach(name).map_err(|source| match source.kind() {
+        Self::open_as(name, Carries::Frames)
+    }
+
+    /// Opens an interface of this name that carries `what`, as [`open`](Self::open) does. Without a
+    /// name the kernel chooses one.
+    ///
+    /// # Errors
+    /// The system refuses.
+    pub fn open_as(name: &str, what: Carries) -> Result<Self, PortError> {
+        Self::attach(name, what).map_err(|source| match source.kind() {
             io::ErrorKind::PermissionDenied => PortError::NoTap { name: name.into() },
             _ => PortError::Interface {
                 kind: "tap",
@@ -41,12 +59,22 @@ impl Tap {
         })
     }
 
-    fn attach(name: &str) -> io::Result<Self> {
+    /// What the interface is called.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn attach(name: &str, what: Carries) -> io::Result<Self> {
         let flags = OFlags::RDWR | OFlags::NONBLOCK | OFlags::CLOEXEC;
         let device = rustix::fs::open("/dev/net/tun", flags, Mode::empty())?;
         // The flags are the low half of the value. Without an offload header the kernel hands over
         // frames that are complete.
-        let mut request = Request::new(name, libc::IFF_TAP | libc::IFF_NO_PI)?;
+        let (kind, pattern) = match what {
+            Carries::Frames => (libc::IFF_TAP, "tap%d"),
+            Carries::Packets => (libc::IFF_TUN, "tun%d"),
+        };
+        let name = if name.is_empty() { pattern } else { name };
+        let mut request = Request::new(name, kind | libc::IFF_NO_PI)?;
         request.ask(&device, libc::TUNSETIFF)?;
         let interface = Interface::new(&request.name())?;
         interface.bring_up()?;
@@ -61,12 +89,51 @@ impl Tap {
         })
     }
 
+    /// Hands over up to `limit` frames that have arrived; one that `deliver` does not take is kept.
+    /// Returns how many were taken.
+    ///
+    /// # Errors
+    /// The interface gives no more.
+    pub fn receive_bytes(
+        &mut self,
+        limit: usize,
+        deliver: &mut dyn FnMut(&[u8]) -> bool,
+    ) -> Result<usize, PortError> {
+        let mut taken = 0;
+        while taken < limit {
+            let length = match self.held.take() {
+                Some(length) => length,
+                None => match rustix::io::read(&self.device, &mut self.buffer[..]) {
+                    Ok(length) => length,
+                    // Nothing more, or the interface is down, which may change.
+                    Err(Errno::AGAIN | Errno::IO) => break,
+                    Err(Errno::INTR) => continue,
+                    Err(error) => return Err(self.failed(error)),
+                },
+            };
+            if !deliver(&self.buffer[..length]) {
+                self.held = Some(length);
+                break;
+            }
+            self.counters.received.add(length);
+            taken += 1;
+        }
+        Ok(taken)
+    }
+
     fn failed(&self, error: Errno) -> PortError {
         PortError::Interface {
             kind: "tap",
             name: self.name.clone(),
             source: error.into(),
         }
+    }
+}
+
+/// It can be read when frames have arrived.
+impl AsFd for Tap {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.device.as_fd()
     }
 }
 
@@ -82,26 +149,7 @@ impl Port for Tap {
         deliver: &mut dyn FnMut(&Frame<'_>) -> bool,
     ) -> Result<usize, PortError> {
         let head = FrameHead::at(wall_now());
-        let mut taken = 0;
-        while taken < limit {
-            let length = match self.held.take() {
-                Some(length) => length,
-                None => match rustix::io::read(&self.device, &mut self.buffer[..]) {
-                    Ok(length) => length,
-                    // Nothing more, or the interface is down, which may change.
-                    Err(Errno::AGAIN | Errno::IO) => break,
-                    Err(Errno::INTR) => continue,
-                    Err(error) => return Err(self.failed(error)),
-                },
-            };
-            if !deliver(&Frame::new(&self.buffer[..length], head)) {
-                self.held = Some(length);
-                break;
-            }
-            self.counters.received.add(length);
-            taken += 1;
-        }
-        Ok(taken)
+        self.receive_bytes(limit, &mut |bytes| deliver(&Frame::new(bytes, head)))
     }
 
     fn send(&mut self, part: &Frame<'_>) -> Result<(), PortError> {

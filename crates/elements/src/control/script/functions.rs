@@ -40,7 +40,7 @@ pub(super) fn call(
         .collect();
     let arguments = Arguments { name, words };
     Some(match name {
-        "length" => Ok(unquote(parameters.trim()).chars().count().to_string()),
+        "length" => Ok(parameters.len().to_string()),
         "unquote" => Ok(unquote(parameters.trim())),
         "now" => Ok(context.timestamp().to_string()),
         "cat" | "catq" => arguments.cat(context),
@@ -77,7 +77,8 @@ impl Arguments<'_> {
                     a
                 }
             }),
-            "idiv" | "mod" | "rem" => self.integers(),
+            "idiv" | "mod" => self.integers(),
+            "rem" => self.remainder(),
             "neg" => Ok(Number::Integer(0).subtract(self.one()?).into()),
             "abs" => {
                 let number = self.one()?;
@@ -171,7 +172,18 @@ impl Arguments<'_> {
         }
     }
 
-    /// Whole-number division: `idiv` and `rem` round towards zero, `mod` downwards.
+    /// What is left of a division that rounds towards zero, of real numbers too.
+    fn remainder(&self) -> Result<String, HandlerError> {
+        match self.words.as_slice() {
+            [_, divisor] if self.number(divisor)?.real() == 0.0 => {
+                failed(self.name, "division by zero")
+            }
+            [_, _] => self.fold(Number::remainder),
+            _ => failed(self.name, "expects two numbers"),
+        }
+    }
+
+    /// Whole-number division: `idiv` rounds towards zero, `mod` downwards.
     fn integers(&self) -> Result<String, HandlerError> {
         let [a, b] = self.words.as_slice() else {
             return failed(self.name, "expects two numbers");
@@ -182,7 +194,6 @@ impl Arguments<'_> {
         }
         let result = match self.name {
             "idiv" => a.checked_div(b),
-            "rem" => a.checked_rem(b),
             _ => a
                 .checked_rem(b)
                 .map(|rest| match rest != 0 && (rest < 0) != (b < 0) {

@@ -314,6 +314,10 @@ impl Machine {
                 context.stop_driver();
                 Outcome::Ended
             }
+            Finish::Error => {
+                self.complain(context, "error");
+                Outcome::Ended
+            }
         }
     }
 

@@ -69,6 +69,11 @@ impl Number {
         self.combine(other, i64::checked_mul, |a, b| a * b)
     }
 
+    /// What is left of a division that rounds towards zero.
+    pub(super) fn remainder(self, other: Self) -> Self {
+        self.combine(other, i64::checked_rem, |a, b| a % b)
+    }
+
     /// The quotient; an integer only where nothing is left over.
     pub(super) fn divide(self, other: Self) -> Self {
         let exact = |a: i64, b: i64| match a.checked_rem(b) {

@@ -67,6 +67,8 @@ pub(super) enum Finish {
     Exit,
     /// And the driver with it.
     Stop,
+    /// With an error that has no message.
+    Error,
 }
 
 /// A file that is printed to.
@@ -117,10 +119,11 @@ impl Program {
             return Some(Place::Instruction(*at));
         }
         Some(match label {
-            "begin" => Place::Instruction(0),
+            "begin" | "loop" => Place::Instruction(0),
             "end" => Place::Finish(Finish::End),
             "exit" => Place::Finish(Finish::Exit),
             "stop" => Place::Finish(Finish::Stop),
+            "error" => Place::Finish(Finish::Error),
             _ => return None,
         })
     }

@@ -184,3 +184,22 @@ fn mistakes_are_found_before_anything_runs() {
     let errors = Bench::errors("a :: DriverManager(pause); b :: DriverManager(pause)");
     assert!(errors.contains("more than one driver manager"), "{errors}");
 }
+
+#[test]
+fn goto_knows_loop_and_error_without_labels_of_these_names() {
+    let text = "Script(init i 0, set i $(add $i 1), print $i, goto loop $(lt $i 3), goto error, \
+                print \"no\")";
+    let bench = Bench::new(&text.replace("print $i", "print \"$i\""));
+    bench.run();
+    assert_eq!(bench.simulation.take_output(), "1\n2\n3\n");
+    let errors = bench.simulation.take_errors();
+    assert!(errors.contains("While executing"), "{errors}");
+}
+
+// Click's manual page: a real remainder; the length of the parameters as they stand.
+#[test]
+fn remainders_are_real_and_lengths_count_every_byte() {
+    let text = "Script(print $(rem 7.5 2), print $(rem -7 2), print $(mod 7 3), \
+                print $(length a \"b\"))";
+    assert_eq!(printed(text), "1.5\n-1\n1\n5\n");
+}
