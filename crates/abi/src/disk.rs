@@ -33,12 +33,15 @@ pub struct PlanHead {
     pub flags: u64,
     /// How many [`Piece`]s follow.
     pub pieces: u64,
+    /// Written by the boot monitor before it enters the image: the physical address of the piece that
+    /// the rings lie in. Zero until then.
+    pub rings_at: u64,
 }
 
 impl PlanHead {
     /// The words that it is in the payload.
     #[must_use]
-    pub const fn to_words(&self) -> [u64; 9] {
+    pub const fn to_words(&self) -> [u64; 10] {
         [
             self.magic,
             self.length,
@@ -49,6 +52,7 @@ impl PlanHead {
             self.least_heap,
             self.flags,
             self.pieces,
+            self.rings_at,
         ]
     }
 }
@@ -57,6 +61,9 @@ impl PlanHead {
 pub mod flags {
     /// The boot page's seed is to be kept, for runs that repeat.
     pub const FIXED_SEED: u64 = 1 << 0;
+    /// Whoever started the machine has its memory in hand and uses the instance's rings and statistics
+    /// there, unannounced, as a monitor does: they are looked at every millisecond.
+    pub const WATCHED: u64 = 1 << 1;
 }
 
 /// One stretch of the instance's address space.
@@ -89,6 +96,13 @@ impl Piece {
     }
 }
 
+/// The word of [`CallBlock::private`](crate::call::CallBlock::private) that is not zero when the
+/// instance is to come to an end.
+pub const STOP_WORD: usize = 0;
+
+/// The word that counts how often the instance has yielded.
+pub const YIELDS_WORD: usize = 1;
+
 /// A [`Piece::protection`]: can be read.
 pub const READ: u64 = 0;
 /// A [`Piece::protection`]: can be read and written.
@@ -97,7 +111,7 @@ pub const READ_WRITE: u64 = 1;
 pub const READ_EXECUTE: u64 = 2;
 
 const _: () = {
-    assert!(size_of::<PlanHead>() == 72);
+    assert!(size_of::<PlanHead>() == 80);
     assert!(size_of::<Piece>() == 40);
 };
 

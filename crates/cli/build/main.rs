@@ -13,7 +13,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use sprat_image::{BuildOptions, BuiltImage, Package, build};
+use sprat_image::{BuildOptions, Package, build, build_boot_monitor};
 
 /// Set for the crate when it carries an image.
 const CARRIES: &str = "carries_image";
@@ -51,10 +51,13 @@ fn carry() -> Result<(), Box<dyn Error>> {
     let built = build(&package, &options, &mut |_| {})?;
     fs::write(out.join("click.image"), &built.image)?;
     fs::write(out.join("click.symbols"), &built.sidecar)?;
+    let (boot_monitor, boot_sources) = build_boot_monitor(&workspace, &options, &mut |_| {})?;
+    fs::write(out.join("boot-monitor"), boot_monitor)?;
     let library = library::carry(&workspace, &out)?;
     println!("cargo::rustc-cfg={CARRIES}");
     println!("cargo::rerun-if-changed=build");
-    for path in watched(&workspace, &built).union(&library) {
+    let sources = [&*built.sources, &*boot_sources].concat();
+    for path in watched(&workspace, &sources).union(&library) {
         println!("cargo::rerun-if-changed={}", path.display());
     }
     Ok(())
@@ -69,11 +72,11 @@ fn target_directory(out: &Path) -> PathBuf {
 }
 
 /// What the image depends on: its sources, the manifests of their packages, and the lock file.
-fn watched(workspace: &Path, built: &BuiltImage) -> BTreeSet<PathBuf> {
+fn watched(workspace: &Path, sources: &[PathBuf]) -> BTreeSet<PathBuf> {
     let mut watched: BTreeSet<PathBuf> = ["Cargo.toml", "Cargo.lock"]
         .map(|name| workspace.join(name))
         .into();
-    for source in &built.sources {
+    for source in sources {
         let manifests = source.ancestors().map(|folder| folder.join("Cargo.toml"));
         watched.extend(manifests.into_iter().find(|manifest| manifest.exists()));
         watched.insert(source.clone());

@@ -9,6 +9,14 @@ pub(crate) static IMAGE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/click
 #[cfg(carries_image)]
 pub(crate) static SYMBOLS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/click.symbols"));
 
+/// The boot monitor, which makes a sealed image one that boots by itself.
+#[cfg(carries_image)]
+pub(crate) static BOOT_MONITOR: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/boot-monitor"));
+
+/// Lints are run without building it: see build/main.rs.
+#[cfg(not(carries_image))]
+pub(crate) static BOOT_MONITOR: &[u8] = &[];
+
 /// Lints are run without building the image: see build/main.rs.
 #[cfg(not(carries_image))]
 pub(crate) static IMAGE: &[u8] = &[];

@@ -5,6 +5,8 @@
 
 mod click;
 mod control;
+mod devices;
+mod disk;
 mod doctor;
 mod embedded;
 mod explain;

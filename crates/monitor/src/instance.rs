@@ -45,6 +45,21 @@ pub enum MonitorError {
     /// A self-booting image is held by no monitor of this host.
     #[error("a self-booting image runs on a machine of its own, under no monitor of this host")]
     OwnMachine,
+    /// A self-booting image cannot be made of it.
+    #[error(transparent)]
+    Disk(#[from] crate::disk::DiskError),
+    /// The emulator cannot be started.
+    #[error("cannot start {program}: {error}; it is in Debian's package qemu-system-x86")]
+    Emulator {
+        /// Its name.
+        program: &'static str,
+        /// Why.
+        #[source]
+        error: std::io::Error,
+    },
+    /// The emulated machine ended without the instance, or never came so far as to start it.
+    #[error("the machine ended: {0}")]
+    Machine(String),
     /// The instance has ended and cannot be entered.
     #[error("the instance has ended")]
     Ended,

@@ -37,7 +37,7 @@ pub struct Shared {
     call_block: *const CallBlock,
     /// Bits of devices that were drained since the last entry: they have room again.
     drained: u64,
-    _keep: [Arc<Mapping>; 2],
+    _keep: [Arc<Mapping>; 3],
 }
 
 // SAFETY: the two pointers lead to structures of atomics in the mappings kept.
@@ -106,6 +106,10 @@ pub(crate) struct Board {
     pub(crate) contract: (Arc<Mapping>, u64),
     /// The mapping the pool lies in, and its offset there.
     pub(crate) pool: (Arc<Mapping>, u64),
+    /// Of an instance on a machine of its own, whose boot monitor serves its devices: that machine's
+    /// memory, and where the contract would begin there, as far as its writable part goes. Files,
+    /// requests and statistics are used there.
+    pub(crate) machine: Option<(Arc<Mapping>, *mut u8)>,
 }
 
 impl Shared {
@@ -114,6 +118,10 @@ impl Shared {
         let contract = board.contract.0.at(board.contract.1, plan.contract_length);
         let pool_base = board.pool.0.at(board.pool.1, plan.pool_length);
         let at = |offset: u64| contract.wrapping_add(sprat_abi::length(offset));
+        let (machine, inside) = board
+            .machine
+            .unwrap_or((board.contract.0.clone(), contract));
+        let inside = |offset: u64| inside.wrapping_add(sprat_abi::length(offset));
         let named = |index: usize| {
             options
                 .devices
@@ -156,7 +164,7 @@ impl Shared {
                         outputs.push(Output {
                             name,
                             bit,
-                            ring: ByteConsumer::attach(at(ring), capacity),
+                            ring: ByteConsumer::attach(inside(ring), capacity),
                         });
                     }
                     DevicePlan::Block {
@@ -185,14 +193,14 @@ impl Shared {
                 outputs,
                 blocks,
                 console: ByteConsumer::attach(at(plan.console.0), plan.console.1),
-                requests: ByteProducer::attach(at(plan.requests.0), plan.requests.1),
-                responses: ByteConsumer::attach(at(plan.responses.0), plan.responses.1),
-                statistics: Region::attach(at(plan.statistics), plan.statistics_length),
+                requests: ByteProducer::attach(inside(plan.requests.0), plan.requests.1),
+                responses: ByteConsumer::attach(inside(plan.responses.0), plan.responses.1),
+                statistics: Region::attach(inside(plan.statistics), plan.statistics_length),
                 clock: at(CLOCK_OFFSET).cast(),
                 time: Time::Unset,
                 call_block: at(plan.call_block).cast(),
                 drained: 0,
-                _keep: [board.contract.0, board.pool.0],
+                _keep: [board.contract.0, board.pool.0, machine],
             }
         }
     }
@@ -384,6 +392,11 @@ impl Shared {
         control::send(&mut self.requests, head, name, data).map_err(|lie| Lie::Control(lie.into()))
     }
 
+    /// Whether a request waits that the instance has not taken yet.
+    pub(crate) fn has_requests(&self) -> bool {
+        self.requests.available() != Ok(self.requests.capacity())
+    }
+
     /// Takes the next answer to a control request. `buffer` should hold
     /// [`answer_limit`](Self::answer_limit) bytes.
     ///
@@ -474,7 +487,7 @@ impl Shared {
                 ready |= block.bit;
             }
         }
-        if self.requests.available() != Ok(self.requests.capacity()) {
+        if self.has_requests() {
             ready |= Wake::CONTROL;
         }
         ready

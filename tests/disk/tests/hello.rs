@@ -3,9 +3,9 @@
 
 use std::time::Duration;
 
-use self_booting::{boot, has_qemu, self_booting};
+use self_booting::{boot, boot_monitor, has_qemu, self_booting};
 use sprat_monitor::Options;
-use sprat_monitor::disk::{End, MachineKind};
+use sprat_monitor::disk::{End, MachineKind, disk};
 
 /// Both machines that take an image from QEMU's own hands.
 const PVH: [MachineKind; 2] = [MachineKind::Microvm, MachineKind::Pci];
@@ -92,4 +92,41 @@ fn without_its_end(file: &[u8]) -> Vec<u8> {
     let end = damaged.len();
     damaged[end - 4096..].fill(0xff);
     damaged
+}
+
+/// The file as a raw disk.
+fn raw_disk(file: &[u8]) -> Vec<u8> {
+    disk(&boot_monitor(), file).expect("a disk")
+}
+
+#[test]
+fn a_bios_boots_the_raw_disk_within_a_second() {
+    if !has_qemu() {
+        return;
+    }
+    let file = raw_disk(&self_booting("hello", None, &Options::default()));
+    let booted = || boot(&file, MachineKind::Bios, 4, |_| {});
+    let first = booted();
+    assert_eq!(first.end, End::Exited(0), "{first:?}");
+    assert!(
+        first.console.ends_with("INFO  hello: hello, world\n"),
+        "{first:?}"
+    );
+    let best = (0..10).map(|_| booted().elapsed).min().expect("ten");
+    println!("from QEMU's start to its end: {best:?} at best");
+    assert!(best < Duration::from_secs(1), "{best:?}");
+}
+
+#[test]
+fn a_disk_that_was_cut_short_is_named() {
+    if !has_qemu() {
+        return;
+    }
+    let file = raw_disk(&self_booting("hello", None, &Options::default()));
+    for length in [1536, 16 << 10, file.len() - 16_384] {
+        let outcome = boot(&file[..length], MachineKind::Bios, 16, |_| {});
+        assert_eq!(outcome.end, End::Refused, "{length}: {outcome:?}");
+        let line = "sprat: the disk cannot be read, or ends before its image does\n";
+        assert_eq!(outcome.console, line, "{length}");
+    }
 }

@@ -7,7 +7,8 @@ use std::time::Instant;
 
 use sprat_image::Profile;
 
-use super::{Package, PackageError, Target, router};
+use super::{Package, PackageError, Target, router, write_whole};
+use crate::disk;
 use crate::output::{complain, print};
 
 /// Builds a package, or a Click configuration with the elements that it uses, as it ships: as a sealed
@@ -15,6 +16,7 @@ use crate::output::{complain, print};
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
     sprat build                            # the package in this folder
+    sprat build -t disk firewall.click     # firewall.elf and firewall.disk, which boot by themselves
     sprat build firewall.click             # firewall.image: the configuration and its elements
     sprat run firewall.image --in eth0=a.pcap --out eth1=b.pcap")]
 pub(crate) struct BuildCommand {
@@ -25,9 +27,13 @@ pub(crate) struct BuildCommand {
     /// its target folder. Its symbols go beside it.
     #[arg(long, short, value_name = "FILE")]
     output: Option<PathBuf>,
-    /// What it is built for.
+    /// What it is built for. For disk there are two files: NAME.elf for PVH and Multiboot2 loaders, and
+    /// NAME.disk, raw, for a BIOS.
     #[arg(long, short, value_enum, default_value_t)]
     target: Target,
+    /// A boot parameter that a self-booting image is started with.
+    #[arg(long = "param", value_name = "KEY=VALUE")]
+    parameters: Vec<String>,
     /// Builds quickly, for trying out, instead of small and fast.
     #[arg(long)]
     development: bool,
@@ -56,10 +62,16 @@ impl BuildCommand {
             let folder = std::io::ErrorKind::IsADirectory.into();
             return Err(PackageError::file(path, folder));
         }
+        if self.target != Target::Disk
+            && let Some(parameter) = self.parameters.first()
+        {
+            return Err(PackageError::Parameter(parameter.clone()));
+        }
         let built = match self.target {
             Target::Unix => self.program(profile)?,
+            Target::Disk => self.build_disk(profile)?,
             Target::Vm if router::is_in(&self.subject) => {
-                let built = router::build(&self.subject, profile)?;
+                let (built, _) = router::build(&self.subject, profile)?;
                 let here = PathBuf::from(format!("{}.image", built.name));
                 built.write(output.unwrap_or(&here))?
             }
@@ -94,5 +106,21 @@ impl BuildCommand {
         };
         fs::copy(&program, path).map_err(|source| PackageError::file(path, source))?;
         Ok(path.clone())
+    }
+
+    /// Builds a self-booting image; where its ELF file is.
+    fn build_disk(&self, profile: Profile) -> Result<PathBuf, PackageError> {
+        let (built, networks) = if router::is_in(&self.subject) {
+            router::build(&self.subject, profile)?
+        } else {
+            let package = Package::open(&self.subject)?;
+            (package.compile(profile, None)?, Vec::new())
+        };
+        let made = disk::make(&built.image, &networks, &self.parameters)?;
+        let here = PathBuf::from(format!("{}.elf", built.name));
+        let elf = self.output.clone().unwrap_or(here);
+        write_whole(&elf.with_extension("disk"), &made.disk)?;
+        write_whole(&elf, &made.elf)?;
+        Ok(elf)
     }
 }

@@ -85,6 +85,12 @@ pub(crate) enum PackageError {
     Program { name: String },
     #[error(transparent)]
     Build(#[from] BuildError),
+    #[error(transparent)]
+    Disk(#[from] crate::disk::DiskBuildError),
+    #[error(
+        "--param {0}: a sealed image is given its parameters when it is run; --target disk takes them here"
+    )]
+    Parameter(String),
     #[error("cannot listen for Ctrl-C: {0}")]
     Signals(io::Error),
     #[error("standard output: {0}")]
@@ -179,7 +185,8 @@ impl Package {
         profile: Profile,
     ) -> Result<PathBuf, PackageError> {
         match target {
-            Target::Vm => self.build(profile),
+            // A machine of its own boots the very image that a monitor holds.
+            Target::Vm | Target::Disk => self.build(profile),
             Target::Unix => self.build_program(profile),
         }
     }
@@ -253,32 +260,33 @@ struct Built {
 impl Built {
     /// Writes the image, and its symbols beside it; where it is.
     fn write(&self, path: &Path) -> Result<PathBuf, PackageError> {
-        let folder = path
-            .parent()
-            .filter(|folder| !folder.as_os_str().is_empty())
-            .unwrap_or(Path::new("."));
-        fs::create_dir_all(folder).map_err(|source| PackageError::file(folder, source))?;
-        // Whole or not there.
-        let write = |path: &Path, bytes: &[u8]| {
-            let permissions = fs::Permissions::from_mode(0o666);
-            let aside = tempfile::Builder::new()
-                .prefix(".sprat-")
-                .permissions(permissions)
-                .tempfile_in(folder);
-            aside
-                .and_then(|mut file| {
-                    file.write_all(bytes)?;
-                    file.persist(path).map_err(|error| error.error)
-                })
-                .map(drop)
-                .map_err(|source| PackageError::file(path, source))
-        };
         let mut symbols = path.as_os_str().to_owned();
         symbols.push(".symbols");
-        write(Path::new(&symbols), &self.symbols)?;
-        write(path, &self.image)?;
+        write_whole(Path::new(&symbols), &self.symbols)?;
+        write_whole(path, &self.image)?;
         Ok(path.to_owned())
     }
+}
+
+/// Writes a file, whole or not at all, and its folder where that is missing.
+fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), PackageError> {
+    let folder = path
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty())
+        .unwrap_or(Path::new("."));
+    fs::create_dir_all(folder).map_err(|source| PackageError::file(folder, source))?;
+    let permissions = fs::Permissions::from_mode(0o666);
+    let aside = tempfile::Builder::new()
+        .prefix(".sprat-")
+        .permissions(permissions)
+        .tempfile_in(folder);
+    aside
+        .and_then(|mut file| {
+            file.write_all(bytes)?;
+            file.persist(path).map_err(|error| error.error)
+        })
+        .map(drop)
+        .map_err(|source| PackageError::file(path, source))
 }
 
 /// `cargo` in a folder.

@@ -10,6 +10,7 @@ use sprat_click::language::{NoLibraries, parser};
 use sprat_image::{Configuration, Profile};
 
 use super::{Built, Package, PackageError, library};
+use crate::devices;
 use crate::explain::explain;
 
 /// What is read of a `run.toml`.
@@ -24,8 +25,11 @@ pub(super) fn is_in(subject: &Path) -> bool {
     !subject.is_dir() || (!Package::is_in(subject) && subject.join("run.toml").is_file())
 }
 
-/// Builds the image of a configuration.
-pub(super) fn build(subject: &Path, profile: Profile) -> Result<Built, PackageError> {
+/// Builds the image of a configuration; and the names of its network devices.
+pub(super) fn build(
+    subject: &Path,
+    profile: Profile,
+) -> Result<(Built, Vec<String>), PackageError> {
     let path = match subject.is_dir() {
         true => configuration_of(subject)?,
         false => subject.to_owned(),
@@ -33,7 +37,7 @@ pub(super) fn build(subject: &Path, profile: Profile) -> Result<Built, PackageEr
     let bytes = fs::read(&path).map_err(|source| PackageError::file(&path, source))?;
     let text =
         String::from_utf8(bytes).map_err(|_| PackageError::NotText { path: path.clone() })?;
-    let classes = classes(&text, &path)?;
+    let (classes, networks) = uses(&text, &path)?;
     let place = library::unpacked()?;
     let package = Package::open(&place.join("images/click"))?;
     let name = |name: Option<&std::ffi::OsStr>| name.unwrap_or_default().display().to_string();
@@ -44,7 +48,7 @@ pub(super) fn build(subject: &Path, profile: Profile) -> Result<Built, PackageEr
     };
     let mut built = package.compile(profile, Some(&configuration))?;
     built.name = name(path.file_stem());
-    Ok(built)
+    Ok((built, networks))
 }
 
 fn configuration_of(folder: &Path) -> Result<PathBuf, PackageError> {
@@ -57,8 +61,8 @@ fn configuration_of(folder: &Path) -> Result<PathBuf, PackageError> {
     Ok(folder.join(file.config))
 }
 
-/// The classes that a configuration uses, when compounds are expanded.
-fn classes(text: &str, path: &Path) -> Result<Vec<String>, PackageError> {
+/// The classes that a configuration uses, when compounds are expanded, and the network devices.
+fn uses(text: &str, path: &Path) -> Result<(Vec<String>, Vec<String>), PackageError> {
     let parse = parser(Rc::new(NoLibraries), Vec::new());
     let name = path.display().to_string();
     let (flat, _) = parse(&sprat_elements::library(), text, &name).map_err(|diagnostics| {
@@ -72,6 +76,6 @@ fn classes(text: &str, path: &Path) -> Result<Vec<String>, PackageError> {
         .collect();
     match classes.is_empty() {
         true => Err(PackageError::NoElements { path: path.into() }),
-        false => Ok(classes.into_iter().collect()),
+        false => Ok((classes.into_iter().collect(), devices::names(&flat))),
     }
 }

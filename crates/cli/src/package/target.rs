@@ -8,4 +8,6 @@ pub(crate) enum Target {
     Vm,
     /// An ordinary Linux program, for a debugger to look into.
     Unix,
+    /// A sealed image that machines boot by themselves.
+    Disk,
 }

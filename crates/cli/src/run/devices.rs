@@ -3,11 +3,11 @@
 //! A frame for a device that nothing reads would be neither passed nor dropped, so a name that the
 //! configuration does not know is refused before anything boots.
 
-use sprat_click::arguments::{split_arguments, split_first_word};
 use sprat_click::graph::Flat;
 
 use super::error::RunError;
 use super::settings::Settings;
+use crate::devices::named_by;
 
 /// Checks every `--in`, `--out` and `--port` against the configuration's elements.
 pub(super) fn check(settings: &Settings, flat: &Flat) -> Result<(), RunError> {
@@ -54,13 +54,7 @@ fn is_named(flat: &Flat, classes: &[&str], device: &str) -> bool {
     flat.elements
         .iter()
         .filter(|element| classes.contains(&&*element.class))
-        .any(|element| {
-            split_arguments(&element.config).iter().any(|argument| {
-                let (first, rest) = split_first_word(argument);
-                first == device && rest.trim().is_empty()
-                    || first == "DEVNAME" && split_first_word(rest.trim()).0 == device
-            })
-        })
+        .any(|element| named_by(element).as_deref() == Some(device))
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ use sprat_monitor::{
 
 use super::error::RunError;
 use super::settings::Program;
+use crate::disk::MachineChoice;
 use crate::embedded;
 
 /// What can hold an instance.
@@ -19,6 +20,15 @@ pub(super) enum MonitorChoice {
     Vm,
     /// A process under seccomp.
     Process,
+}
+
+/// What is to hold an instance: a monitor of this host, or a machine of its own.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Holder {
+    /// This monitor, or the best there is.
+    Monitor(Option<MonitorChoice>),
+    /// A machine of this kind.
+    Machine(MachineChoice),
 }
 
 /// What is known of an instance before it runs.
@@ -52,7 +62,7 @@ impl Held {
     /// Creates the instance.
     pub(super) fn create(
         program: &Program,
-        choice: Option<MonitorChoice>,
+        holder: Holder,
         options: Options,
     ) -> Result<Self, RunError> {
         let (bytes, name, symbols): (std::borrow::Cow<'_, [u8]>, _, _) = match program {
@@ -69,7 +79,13 @@ impl Held {
             }
         };
         let begin = Instant::now();
-        let (monitor, reason) = monitor(choice)?;
+        let (monitor, reason) = match holder {
+            Holder::Monitor(choice) => monitor(choice)?,
+            Holder::Machine(machine) => {
+                let monitor: Box<dyn Monitor> = Box::new(machine.monitor());
+                (monitor, machine.reason().into())
+            }
+        };
         monitor.prepare()?;
         let open = begin.elapsed();
         let begin = Instant::now();

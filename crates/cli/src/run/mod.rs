@@ -32,12 +32,13 @@ use control::Control;
 use error::RunError;
 use files::Files;
 use live::Alarm;
-use machine::{Held, MonitorChoice};
+use machine::{Held, Holder, MonitorChoice};
 use progress::Progress;
 use report::Report;
 use session::Session;
 use settings::{ClockChoice, Program, Settings};
 
+use crate::disk::MachineChoice;
 use crate::output::{self, complain};
 use crate::package::{self, Package, Target};
 
@@ -49,6 +50,7 @@ use crate::package::{self, Package, Target};
     sprat run firewall.click --in eth0=trace.pcap --out eth1=clean.pcap\n  \
     sprat run mirror.click --in eth0=generate:size=64,count=10000000 --out eth0=sink\n  \
     sprat run --publish 8080:80\n  \
+    sprat run -t disk examples/firewall\n  \
     sprat run web.image --port eth0=user --publish 8080:80\n  \
     sprat run kv.image --port eth0=user --publish 6379:6379 --block data=kv.blk:64M\n  \
     sprat run bridge.click --port eth0=tap:tap0 --port eth1=tap:tap1 --for 60")]
@@ -56,7 +58,8 @@ pub(crate) struct RunCommand {
     /// A .click file, a folder with a run.toml, an image, or the folder of a package.
     #[arg(default_value = ".")]
     program: PathBuf,
-    /// What a package is built for.
+    /// What runs: an image that a monitor of this host holds, a package's ordinary program, or an image
+    /// that an emulated machine boots by itself, in the host's time.
     #[arg(short, long, value_enum, default_value_t)]
     target: Target,
     /// Builds a package small and fast, as it ships, instead of quickly.
@@ -90,6 +93,9 @@ pub(crate) struct RunCommand {
     /// A boot parameter; for a Click configuration, a variable.
     #[arg(long = "param", value_name = "KEY=VALUE")]
     parameters: Vec<String>,
+    /// The machine of --target disk; by default microvm.
+    #[arg(long, value_enum, value_name = "MACHINE")]
+    machine: Option<MachineChoice>,
     /// What holds the instance; by default KVM where it can be used, a process elsewhere.
     #[arg(long, value_enum)]
     monitor: Option<MonitorChoice>,
@@ -233,7 +239,7 @@ fn run_settings(
     let control = Control::open(arguments, live, &alarm)?;
     let held = Held::create(
         &settings.program,
-        arguments.monitor,
+        holder(arguments),
         options(settings, &links, &files, arguments)?,
     )?;
     let options = LaneOptions {
@@ -266,6 +272,14 @@ fn run_settings(
     session.files.finish()?;
     session.lane.finish()?;
     print_report(&report, arguments).map_err(RunError::Output)
+}
+
+/// What is to hold the instance.
+fn holder(arguments: &RunCommand) -> Holder {
+    match arguments.target {
+        Target::Vm | Target::Unix => Holder::Monitor(arguments.monitor),
+        Target::Disk => Holder::Machine(arguments.machine.unwrap_or_default()),
+    }
 }
 
 /// Reads a Click configuration before anything boots, so that mistakes are shown in place.

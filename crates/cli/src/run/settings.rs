@@ -14,7 +14,7 @@ use super::error::RunError;
 use super::live::PortSpec;
 use super::ports::{InputSpec, OutputSpec, name_and_value};
 use super::run_file::RunFile;
-use crate::package::Package;
+use crate::package::{Package, Target};
 
 /// Everything a run is told.
 #[derive(Debug)]
@@ -101,6 +101,10 @@ impl Settings {
         }
         if let Some(chosen) = arguments.clock {
             clock = Some(chosen);
+        }
+        settings.check_target(arguments, clock)?;
+        if arguments.target == Target::Disk {
+            clock = Some(ClockChoice::Real);
         }
         let captures = settings.inputs.iter().all(|(_, input)| input.plays_back())
             && !settings.inputs.is_empty()
@@ -300,6 +304,39 @@ impl Settings {
                 name: name.into(),
                 write,
             });
+        }
+        Ok(())
+    }
+
+    /// A machine of its own lives in the host's time, and has none of what only monitors have.
+    fn check_target(
+        &self,
+        arguments: &RunCommand,
+        clock: Option<ClockChoice>,
+    ) -> Result<(), RunError> {
+        let wrong = |flag, value: String, what: &str| {
+            Err(RunError::Flag {
+                flag,
+                value,
+                what: what.into(),
+            })
+        };
+        let disk = arguments.target == Target::Disk;
+        if let (false, Some(machine)) = (disk, arguments.machine) {
+            let name = format!("{machine:?}").to_lowercase();
+            return wrong("--machine", name, "give --target disk too");
+        }
+        if let (true, Some(monitor)) = (disk, arguments.monitor) {
+            let name = format!("{monitor:?}").to_lowercase();
+            return wrong(
+                "--monitor",
+                name,
+                "no monitor holds an image with --target disk",
+            );
+        }
+        if disk && arguments.clock.is_some() && clock == Some(ClockChoice::Capture) {
+            let what = "with --target disk the image lives in its machine's time";
+            return wrong("--clock", "capture".into(), what);
         }
         Ok(())
     }

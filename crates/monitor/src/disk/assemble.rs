@@ -32,6 +32,25 @@ pub fn assemble(
     image: &Image,
     options: &Options,
 ) -> Result<Vec<u8>, DiskError> {
+    Ok(lay_out(boot_monitor, image, options, 0)?.file)
+}
+
+/// A self-booting image, and what whoever watches it needs to know.
+pub(super) struct SelfBooting {
+    pub(super) file: Vec<u8>,
+    pub(super) plan: Plan,
+    /// Physical address of the payload.
+    pub(super) payload: u64,
+    /// Bytes of memory that it takes, without its heap.
+    pub(super) memory: u64,
+}
+
+pub(super) fn lay_out(
+    boot_monitor: &[u8],
+    image: &Image,
+    options: &Options,
+    mut flags: u64,
+) -> Result<SelfBooting, DiskError> {
     for grant in &options.devices {
         if matches!(grant.device, GrantedDevice::Block { .. }) {
             return Err(DiskError::Device {
@@ -41,13 +60,19 @@ pub fn assemble(
         }
     }
     let mut plan = Plan::new(image, options, MonitorKind::Disk)?;
-    let mut flags = 0;
     if let Some(seed) = options.seed {
         plan.boot.seed = seed;
         flags |= disk::flags::FIXED_SEED;
     }
     let payload = payload(&plan, image, options, flags)?;
-    elf(boot_monitor, &payload)
+    let (file, at) = elf(boot_monitor, &payload)?;
+    let zero = plan.pieces.iter().map(|piece| piece.length).sum::<u64>();
+    Ok(SelfBooting {
+        file,
+        payload: at,
+        memory: at + payload.len() as u64 + zero - plan.boot.heap.length,
+        plan,
+    })
 }
 
 /// The payload: head, pieces, and their bytes.
@@ -109,6 +134,7 @@ fn payload(
         least_heap: plan.boot.heap.length.min(LEAST_HEAP),
         flags,
         pieces: pieces.len() as u64,
+        rings_at: 0,
     };
     for (place, word) in stored.chunks_exact_mut(8).zip(head.to_words()) {
         place.copy_from_slice(&word.to_le_bytes());
@@ -145,8 +171,8 @@ fn headers_length(segments: usize) -> usize {
     size_of::<FileHeader64<LE>>() + segments * size_of::<ProgramHeader64<LE>>()
 }
 
-/// The boot monitor's segments and the payload's as one ELF file.
-fn elf(boot_monitor: &[u8], payload: &[u8]) -> Result<Vec<u8>, DiskError> {
+/// The boot monitor's segments and the payload's as one ELF file; the payload's physical address.
+fn elf(boot_monitor: &[u8], payload: &[u8]) -> Result<(Vec<u8>, u64), DiskError> {
     /// Where a segment's bytes begin in the file: loaders copy, so pages do not matter.
     const ALIGNMENT: usize = 16;
     let header = FileHeader64::<LE>::parse(boot_monitor)?;
@@ -205,5 +231,5 @@ fn elf(boot_monitor: &[u8], payload: &[u8]) -> Result<Vec<u8>, DiskError> {
         beginning.extend_from_slice(bytes_of(header));
     }
     file[..beginning.len()].copy_from_slice(&beginning);
-    Ok(file)
+    Ok((file, end))
 }

@@ -32,6 +32,9 @@ pub enum DiskError {
     /// The boot monitor's file ends before its segments do.
     #[error("the boot monitor is cut short")]
     CutShort,
+    /// An image longer than the BIOS's calls and the disk's table can say.
+    #[error("the image is too long for a disk that a BIOS boots")]
+    Long,
     /// A device of a kind that the boot monitor does not drive.
     #[error("a self-booting image has no {kind} devices, and `{name}` is one")]
     Device {

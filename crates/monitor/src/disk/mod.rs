@@ -4,9 +4,15 @@
 //! them and written down ([`sprat_abi::disk`]); the boot monitor makes it on the machine it boots.
 
 mod assemble;
+mod bios;
 mod error;
+mod instance;
 mod qemu;
+mod report;
+mod wire;
 
 pub use assemble::assemble;
+pub use bios::disk;
 pub use error::DiskError;
+pub use instance::DiskMonitor;
 pub use qemu::{End, Machine, MachineKind, QEMU};

@@ -101,6 +101,24 @@ impl Machine {
         self.add(&["-device", &device]);
     }
 
+    /// Has the machine's memory be a file of `length` bytes.
+    pub(super) fn share_memory(&mut self, file: &Path, length: u64) {
+        let backend = format!(
+            "memory-backend-file,id=memory,share=on,size={length},mem-path={}",
+            file.display()
+        );
+        self.add(&["-object", &backend, "-machine", "memory-backend=memory"]);
+    }
+
+    /// Adds a network card whose frames are datagrams of an open socket.
+    pub(super) fn add_card(&mut self, number: usize, socket: i32, address: [u8; 6]) {
+        let network = format!("dgram,id=network{number},local.type=fd,local.str={socket}");
+        self.add(&["-netdev", &network]);
+        let [a, b, c, d, e, f] = address;
+        let address = format!("{a:02x}:{b:02x}:{c:02x}:{d:02x}:{e:02x}:{f:02x}");
+        self.add_device("net", &format!(",netdev=network{number},mac={address}"));
+    }
+
     /// Adds arguments of QEMU's.
     pub fn add_arguments(&mut self, arguments: &[&str]) {
         self.add(arguments);

@@ -126,6 +126,7 @@ impl Monitor for ProcessMonitor {
         let places = Board {
             contract: (board.clone(), 0),
             pool: (board.clone(), pool_offset),
+            machine: None,
         };
         let mut shared = Shared::new(places, &plan, options);
         shared.show_time(clock::monotonic_now());

@@ -95,6 +95,7 @@ impl Monitor for VmMonitor {
         let board = Board {
             contract: (memory.clone(), places.contract),
             pool: (memory.clone(), places.pool),
+            machine: None,
         };
         let mut shared = Shared::new(board, &plan, options);
         shared.show_time(clock::monotonic_now());

@@ -30,6 +30,14 @@ fn table<'m>(memory: &'m dyn Physical, address: u64, name: &[u8; 4]) -> Option<&
         .then(|| memory.bytes(address, length))
 }
 
+/// Looks for the root pointer where a PC's BIOS puts it: on 16 bytes of its last 128 KiB.
+#[must_use]
+pub fn find_root(memory: &dyn Physical) -> Option<u64> {
+    (0xe_0000..0x10_0000)
+        .step_by(16)
+        .find(|address| memory.bytes(*address, 8) == b"RSD PTR ")
+}
+
 /// Follows the root pointer at `address` to what powers the machine off.
 #[must_use]
 pub fn find(memory: &dyn Physical, address: u64) -> Option<PowerOff> {

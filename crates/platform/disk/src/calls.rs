@@ -1,9 +1,13 @@
 //! The instance's two calls, and the loop behind them.
 
+use core::sync::atomic::{AtomicU32, Ordering};
+
+use sprat_abi::CACHE_LINE;
 use sprat_abi::boot::BootPage;
 use sprat_abi::bytes::{ByteConsumer, byte_ring_capacity};
 use sprat_abi::call::{CallBlock, Wake};
 use sprat_abi::clock::{ClockPage, ClockPoint};
+use sprat_abi::disk::{STOP_WORD, YIELDS_WORD};
 use sprat_abi::pointer;
 
 use crate::cell::Local;
@@ -16,6 +20,10 @@ struct Machine {
     call_block: &'static CallBlock,
     point: ClockPoint,
     timer: Timer,
+    /// The two indexes of the ring of requests: what stands in it is what they differ by.
+    requests: Option<[&'static AtomicU32; 2]>,
+    /// Whether somebody uses the rings who announces nothing.
+    watched: bool,
 }
 
 static MACHINE: Local<Option<Machine>> = Local::new(None);
@@ -33,11 +41,11 @@ pub(crate) fn point() -> ClockPoint {
     }
 }
 
-/// Longest that it is halted where a device does not interrupt and has to be looked at.
+/// Longest that it is halted where a device does not interrupt, or somebody watches.
 const GLANCE: u64 = 1_000_000;
 
 /// Takes the host's side of what the boot page grants.
-pub(crate) fn start(boot: &'static BootPage, timer: Timer) {
+pub(crate) fn start(boot: &'static BootPage, timer: Timer, watched: bool) {
     // SAFETY: the plan laid the boot page's structures out as the contract says, they are mapped for
     // ever, and each ring's other side is the instance. Called once.
     unsafe {
@@ -49,6 +57,11 @@ pub(crate) fn start(boot: &'static BootPage, timer: Timer) {
             call_block: &*pointer(boot.call_block).cast::<CallBlock>(),
             point: clock.read(),
             timer,
+            requests: byte_ring_capacity(boot.control_requests.length).map(|_| {
+                let first = pointer(boot.control_requests.address);
+                [0, CACHE_LINE].map(|at| &*first.add(at).cast::<AtomicU32>())
+            }),
+            watched,
         });
     }
 }
@@ -74,7 +87,16 @@ impl Machine {
         self.say();
         // SAFETY: the only user after boot is this loop.
         let devices = unsafe { devices::all() };
-        devices.serve(self.point.wall_at(clock::counter()))
+        let mut ready = devices.serve(self.point.wall_at(clock::counter()));
+        if let Some([filled, taken]) = self.requests
+            && filled.load(Ordering::Acquire) != taken.load(Ordering::Relaxed)
+        {
+            ready |= Wake::CONTROL;
+        }
+        if self.call_block.private(STOP_WORD).load(Ordering::Relaxed) != 0 {
+            ready |= Wake::STOP;
+        }
+        ready
     }
 
     fn yield_until(&mut self, deadline: u64) -> Wake {
@@ -94,7 +116,11 @@ impl Machine {
     fn wait(&mut self, seen: u64, nanoseconds: u64) {
         // SAFETY: as in `serve`.
         let devices = unsafe { devices::all() };
-        let longest = if devices.interrupt() { LONGEST } else { GLANCE };
+        let longest = if devices.interrupt() && !self.watched {
+            LONGEST
+        } else {
+            GLANCE
+        };
         if !devices.watch(true) {
             self.timer.arm(clock::ticks(nanoseconds.min(longest)));
             ports::disable_interrupts();
@@ -112,7 +138,11 @@ impl Machine {
 pub(crate) unsafe extern "sysv64" fn yield_call() -> Wake {
     // SAFETY: the instance has one thread, which is here, so no other call is under way.
     match unsafe { MACHINE.get_mut() } {
-        Some(machine) => machine.yield_until(machine.call_block.deadline()),
+        Some(machine) => {
+            let yields = machine.call_block.private(YIELDS_WORD);
+            yields.fetch_add(1, Ordering::Release);
+            machine.yield_until(machine.call_block.deadline())
+        }
         None => Wake::default(),
     }
 }

@@ -31,6 +31,8 @@ pub mod queue;
 pub mod tables;
 
 #[cfg(sprat_target = "disk")]
+mod bios;
+#[cfg(sprat_target = "disk")]
 mod calls;
 #[cfg(sprat_target = "disk")]
 mod cell;

@@ -55,13 +55,14 @@ pub(crate) unsafe extern "C" fn start(information: u64, magic: u64) -> ! {
         Firmware::from_pvh(&AsItLies, information, BOUNDS)
             .unwrap_or_else(|| power::refuse(format_args!("the loader gave no map of the memory")))
     };
-    power::remember(firmware.acpi.and_then(|root| acpi::find(&AsItLies, root)));
+    let root = firmware.acpi.or_else(|| acpi::find_root(&AsItLies));
+    power::remember(root.and_then(|root| acpi::find(&AsItLies, root)));
     // Read here for the last time: the payload's first pages are not mapped later.
     let (&plan, pieces) = read_plan(&firmware.frames);
     let mut frames = firmware.frames.clone();
     frames.exclude(address(&raw const boot_start), payload() + plan.length);
     let whole = frames.left();
-    let (tables, boot) = lay_out(&firmware, &mut frames, &plan, pieces).unwrap_or_else(|_| {
+    let (tables, boot, rings) = lay_out(&firmware, &mut frames, &plan, pieces).unwrap_or_else(|_| {
         let needed = pieces.iter().map(|piece| piece.length - piece.stored);
         power::refuse(format_args!(
             "too little memory: the image takes {} KiB beside its own {} KiB, and {} KiB are free",
@@ -71,10 +72,19 @@ pub(crate) unsafe extern "C" fn start(information: u64, magic: u64) -> ! {
         ))
     });
     instance::know(pieces, boot);
+    // SAFETY: the plan's head, mapped until the next step; whoever watches reads it from outside.
+    unsafe {
+        let head = sprat_abi::pointer(payload()).cast::<PlanHead>();
+        (&raw mut (*head).rings_at).write_volatile(rings);
+    }
     // SAFETY: the tables map this code, its variables and its stack where they are, and everything that
     // is used from here on; what they do not map is not used again.
     unsafe { asm!("mov cr3, {}", in(reg) tables.root(), options(nostack)) };
-    calls::start(boot, controller::start());
+    calls::start(
+        boot,
+        controller::start(),
+        plan.flags & disk::flags::WATCHED != 0,
+    );
     crate::ports::enable_interrupts();
     // SAFETY: the plan's own entry and stack. The image expects the boot page's address in RDI.
     unsafe {
@@ -167,7 +177,7 @@ fn lay_out(
     frames: &mut Frames,
     plan: &PlanHead,
     pieces: &[Piece],
-) -> Result<(Tables, &'static BootPage), OutOfMemory> {
+) -> Result<(Tables, &'static BootPage, u64), OutOfMemory> {
     // SAFETY: free memory, mapped where it lies until `start` changes the tables.
     let mut tables = unsafe { Tables::new(frames) }?;
     map_monitor(frames, &mut tables)?;
@@ -185,7 +195,7 @@ fn lay_out(
     // SAFETY: as above; the clock follows the boot page.
     unsafe { &*sprat_abi::pointer(in_memory(boot.clock)).cast::<ClockPage>() }
         .write(calls::point());
-    let mut pool = 0;
+    let (mut pool, mut rings) = (0, 0);
     for piece in pieces {
         let access = match piece.protection {
             disk::READ_WRITE => Access::ReadWrite,
@@ -200,6 +210,9 @@ fn lay_out(
             clear(memory, zero);
             if piece.address == boot.pool.address {
                 pool = memory;
+            }
+            if (piece.address..piece.address + piece.length).contains(&boot.call_block) {
+                rings = memory;
             }
             tables.map(frames, (piece.address + piece.stored, memory), zero, access)?;
         }
@@ -227,9 +240,8 @@ fn lay_out(
         boot.seed = calls::seed(devices.entropy());
     }
     // SAFETY: mapped there by the pieces above, once the tables are in use, and never written again.
-    Ok((tables, unsafe {
-        &*sprat_abi::pointer(plan.boot_page).cast()
-    }))
+    let boot = unsafe { &*sprat_abi::pointer(plan.boot_page).cast() };
+    Ok((tables, boot, rings))
 }
 
 /// Maps this program, and the interrupt controller.
