@@ -13,6 +13,7 @@ extern crate std;
 
 mod block;
 mod clock;
+mod console;
 mod key_value;
 mod random;
 #[cfg(test)]
@@ -20,5 +21,6 @@ mod testing;
 
 pub use block::{Block, BlockError, MemoryBlock};
 pub use clock::{Clock, ManualClock};
+pub use console::{Console, MemoryConsole};
 pub use key_value::{Folder, KeyValue, KeyValueMut, MemoryStore};
 pub use random::{ChaCha, Random};

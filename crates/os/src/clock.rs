@@ -1,6 +1,6 @@
-//! The platform's clocks and randomness, as the interfaces that services are written against.
+//! The platform's clocks, console and randomness, as the interfaces that services are written against.
 
-use sprat_devices::{ChaCha, Clock, Random as _};
+use sprat_devices::{ChaCha, Clock, Console, Random as _};
 use sprat_platform::Platform as _;
 
 use crate::target::platform;
@@ -16,6 +16,16 @@ impl Clock for SystemClock {
 
     fn wall(&self) -> i64 {
         platform().wall()
+    }
+}
+
+/// The platform's console.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SystemConsole;
+
+impl Console for SystemConsole {
+    fn write(&self, text: &[u8]) {
+        platform().write_console(text);
     }
 }
 

@@ -150,6 +150,12 @@ impl Env {
         })
     }
 
+    /// The console.
+    #[must_use]
+    pub fn console(&self) -> crate::SystemConsole {
+        crate::SystemConsole
+    }
+
     /// A generator of random numbers of its own.
     #[must_use]
     pub fn random(&self) -> ChaCha {

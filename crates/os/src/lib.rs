@@ -41,7 +41,7 @@ pub mod time;
 pub use application::{Failure, Outcome, Status, exit, start, start_async};
 pub use async_task::Task;
 pub use block::BlockDevice;
-pub use clock::{SystemClock, random};
+pub use clock::{SystemClock, SystemConsole, random};
 pub use env::{Env, EnvError};
 pub use error::{Error, Result};
 pub use executor::{run, spawn, spawn_named, wait_until, yield_now};

@@ -265,3 +265,15 @@ fn a_block_device_keeps_what_is_written_in_its_file() {
     handle.read_exact_at(&mut bytes, 1024).expect("there");
     assert_eq!(bytes, [3; 1024]);
 }
+
+#[test]
+fn what_is_written_to_the_console_is_read_outside() {
+    use sprat::devices::Console;
+    // As an application has it, which does not know where it runs.
+    fn greet(console: &impl Console) {
+        console.write(b"hello\n");
+    }
+    let handle = Options::new().quiet().install();
+    greet(&sprat::Env::take().console());
+    assert_eq!(handle.console(), b"hello\n");
+}

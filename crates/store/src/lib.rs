@@ -10,6 +10,18 @@
 //! host keep them where they outlive the host.
 //!
 //! There are no tasks, clocks or devices in here: who writes, and when, is the application's.
+//!
+//! ```
+//! use sprat_devices::{Block, KeyValue, KeyValueMut, Random};
+//! use sprat_store::{LogError, LogStore};
+//!
+//! async fn count(device: impl Block, mut random: impl Random) -> Result<u8, LogError> {
+//!     let (store, _) = LogStore::open(device, random.next()).await?;
+//!     let before = store.get("visits").await?.map_or(0, |value| value[0]);
+//!     store.set("visits", &[before + 1]).await?;
+//!     Ok(before + 1)
+//! }
+//! ```
 #![no_std]
 #![forbid(unsafe_code)]
 
