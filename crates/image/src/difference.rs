@@ -4,6 +4,7 @@ use std::fmt;
 
 use object::{Object as _, ObjectSection as _, ObjectSymbol as _};
 
+use crate::elf;
 use crate::sizes::origin;
 
 /// The first byte that two files do not share.
@@ -39,7 +40,7 @@ impl fmt::Display for Difference {
 }
 
 /// Compares two files; nothing if they are the same. `linked` is the linked file of the first, which
-/// says what lies where: an image is its beginning.
+/// says what lies where.
 #[must_use]
 pub fn difference(first: &[u8], second: &[u8], linked: &[u8]) -> Option<Difference> {
     let differs = first
@@ -51,7 +52,8 @@ pub fn difference(first: &[u8], second: &[u8], linked: &[u8]) -> Option<Differen
         None if first.len() == second.len() => return None,
         None => first.len().min(second.len()),
     };
-    let (section, symbol) = place(linked, offset as u64);
+    let before = elf::before_split(first, linked, offset as u64);
+    let (section, symbol) = place(linked, before.unwrap_or(offset as u64));
     Some(Difference {
         offset,
         first: first.get(offset).copied(),

@@ -197,35 +197,75 @@ fn segment(
     }))
 }
 
-/// The image alone: what is loaded, without symbols, debugging information and section headers.
-///
-/// The linker puts every loaded byte in front of what is not, so the image is the linked file's
-/// beginning with the pointer to the section headers cleared.
+/// How a segment's bytes are aligned in an image's file: loaders copy, so pages do not matter there.
+const ALIGNMENT: usize = 16;
+
+/// The image alone: what is loaded, without symbols, debugging information and section headers, and
+/// without the space that the linker leaves between segments.
 ///
 /// # Errors
 /// When the file is not an image that a monitor would load.
 pub fn split(linked: &[u8]) -> Result<Vec<u8>, ImageError> {
-    let parsed = parse(linked)?;
-    let headers = {
-        let header = Header::parse(linked).map_err(damaged)?;
-        let endian: LittleEndian = header.endian().map_err(damaged)?;
-        header.e_phoff(endian)
-            + u64::from(header.e_phnum(endian)) * u64::from(header.e_phentsize(endian))
+    parse(linked)?;
+    let header = Header::parse(linked).map_err(damaged)?;
+    let endian: LittleEndian = header.endian().map_err(damaged)?;
+    let programs = header.program_headers(endian, linked).map_err(damaged)?;
+    let loaded = |program: &&ProgramHeader64<LittleEndian>| {
+        program.p_type(endian) == elf::PT_LOAD && program.p_memsz(endian) > 0
     };
-    let end = parsed
-        .segments
+    let mut image = Vec::new();
+    // Where segments were in the linked file, and are in the image.
+    let mut moved = Vec::new();
+    for program in programs.iter().filter(loaded) {
+        let address = program.p_vaddr(endian);
+        let bytes = program
+            .data(endian, linked)
+            .map_err(|()| ImageError::Truncated { address })?;
+        image.resize(image.len().next_multiple_of(ALIGNMENT), 0);
+        moved.push((program.file_range(endian), image.len() as u64));
+        image.extend_from_slice(bytes);
+    }
+    let table = usize::try_from(header.e_phoff(endian)).unwrap_or(usize::MAX);
+    let end = table.saturating_add(size_of_val(programs)) as u64;
+    // The first segment begins with the headers.
+    if !matches!(moved.first(), Some(((0, size), _)) if *size >= end) {
+        return Err(ImageError::Elf("the headers are not loaded".into()));
+    }
+    for (program, place) in programs
         .iter()
-        .map(|segment| segment.offset + segment.file)
-        .fold(headers, u64::max);
-    let end = usize::try_from(end).map_err(|_| ImageError::Elf("too large".into()))?;
-    let mut image = linked
-        .get(..end)
-        .ok_or(ImageError::Elf("cut short".into()))?
-        .to_vec();
+        .zip((table..).step_by(size_of::<ProgramHeader64<LittleEndian>>()))
+    {
+        let offset = program.p_offset(endian);
+        // One that has only zeroes has no bytes in the file, and a place nevertheless.
+        let inside = |((from, size), _): &&((u64, u64), u64)| {
+            (*from..from + (*size).max(1)).contains(&offset)
+        };
+        let Some(((from, _), to)) = moved.iter().find(inside) else {
+            continue;
+        };
+        let mut program = *program;
+        program.p_offset.set(endian, offset - from + to);
+        if loaded(&&program) {
+            program.p_align.set(endian, ALIGNMENT as u64);
+        }
+        let bytes = object::bytes_of(&program);
+        image[place..place + bytes.len()].copy_from_slice(bytes);
+    }
     // e_shoff (8 bytes at 40), then e_shentsize, e_shnum and e_shstrndx (2 bytes each at 58): ELF-64
     // object file format, figure 2.
     image[40..48].fill(0);
     image[58..64].fill(0);
     parse(&image)?;
     Ok(image)
+}
+
+/// Where a byte of an image was in the file that it was linked to.
+pub(crate) fn before_split(image: &[u8], linked: &[u8], offset: u64) -> Option<u64> {
+    let (image, linked) = (parse(image).ok()?, parse(linked).ok()?);
+    let inside =
+        |segment: &&Segment| (segment.offset..segment.offset + segment.file).contains(&offset);
+    let found = image.segments.iter().find(inside)?;
+    let same = |segment: &&Segment| segment.address == found.address;
+    let before = linked.segments.iter().find(same)?;
+    Some(before.offset + (offset - found.offset))
 }

@@ -65,6 +65,11 @@ fn hello_is_a_small_sealed_image() {
             .all(|segment| segment.address.is_multiple_of(4096))
     );
     assert!(inspection.segments[0].address >= sprat_abi::IMAGE_BASE);
+    // In the file they follow each other without space between.
+    for pair in inspection.segments.windows(2) {
+        let space = pair[1].offset - (pair[0].offset + pair[0].file);
+        assert!(space < 16, "{space} bytes");
+    }
     assert_eq!(inspection.name, "hello");
     let names: Vec<&str> = inspection
         .parameters

@@ -9,6 +9,7 @@ use smoltcp::iface::Route;
 use smoltcp::wire::{EthernetAddress, IpCidr};
 
 use crate::engine::Engine;
+use crate::family;
 use crate::sockets::SocketId;
 
 /// How a stack comes by its addresses.
@@ -126,6 +127,7 @@ impl Engine {
             prefix,
             gateway,
         } = configuration.ipv6
+            && family::IPV6
         {
             self.set_address(IpAddr::V6(link_local(address)), 64, None);
             self.set_address(own.into(), prefix, gateway.map(IpAddr::V6));
@@ -156,14 +158,18 @@ impl Engine {
         {
             return;
         }
+        let Ok(own) = family::address(address) else {
+            return;
+        };
         self.interface.update_ip_addrs(|addresses| {
             // There is room for the few that are ever set.
-            let _ = addresses.push(IpCidr::new(address.into(), prefix));
+            let _ = addresses.push(IpCidr::new(own, prefix));
         });
         match gateway {
             Some(IpAddr::V4(gateway)) => self.set_route(Route::new_ipv4_gateway(gateway)),
+            #[cfg(feature = "ipv6")]
             Some(IpAddr::V6(gateway)) => self.set_route(Route::new_ipv6_gateway(gateway)),
-            None => {}
+            _ => {}
         }
     }
 
@@ -203,7 +209,7 @@ impl Engine {
         };
         let had_one = self.interface.ipv4_addr().is_some();
         self.interface.update_ip_addrs(|addresses| {
-            addresses.retain(|known| !matches!(known, IpCidr::Ipv4(_)));
+            addresses.retain(|known| !IpAddr::from(known.address()).is_ipv4());
         });
         self.interface.routes_mut().remove_default_ipv4_route();
         match change {

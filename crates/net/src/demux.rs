@@ -2,6 +2,8 @@
 
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use crate::family;
+
 /// A TCP connection as this side names it. Local port first: it tells most flows apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Flow {
@@ -56,7 +58,7 @@ fn parse(frame: &[u8]) -> Option<Destination> {
             };
             transport(header[9], address(12), address(16), packet.get(length..)?)
         }
-        [0x86, 0xdd] => {
+        [0x86, 0xdd] if family::IPV6 => {
             let (header, payload) = packet.split_first_chunk::<40>()?;
             let address = |at: usize| {
                 let bytes = header[at..].first_chunk::<16>()?;

@@ -17,6 +17,7 @@ use crate::Counters;
 use crate::configuration::Configurator;
 use crate::demux::{Destination, destination};
 use crate::dns::Cache;
+use crate::family;
 use crate::frames::Frames;
 use crate::sockets::{Fill, Kind, SocketId, Sockets};
 use crate::tcp::Connections;
@@ -273,7 +274,7 @@ impl Engine {
 
     /// Whether this stack answers for an address.
     pub(crate) fn has_address(&self, address: IpAddr) -> bool {
-        self.interface.has_ip_addr(address)
+        family::address(address).is_ok_and(|address| self.interface.has_ip_addr(address))
     }
 }
 

@@ -29,6 +29,8 @@ mod demux;
 pub mod dns;
 mod engine;
 mod error;
+mod family;
+mod flows;
 mod frames;
 mod io;
 #[cfg(feature = "simulation")]

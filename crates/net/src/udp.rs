@@ -8,10 +8,11 @@ use core::net::{IpAddr, SocketAddr};
 use core::task::Poll;
 
 use smoltcp::socket::udp;
-use smoltcp::wire::{IpEndpoint, IpListenEndpoint};
+use smoltcp::wire::IpListenEndpoint;
 use sprat_devices::Random as _;
 
 use crate::engine::Engine;
+use crate::family;
 use crate::sockets::{Kind, SocketId};
 use crate::{Error, Stack};
 
@@ -82,6 +83,7 @@ impl Engine {
 
     fn bind_udp(&mut self, local: SocketAddr, options: UdpOptions) -> Result<SocketId, Error> {
         let address = (!local.ip().is_unspecified()).then_some(local.ip());
+        let listened = address.map(family::address).transpose()?;
         let mut port = local.port();
         if port == 0 {
             // At random: that a stranger cannot guess it protects those who ask name servers.
@@ -99,7 +101,7 @@ impl Engine {
         let mut socket = udp::Socket::new(buffer(), buffer());
         socket
             .bind(IpListenEndpoint {
-                addr: address.map(Into::into),
+                addr: listened,
                 port,
             })
             .map_err(|_| Error::BadAddress)?;
@@ -221,8 +223,14 @@ impl UdpSocket {
     ) -> Result<(), Error> {
         poll_fn(|context| {
             let sent = self.with(|socket| {
-                let mut metadata = udp::UdpMetadata::from(IpEndpoint::from(to));
-                metadata.local_address = from.map(Into::into);
+                let to_and_from = family::endpoint(to)
+                    .and_then(|to| Ok((to, from.map(family::address).transpose()?)));
+                let (to, from) = match to_and_from {
+                    Ok(both) => both,
+                    Err(error) => return Poll::Ready(Err(error)),
+                };
+                let mut metadata = udp::UdpMetadata::from(to);
+                metadata.local_address = from;
                 if bytes.len() > socket.payload_send_capacity() {
                     return Poll::Ready(Err(Error::TooLong));
                 }

@@ -9,7 +9,10 @@ use crate::application::{Failure, say_error};
 pub type Result<T = (), E = Error> = core::result::Result<T, E>;
 
 /// Any error. `?` makes it of whatever error there is, [`Error::new`] of words.
-pub struct Error(Box<dyn core::error::Error>);
+///
+/// Only its words are kept: that errors could also be shown as their structure would put the code
+/// for it into every image.
+pub struct Error(Box<dyn fmt::Display>);
 
 impl<E: core::error::Error + 'static> From<E> for Error {
     fn from(error: E) -> Self {
@@ -21,7 +24,7 @@ impl Error {
     /// An error that is words alone.
     #[must_use]
     pub fn new(words: impl Into<alloc::string::String>) -> Self {
-        Self(words.into().into())
+        Self(Box::new(words.into()))
     }
 }
 

@@ -132,7 +132,11 @@ pub(crate) fn configuration() -> Result<Configuration, EnvError> {
     Ok(configuration)
 }
 
-const ADDRESSES: &str = "dhcp, off, or addresses such as 10.0.0.2/24";
+const ADDRESSES: &str = if cfg!(feature = "ipv6") {
+    "dhcp, off, or addresses such as 10.0.0.2/24"
+} else {
+    "dhcp, off, or an IPv4 address such as 10.0.0.2/24; this image carries no IPv6"
+};
 
 fn set_address(
     configuration: &mut Configuration,
@@ -154,7 +158,7 @@ fn set_address(
                         gateway: gateways.0,
                     };
                 }
-                IpAddr::V6(address) if prefix <= 128 => {
+                IpAddr::V6(address) if prefix <= 128 && cfg!(feature = "ipv6") => {
                     configuration.ipv6 = Ipv6::Static {
                         address,
                         prefix,

@@ -8,6 +8,7 @@ extern crate alloc;
 mod answer;
 mod data;
 mod message;
+mod names;
 mod text;
 mod zone;
 
@@ -88,10 +89,10 @@ async fn serve(network: Stack, server: Rc<Server>) -> Result<()> {
     log::info!("answering for {} on port {PORT}", server.zone.origin());
     spawn(serve_datagrams(socket, server.clone())).detach();
     loop {
-        let (stream, peer) = listener.accept().await;
+        let (stream, _) = listener.accept().await;
         if server.connections.value() >= CONNECTIONS {
             server.refused.increment();
-            log::debug!("turned {peer} away: too many connections");
+            log::debug!("turned one away: too many connections");
             stream.abort();
             continue;
         }
@@ -115,7 +116,7 @@ async fn serve_datagrams(socket: UdpSocket, server: Rc<Server>) {
         if !answer::answer(&server.zone, question, Transport::Datagram, &mut answer) {
             server.refused.increment();
         } else if let Err(error) = socket.send(&answer, datagram.from, datagram.to).await {
-            log::debug!("cannot answer {}: {error}", datagram.from);
+            log::debug!("cannot answer: {error}");
         }
     }
 }

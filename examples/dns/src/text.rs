@@ -70,39 +70,43 @@ fn read_line<'a>(
             ')' if *depth == 0 => return wrong("a bracket is closed that was not opened"),
             ')' => *depth -= 1,
             '"' => {
-                let Some(end) = end_of(&rest[1..], |byte| byte == b'"') else {
+                rest = behind(rest, first);
+                let Some((text, _)) = cut(rest, |byte| byte == b'"') else {
                     return wrong("a quotation mark is missing");
                 };
-                entry.words.push(Word {
-                    text: &rest[1..=end],
-                    quoted: true,
-                });
-                rest = &rest[end + 2..];
+                entry.words.push(Word { text, quoted: true });
+                rest = rest.get(text.len() + 1..).unwrap_or("");
                 continue;
             }
             _ => {
                 let ends = |byte| matches!(byte, b' ' | b'\t' | b'\r' | b';' | b'(' | b')' | b'"');
-                let end = end_of(rest, ends).unwrap_or(rest.len());
+                let text;
+                (text, rest) = cut(rest, ends).unwrap_or((rest, ""));
                 entry.words.push(Word {
-                    text: &rest[..end],
+                    text,
                     quoted: false,
                 });
-                rest = &rest[end..];
                 continue;
             }
         }
-        rest = &rest[1..];
+        rest = behind(rest, first);
     }
 }
 
-/// Where the first byte stands that ends a word and has no backslash before it.
-fn end_of(text: &str, ends: impl Fn(u8) -> bool) -> Option<usize> {
+/// What stands behind a text's first letter.
+fn behind(text: &str, first: char) -> &str {
+    text.get(first.len_utf8()..).unwrap_or("")
+}
+
+/// The text before the first byte that ends a word and has no backslash before it, and the rest.
+fn cut(text: &str, ends: impl Fn(u8) -> bool) -> Option<(&str, &str)> {
     let mut escaped = false;
-    text.bytes().position(|byte| {
+    let end = text.bytes().position(|byte| {
         let end = !escaped && ends(byte);
         escaped = !escaped && byte == b'\\';
         end
-    })
+    })?;
+    text.split_at_checked(end)
 }
 
 #[cfg(test)]

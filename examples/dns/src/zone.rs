@@ -1,6 +1,5 @@
 //! A zone: names, and the sets of records that each has.
 
-use alloc::collections::BTreeMap;
 use alloc::string::{String, ToString as _};
 use alloc::vec::Vec;
 use core::fmt;
@@ -8,6 +7,7 @@ use core::fmt;
 use sprat::net::dns::{Kind, Name};
 
 use crate::data;
+use crate::names::Names;
 use crate::text::{Entry, Mistake, entries};
 
 /// Records of one name and kind.
@@ -40,7 +40,7 @@ impl core::error::Error for ZoneError {}
 pub(crate) struct Zone {
     origin: Name,
     /// Every name that there is, also those that only have names below them.
-    names: BTreeMap<Name, Vec<Set>>,
+    names: Names,
 }
 
 impl Zone {
@@ -60,7 +60,7 @@ impl Zone {
 
     /// The sets of a name, where there is such a name.
     pub(crate) fn sets(&self, name: &Name) -> Option<&[Set]> {
-        self.names.get(name).map(Vec::as_slice)
+        self.names.get(name).map(|(_, sets)| sets)
     }
 
     /// The set of a kind of a name.
@@ -70,7 +70,7 @@ impl Zone {
 
     /// The set of a kind of a name, and the name as the zone has it.
     pub(crate) fn owned(&self, name: &Name, kind: Kind) -> Option<(&Name, &Set)> {
-        let (name, sets) = self.names.get_key_value(name)?;
+        let (name, sets) = self.names.get(name)?;
         let set = sets.iter().find(|set| set.kind == kind)?;
         Some((name, set))
     }
@@ -87,10 +87,10 @@ impl Zone {
         }
         let mut above = name;
         while let Some(parent) = above.parent().filter(|_| above != self.origin) {
-            self.names.entry(parent).or_default();
+            self.names.add(&parent);
             above = parent;
         }
-        let sets = self.names.entry(name).or_default();
+        let sets = self.names.add(&name);
         let alone = |kind| kind == Kind::CNAME;
         if sets
             .iter()
@@ -145,7 +145,7 @@ fn read(text: &str) -> Result<Zone, Mistake> {
         }
         let zone = zone.get_or_insert_with(|| Zone {
             origin: name,
-            names: BTreeMap::new(),
+            names: Names::default(),
         });
         if kind == Kind::SOA && name != zone.origin {
             return Err(mistake("there can be only one such record"));

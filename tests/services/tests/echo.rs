@@ -94,7 +94,12 @@ fn what_is_wrong_with_the_network_parameters_is_named() {
             (
                 "ip",
                 "10.0.0.1",
-                "parameter 'ip' is '10.0.0.1': expected dhcp, off, or addresses",
+                "parameter 'ip' is '10.0.0.1': expected dhcp, off, or an IPv4 address",
+            ),
+            (
+                "ip",
+                "2001:db8::1/64",
+                "such as 10.0.0.2/24; this image carries no IPv6",
             ),
             ("ip", "10.0.0.1/33", "parameter 'ip' is '10.0.0.1/33'"),
             (

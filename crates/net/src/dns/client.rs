@@ -8,6 +8,7 @@ use core::time::Duration;
 use sprat_devices::Random as _;
 
 use super::{CLASS_IN, Header, Kind, Name, Question, Reader, flags, response};
+use crate::family;
 use crate::{Error, Stack, TcpOptions, UdpOptions};
 
 const PORT: u16 = 53;
@@ -78,8 +79,8 @@ impl Stack {
     }
 
     async fn resolve_name(&self, name: &Name) -> Result<Vec<IpAddr>, Error> {
-        let has_ipv6 =
-            self.lease().addresses.iter().any(
+        let has_ipv6 = family::IPV6
+            && self.lease().addresses.iter().any(
                 |(address, _)| matches!(address, IpAddr::V6(own) if !own.is_unicast_link_local()),
             );
         let mut all = self.look_up(name, Kind::A).await?;
@@ -169,24 +170,25 @@ impl Stack {
     async fn ask_stream(&self, question: &[u8], server: SocketAddr) -> Result<Reply, Error> {
         let mut stream = self.connect(server, TcpOptions::default()).await?;
         let length = u16::try_from(question.len()).map_err(|_| Error::TooLong)?;
-        stream.write_all(&length.to_be_bytes()).await?;
-        stream.write_all(question).await?;
-        let mut length = [0; 2];
-        fill(&mut stream, &mut length).await?;
-        let mut message = vec![0; usize::from(u16::from_be_bytes(length))];
-        fill(&mut stream, &mut message).await?;
-        Ok(read_reply(question, &message).unwrap_or(Reply::Useless))
-    }
-}
-
-async fn fill(stream: &mut crate::TcpStream, mut buffer: &mut [u8]) -> Result<(), Error> {
-    while !buffer.is_empty() {
-        match stream.read(buffer).await? {
-            0 => return Err(Error::Reset),
-            count => buffer = &mut buffer[count..],
+        // In one segment (RFC 7766, section 8).
+        let framed = [&length.to_be_bytes(), question].concat();
+        stream.write_all(&framed).await?;
+        // The message with its length before it.
+        let mut message = vec![0; 2];
+        let mut filled = 0;
+        while filled < message.len() {
+            match stream.read(&mut message[filled..]).await? {
+                0 => return Err(Error::Reset),
+                count => filled += count,
+            }
+            if let [high, low] = message[..]
+                && filled == 2
+            {
+                message.resize(2 + usize::from(u16::from_be_bytes([high, low])), 0);
+            }
         }
+        Ok(read_reply(question, &message[2..]).unwrap_or(Reply::Useless))
     }
-    Ok(())
 }
 
 fn write_question(random: u64, name: &Name, kind: Kind) -> Vec<u8> {

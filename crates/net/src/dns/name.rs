@@ -177,8 +177,10 @@ impl FromStr for Name {
         if text == "." {
             return Ok(Self::ROOT);
         }
-        let ends = text.ends_with('.') && !text.ends_with("\\.");
-        let text = if ends { &text[..text.len() - 1] } else { text };
+        let text = match text.strip_suffix('.') {
+            Some(rest) if !rest.ends_with('\\') => rest,
+            _ => text,
+        };
         Self::relative(text, &Self::ROOT)
     }
 }

@@ -1,19 +1,21 @@
 //! The table of connections, and what a segment or a moment does to one.
 
-use alloc::collections::{BTreeMap, VecDeque};
+use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use core::net::SocketAddr;
 use core::task::Waker;
 use core::time::Duration;
 
 use smoltcp::socket::tcp::State;
-use smoltcp::wire::{IpEndpoint, IpListenEndpoint};
+use smoltcp::wire::IpListenEndpoint;
 use sprat_devices::Random as _;
 
 use super::TcpOptions;
 use crate::Error;
 use crate::demux::Flow;
 use crate::engine::Engine;
+use crate::family;
+use crate::flows::Flows;
 use crate::sockets::{Connection, Kind, SocketId};
 
 /// How long the reset of a connection that was given up may take to be sent.
@@ -34,7 +36,7 @@ pub(super) struct Listening {
 pub(crate) struct Connections {
     limit: usize,
     count: usize,
-    flows: BTreeMap<Flow, SocketId>,
+    flows: Flows,
     /// Those in TIME-WAIT, oldest first.
     time_wait: VecDeque<SocketId>,
     pub(super) listeners: Vec<Option<Listening>>,
@@ -47,7 +49,7 @@ impl Connections {
         Self {
             limit,
             count: 0,
-            flows: BTreeMap::new(),
+            flows: Flows::default(),
             time_wait: VecDeque::new(),
             listeners: Vec::new(),
             next_port: first_port,
@@ -85,7 +87,7 @@ impl Engine {
         flow: Flow,
         opens: bool,
     ) -> Result<Option<SocketId>, ()> {
-        let known = self.connections.flows.get(&flow).copied();
+        let known = self.connections.flows.get(&flow);
         if let Some(id) = known {
             let waits = opens
                 && self
@@ -121,7 +123,7 @@ impl Engine {
         }
         let mut socket = options.socket();
         let endpoint = IpListenEndpoint {
-            addr: Some(flow.local.into()),
+            addr: Some(family::address(flow.local).map_err(|_| ())?),
             port: flow.local_port,
         };
         socket.listen(endpoint).map_err(|_| ())?;
@@ -171,7 +173,7 @@ impl Engine {
 
     /// Whether a local port is taken, by a listener or by a connection to `remote`.
     pub(super) fn is_tcp_port_taken(&self, flow: &Flow) -> bool {
-        self.connections.flows.contains_key(flow) || self.connections.listener_at(flow).is_some()
+        self.connections.flows.get(flow).is_some() || self.connections.listener_at(flow).is_some()
     }
 
     fn connection(&mut self, id: SocketId) -> Option<&mut Connection> {
@@ -396,10 +398,11 @@ impl Engine {
         if remote.port() == 0 || remote.ip().is_unspecified() {
             return Err(Error::BadAddress);
         }
+        let endpoint = family::endpoint(remote)?;
         self.make_room().map_err(|()| Error::TooMany)?;
         let local = self
             .interface
-            .get_source_address(&remote.ip().into())
+            .get_source_address(&endpoint.addr)
             .filter(|address| !address.is_unspecified())
             .ok_or(Error::Unreachable)?;
         let flow = |local_port| Flow {
@@ -417,7 +420,7 @@ impl Engine {
         socket
             .connect(
                 self.interface.context(),
-                IpEndpoint::from(remote),
+                endpoint,
                 IpListenEndpoint {
                     addr: Some(local),
                     port,
