@@ -10,6 +10,7 @@ mod disk;
 mod doctor;
 mod embedded;
 mod explain;
+mod host;
 mod inspect;
 mod logs;
 mod metrics;
@@ -38,15 +39,24 @@ struct Command {
 enum Subcommands {
     Build(package::BuildCommand),
     Click(Box<click::ClickCommand>),
+    Daemon(host::DaemonCommand),
     Doctor(doctor::DoctorCommand),
+    Down(host::DownCommand),
     Inspect(inspect::InspectCommand),
+    Kill(host::KillCommand),
+    #[command(hide = true)]
+    Lane(host::LaneCommand),
     Logs(logs::LogsCommand),
     Metrics(metrics::MetricsCommand),
     New(package::NewCommand),
+    Ps(host::PsCommand),
     Read(read::ReadCommand),
     Run(Box<run::RunCommand>),
     Size(size::SizeCommand),
+    Start(host::StartCommand),
+    Stop(host::StopCommand),
     Test(package::TestCommand),
+    Up(host::UpCommand),
     Why(why::WhyCommand),
     Write(write::WriteCommand),
 }
@@ -55,15 +65,23 @@ fn main() -> ExitCode {
     match Command::parse().subcommand {
         Subcommands::Build(command) => command.run(),
         Subcommands::Click(command) => command.run(),
+        Subcommands::Daemon(command) => command.run(),
         Subcommands::Doctor(command) => command.run(),
+        Subcommands::Down(command) => command.run(),
         Subcommands::Inspect(command) => command.run(),
+        Subcommands::Kill(command) => command.run(),
+        Subcommands::Lane(command) => command.run(),
         Subcommands::Logs(command) => command.run(),
         Subcommands::Metrics(command) => command.run(),
         Subcommands::New(command) => command.run(),
+        Subcommands::Ps(command) => command.run(),
         Subcommands::Read(command) => command.run(),
         Subcommands::Run(command) => command.run(),
         Subcommands::Size(command) => command.run(),
+        Subcommands::Start(command) => command.run(),
+        Subcommands::Stop(command) => command.run(),
         Subcommands::Test(command) => command.run(),
+        Subcommands::Up(command) => command.run(),
         Subcommands::Why(command) => command.run(),
         Subcommands::Write(command) => command.run(),
     }

@@ -58,6 +58,12 @@ fn main() {
         let (rate, batch) = runs[RUNS / 2];
         println!("SWITCH {name} {rate:.2} {batch:.0}");
     }
+    if only.starts_with('-') || "replace".starts_with(&only) {
+        let mut waits: Vec<_> = (0..4 * RUNS).map(|_| replace(&*monitor, &image)).collect();
+        waits.sort_unstable();
+        let middle = waits[waits.len() / 2].as_secs_f64() * 1000.0;
+        println!("REPLACE {middle:.3}");
+    }
 }
 
 fn options() -> Options {
@@ -115,6 +121,33 @@ fn measure(monitor: &dyn Monitor, image: &Image, instances: usize, size: usize) 
         frames as f64 / seconds / 1e6,
         frames as f64 / (entries as f64).max(1.0),
     )
+}
+
+/// From the end of an instance under load to the first frame that leaves through the one that was
+/// ready to take its place.
+fn replace(monitor: &dyn Monitor, image: &Image) -> Duration {
+    let mut switch = Switch::new(SwitchOptions::default());
+    let generator = Box::new(Generator::new(GeneratorOptions::default()));
+    let generator = switch.add_port("generator", generator);
+    let sink = switch.add_port("sink", Box::new(Sink::default()));
+    let place = switch.add_place("function", &["eth0".into(), "eth1".into()]);
+    let create = || monitor.create(image, &options()).expect("created");
+    let (first, spare) = (create(), create());
+    switch.put(place, first);
+    let ports: Vec<PortId> = switch.devices(place).collect();
+    switch.wire(generator, ports[0]);
+    switch.wire(ports[1], sink);
+    run_for(&mut switch, Duration::from_millis(20));
+    let begin = Instant::now();
+    let remains = switch.take(place);
+    let before = switch.port_counters(sink).sent.frames;
+    switch.put(place, spare);
+    while switch.port_counters(sink).sent.frames == before {
+        switch.turn();
+    }
+    let wait = begin.elapsed();
+    drop(remains);
+    wait
 }
 
 /// What this thread has had of a core.

@@ -8,9 +8,11 @@
 mod capture;
 mod command;
 mod expectation;
+mod host;
 mod live;
 
 pub use capture::{Record, read_capture};
 pub use command::{Finished, binary, interrupted_sprat, project, sprat, unread_sprat};
 pub use expectation::Expectation;
+pub use host::{Host, kill};
 pub use live::{Live, in_namespace, ip};

@@ -47,6 +47,12 @@ impl Live {
         Self { child, errors }
     }
 
+    /// Its process.
+    #[must_use]
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// The next line that it writes to standard error.
     ///
     /// # Panics

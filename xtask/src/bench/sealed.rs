@@ -182,7 +182,14 @@ pub(super) fn switch(_: &Bench) -> Result<Vec<Row>> {
     let text = String::from_utf8_lossy(&output.stdout);
     let mut rows = Vec::new();
     for line in text.lines() {
-        let ["SWITCH", name, rate, batch] = line.split_whitespace().collect::<Vec<_>>()[..] else {
+        let words: Vec<_> = line.split_whitespace().collect();
+        if let ["REPLACE", milliseconds] = words[..] {
+            let sample = Sample::of(vec![milliseconds.parse().map_err(Error::other)?]);
+            let what = "end of an instance to first frame through the one that was ready";
+            rows.push(Row::at_most(what, &sample, 5.0, "ms"));
+            continue;
+        }
+        let ["SWITCH", name, rate, batch] = words[..] else {
             continue;
         };
         let (what, bar) = match name {

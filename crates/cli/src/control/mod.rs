@@ -15,11 +15,7 @@ mod client;
 
 pub(crate) use client::{Client, ClientError};
 
-/// The handler that gives what the instance wrote to its console.
-pub(crate) const CONSOLE: &str = "sprat.console";
-
-/// The handler that gives metrics.
-pub(crate) const METRICS: &str = "sprat.metrics";
+pub(crate) use sprat_host::control::{CONSOLE, METRICS};
 
 use std::process::ExitCode;
 

@@ -30,7 +30,7 @@ pub(super) fn check(settings: &Settings, flat: &Flat) -> Result<(), RunError> {
         }
     }
     for (device, _) in &settings.ports {
-        if !is_named(flat, &["FromDevice", "PollDevice", "ToDevice"], device) {
+        if !is_used(flat, device) {
             return Err(unused(
                 "--port",
                 device,
@@ -47,6 +47,11 @@ fn unused(flag: &'static str, device: &str, what: &str) -> RunError {
         value: device.into(),
         what: what.into(),
     }
+}
+
+/// Whether a configuration takes frames from a device, or sends any to it.
+pub(crate) fn is_used(flat: &Flat, device: &str) -> bool {
+    is_named(flat, &["FromDevice", "PollDevice", "ToDevice"], device)
 }
 
 /// Whether an element of one of the classes has the device as its first argument or DEVNAME.

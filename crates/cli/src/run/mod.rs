@@ -3,7 +3,7 @@
 mod blocks;
 mod clashes;
 mod control;
-mod devices;
+pub(crate) mod devices;
 mod error;
 mod files;
 mod live;

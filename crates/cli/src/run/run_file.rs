@@ -3,9 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
+use sprat_switch::port::PortSpec;
 
 use super::blocks::BlockSpec;
-use super::live::PortSpec;
 use super::ports::{InputSpec, OutputSpec};
 use super::settings::{ClockChoice, FileGrant, ReportGroup, Settings, publication};
 

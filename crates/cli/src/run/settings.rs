@@ -6,12 +6,11 @@ use std::time::Duration;
 
 use serde::Deserialize;
 use sprat_image::Profile;
-use sprat_switch::port::{Publish, PublishError};
+use sprat_switch::port::{PortSpec, Publish, PublishError};
 
 use super::RunCommand;
 use super::blocks::BlockSpec;
 use super::error::RunError;
-use super::live::PortSpec;
 use super::ports::{InputSpec, OutputSpec, name_and_value};
 use super::run_file::RunFile;
 use crate::package::{Package, Target};

@@ -1,12 +1,12 @@
 //! `sprat run -t unix`: a package as an ordinary Linux program, for a debugger to look into.
 
+use sprat_switch::port::PortSpec;
 use std::ffi::OsString;
 use std::io;
 use std::os::unix::process::CommandExt as _;
 
 use super::RunCommand;
 use super::error::RunError;
-use super::live::PortSpec;
 use super::ports::{InputSpec, OutputSpec};
 use super::settings::Settings;
 use crate::package::PackageError;

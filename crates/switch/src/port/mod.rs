@@ -13,6 +13,7 @@ mod offload;
 mod packet;
 mod patience;
 mod sink;
+mod spec;
 mod tap;
 #[cfg(test)]
 mod testing;
@@ -26,6 +27,7 @@ pub use generator::{Generator, GeneratorOptions};
 pub use packet::Packet;
 pub use patience::GiveUp;
 pub use sink::Sink;
+pub use spec::{Opened, PortSpec};
 pub use sprat_usernet::{Options as UserOptions, Publish, PublishError, Transport};
 pub use tap::{Carries, Tap};
 pub use user::User;

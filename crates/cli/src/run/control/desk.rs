@@ -6,12 +6,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
-use sprat_abi::control::status;
 use sprat_click::HandlerError;
 use sprat_elements::control::HandlerAccess;
+use sprat_host::control::{self, Console};
 use sprat_switch::lane::{ControlError, Lane, LaneError};
 
-use super::console::Console;
 use super::metrics;
 use crate::control::{CONSOLE, METRICS};
 
@@ -106,19 +105,9 @@ fn refusal(what: &What, error: ControlError) -> HandlerError {
         What::Write { handler, .. } => (handler.as_str(), true),
         What::Metrics => (METRICS, false),
     };
-    let ControlError::Refused(refusal) = error else {
-        return HandlerError::failed(error.to_string());
-    };
-    match refusal.status {
-        status::NO_ELEMENT => {
-            let element = handler.rsplit_once('.').map_or(handler, |(name, _)| name);
-            HandlerError::NoElement(element.into())
-        }
-        // A service without handlers of its own does no such thing as this one.
-        status::NO_HANDLER | status::UNIMPLEMENTED => HandlerError::NoHandler(handler.into()),
-        status::PERMISSION if writes => HandlerError::NotWritable(handler.into()),
-        status::PERMISSION => HandlerError::NotReadable(handler.into()),
-        _ => HandlerError::Failed(refusal.text.lines().map(Into::into).collect()),
+    match error {
+        ControlError::Refused(refused) => control::refusal(handler, writes, &refused),
+        other => HandlerError::failed(other.to_string()),
     }
 }
 
@@ -134,29 +123,12 @@ impl Asker {
         self.rung.store(true, Ordering::Release);
         answer.recv().unwrap_or_else(|_| Err(ended()))
     }
-
-    fn console(&self, parameters: &str) -> Result<String, HandlerError> {
-        let mut words = parameters.split_ascii_whitespace();
-        let offset = words.next().unwrap_or("0").parse();
-        let wait = match words.next() {
-            None => Some(false),
-            Some("wait") => Some(true),
-            Some(_) => None,
-        };
-        let (Ok(offset), Some(wait), None) = (offset, wait, words.next()) else {
-            return Err(HandlerError::failed("expected an offset, and perhaps wait"));
-        };
-        Ok(match self.console.read(offset, wait) {
-            Some((next, text)) => format!("{next}\n{}", String::from_utf8_lossy(&text)),
-            None => "end\n".into(),
-        })
-    }
 }
 
 impl HandlerAccess for Asker {
     fn read(&mut self, handler: &str, parameters: &str) -> Result<String, HandlerError> {
         match handler {
-            CONSOLE => self.console(parameters),
+            CONSOLE => control::read_console(&self.console, parameters),
             METRICS => self.ask(What::Metrics),
             _ => self.ask(What::Read {
                 handler: handler.into(),
@@ -177,28 +149,7 @@ impl HandlerAccess for Asker {
         }
     }
 
-    /// As an element's own list of handlers says.
     fn check(&mut self, handler: &str, writes: bool) -> Result<(), HandlerError> {
-        if let CONSOLE | METRICS = handler {
-            return match writes {
-                true => Err(HandlerError::NotWritable(handler.into())),
-                false => Ok(()),
-            };
-        }
-        let (list, name) = match handler.rsplit_once('.') {
-            Some((element, name)) => (format!("{element}.handlers"), name),
-            None => ("handlers".into(), handler),
-        };
-        let list = self.read(&list, "")?;
-        let flags = list
-            .lines()
-            .filter_map(|line| line.split_once('\t'))
-            .find_map(|(known, flags)| (known == name).then_some(flags))
-            .ok_or_else(|| HandlerError::NoHandler(handler.into()))?;
-        match writes {
-            true if !flags.contains('w') => Err(HandlerError::NotWritable(handler.into())),
-            false if !flags.contains('r') => Err(HandlerError::NotReadable(handler.into())),
-            _ => Ok(()),
-        }
+        control::check_listed(self, handler, writes)
     }
 }

@@ -2,12 +2,10 @@
 //!
 //! Each connection has a thread, which speaks Click's control protocol and puts questions to the
 //! thread of the lane; that answers them between two entries (`desk.rs`). What the instance wrote to
-//! its console is kept (`console.rs`) and given without asking it.
+//! its console is kept and given without asking it.
 
-mod console;
 mod desk;
 mod metrics;
-mod server;
 
 use std::io;
 use std::path::Path;
@@ -15,11 +13,10 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::sync::mpsc;
 
+use sprat_host::control::{Console, Server};
 use sprat_switch::lane::{Lane, LaneError};
 
-use console::Console;
 use desk::{Asker, Desk};
-use server::Server;
 
 use super::RunCommand;
 use super::error::RunError;

@@ -9,9 +9,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-use sprat_elements::control::Conversation;
-
-use super::desk::Asker;
+use sprat_elements::control::{Conversation, HandlerAccess};
 
 /// Connections at a time; one more is closed.
 const CONNECTIONS: usize = 32;
@@ -22,8 +20,13 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// How long connections have to take what was said last when the run is over.
 const FAREWELL: Duration = Duration::from_millis(500);
 
+/// What answers a connection; each has its own.
+pub trait Asker: HandlerAccess + Clone + Send + 'static {}
+
+impl<T: HandlerAccess + Clone + Send + 'static> Asker for T {}
+
 /// A socket that is listened on; the file goes with it.
-pub(super) struct Server {
+pub struct Server {
     path: PathBuf,
     /// The file's number: what stands under the path later may be another's.
     inode: u64,
@@ -42,7 +45,7 @@ impl Connections {
     }
 
     /// Serves a connection, unless there are too many.
-    fn begin(self: &Arc<Self>, stream: UnixStream, asker: Asker) {
+    fn begin(self: &Arc<Self>, stream: UnixStream, asker: impl Asker) {
         let stream = Arc::new(stream);
         {
             let mut open = self.lock();
@@ -70,9 +73,8 @@ impl Server {
     ///
     /// # Errors
     /// Somebody else does, or there cannot be one.
-    pub(super) fn open(path: &Path, asker: Asker) -> io::Result<Self> {
+    pub fn open(path: &Path, asker: impl Asker) -> io::Result<Self> {
         let listener = bind(path)?;
-        fs::set_permissions(path, fs::Permissions::from_mode(0o600))?;
         let connections = Arc::<Connections>::default();
         let all = connections.clone();
         thread::Builder::new().spawn(move || {
@@ -110,25 +112,30 @@ impl Drop for Server {
     }
 }
 
-/// Listens; a socket that was left behind is replaced.
-fn bind(path: &Path) -> io::Result<UnixListener> {
-    match UnixListener::bind(path) {
+/// Listens, on a socket of its owner alone; one that was left behind is replaced.
+///
+/// # Errors
+/// Somebody else listens, or there cannot be one.
+pub fn bind(path: &Path) -> io::Result<UnixListener> {
+    let listener = match UnixListener::bind(path) {
         Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
             let is_socket = fs::symlink_metadata(path)?.file_type().is_socket();
             match UnixStream::connect(path) {
-                // Nobody listens: it is of a run that was killed.
+                // Nobody listens: it is of a process that was killed.
                 Err(refused) if is_socket && refused.kind() == io::ErrorKind::ConnectionRefused => {
                     fs::remove_file(path)?;
-                    UnixListener::bind(path)
+                    UnixListener::bind(path)?
                 }
-                _ => Err(error),
+                _ => return Err(error),
             }
         }
-        other => other,
-    }
+        other => other?,
+    };
+    fs::set_permissions(path, fs::Permissions::from_mode(0o600))?;
+    Ok(listener)
 }
 
-fn converse(mut stream: &UnixStream, mut asker: Asker) -> io::Result<()> {
+fn converse(mut stream: &UnixStream, mut asker: impl Asker) -> io::Result<()> {
     stream.set_write_timeout(Some(PATIENCE))?;
     let mut conversation = Conversation::new();
     let mut piece = [0; 4096];

@@ -11,7 +11,7 @@ const WAIT: Duration = Duration::from_secs(1);
 
 /// The end of an instance's console. Clones are of the same one.
 #[derive(Clone, Default)]
-pub(super) struct Console {
+pub struct Console {
     shared: Arc<(Mutex<Text>, Condvar)>,
 }
 
@@ -37,7 +37,7 @@ impl Console {
     }
 
     /// Adds what the instance wrote.
-    pub(super) fn write(&self, bytes: &[u8]) {
+    pub fn write(&self, bytes: &[u8]) {
         if bytes.is_empty() {
             return;
         }
@@ -53,7 +53,7 @@ impl Console {
     }
 
     /// The instance writes nothing more.
-    pub(super) fn end(&self) {
+    pub fn end(&self) {
         self.lock().ended = true;
         self.shared.1.notify_all();
     }
@@ -61,7 +61,7 @@ impl Console {
     /// What was written from an offset on, whole lines where there are any, and the offset of what
     /// comes next. Where there is nothing, waits a while if that is wanted. `None`: there is nothing,
     /// and never will be.
-    pub(super) fn read(&self, offset: u64, wait: bool) -> Option<(u64, Vec<u8>)> {
+    pub fn read(&self, offset: u64, wait: bool) -> Option<(u64, Vec<u8>)> {
         let mut text = self.lock();
         if wait {
             let nothing = |text: &mut Text| text.place(offset) == text.bytes.len() && !text.ended;

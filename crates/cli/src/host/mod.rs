@@ -1,0 +1,66 @@
+//! What is declared to run, and the daemon that keeps it running.
+
+mod act;
+mod daemon;
+mod ps;
+mod up;
+
+use std::path::PathBuf;
+
+use serde_json::Value;
+use sprat_host::client::{self, ClientError};
+use sprat_host::folders::Folders;
+
+pub(crate) use act::{KillCommand, StartCommand, StopCommand};
+pub(crate) use daemon::{DaemonCommand, LaneCommand};
+pub(crate) use ps::PsCommand;
+pub(crate) use up::{DownCommand, UpCommand};
+
+use crate::output::complain;
+
+/// Where a daemon has its sockets and its state.
+#[derive(Debug, clap::Args)]
+pub(crate) struct FolderArguments {
+    /// The folder of the daemon's sockets; $XDG_RUNTIME_DIR/sprat, if not given.
+    #[arg(long = "run", value_name = "FOLDER")]
+    run: Option<PathBuf>,
+    /// The folder of what is to outlive the machine; $XDG_STATE_HOME/sprat, if not given.
+    #[arg(long = "state", value_name = "FOLDER")]
+    state: Option<PathBuf>,
+}
+
+impl FolderArguments {
+    fn folders(&self) -> Folders {
+        let user = Folders::of_user();
+        let absolute = |path: &PathBuf| std::path::absolute(path).unwrap_or_else(|_| path.clone());
+        Folders {
+            run: self.run.as_ref().map_or(user.run, absolute),
+            state: self.state.as_ref().map_or(user.state, absolute),
+        }
+    }
+
+    /// Asks the daemon.
+    fn ask(&self, method: &str, path: &str, body: Option<&Value>) -> Result<Value, ClientError> {
+        client::ask(&self.folders(), method, path, body)
+    }
+}
+
+/// Says why a subcommand came to nothing.
+fn complain_of(error: &ClientError) {
+    complain!("error: {error}");
+    if let ClientError::NoDaemon { .. } = error {
+        complain!("  help: start one: sprat daemon");
+    }
+}
+
+/// A part of a path, as a URL has it.
+fn encoded(part: &str) -> String {
+    let mut text = String::new();
+    for byte in part.bytes() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' => text.push(byte.into()),
+            other => text.push_str(&format!("%{other:02X}")),
+        }
+    }
+    text
+}

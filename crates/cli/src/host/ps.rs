@@ -1,0 +1,143 @@
+//! `sprat ps`: what runs.
+
+use std::process::ExitCode;
+
+use serde::Deserialize;
+use sprat_host::protocol::{InstanceStatus, Status};
+
+use super::{FolderArguments, complain_of};
+use crate::output::{self, complain, table};
+
+/// Shows the instances of what was declared
+#[derive(Debug, clap::Args)]
+pub(crate) struct PsCommand {
+    /// Shows ports too, with what was dropped there and why
+    #[arg(long)]
+    ports: bool,
+    /// Prints everything as JSON
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    folders: FolderArguments,
+}
+
+#[derive(Deserialize)]
+struct Lanes {
+    lanes: Vec<TenantLane>,
+}
+
+#[derive(Deserialize)]
+struct TenantLane {
+    tenant: String,
+    status: Option<Status>,
+    error: Option<String>,
+}
+
+impl PsCommand {
+    pub(crate) fn run(&self) -> ExitCode {
+        let value = match self.folders.ask("GET", "/v1/status", None) {
+            Ok(value) => value,
+            Err(error) => {
+                complain_of(&error);
+                return ExitCode::FAILURE;
+            }
+        };
+        let printed = if self.json {
+            let text = serde_json::to_string_pretty(&value).unwrap_or_default();
+            output::print(&(text + "\n"))
+        } else {
+            match serde_json::from_value::<Lanes>(value) {
+                Ok(lanes) => output::print(&self.text(&lanes)),
+                Err(error) => {
+                    complain!("error: the daemon is of another version: {error}");
+                    return ExitCode::FAILURE;
+                }
+            }
+        };
+        match printed {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => {
+                complain!("error: standard output: {error}");
+                ExitCode::FAILURE
+            }
+        }
+    }
+
+    fn text(&self, lanes: &Lanes) -> String {
+        for lane in &lanes.lanes {
+            if let Some(error) = &lane.error {
+                complain!("warning: {error}");
+            }
+        }
+        let states = |lane: &'_ TenantLane| -> Vec<Vec<String>> {
+            let instances = lane.status.iter().flat_map(|status| &status.instances);
+            instances
+                .map(|instance| instance_row(&lane.tenant, instance))
+                .collect()
+        };
+        let rows = lanes.lanes.iter().flat_map(states);
+        let mut text = table(
+            &[
+                "INSTANCE", "TENANT", "STATE", "FOR", "RESTARTS", "RECEIVED", "SENT", "DROPPED",
+                "LAST END",
+            ],
+            &[3, 4, 5, 6, 7],
+            rows,
+        );
+        if self.ports {
+            let statuses = lanes.lanes.iter().filter_map(|lane| lane.status.as_ref());
+            let ports = statuses.flat_map(|status| &status.ports);
+            let rows = ports.map(|port| {
+                let mut remarks: Vec<String> = port.failed.iter().cloned().collect();
+                let drops = port.dropped.iter();
+                remarks.extend(drops.map(|(cause, frames)| format!("{frames} {cause}")));
+                vec![
+                    port.name.clone(),
+                    port.received.0.to_string(),
+                    port.sent.0.to_string(),
+                    remarks.join("; "),
+                ]
+            });
+            text.push('\n');
+            text.push_str(&table(&["PORT", "IN", "OUT", "DROPPED"], &[1, 2], rows));
+        }
+        text
+    }
+}
+
+fn instance_row(tenant: &str, instance: &InstanceStatus) -> Vec<String> {
+    vec![
+        instance.name.clone(),
+        tenant.into(),
+        instance.state.word().into(),
+        duration(instance.milliseconds),
+        instance.restarts.to_string(),
+        instance.received.to_string(),
+        instance.sent.to_string(),
+        instance.dropped.to_string(),
+        instance.last_end.clone().unwrap_or_default(),
+    ]
+}
+
+/// A time as people say it, by its largest unit.
+fn duration(milliseconds: u64) -> String {
+    let seconds = milliseconds / 1000;
+    match seconds {
+        0 => format!("{milliseconds} ms"),
+        1..120 => format!("{seconds} s"),
+        120..7200 => format!("{} min", seconds / 60),
+        7200..172_800 => format!("{} h", seconds / 3600),
+        _ => format!("{} d", seconds / 86_400),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_said_by_their_largest_unit() {
+        let said = [999, 1000, 119_000, 120_000, 7_200_000, 172_800_000].map(duration);
+        assert_eq!(said, ["999 ms", "1 s", "119 s", "2 min", "2 h", "2 d"]);
+    }
+}

@@ -1,0 +1,312 @@
+//! The daemon: keeps what was declared, and sees to it that every tenant has a lane that does it.
+
+mod api;
+mod lanes;
+mod store;
+
+use std::collections::BTreeSet;
+use std::io::{self, Write as _};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use tokio::net::{UnixListener, UnixStream};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::Mutex;
+
+use crate::desired::{Desired, instance_names};
+use crate::folders::{FolderError, Folders};
+use crate::protocol::{Answer, Request, Status};
+use lanes::Lanes;
+use store::Store;
+pub use store::StoreError;
+
+/// Why the daemon cannot run.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum DaemonError {
+    /// A folder cannot be used.
+    #[error(transparent)]
+    Folder(#[from] FolderError),
+    /// The store cannot be used.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// Its socket cannot be had.
+    #[error("the socket {}: {source}", path.display())]
+    Socket {
+        /// Where it was to be.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+    /// The system refuses something else.
+    #[error(transparent)]
+    System(#[from] io::Error),
+}
+
+/// What the daemon knows.
+struct Daemon {
+    lanes: Lanes,
+    /// What is declared, and the store it is kept in. Whoever changes it holds it until all lanes
+    /// have followed.
+    declared: Mutex<(Desired, Store)>,
+    watched: Mutex<BTreeSet<String>>,
+}
+
+/// Runs until it is told to end, by a signal. Lanes go on without it.
+///
+/// `command` is the program that has the subcommand `lane`; `ready` is called once requests are
+/// answered.
+///
+/// # Errors
+/// It cannot begin.
+pub fn run(folders: &Folders, command: PathBuf, ready: impl FnOnce()) -> Result<(), DaemonError> {
+    folders.make()?;
+    let store = Store::open(&folders.state.join("daemon.redb"))?;
+    let desired = store.load()?;
+    let path = folders.daemon();
+    let listener = crate::control::bind(&path).map_err(|source| DaemonError::Socket {
+        path: path.clone(),
+        source,
+    })?;
+    listener.set_nonblocking(true)?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    runtime.block_on(async {
+        let listener = UnixListener::from_std(listener)?;
+        let daemon = Arc::new(Daemon {
+            lanes: Lanes {
+                folders: folders.clone(),
+                command,
+            },
+            declared: Mutex::new((desired, store)),
+            watched: Mutex::default(),
+        });
+        let begun = daemon.clone();
+        tokio::spawn(async move { begun.take_up().await });
+        let mut terminate = signal(SignalKind::terminate())?;
+        let mut interrupt = signal(SignalKind::interrupt())?;
+        let end = async move {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+        };
+        ready();
+        let served = axum::serve(listener, api::router(daemon));
+        served.with_graceful_shutdown(end).await?;
+        Ok::<(), io::Error>(())
+    })?;
+    let _ = std::fs::remove_file(path);
+    Ok(())
+}
+
+impl Daemon {
+    /// Finds the lanes that run, starts those that do not, and ends those that nobody wants.
+    async fn take_up(self: Arc<Self>) {
+        let declared = self.declared.lock().await;
+        let wanted = declared.0.tenants();
+        for tenant in self.lanes.running().difference(&wanted) {
+            if let Err(error) = self.lanes.ask(tenant, Request::End).await {
+                self.note(&error);
+            }
+        }
+        for tenant in &wanted {
+            if let Err(error) = self.follow(tenant, &declared.0).await {
+                self.note(&error);
+                // Tried again until it works.
+                let (ended, _) = match UnixStream::pair() {
+                    Ok(pair) => pair,
+                    Err(error) => return self.note(&error.to_string()),
+                };
+                self.begin_watch(tenant, ended).await;
+            }
+        }
+    }
+
+    /// Says what is of no use to whoever asked.
+    fn note(&self, text: &str) {
+        // Nobody is left to tell that standard error is closed.
+        let _ = writeln!(io::stderr(), "{text}");
+    }
+
+    /// Has a tenant's lane do its part of what is declared.
+    async fn follow(self: &Arc<Self>, tenant: &str, desired: &Desired) -> Result<(), String> {
+        let stream = self.lanes.ensure(tenant).await?;
+        self.begin_watch(tenant, stream).await;
+        let part = Box::new(desired.part(tenant));
+        self.lanes.ask(tenant, Request::Apply(part)).await?;
+        Ok(())
+    }
+
+    async fn begin_watch(self: &Arc<Self>, tenant: &str, stream: UnixStream) {
+        if self.watched.lock().await.insert(tenant.into()) {
+            lanes::watch(self.clone(), tenant.into(), stream);
+        }
+    }
+
+    async fn unwatch(&self, tenant: &str) {
+        self.watched.lock().await.remove(tenant);
+    }
+
+    async fn is_wanted(&self, tenant: &str) -> bool {
+        self.declared.lock().await.0.tenants().contains(tenant)
+    }
+
+    /// Starts a lane that has ended, and has it do what it did.
+    async fn revive(self: &Arc<Self>, tenant: &str) -> Result<UnixStream, String> {
+        let declared = self.declared.lock().await;
+        let stream = self.lanes.ensure(tenant).await?;
+        let part = Box::new(declared.0.part(tenant));
+        self.lanes.ask(tenant, Request::Apply(part)).await?;
+        Ok(stream)
+    }
+
+    /// Declares what is to run from now on. Where a lane cannot follow, all go back.
+    async fn declare(self: &Arc<Self>, desired: Desired) -> Result<Vec<String>, String> {
+        desired.check().map_err(|mistake| mistake.to_string())?;
+        let mut declared = self.declared.lock().await;
+        self.replace(&mut declared, desired).await
+    }
+
+    /// Declares something else than before, made of what is declared.
+    async fn amend(
+        self: &Arc<Self>,
+        change: impl FnOnce(&mut Desired) -> Result<(), String>,
+    ) -> Result<Vec<String>, String> {
+        let mut declared = self.declared.lock().await;
+        let mut desired = declared.0.clone();
+        change(&mut desired)?;
+        self.replace(&mut declared, desired).await
+    }
+
+    async fn replace(
+        self: &Arc<Self>,
+        declared: &mut (Desired, Store),
+        desired: Desired,
+    ) -> Result<Vec<String>, String> {
+        let before = &declared.0;
+        let tenants: BTreeSet<String> = before
+            .tenants()
+            .union(&desired.tenants())
+            .cloned()
+            .collect();
+        let (mut followed, mut failed) = (Vec::new(), None);
+        // Who gives up ports comes before who may take them up.
+        let (leaving, staying): (Vec<_>, Vec<_>) = tenants
+            .into_iter()
+            .filter(|tenant| before.part(tenant) != desired.part(tenant))
+            .partition(|tenant| desired.part(tenant).functions.is_empty());
+        for tenant in leaving.iter().chain(&staying) {
+            let result = if leaving.contains(tenant) {
+                // A lane that has ended already does nothing any more.
+                let part = Box::new(Desired::default());
+                let _ = self.lanes.ask(tenant, Request::Apply(part)).await;
+                Ok(())
+            } else {
+                self.follow(tenant, &desired).await
+            };
+            followed.push(tenant.clone());
+            if let Err(error) = result {
+                failed = Some(error);
+                break;
+            }
+        }
+        if failed.is_none() {
+            failed = declared
+                .1
+                .save(&desired)
+                .err()
+                .map(|error| error.to_string());
+        }
+        if let Some(error) = failed {
+            for tenant in followed.iter().rev() {
+                let back = if before.tenants().contains(tenant) {
+                    self.follow(tenant, before).await
+                } else {
+                    self.lanes.ask(tenant, Request::End).await.map(|_| ())
+                };
+                if let Err(error) = back {
+                    self.note(&error);
+                }
+            }
+            return Err(error);
+        }
+        let changes = changes(before, &desired);
+        declared.0 = desired;
+        for tenant in &leaving {
+            // The same.
+            let _ = self.lanes.ask(tenant, Request::End).await;
+        }
+        Ok(changes)
+    }
+
+    /// What all lanes do.
+    async fn status(&self) -> Vec<(String, Result<Status, String>)> {
+        let tenants = self.declared.lock().await.0.tenants();
+        let mut all = Vec::new();
+        for tenant in tenants {
+            let status = match self.lanes.ask(&tenant, Request::Status).await {
+                Ok(Answer::Status(status)) => Ok(*status),
+                Ok(_) => Err(format!("the lane of {tenant} answers something else")),
+                Err(error) => Err(error),
+            };
+            all.push((tenant, status));
+        }
+        all
+    }
+
+    /// The tenant of an instance, and its function.
+    async fn owner(&self, instance: &str) -> Result<(String, String), String> {
+        let declared = self.declared.lock().await;
+        let mut functions = declared.0.functions.iter();
+        let found = functions.find(|(name, function)| {
+            instance_names(name, function.replicas)
+                .iter()
+                .any(|name| name == instance)
+        });
+        match found {
+            Some((name, function)) => Ok((function.tenant.clone(), name.clone())),
+            None => {
+                let known: Vec<String> = declared
+                    .0
+                    .functions
+                    .iter()
+                    .flat_map(|(name, function)| instance_names(name, function.replicas))
+                    .collect();
+                Err(match known.is_empty() {
+                    true => format!("no instance {instance}: nothing is declared"),
+                    false => format!("no instance {instance}; there are {}", known.join(", ")),
+                })
+            }
+        }
+    }
+}
+
+/// What changes from one declaration to another, for people.
+fn changes(before: &Desired, after: &Desired) -> Vec<String> {
+    let mut changes = Vec::new();
+    let names: BTreeSet<&String> = before
+        .functions
+        .keys()
+        .chain(after.functions.keys())
+        .collect();
+    for name in names {
+        match (before.functions.get(name), after.functions.get(name)) {
+            (None, Some(_)) => changes.push(format!("+ {name}")),
+            (Some(_), None) => changes.push(format!("- {name}")),
+            (one, other) if one != other => changes.push(format!("~ {name}")),
+            _ => match (before.stopped.contains(name), after.stopped.contains(name)) {
+                (false, true) => changes.push(format!("stopped {name}")),
+                (true, false) => changes.push(format!("started {name}")),
+                _ => {}
+            },
+        }
+    }
+    if (&before.ports, &before.chains, &before.bridges)
+        != (&after.ports, &after.chains, &after.bridges)
+    {
+        changes.push("~ ports and how they are joined".into());
+    }
+    changes
+}

@@ -1,0 +1,110 @@
+//! What was declared, kept where a crash at any moment leaves either the old or the new.
+
+use std::path::{Path, PathBuf};
+
+use redb::{Database, ReadableDatabase as _, TableDefinition};
+
+use crate::desired::Desired;
+
+const DECLARED: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("declared");
+
+/// The one key there is. Its form is what its number says.
+const CURRENT: &str = "desired-1";
+
+/// Why the store cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[error("the store {}: {what}", path.display())]
+pub struct StoreError {
+    path: PathBuf,
+    what: String,
+}
+
+/// The store.
+pub(super) struct Store {
+    path: PathBuf,
+    database: Database,
+}
+
+impl Store {
+    /// Opens the store, and makes it where there is none.
+    pub(super) fn open(path: &Path) -> Result<Self, StoreError> {
+        let database = Database::create(path).map_err(|error| StoreError {
+            path: path.to_owned(),
+            what: match error {
+                redb::DatabaseError::DatabaseAlreadyOpen => "another daemon uses it".into(),
+                other => other.to_string(),
+            },
+        })?;
+        Ok(Self {
+            path: path.to_owned(),
+            database,
+        })
+    }
+
+    /// What was declared last; nothing where nobody has.
+    pub(super) fn load(&self) -> Result<Desired, StoreError> {
+        let read = || -> Result<Option<Vec<u8>>, redb::Error> {
+            let transaction = self.database.begin_read()?;
+            match transaction.open_table(DECLARED) {
+                Ok(table) => Ok(table.get(CURRENT)?.map(|value| value.value().to_vec())),
+                Err(redb::TableError::TableDoesNotExist(_)) => Ok(None),
+                Err(error) => Err(error.into()),
+            }
+        };
+        match read().map_err(|error| self.failed(&error))? {
+            Some(text) => serde_json::from_slice(&text).map_err(|error| self.failed(&error)),
+            None => Ok(Desired::default()),
+        }
+    }
+
+    /// Keeps what is declared now. It is on disk when this returns.
+    pub(super) fn save(&self, desired: &Desired) -> Result<(), StoreError> {
+        let text = serde_json::to_vec(desired).map_err(|error| self.failed(&error))?;
+        let write = || -> Result<(), redb::Error> {
+            let transaction = self.database.begin_write()?;
+            transaction
+                .open_table(DECLARED)?
+                .insert(CURRENT, &text[..])?;
+            transaction.commit()?;
+            Ok(())
+        };
+        write().map_err(|error| self.failed(&error))
+    }
+
+    fn failed(&self, error: &dyn std::error::Error) -> StoreError {
+        StoreError {
+            path: self.path.clone(),
+            what: error.to_string(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_declared_is_there_again_and_one_daemon_has_it() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("daemon.redb");
+        let mut desired = Desired::default();
+        {
+            let store = Store::open(&path).expect("opened");
+            assert_eq!(store.load().expect("loaded"), desired);
+            desired.ports.insert("wan".into(), "tap:tap0".into());
+            store.save(&desired).expect("saved");
+            let error = Store::open(&path).err().expect("a refusal").to_string();
+            assert!(error.ends_with("another daemon uses it"), "{error}");
+        }
+        let store = Store::open(&path).expect("opened again");
+        assert_eq!(store.load().expect("loaded"), desired);
+    }
+
+    #[test]
+    fn a_store_that_is_damaged_is_an_error() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("daemon.redb");
+        std::fs::write(&path, [7; 10_000]).expect("written");
+        assert!(Store::open(&path).is_err());
+    }
+}

@@ -1,0 +1,416 @@
+//! The file in which a person says what is to run.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+use sprat_monitor::{Image, ImageError, build_id_text};
+
+use crate::desired::{Boot, Bridge, Chain, Desired, Function, Mistake, Program, Restart, Vlans};
+
+/// Why a file says nothing that could run.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum FileError {
+    /// It cannot be read, or a file that it names.
+    #[error("cannot read {}: {source}", path.display())]
+    Read {
+        /// Which file.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+    /// It is no TOML, or not with the keys that there are.
+    #[error("{}: {source}", path.display())]
+    Toml {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        source: Box<toml::de::Error>,
+    },
+    /// What it says cannot be.
+    #[error("{}: {mistake}", path.display())]
+    Mistake {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        mistake: Mistake,
+    },
+    /// A program is neither a configuration nor an image.
+    #[error("{}: {source}", path.display())]
+    Image {
+        /// The program's file.
+        path: PathBuf,
+        /// What is wrong.
+        source: ImageError,
+    },
+    /// A program is neither text nor an image.
+    #[error("{} is neither text nor an image", .0.display())]
+    NotText(PathBuf),
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    #[serde(default)]
+    ports: BTreeMap<String, String>,
+    #[serde(default)]
+    functions: BTreeMap<String, FileFunction>,
+    #[serde(default)]
+    chains: Vec<FileChain>,
+    #[serde(default)]
+    bridges: BTreeMap<String, FileBridge>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct FileFunction {
+    run: PathBuf,
+    #[serde(default = "two_devices")]
+    devices: Vec<String>,
+    #[serde(default)]
+    parameters: toml::Table,
+    memory: Option<Size>,
+    #[serde(default = "default_tenant")]
+    tenant: String,
+    #[serde(default = "one")]
+    replicas: u32,
+    #[serde(default)]
+    restart: Restart,
+    #[serde(default)]
+    boot: Boot,
+}
+
+fn two_devices() -> Vec<String> {
+    vec!["eth0".into(), "eth1".into()]
+}
+
+fn default_tenant() -> String {
+    "default".into()
+}
+
+fn one() -> u32 {
+    1
+}
+
+/// A number of bytes, or one with K, M or G behind it.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Size {
+    Bytes(u64),
+    Text(String),
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct FileChain {
+    path: Vec<Step>,
+}
+
+/// A place in a chain.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Step {
+    One(String),
+    Shared(BTreeMap<String, u32>),
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct FileBridge {
+    members: Vec<String>,
+    #[serde(default)]
+    vlans: BTreeMap<String, Vlans>,
+    #[serde(default)]
+    any_source: BTreeSet<String>,
+}
+
+/// First bytes of an ELF file.
+const ELF_MAGIC: &[u8] = b"\x7fELF";
+
+/// Reads a file, and the programs that it names. Their names are relative to its folder.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn read(path: &Path) -> Result<Desired, FileError> {
+    let text = fs::read_to_string(path).map_err(|source| FileError::Read {
+        path: path.to_owned(),
+        source,
+    })?;
+    let file: File = toml::from_str(&text).map_err(|source| FileError::Toml {
+        path: path.to_owned(),
+        source: Box::new(source),
+    })?;
+    let wrong = |mistake| FileError::Mistake {
+        path: path.to_owned(),
+        mistake,
+    };
+    let folder = path.parent().unwrap_or(Path::new(""));
+    let mut desired = Desired {
+        ports: file.ports,
+        ..Desired::default()
+    };
+    for (name, function) in file.functions {
+        let place = |key: &str| format!("functions.{name}.{key}");
+        let parameters = function.parameters.into_iter().map(|(key, value)| {
+            let text = match value {
+                toml::Value::String(text) => text,
+                toml::Value::Integer(number) => number.to_string(),
+                toml::Value::Boolean(flag) => flag.to_string(),
+                other => {
+                    return Err(wrong(Mistake {
+                        place: place(&format!("parameters.{key}")),
+                        what: format!("expected a text, found {}", other.type_str()),
+                    }));
+                }
+            };
+            Ok((key, text))
+        });
+        let parameters = parameters.collect::<Result<Vec<_>, _>>()?;
+        let memory = function.memory.map(bytes).transpose();
+        let memory = memory.map_err(|what| {
+            wrong(Mistake {
+                place: place("memory"),
+                what,
+            })
+        })?;
+        let declared = Function {
+            program: program(&folder.join(&function.run))?,
+            devices: function.devices,
+            parameters,
+            memory,
+            tenant: function.tenant,
+            replicas: function.replicas,
+            restart: function.restart,
+            boot: function.boot,
+        };
+        desired.functions.insert(name, declared);
+    }
+    for (number, chain) in (1..).zip(file.chains) {
+        desired
+            .chains
+            .push(self::chain(number, chain).map_err(wrong)?);
+    }
+    for (name, bridge) in file.bridges {
+        let bridge = Bridge {
+            members: bridge.members,
+            vlans: bridge.vlans,
+            any_source: bridge.any_source,
+        };
+        desired.bridges.insert(name, bridge);
+    }
+    desired.check().map_err(wrong)?;
+    Ok(desired)
+}
+
+fn chain(number: usize, chain: FileChain) -> Result<Chain, Mistake> {
+    let wrong = || Mistake {
+        place: format!("chain {number}"),
+        what: "expected a path of two ports and what is between them, such as \
+               [\"wan\", \"firewall\", \"lan\"]"
+            .into(),
+    };
+    let mut path = chain.path;
+    if path.len() < 2 {
+        return Err(wrong());
+    }
+    let (Some(Step::One(to)), Step::One(from)) = (path.pop(), path.remove(0)) else {
+        return Err(wrong());
+    };
+    let through = path.into_iter().map(|step| match step {
+        Step::One(name) => BTreeMap::from([(name, 1)]),
+        Step::Shared(shares) => shares,
+    });
+    Ok(Chain {
+        from,
+        through: through.collect(),
+        to,
+    })
+}
+
+fn bytes(size: Size) -> Result<u64, String> {
+    let bytes = match size {
+        Size::Bytes(bytes) => Some(bytes),
+        Size::Text(text) => {
+            let units = [('K', 10), ('M', 20), ('G', 30)];
+            let unit = units.iter().find(|(unit, _)| text.ends_with(*unit));
+            let (digits, shift) = match unit {
+                Some((_, shift)) => (&text[..text.len() - 1], *shift),
+                None => (&text[..], 0),
+            };
+            let number: Option<u64> = digits.parse().ok();
+            number.and_then(|number| number.checked_mul(1 << shift))
+        }
+    };
+    bytes
+        .filter(|bytes| *bytes >= 1 << 16)
+        .ok_or_else(|| "expected 64K or more, such as 512K or 8M".into())
+}
+
+fn program(path: &Path) -> Result<Program, FileError> {
+    let failed = |source| FileError::Read {
+        path: path.to_owned(),
+        source,
+    };
+    let bytes = fs::read(path).map_err(failed)?;
+    if bytes.starts_with(ELF_MAGIC) {
+        let image = Image::load(&bytes).map_err(|source| FileError::Image {
+            path: path.to_owned(),
+            source,
+        })?;
+        let path = path.canonicalize().map_err(failed)?;
+        return Ok(Program::Image {
+            path: path.to_string_lossy().into_owned(),
+            build: build_id_text(image.build_id()),
+        });
+    }
+    let text = String::from_utf8(bytes).map_err(|_| FileError::NotText(path.to_owned()))?;
+    Ok(Program::Click {
+        name: path.display().to_string(),
+        text,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What a file says, with a configuration `mirror.click` beside it.
+    fn say(text: &str) -> Result<Desired, String> {
+        let folder = tempfile::tempdir().expect("a folder");
+        fs::write(folder.path().join("mirror.click"), "Idle -> Discard;").expect("written");
+        let path = folder.path().join("edge.toml");
+        fs::write(&path, text).expect("written");
+        read(&path).map_err(|error| {
+            let text = error.to_string();
+            text.replace(&format!("{}/", folder.path().display()), "")
+        })
+    }
+
+    const EDGE: &str = "
+        [ports]
+        wan = 'packet:eth0'
+        lan = 'tap:tap0'
+        [functions.fw]
+        run = 'mirror.click'
+        memory = '8M'
+        replicas = 2
+        boot = 'first-frame'
+        parameters = { net = '10.0.0.0/8', fast = true, limit = 3 }
+        [functions.new]
+        run = 'mirror.click'
+        [[chains]]
+        path = ['wan', { fw = 90, new = 10 }, 'lan']
+    ";
+
+    #[test]
+    fn a_file_says_what_runs_and_how_it_is_joined() {
+        let desired = say(EDGE).expect("sound");
+        let fw = &desired.functions["fw"];
+        assert_eq!((fw.memory, fw.replicas), (Some(8 << 20), 2));
+        assert_eq!((fw.boot, fw.restart), (Boot::FirstFrame, Restart::Always));
+        let parameters: Vec<_> = fw.parameters.iter().map(|(k, v)| (&**k, &**v)).collect();
+        assert_eq!(
+            parameters,
+            [("net", "10.0.0.0/8"), ("fast", "true"), ("limit", "3")]
+        );
+        assert_eq!(desired.chains[0].through[0]["fw"], 90);
+        let Program::Click { text, .. } = &fw.program else {
+            panic!("{fw:?}");
+        };
+        assert_eq!(text, "Idle -> Discard;");
+    }
+
+    #[test]
+    fn mistakes_name_the_place_and_what_was_expected() {
+        let cases = [
+            (
+                "['wan', { fw = 90, new = 10 }, 'lan']",
+                "['wan', 'fv', 'lan']",
+                "edge.toml: chain 1: `fv`: between its ends are functions; there are fw, new, lan, wan",
+            ),
+            (
+                "path = ['wan', { fw = 90, new = 10 }, 'lan']",
+                "path = ['fw', 'lan']",
+                "edge.toml: chain 1: `fw`: a chain begins and ends with a port; there are fw, new, lan, wan",
+            ),
+            (
+                "replicas = 2",
+                "replicas = 65",
+                "edge.toml: functions.fw.replicas: expected 1 to 64, found 65",
+            ),
+            (
+                "'8M'",
+                "'8 M'",
+                "edge.toml: functions.fw.memory: expected 64K or more, such as 512K or 8M",
+            ),
+            (
+                "limit = 3",
+                "limit = []",
+                "edge.toml: functions.fw.parameters.limit: expected a text, found array",
+            ),
+            (
+                "replicas = 2",
+                "devices = ['eth0']",
+                "edge.toml: chain 1: fw has one device, and a chain needs two",
+            ),
+            (
+                "replicas = 2",
+                "tenant = 'other'",
+                "edge.toml: chain 1: tenants are kept apart, and it joins default and other",
+            ),
+            (
+                "[[chains]]",
+                "[[chains]]\npath = ['wan', 'fw', 'lan']\n[[chains]]",
+                "edge.toml: chain 2: wan is part of chain 1 already, and can be joined once",
+            ),
+            (
+                "run = 'mirror.click'\n        memory",
+                "run = 'no.click'\n        memory",
+                "cannot read no.click: No such file or directory (os error 2)",
+            ),
+        ];
+        for (from, to, expected) in cases {
+            assert!(EDGE.contains(from), "{from}");
+            let error = say(&EDGE.replacen(from, to, 1)).expect_err(to);
+            assert_eq!(error, expected);
+        }
+        let error = say("[functions.fw]\nrun = 'mirror.click'\nreplica = 2").expect_err("unknown");
+        assert!(
+            error.contains("line 3") && error.contains("replica"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn bridges_have_members_that_there_are() {
+        let bridged = |bridge: &str| {
+            say(&format!(
+                "[ports]\nlan = 'tap:tap0'\n[functions.web]\nrun = 'mirror.click'\ndevices = ['eth0']\n[bridges.b]\n{bridge}"
+            ))
+        };
+        let desired = bridged("members = ['lan', 'web.eth0']\nvlans.lan = { tagged = [10] }");
+        let desired = desired.expect("sound");
+        assert_eq!(desired.bridges["b"].vlans["lan"].tagged, [10]);
+        assert_eq!(desired.part("default"), desired);
+        assert!(desired.part("other").ports.is_empty());
+        for (bridge, expected) in [
+            (
+                "members = ['lan', 'web.eth1']",
+                "edge.toml: bridges.b: `web.eth1`: expected FUNCTION.DEVICE; there are web, lan",
+            ),
+            (
+                "members = ['lan']\nvlans.x = {}",
+                "edge.toml: bridges.b.vlans.x: it is no member of the bridge",
+            ),
+            (
+                "members = ['lan']\nvlans.lan = { untagged = 4095 }",
+                "edge.toml: bridges.b.vlans.lan: expected 1 to 4094, found 4095",
+            ),
+        ] {
+            assert_eq!(bridged(bridge).expect_err(bridge), expected);
+        }
+    }
+}

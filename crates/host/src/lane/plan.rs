@@ -1,0 +1,448 @@
+//! Doing what was declared: the smallest change from what is there.
+//!
+//! What can fail comes first: ports are opened and instances made while everything goes on as it
+//! was. Then all of it is put in place between two turns.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::sync::mpsc::Sender;
+
+use sprat_monitor::Instance;
+use sprat_switch::port::{Port, PortSpec};
+use sprat_switch::switch::{Membership, PortId, Side, Vlan};
+
+use super::maker::{Job, Spec};
+use super::unit::{Backoff, Unit};
+use super::{Lane, LaneBridge, LaneJoin, LanePort, Making};
+use crate::control::Console;
+use crate::desired::{Boot, Desired, Function, instance_names};
+use crate::protocol::{Answer, State};
+
+/// What units are to run, and the instances that were made for them.
+type Wanted = BTreeMap<String, (Arc<Spec>, Option<Box<dyn Instance>>)>;
+
+/// A change whose instances are being made.
+pub(super) struct Pending {
+    desired: Desired,
+    /// Ports that were opened for it.
+    ports: BTreeMap<String, Box<dyn Port>>,
+    /// Units that are new, or are to run something else.
+    units: Wanted,
+    missing: usize,
+    reply: Sender<Answer>,
+}
+
+/// A device's Ethernet address: the same wherever and whenever the function runs. Replicas have it
+/// in common, for they stand for one function.
+fn address(function: &str, device: &str) -> [u8; 6] {
+    // FNV-1a, whose figures are fixed.
+    let mut hash = 0xcbf2_9ce4_8422_2325_u64;
+    for byte in function.bytes().chain([0]).chain(device.bytes()) {
+        hash = (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+    }
+    let [a, b, c, d, e, ..] = (hash ^ (hash >> 40)).to_le_bytes();
+    [2, a, b, c, d, e]
+}
+
+fn spec(name: &str, function: &Function) -> Arc<Spec> {
+    let devices = function.devices.iter();
+    Arc::new(Spec {
+        program: function.program.clone(),
+        devices: devices
+            .map(|device| (device.clone(), address(name, device)))
+            .collect(),
+        parameters: function.parameters.clone(),
+        memory: function.memory,
+    })
+}
+
+impl Lane {
+    /// Begins to do what is declared from now on.
+    pub(super) fn apply(&mut self, desired: Desired, reply: Sender<Answer>) {
+        if self.pending.is_some() {
+            let _ = reply.send(Answer::Refused("another change is under way".into()));
+            return;
+        }
+        let ports = match self.open_ports(&desired) {
+            Ok(ports) => ports,
+            Err(error) => {
+                let _ = reply.send(Answer::Refused(error));
+                return;
+            }
+        };
+        let mut units = BTreeMap::new();
+        let mut jobs = Vec::new();
+        for (name, function) in &desired.functions {
+            let spec = spec(name, function);
+            for unit in instance_names(name, function.replicas) {
+                if self
+                    .units
+                    .get(&unit)
+                    .is_some_and(|known| known.spec == spec)
+                {
+                    continue;
+                }
+                let waits = function.boot == Boot::FirstFrame && !self.units.contains_key(&unit);
+                if !waits && !desired.stopped.contains(name) {
+                    jobs.push((unit.clone(), spec.clone()));
+                }
+                units.insert(unit, (spec.clone(), None));
+            }
+        }
+        self.pending = Some(Pending {
+            desired,
+            ports,
+            units,
+            missing: jobs.len(),
+            reply,
+        });
+        for (unit, spec) in jobs {
+            let ticket = self.ticket();
+            self.making.insert(ticket, Making::Change(unit));
+            self.maker.give(Job::Make { ticket, spec });
+        }
+        self.commit_when_whole();
+    }
+
+    fn open_ports(&self, desired: &Desired) -> Result<BTreeMap<String, Box<dyn Port>>, String> {
+        let mut opened = BTreeMap::new();
+        for (name, text) in &desired.ports {
+            if self
+                .ports
+                .get(name)
+                .is_some_and(|known| known.spec == *text)
+            {
+                continue;
+            }
+            let spec = PortSpec::parse(text).map_err(|what| format!("ports.{name}: {what}"))?;
+            let port = spec
+                .open(&[])
+                .map_err(|error| format!("ports.{name}: {error}"))?;
+            opened.insert(name.clone(), port.port);
+        }
+        Ok(opened)
+    }
+
+    /// An instance that a change needs was made, or cannot be.
+    pub(super) fn made_for_change(
+        &mut self,
+        name: &str,
+        result: Result<Box<dyn Instance>, String>,
+    ) {
+        let Some(pending) = &mut self.pending else {
+            if let Ok(instance) = result {
+                self.maker.give(Job::Discard(instance));
+            }
+            return;
+        };
+        match result {
+            Ok(instance) => {
+                if let Some((_, place)) = pending.units.get_mut(name) {
+                    *place = Some(instance);
+                }
+                pending.missing -= 1;
+                self.commit_when_whole();
+            }
+            Err(error) => {
+                let answer = Answer::Refused(format!("functions.{name}: {error}"));
+                if let Some(pending) = self.pending.take() {
+                    for (_, instance) in pending.units.into_values() {
+                        if let Some(instance) = instance {
+                            self.maker.give(Job::Discard(instance));
+                        }
+                    }
+                    let _ = pending.reply.send(answer);
+                }
+            }
+        }
+    }
+
+    fn commit_when_whole(&mut self) {
+        if let Some(pending) = self.pending.take_if(|pending| pending.missing == 0) {
+            let reply = pending.reply.clone();
+            self.commit(pending);
+            let _ = reply.send(Answer::Done);
+        }
+    }
+
+    /// Puts a change in place, between two turns.
+    fn commit(&mut self, pending: Pending) {
+        let Pending {
+            desired,
+            ports,
+            units,
+            ..
+        } = pending;
+        for (name, port) in ports {
+            let spec = desired.ports.get(&name).cloned().unwrap_or_default();
+            let id = match self.ports.get(&name) {
+                Some(known) => {
+                    self.switch.replace_port(known.id, Some(port));
+                    known.id
+                }
+                None => self.switch.add_port(&name, port),
+            };
+            let (failed, due) = (None, 0);
+            self.ports.insert(
+                name,
+                LanePort {
+                    id,
+                    spec,
+                    failed,
+                    due,
+                },
+            );
+        }
+        let gone = |name: &String| !desired.ports.contains_key(name);
+        for (_, port) in self.ports.extract_if(.., |name, _| gone(name)) {
+            self.switch.leave(port.id);
+            self.switch.replace_port(port.id, None);
+        }
+        let wanted: BTreeSet<String> = desired
+            .functions
+            .iter()
+            .flat_map(|(name, function)| instance_names(name, function.replicas))
+            .collect();
+        let removed: Vec<String> = self.units.keys().cloned().collect();
+        for name in removed.iter().filter(|name| !wanted.contains(*name)) {
+            self.remove_unit(name);
+        }
+        for (name, function) in &desired.functions {
+            for unit in instance_names(name, function.replicas) {
+                if let Some(known) = self.units.get_mut(&unit) {
+                    known.restart = function.restart;
+                    known.boot = function.boot;
+                }
+            }
+        }
+        self.change_units(&desired, units);
+        self.rewire(&desired);
+        for (name, function) in &desired.functions {
+            let stopped = desired.stopped.contains(name);
+            for unit in instance_names(name, function.replicas) {
+                self.set_stopped(&unit, stopped);
+            }
+        }
+        self.desired = desired;
+    }
+
+    fn remove_unit(&mut self, name: &str) {
+        let Some(unit) = self.units.remove(name) else {
+            return;
+        };
+        self.switch.keep_frames(unit.place, false);
+        if let Some(remains) = self.switch.take(unit.place) {
+            self.maker.give(Job::Bury(remains));
+        }
+        if let Some(spare) = unit.spare {
+            self.maker.give(Job::Discard(spare));
+        }
+        unit.console.end();
+        if let Some(server) = unit.server {
+            self.maker.give(Job::Close(server));
+        }
+        let ports: Vec<PortId> = self.switch.devices(unit.place).collect();
+        for port in ports {
+            self.switch.leave(port);
+        }
+    }
+
+    /// Makes units that are new, and has others run something else.
+    fn change_units(&mut self, desired: &Desired, units: Wanted) {
+        for (name, (spec, instance)) in units {
+            let mut functions = desired.functions.iter();
+            let function = functions
+                .find(|(function, what)| instance_names(function, what.replicas).contains(&name));
+            let Some((function, what)) = function else {
+                continue;
+            };
+            let devices: Vec<String> = what.devices.clone();
+            let same_devices = self
+                .units
+                .get(&name)
+                .is_some_and(|unit| unit.spec.devices == spec.devices);
+            if !same_devices {
+                self.remove_unit(&name);
+                let place = self.switch.add_place(&name, &devices);
+                let console = Console::default();
+                let unit = Unit {
+                    name: name.clone(),
+                    function: function.clone(),
+                    spec: spec.clone(),
+                    restart: what.restart,
+                    boot: what.boot,
+                    place,
+                    state: State::Starting,
+                    since: self.now,
+                    spare: None,
+                    making: false,
+                    due: None,
+                    backoff: Backoff::default(),
+                    restarts: 0,
+                    last_end: None,
+                    server: self.listen(&name, &console),
+                    console,
+                };
+                self.units.insert(name.clone(), unit);
+            }
+            let Some(unit) = self.units.get_mut(&name) else {
+                continue;
+            };
+            unit.spec = spec;
+            unit.backoff = Backoff::default();
+            // One that is being made is of what was declared before.
+            unit.making = false;
+            self.making
+                .retain(|_, what| !matches!(what, Making::Spare(other) if *other == name));
+            let (place, old) = (unit.place, unit.spare.take());
+            if let Some(old) = old {
+                self.maker.give(Job::Discard(old));
+            }
+            if let Some(remains) = self.switch.take(place) {
+                self.maker.give(Job::Bury(remains));
+            }
+            if desired.stopped.contains(function) {
+                unit.enter(State::Stopped, self.now);
+                continue;
+            }
+            match instance {
+                Some(instance) => {
+                    unit.spare = Some(instance);
+                    self.start(&name);
+                }
+                None => self.begin(&name),
+            }
+        }
+    }
+
+    /// Joins ports as is declared, and leaves alone what is so already.
+    fn rewire(&mut self, desired: &Desired) {
+        let mut joins: BTreeMap<String, [Vec<(PortId, u32)>; 2]> = BTreeMap::new();
+        for chain in &desired.chains {
+            // Each hop is named after the chain's beginning, so that it is known again.
+            let mut left = self.port(&chain.from);
+            let mut number = 0;
+            let mut hop = |left: Vec<(PortId, u32)>, right: Vec<(PortId, u32)>| {
+                joins.insert(format!("{} {number}", chain.from), [left, right]);
+                number += 1;
+            };
+            for alternatives in &chain.through {
+                hop(left, self.devices(desired, alternatives, 0));
+                left = self.devices(desired, alternatives, 1);
+            }
+            hop(left, self.port(&chain.to));
+        }
+        let bridges = self.memberships(desired);
+        // First out, then in: a port may change its place.
+        for (name, join) in &mut self.joins {
+            let sides = joins.get(name);
+            let stays = |port: &PortId| {
+                let mut sides = sides.into_iter().flatten().flatten();
+                sides.any(|(other, _)| other == port)
+            };
+            for port in join.members.extract_if(.., |port| !stays(port)) {
+                self.switch.leave(port);
+            }
+        }
+        for (name, bridge) in &mut self.bridges {
+            let members = bridges.get(name);
+            let stays = |port: PortId| {
+                let mut members = members.into_iter().flatten();
+                members.any(|(other, _)| *other == port)
+            };
+            for (port, _) in bridge.members.extract_if(.., |(port, _)| !stays(*port)) {
+                self.switch.leave(port);
+            }
+        }
+        for (name, sides) in joins {
+            let join = self.joins.entry(name).or_insert_with(|| LaneJoin {
+                id: self.switch.add_join(),
+                members: Vec::new(),
+            });
+            for (side, members) in [Side::Left, Side::Right].into_iter().zip(sides) {
+                for (port, share) in members {
+                    self.switch.join(join.id, side, port, share);
+                    if !join.members.contains(&port) {
+                        join.members.push(port);
+                    }
+                }
+            }
+        }
+        for (name, members) in bridges {
+            let bridge = self.bridges.entry(name).or_insert_with(|| LaneBridge {
+                id: self.switch.add_bridge(),
+                members: Vec::new(),
+            });
+            for (port, membership) in members {
+                let known = bridge.members.iter_mut().find(|(known, _)| *known == port);
+                match known {
+                    Some((_, known)) if *known == membership => continue,
+                    Some((_, known)) => *known = membership.clone(),
+                    None => bridge.members.push((port, membership.clone())),
+                }
+                self.switch.bridge(bridge.id, port, membership);
+            }
+        }
+    }
+
+    fn port(&self, name: &str) -> Vec<(PortId, u32)> {
+        let port = self.ports.get(name);
+        port.map(|port| (port.id, 1)).into_iter().collect()
+    }
+
+    /// The ports of all instances of functions that share a place in a chain: their first devices, or
+    /// their second.
+    fn devices(
+        &self,
+        desired: &Desired,
+        alternatives: &BTreeMap<String, u32>,
+        device: usize,
+    ) -> Vec<(PortId, u32)> {
+        let mut ports = Vec::new();
+        for (name, share) in alternatives {
+            let replicas = desired.functions.get(name).map_or(0, |what| what.replicas);
+            for unit in instance_names(name, replicas) {
+                let unit = self.units.get(&unit);
+                let port = unit.and_then(|unit| self.switch.devices(unit.place).nth(device));
+                // A share of the whole is divided among replicas without a rest.
+                let each = share.saturating_mul(64) / replicas.max(1);
+                ports.extend(port.map(|port| (port, each.max(1))));
+            }
+        }
+        ports
+    }
+
+    fn memberships(&self, desired: &Desired) -> BTreeMap<String, Vec<(PortId, Membership)>> {
+        let mut bridges = BTreeMap::new();
+        for (name, bridge) in &desired.bridges {
+            let mut members = Vec::new();
+            for member in &bridge.members {
+                let mut membership = Membership::default();
+                if let Some(vlans) = bridge.vlans.get(member) {
+                    membership.untagged = vlans.untagged.and_then(Vlan::new);
+                    membership.tagged =
+                        vlans.tagged.iter().copied().filter_map(Vlan::new).collect();
+                }
+                let Some((function, device)) = member.split_once('.') else {
+                    let ports = self.port(member).into_iter();
+                    members.extend(ports.map(|(port, _)| (port, membership.clone())));
+                    continue;
+                };
+                if !bridge.any_source.contains(function) {
+                    membership.sources = Some(vec![address(function, device)]);
+                }
+                let what = desired.functions.get(function);
+                let place = what.and_then(|what| what.devices.iter().position(|d| d == device));
+                for unit in instance_names(function, what.map_or(0, |what| what.replicas)) {
+                    let unit = self.units.get(&unit);
+                    let port = unit
+                        .zip(place)
+                        .and_then(|(unit, place)| self.switch.devices(unit.place).nth(place));
+                    members.extend(port.map(|port| (port, membership.clone())));
+                }
+            }
+            bridges.insert(name.clone(), members);
+        }
+        bridges
+    }
+}

@@ -1,0 +1,259 @@
+//! Watching instances and ports, and putting others in the place of those that ended.
+
+use sprat_monitor::{Death, Instance};
+use sprat_switch::port::PortSpec;
+use sprat_switch::switch::{Event, InstanceId};
+
+use super::maker::{Job, Made};
+use super::{Lane, Making};
+use crate::desired::{Boot, Restart};
+use crate::protocol::State;
+
+/// How long after it failed a port is opened again, in nanoseconds.
+const PORT_WAIT: u64 = 200_000_000;
+
+/// How long an instance that is asked to stop may take, in nanoseconds.
+pub(super) const FAREWELL: u64 = 2_000_000_000;
+
+impl Lane {
+    /// Acts on what has happened in the switch.
+    pub(super) fn act_on(&mut self, event: Event) {
+        match event {
+            Event::Ended {
+                instance,
+                death,
+                remains,
+            } => {
+                self.maker.give(Job::Bury(remains));
+                self.instance_ended(instance, *death);
+            }
+            Event::Wanted { instance } => {
+                let unit = self.units.values().find(|unit| unit.place == instance);
+                if let Some(unit) = unit.filter(|unit| unit.state == State::Waiting) {
+                    let name = unit.name.clone();
+                    self.start(&name);
+                }
+            }
+            Event::Console { instance, text } => {
+                let mut units = self.units.values_mut();
+                if let Some(unit) = units.find(|unit| unit.place == instance) {
+                    unit.console.write(&text);
+                }
+            }
+            Event::Answer { ticket, result } => {
+                if let Some(asked) = self.asked.remove(&ticket) {
+                    let text = |text: Vec<u8>| String::from_utf8_lossy(&text).into_owned();
+                    asked.answer(result.map(text));
+                }
+            }
+            Event::PortFailed { port, error } => {
+                let mut ports = self.ports.values_mut();
+                if let Some(found) = ports.find(|found| found.id == port) {
+                    found.failed = Some(error.to_string());
+                    found.due = self.now.saturating_add(PORT_WAIT);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// An instance is no more: decides what comes after it.
+    pub(super) fn instance_ended(&mut self, place: InstanceId, death: Death) {
+        let mut units = self.units.values_mut();
+        let Some(unit) = units.find(|unit| unit.place == place) else {
+            return;
+        };
+        if unit.state == State::Stopped {
+            unit.due = None;
+            return;
+        }
+        let ran = self.now.saturating_sub(unit.since);
+        let well = matches!(death, Death::Exited(0));
+        if !well {
+            unit.last_end = Some(first_line(&death.to_string()));
+            let console = unit.console.read(0, false);
+            let console = console.map_or(Vec::new(), |(_, text)| text);
+            self.maker.give(Job::Record {
+                instance: unit.name.clone(),
+                spec: unit.spec.clone(),
+                death: Box::new(death),
+                console,
+            });
+        }
+        let again = match unit.restart {
+            Restart::Always => true,
+            Restart::OnFailure => !well,
+            Restart::Never => false,
+        };
+        if !again {
+            unit.enter(State::Ended, self.now);
+            return;
+        }
+        let wait = unit.backoff.wait(ran);
+        unit.restarts += 1;
+        unit.enter(State::BackingOff, self.now);
+        if wait > 0 {
+            unit.due = Some(self.now.saturating_add(wait));
+            return;
+        }
+        let name = unit.name.clone();
+        self.start(&name);
+    }
+
+    /// Has a unit run: with the instance that is ready, or one that is being made.
+    pub(super) fn start(&mut self, name: &str) {
+        let Some(unit) = self.units.get_mut(name) else {
+            return;
+        };
+        // What comes meanwhile is kept.
+        self.switch.keep_frames(unit.place, true);
+        match unit.spare.take() {
+            Some(instance) => self.put(name, instance),
+            None => {
+                unit.enter(State::Starting, self.now);
+                self.prepare(name);
+            }
+        }
+    }
+
+    fn put(&mut self, name: &str, instance: Box<dyn Instance>) {
+        let Some(unit) = self.units.get_mut(name) else {
+            self.maker.give(Job::Discard(instance));
+            return;
+        };
+        unit.enter(State::Running, self.now);
+        self.switch.put(unit.place, instance);
+        self.switch.keep_frames(unit.place, false);
+        self.prepare(name);
+    }
+
+    /// Has an instance made for a unit, where it may come to need one.
+    pub(super) fn prepare(&mut self, name: &str) {
+        let Some(unit) = self.units.get_mut(name) else {
+            return;
+        };
+        let wanted = unit.restart != Restart::Never || unit.state == State::Starting;
+        if unit.making || unit.spare.is_some() || !wanted {
+            return;
+        }
+        unit.making = true;
+        let spec = unit.spec.clone();
+        let ticket = self.ticket();
+        self.making.insert(ticket, Making::Spare(name.into()));
+        self.maker.give(Job::Make { ticket, spec });
+    }
+
+    /// Finds the place of an instance that was made.
+    pub(super) fn place_made(&mut self, made: Made) {
+        match (self.making.remove(&made.ticket), made.result) {
+            (Some(Making::Change(name)), result) => self.made_for_change(&name, result),
+            (Some(Making::Spare(name)), Ok(instance)) => {
+                let Some(unit) = self.units.get_mut(&name) else {
+                    self.maker.give(Job::Discard(instance));
+                    return;
+                };
+                unit.making = false;
+                if unit.state == State::Starting {
+                    self.put(&name, instance);
+                } else {
+                    unit.spare = Some(instance);
+                }
+            }
+            (Some(Making::Spare(name)), Err(error)) => {
+                if let Some(unit) = self.units.get_mut(&name) {
+                    unit.making = false;
+                    unit.last_end = Some(error);
+                    if unit.state == State::Starting {
+                        let wait = unit.backoff.wait(0);
+                        unit.enter(State::BackingOff, self.now);
+                        unit.due = Some(self.now.saturating_add(wait.max(PORT_WAIT)));
+                    }
+                }
+            }
+            (None, Ok(instance)) => self.maker.give(Job::Discard(instance)),
+            (None, Err(_)) => {}
+        }
+    }
+
+    /// Has a unit stop, or go on.
+    pub(super) fn set_stopped(&mut self, name: &str, stopped: bool) {
+        let Some(unit) = self.units.get_mut(name) else {
+            return;
+        };
+        if stopped && unit.state != State::Stopped {
+            let running = unit.state == State::Running;
+            unit.enter(State::Stopped, self.now);
+            let (place, spare) = (unit.place, unit.spare.take());
+            if running {
+                unit.due = Some(self.now.saturating_add(FAREWELL));
+                self.switch.stop(place);
+            }
+            self.switch.keep_frames(place, false);
+            if let Some(spare) = spare {
+                self.maker.give(Job::Discard(spare));
+            }
+        } else if !stopped && unit.state == State::Stopped {
+            // One that is still on its way out makes room.
+            if let Some(remains) = self.switch.take(unit.place) {
+                self.maker.give(Job::Bury(remains));
+            }
+            self.begin(name);
+        }
+    }
+
+    /// Has a unit begin as it is declared to.
+    pub(super) fn begin(&mut self, name: &str) {
+        let Some(unit) = self.units.get_mut(name) else {
+            return;
+        };
+        match unit.boot {
+            Boot::Now => self.start(name),
+            Boot::FirstFrame => {
+                unit.enter(State::Waiting, self.now);
+                self.switch.keep_frames(unit.place, true);
+            }
+        }
+    }
+
+    /// Replaces what has backed off for long enough, gives up what does not stop, and opens ports
+    /// that have failed.
+    pub(super) fn see_what_is_due(&mut self) {
+        let now = self.now;
+        let due = |due: &Option<u64>| due.is_some_and(|due| due <= now);
+        while let Some(unit) = self.units.values_mut().find(|unit| due(&unit.due)) {
+            unit.due = None;
+            let (name, place) = (unit.name.clone(), unit.place);
+            if unit.state == State::BackingOff {
+                self.start(&name);
+            } else if let Some(remains) = self.switch.take(place) {
+                self.maker.give(Job::Bury(remains));
+            }
+        }
+        for port in self.ports.values_mut() {
+            if port.failed.is_none() || port.due > now {
+                continue;
+            }
+            let opened = PortSpec::parse(&port.spec).ok().map(|spec| spec.open(&[]));
+            match opened {
+                Some(Ok(opened)) => {
+                    port.failed = None;
+                    self.switch.replace_port(port.id, Some(opened.port));
+                }
+                _ => port.due = now.saturating_add(PORT_WAIT),
+            }
+        }
+    }
+
+    /// When there is something to do without anything happening.
+    pub(super) fn next_due(&self) -> u64 {
+        let units = self.units.values().filter_map(|unit| unit.due);
+        let failed = self.ports.values().filter(|port| port.failed.is_some());
+        let due = units.chain(failed.map(|port| port.due));
+        due.min().unwrap_or(u64::MAX)
+    }
+}
+
+/// The beginning of a death, which may have a backtrace of many lines.
+fn first_line(text: &str) -> String {
+    text.lines().next().unwrap_or_default().into()
+}

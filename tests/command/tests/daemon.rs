@@ -1,0 +1,324 @@
+//! What is declared runs: under the daemon, without it, and after whatever ends.
+
+use std::fs;
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use end_to_end::{Host, in_namespace, ip, kill, sprat};
+
+/// How long something may take on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Functions that need no network: one counts what it makes itself.
+const ALONE: &str = "
+    [functions.one]
+    run = 'one.click'
+    devices = []
+    [functions.two]
+    run = 'two.click'
+    devices = []
+    parameters = { LIMIT = 7 }
+";
+
+#[test]
+fn what_is_declared_runs_and_the_smallest_change_is_made() {
+    let host = Host::start(ALONE);
+    assert_eq!(host.good(&["ps"]).lines().count(), 1, "nothing is declared");
+    assert_eq!(host.good(&["up", "edge.toml"]), "+ one\n+ two\n");
+    host.wait("one", "running");
+    host.wait("two", "running");
+    assert_eq!(host.good(&["read", "one", "c.count"]), "5\n");
+    assert_eq!(host.good(&["read", "two", "c.count"]), "7\n");
+    assert_eq!(host.good(&["up", "edge.toml"]), "nothing to change\n");
+
+    // What does not change keeps what it has counted; what changes begins anew.
+    host.good(&["write", "one", "c.reset"]);
+    assert_eq!(
+        host.declare(&ALONE.replace("LIMIT = 7", "LIMIT = 9")),
+        "~ two\n"
+    );
+    assert_eq!(host.good(&["read", "one", "c.count"]), "0\n");
+    host.until(|| (host.run(&["read", "two", "c.count"]).output == "9\n").then_some(()));
+
+    // Another tenant has another lane.
+    let apart = ALONE.replace("[functions.two]", "[functions.two]\n tenant = 'other'");
+    assert_eq!(host.declare(&apart), "~ two\n");
+    assert_ne!(host.lane("default"), host.lane("other"));
+    host.wait("two", "running");
+    assert_eq!(host.good(&["read", "one", "c.count"]), "0\n");
+    assert_eq!(host.good(&["down"]), "- one\n- two\n");
+    assert_eq!(host.good(&["ps"]).lines().count(), 1);
+}
+
+#[test]
+fn an_instance_is_killed_stopped_and_started() {
+    let host = Host::start(ALONE);
+    host.good(&["up", "edge.toml"]);
+    host.wait("one", "running");
+    host.good(&["write", "one", "c.reset"]);
+    host.good(&["kill", "one"]);
+    let after = host.until(|| host.instance("one").filter(|one| one["restarts"] == 1));
+    assert_eq!(after["state"], "running");
+    assert_eq!(after["last_end"], "was ended by the host");
+    host.until(|| (host.run(&["read", "one", "c.count"]).output == "5\n").then_some(()));
+    let reports = fs::read_dir(host.path().join("state/crashes")).expect("reports");
+    let report = host.until(|| {
+        let found = fs::read_dir(host.path().join("state/crashes"))
+            .ok()?
+            .flatten()
+            .next()?;
+        fs::read_to_string(found.path())
+            .ok()
+            .filter(|text| text.contains("console:"))
+    });
+    assert!(
+        reports.count() <= 1 && report.starts_with("instance one\n"),
+        "{report}"
+    );
+
+    assert_eq!(host.good(&["stop", "one"]), "stopped one\n");
+    host.wait("one", "stopped");
+    assert!(!host.run(&["read", "one", "c.count"]).good);
+    assert_eq!(host.good(&["start", "one"]), "started one\n");
+    host.wait("one", "running");
+
+    // What keeps ending is replaced, but less and less often.
+    for _ in 0..3 {
+        host.wait("one", "running");
+        host.good(&["kill", "one"]);
+    }
+    host.wait("one", "backing-off");
+    host.wait("one", "running");
+}
+
+#[test]
+fn lanes_go_on_without_the_daemon_and_are_found_again() {
+    let mut host = Host::start(ALONE);
+    host.good(&["up", "edge.toml"]);
+    host.wait("one", "running");
+    host.good(&["write", "one", "c.reset"]);
+    let lane = host.lane("default");
+    assert!(lane.is_some());
+    host.kill_daemon();
+    assert_eq!(host.good(&["read", "one", "c.count"]), "0\n");
+    let refused = host.run(&["ps"]);
+    assert!(!refused.good);
+    assert!(
+        refused.errors.starts_with("error: no daemon runs ("),
+        "{}",
+        refused.errors
+    );
+    assert!(
+        refused.errors.contains("help: start one: sprat daemon"),
+        "{}",
+        refused.errors
+    );
+    host.begin();
+    host.wait("one", "running");
+    assert_eq!(host.lane("default"), lane);
+    assert_eq!(host.good(&["read", "one", "c.count"]), "0\n");
+}
+
+#[test]
+fn a_lane_that_dies_is_started_again_also_when_the_daemon_was_away() {
+    let mut host = Host::start(ALONE);
+    host.good(&["up", "edge.toml"]);
+    host.wait("one", "running");
+    let first = host.lane("default").expect("a lane");
+    kill(first);
+    let second = host.until(|| host.lane("default").filter(|lane| *lane != first));
+    host.wait("one", "running");
+    assert_eq!(host.good(&["read", "two", "c.count"]), "7\n");
+    host.kill_daemon();
+    kill(second);
+    host.begin();
+    let third = host.until(|| host.lane("default").filter(|lane| *lane != second));
+    assert_ne!(third, first);
+    host.wait("two", "running");
+    assert_eq!(host.good(&["read", "two", "c.count"]), "7\n");
+}
+
+#[test]
+fn mistakes_are_named_and_change_nothing() {
+    let host = Host::start(ALONE);
+    host.good(&["up", "edge.toml"]);
+    host.wait("one", "running");
+    let before = host.lane("default");
+    let cases = [
+        (
+            ALONE.replace("one.click", "no.click"),
+            "error: cannot read no.click: No such file",
+        ),
+        (
+            ALONE.replace("devices = []", "devices = ['eth0']"),
+            "error: functions.one: no FromDevice and no ToDevice of one.click names eth0",
+        ),
+        (ALONE.replace("two.click", "bad.click"), "bad.click:1"),
+        (
+            format!("{ALONE}replicas = 0"),
+            "error: edge.toml: functions.two.replicas: expected 1 to 64, found 0",
+        ),
+        (
+            format!("[ports]\nx = 'tap'\n{ALONE}[bridges.b]\nmembers = ['x']"),
+            "error: edge.toml: bridges.b: no function is a member",
+        ),
+    ];
+    for (text, expected) in cases {
+        fs::write(host.path().join("edge.toml"), text).expect("written");
+        let refused = host.run(&["up", "edge.toml"]);
+        assert!(
+            !refused.good && refused.errors.starts_with(expected),
+            "{expected}: {}",
+            refused.errors
+        );
+    }
+    for (arguments, expected) in [
+        (
+            ["stop", "three"],
+            "error: no function three; there are: one, two\n",
+        ),
+        (
+            ["kill", "three"],
+            "error: no instance three; there are one, two\n",
+        ),
+    ] {
+        assert_eq!(host.run(&arguments).errors, expected);
+    }
+    let twice = sprat(host.path(), ["daemon", "--state", "state"]);
+    assert!(
+        twice.errors.contains("another daemon uses it"),
+        "{}",
+        twice.errors
+    );
+    assert_eq!(host.lane("default"), before);
+    assert_eq!(host.good(&["read", "one", "c.count"]), "5\n");
+}
+
+/// Passes frames on both ways.
+const PASS: &str = "
+    FromDevice(eth0) -> in :: Counter -> Queue -> ToDevice(eth1);
+    FromDevice(eth1) -> out :: Counter -> Queue -> ToDevice(eth0);
+";
+
+/// A network of its own: a process that sleeps in it.
+struct Namespace(Child);
+
+impl Namespace {
+    /// One that has an interface with an address; the other end is here.
+    fn new(name: &str, address: &str) -> Self {
+        let child = Command::new("unshare")
+            .args(["--net", "sleep", "600"])
+            .stdin(Stdio::null())
+            .spawn()
+            .expect("unshare starts");
+        let namespace = Self(child);
+        ip(&format!("link add {name} type veth peer name {name}-in"));
+        // Or IPv6 would have something to say by itself.
+        ip(&format!("link set {name} addrgenmode none up"));
+        let number = namespace.0.id();
+        // Until it has its own, it has this one.
+        let network = |process: &str| fs::read_link(format!("/proc/{process}/ns/net"));
+        let own = network("self").expect("a network");
+        let begun = Instant::now();
+        while network(&number.to_string()).expect("a network") == own {
+            assert!(begun.elapsed() < PATIENCE);
+            thread::sleep(Duration::from_millis(5));
+        }
+        ip(&format!("link set {name}-in netns {number}"));
+        assert!(namespace.inside(&[
+            "ip",
+            "address",
+            "add",
+            address,
+            "dev",
+            &format!("{name}-in")
+        ]));
+        assert!(namespace.inside(&[
+            "ip",
+            "link",
+            "set",
+            &format!("{name}-in"),
+            "addrgenmode",
+            "none",
+            "up"
+        ]));
+        namespace
+    }
+
+    fn inside(&self, command: &[&str]) -> bool {
+        let done = Command::new("nsenter")
+            .args(["-t", &self.0.id().to_string(), "-n"])
+            .args(command)
+            .stdout(Stdio::null())
+            .status();
+        done.expect("nsenter starts").success()
+    }
+
+    /// Whether a host answers from there: it refuses a connection to a port that nobody listens on.
+    fn reaches(&self, address: &str) -> bool {
+        let process = self.0.id().to_string();
+        let connect = format!("echo > /dev/tcp/{address}/9");
+        let done = Command::new("nsenter")
+            .args(["-t", &process, "-n", "timeout", "1", "bash", "-c", &connect])
+            .output();
+        let errors = done.expect("nsenter starts").stderr;
+        String::from_utf8_lossy(&errors).contains("refused")
+    }
+}
+
+impl Drop for Namespace {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[test]
+fn a_chain_between_two_networks_survives_the_end_of_what_it_is_made_of() {
+    if !in_namespace("a_chain_between_two_networks_survives_the_end_of_what_it_is_made_of") {
+        return;
+    }
+    ip("link set lo up");
+    let left = Namespace::new("left", "192.0.2.1/24");
+    let _right = Namespace::new("right", "192.0.2.2/24");
+    let mut host = Host::start(ALONE);
+    fs::write(host.path().join("pass.click"), PASS).expect("written");
+    let chain = "
+        [ports]
+        left = 'packet:left'
+        right = 'packet:right'
+        [functions.first]
+        run = 'pass.click'
+        boot = 'first-frame'
+        [functions.second]
+        run = 'pass.click'
+        replicas = 2
+        [[chains]]
+        path = ['left', 'first', 'second', 'right']
+    ";
+    host.declare(chain);
+    host.wait("second.1", "running");
+    host.wait("second.2", "running");
+    assert_eq!(
+        host.instance("first").expect("declared")["state"],
+        "waiting"
+    );
+    host.until(|| left.reaches("192.0.2.2").then_some(()));
+    host.wait("first", "running");
+
+    host.good(&["kill", "first"]);
+    host.until(|| left.reaches("192.0.2.2").then_some(()));
+    kill(host.lane("default").expect("a lane"));
+    host.until(|| left.reaches("192.0.2.2").then_some(()));
+    host.kill_daemon();
+    assert!(left.reaches("192.0.2.2") || left.reaches("192.0.2.2"));
+    host.begin();
+    host.wait("first", "running");
+
+    // An interface that vanishes and returns is taken up again.
+    ip("link set left down");
+    assert!(!left.reaches("192.0.2.2"));
+    ip("link set left up");
+    host.until(|| left.reaches("192.0.2.2").then_some(()));
+}
