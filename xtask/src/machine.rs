@@ -38,7 +38,7 @@ pub(crate) fn contradicts(why: &str) -> bool {
         .rsplit_once("needs ")
         .map_or(&*why, |(_, reason)| reason);
     let words: Vec<&str> = reason
-        .split(|c: char| !(c.is_ascii_alphanumeric() || c == '-'))
+        .split(|c: char| !(c.is_ascii_alphanumeric() || "-_".contains(c)))
         .collect();
     let named = |word: &str| words.contains(&word);
     (named("kvm") && has_kvm())
@@ -50,7 +50,7 @@ pub(crate) fn contradicts(why: &str) -> bool {
 }
 
 /// The programs that tests start, and Debian's packages that hold them.
-const PROGRAMS: [(&str, &str); 10] = [
+const PROGRAMS: [(&str, &str); 11] = [
     // The fuzzer that fuzz targets are linked with is C++.
     ("c++", "g++"),
     // Two of Click's own cases talk to a control socket with it.
@@ -63,6 +63,8 @@ const PROGRAMS: [(&str, &str); 10] = [
     ("ip", "iproute2"),
     ("python3", "python3"),
     ("valgrind", "valgrind"),
+    // Boots the images that boot by themselves.
+    ("qemu-system-x86_64", "qemu-system-x86"),
 ];
 
 /// Installs the programs that tests start and this machine lacks, saying what.

@@ -28,6 +28,7 @@ usage: cargo xtask <command>
 
   test                          format, lints, documentation, every test, the README's commands
   conformance                   Click's own cases, run by `sprat click`
+  conformance targets           what holds on every target, run there, as a table
   captures [FOLDER]             every capture of a folder through every example, every frame counted
   fuzz [TARGET..] [--seconds N] fuzz targets under the address sanitizer, 60 seconds each
   bench [NAME..] [--peer NAME=COMMAND]
@@ -45,7 +46,7 @@ fn main() -> ExitCode {
     };
     let outcome = match command {
         "test" => test::run(rest),
-        "conformance" => conformance::run(),
+        "conformance" => conformance::run(rest),
         "captures" => captures::run(rest),
         "fuzz" => fuzz::run(rest),
         "bench" => bench::run(rest),
