@@ -19,6 +19,7 @@ mod package;
 mod read;
 mod run;
 mod size;
+mod store;
 mod subject;
 mod why;
 mod write;
@@ -42,6 +43,7 @@ enum Subcommands {
     Daemon(host::DaemonCommand),
     Doctor(doctor::DoctorCommand),
     Down(host::DownCommand),
+    Images(store::ImagesCommand),
     Inspect(inspect::InspectCommand),
     Kill(host::KillCommand),
     #[command(hide = true)]
@@ -49,14 +51,17 @@ enum Subcommands {
     Logs(logs::LogsCommand),
     Metrics(metrics::MetricsCommand),
     New(package::NewCommand),
+    Provenance(store::ProvenanceCommand),
     Ps(host::PsCommand),
     Read(read::ReadCommand),
     Run(Box<run::RunCommand>),
     Size(size::SizeCommand),
     Start(host::StartCommand),
     Stop(host::StopCommand),
+    Store(store::StoreCommand),
     Test(package::TestCommand),
     Up(host::UpCommand),
+    Verify(store::VerifyCommand),
     Why(why::WhyCommand),
     Write(write::WriteCommand),
 }
@@ -68,20 +73,24 @@ fn main() -> ExitCode {
         Subcommands::Daemon(command) => command.run(),
         Subcommands::Doctor(command) => command.run(),
         Subcommands::Down(command) => command.run(),
+        Subcommands::Images(command) => command.run(),
         Subcommands::Inspect(command) => command.run(),
         Subcommands::Kill(command) => command.run(),
         Subcommands::Lane(command) => command.run(),
         Subcommands::Logs(command) => command.run(),
         Subcommands::Metrics(command) => command.run(),
         Subcommands::New(command) => command.run(),
+        Subcommands::Provenance(command) => command.run(),
         Subcommands::Ps(command) => command.run(),
         Subcommands::Read(command) => command.run(),
         Subcommands::Run(command) => command.run(),
         Subcommands::Size(command) => command.run(),
         Subcommands::Start(command) => command.run(),
         Subcommands::Stop(command) => command.run(),
+        Subcommands::Store(command) => command.run(),
         Subcommands::Test(command) => command.run(),
         Subcommands::Up(command) => command.run(),
+        Subcommands::Verify(command) => command.run(),
         Subcommands::Why(command) => command.run(),
         Subcommands::Write(command) => command.run(),
     }

@@ -8,7 +8,8 @@ use std::{fs, thread};
 
 use serde::Deserialize;
 
-use crate::{BuildError, BuildId, Profile, Progress, compilation, elf};
+use crate::compilation::{self, Compilation};
+use crate::{BuildError, BuildId, Profile, Progress, elf};
 
 /// The compiler's target: the host's own, so that no other toolchain is needed.
 pub const TARGET: &str = "x86_64-unknown-linux-gnu";
@@ -69,6 +70,8 @@ pub struct BuildOptions {
     /// Folders that source files come from, and what they are called in the image, so that it does
     /// not depend on where it was built. The workspace and cargo's own folders need not be named.
     pub renamed: Vec<(PathBuf, String)>,
+    /// How to compile, where that is not for this version to say: as an earlier build was done.
+    pub compilation: Option<Compilation>,
 }
 
 impl BuildOptions {
@@ -85,6 +88,7 @@ impl BuildOptions {
             environment: Vec::new(),
             profile: Profile::Release,
             renamed: Vec::new(),
+            compilation: None,
         }
     }
 }
@@ -100,6 +104,8 @@ pub struct BuiltImage {
     pub build_id: BuildId,
     /// The workspace's source files that went into it.
     pub sources: Vec<PathBuf>,
+    /// How it was compiled.
+    pub compilation: Compilation,
 }
 
 /// Builds a package as a sealed image.
@@ -128,6 +134,27 @@ pub fn build_binary(
     build_job(package, Some(binary), options, progress)
 }
 
+/// What would be compiled for an image, as `cargo tree` says it: each line a depth and a package.
+///
+/// # Errors
+/// When cargo cannot run or fails.
+#[cfg(feature = "store")]
+pub(crate) fn dependencies(
+    package: &Package,
+    options: &BuildOptions,
+) -> Result<String, BuildError> {
+    let job = Job::new(package, None, IMAGE.target, options);
+    let format = [
+        "--edges",
+        "normal,build",
+        "--prefix",
+        "depth",
+        "--format",
+        "{p}",
+    ];
+    job.tree(job.can_do_offline(), &format)
+}
+
 /// Builds the boot monitor, which makes a sealed image one that boots by itself: the linked file, and
 /// the workspace's sources that went into it.
 ///
@@ -142,7 +169,7 @@ pub fn build_boot_monitor(
         workspace: workspace.to_owned(),
         name: BOOT_MONITOR_PACKAGE.into(),
     };
-    let executable = link(&package, None, BOOT_MONITOR, options, progress)?;
+    let (executable, _) = link(&package, None, BOOT_MONITOR, options, progress)?;
     let linked = fs::read(&executable).map_err(|source| file_error(&executable, source))?;
     Ok((linked, sources(&executable.with_extension("d"))?))
 }
@@ -153,7 +180,7 @@ fn build_job(
     options: &BuildOptions,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<BuiltImage, BuildError> {
-    let executable = link(package, binary, IMAGE, options, progress)?;
+    let (executable, compilation) = link(package, binary, IMAGE, options, progress)?;
     progress(Progress::Checking);
     let sidecar = fs::read(&executable).map_err(|source| file_error(&executable, source))?;
     let image_error = |source| BuildError::Image {
@@ -168,22 +195,26 @@ fn build_job(
         sidecar,
         build_id,
         sources,
+        compilation,
     })
 }
 
-/// Compiles and links; the path of the linked file.
+/// Compiles and links; the path of the linked file, and how it was done.
 fn link(
     package: &Package,
     binary: Option<&str>,
     kind: Kind,
     options: &BuildOptions,
     progress: &mut dyn FnMut(Progress),
-) -> Result<PathBuf, BuildError> {
+) -> Result<(PathBuf, Compilation), BuildError> {
     fs::create_dir_all(&options.target_directory)
         .map_err(|source| file_error(&options.target_directory, source))?;
     let script = options.target_directory.join(kind.script);
-    write_if_changed(&script, kind.layout)?;
-    let flags = compilation::flags(kind.target, &script);
+    let given = options.compilation.as_ref();
+    let layout = given.map_or(kind.layout, |given| given.layout.as_str());
+    write_if_changed(&script, layout)?;
+    let mut job = Job::new(package, binary, kind.target, options);
+    job.flags.push(format!("-Clink-arg=-T{}", script.display()));
     let manifest = package.workspace.join("Cargo.toml");
     // Cargo says what is wrong with one that cannot be read.
     let manifest = fs::read_to_string(&manifest).unwrap_or_default();
@@ -191,34 +222,8 @@ fn link(
     let said = manifest
         .lines()
         .any(|line| line.trim() == format!("[profile.{}]", profile.name()));
-    let mut job = Job {
-        package,
-        binary,
-        options,
-        flags,
-        settings: Vec::new(),
-    };
-
-    // Crates that only images use are often fetched already; asking the registry is for when they
-    // are not.
-    let offline = options.offline || job.tree(true, &["--edges", "normal,build"]).is_ok();
-    let tree = job.tree(
-        offline,
-        &[
-            "--edges",
-            "normal,build",
-            "--prefix",
-            "none",
-            "--format",
-            "{p}",
-        ],
-    )?;
-    let mut crates: Vec<&str> = tree
-        .lines()
-        .map(|line| line.trim_end_matches(" (*)"))
-        .collect();
-    crates.sort_unstable();
-    crates.dedup();
+    let offline = job.can_do_offline();
+    let crates = job.crates(offline)?;
     let linked = job.tree(
         offline,
         &["--edges", "normal", "--prefix", "none", "--format", "{p}"],
@@ -230,14 +235,12 @@ fn link(
             chain,
         });
     }
-    if !said {
+    if let Some(given) = given {
+        job.settings.clone_from(&given.settings);
+    } else if !said {
         let own = profile.settings().iter().map(|setting| (*setting).into());
         // Cargo warns of settings for a crate that is not there.
-        let is_there = |name: &&str| {
-            crates
-                .iter()
-                .any(|line| line.split(' ').next() == Some(*name))
-        };
+        let is_there = |name: &&str| crates.iter().any(|line| names(line, name));
         let small = profile.small().iter().copied().filter(is_there);
         let small = small.map(|name| format!("package.{name}.opt-level='z'"));
         job.settings = own.chain(small).collect();
@@ -247,7 +250,20 @@ fn link(
     progress(Progress::Planned {
         crates: crates.len(),
     });
-    job.compile(offline, crates.len(), progress)
+    let executable = job.compile(offline, crates.len(), progress)?;
+    Ok((
+        executable,
+        Compilation {
+            flags: compilation::flags(kind.target),
+            layout: layout.to_owned(),
+            settings: job.settings,
+        },
+    ))
+}
+
+/// Whether a line of `cargo tree` is about a crate of this name.
+fn names(line: &str, name: &str) -> bool {
+    line.split(' ').next() == Some(name)
 }
 
 /// Everything that the runs of cargo for one build have in common.
@@ -261,7 +277,50 @@ struct Job<'a> {
     settings: Vec<String>,
 }
 
-impl Job<'_> {
+impl<'a> Job<'a> {
+    fn new(
+        package: &'a Package,
+        binary: Option<&'a str>,
+        target: &str,
+        options: &'a BuildOptions,
+    ) -> Self {
+        let flags = match &options.compilation {
+            Some(given) => given.flags.clone(),
+            None => compilation::flags(target),
+        };
+        Self {
+            package,
+            binary,
+            options,
+            flags,
+            settings: Vec::new(),
+        }
+    }
+
+    /// Whether everything is fetched already, or asking the network is forbidden: crates that only
+    /// images use are often there.
+    fn can_do_offline(&self) -> bool {
+        self.options.offline || self.tree(true, &["--edges", "normal,build"]).is_ok()
+    }
+
+    /// The lines of `cargo tree` that name what is compiled, each once.
+    fn crates(&self, offline: bool) -> Result<Vec<String>, BuildError> {
+        let format = [
+            "--edges",
+            "normal,build",
+            "--prefix",
+            "none",
+            "--format",
+            "{p}",
+        ];
+        let tree = self.tree(offline, &format)?;
+        let lines = tree.lines().map(|line| line.trim_end_matches(" (*)"));
+        let mut crates: Vec<String> = lines.map(str::to_owned).collect();
+        crates.sort_unstable();
+        crates.dedup();
+        Ok(crates)
+    }
+
     fn cargo(&self, subcommand: &str, offline: bool) -> Command {
         let mut command = Command::new(&self.options.cargo);
         command

@@ -1,12 +1,25 @@
 //! What makes a compilation one of a sealed image, and the same wherever and by whomever it is done.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
 
 use crate::{BuildOptions, Package};
 
+/// How an image is compiled and linked, but for where: the same words give the same image again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Compilation {
+    /// The compiler's flags, without those that name folders of one machine.
+    pub flags: Vec<String>,
+    /// The linker script.
+    pub layout: String,
+    /// What cargo is told of the profile where the workspace does not say.
+    pub settings: Vec<String>,
+}
+
 /// The compiler flags that make a program a sealed image.
-pub(crate) fn flags(target: &str, script: &Path) -> Vec<String> {
+pub(crate) fn flags(target: &str) -> Vec<String> {
     let link = |argument: &str| format!("-Clink-arg={argument}");
     vec![
         format!("--cfg=sprat_target=\"{target}\""),
@@ -20,7 +33,6 @@ pub(crate) fn flags(target: &str, script: &Path) -> Vec<String> {
         // Backtraces in death reports follow them.
         "-Cforce-frame-pointers=yes".to_owned(),
         "-Csymbol-mangling-version=v0".to_owned(),
-        format!("-Clink-arg=-T{}", script.display()),
         link("-static"),
         link("--no-undefined"),
         link("--no-eh-frame-hdr"),
@@ -67,7 +79,7 @@ pub(crate) fn renamings(package: &Package, options: &BuildOptions) -> Vec<String
     flags
 }
 
-fn cargo_home() -> Option<PathBuf> {
+pub(crate) fn cargo_home() -> Option<PathBuf> {
     std::env::var_os("CARGO_HOME")
         .map(PathBuf::from)
         .or_else(|| std::env::home_dir().map(|home| home.join(".cargo")))

@@ -20,13 +20,18 @@ mod error;
 mod inspect;
 mod profile;
 mod progress;
+#[cfg(feature = "store")]
+pub mod record;
 mod references;
 mod sizes;
+#[cfg(feature = "store")]
+pub mod store;
 mod why;
 
 pub use builder::{
     BuildOptions, BuiltImage, Package, TARGET, build, build_binary, build_boot_monitor,
 };
+pub use compilation::Compilation;
 pub use configuration::Configuration;
 pub use difference::{Difference, difference};
 pub use elf::{BuildId, Protection, Segment, split};

@@ -19,6 +19,13 @@ impl Profile {
         }
     }
 
+    /// The profile of a name.
+    #[cfg(feature = "store")]
+    pub(crate) fn from_name(name: &str) -> Option<Self> {
+        let all = [Self::Release, Self::Development];
+        all.into_iter().find(|profile| profile.name() == name)
+    }
+
     /// What it is where the workspace does not say.
     pub(crate) fn settings(self) -> &'static [&'static str] {
         match self {

@@ -166,7 +166,25 @@ pub fn unread_sprat<I: AsRef<std::ffi::OsStr>>(
 
 /// Keeps what `sprat` keeps for later out of the user's own cache.
 pub(crate) fn with_own_cache(command: &mut Command) -> &mut Command {
-    command.env("XDG_CACHE_HOME", project().join("target/tmp/cache"))
+    command
+        .env("XDG_CACHE_HOME", project().join("target/tmp/cache"))
+        .env("XDG_DATA_HOME", project().join("target/tmp/data"))
+}
+
+/// Runs `sprat` with these variables, started by the words of another command where there are any.
+///
+/// # Panics
+/// When it cannot be started.
+pub fn sprat_with<I: AsRef<std::ffi::OsStr>>(
+    starter: &[&str],
+    variables: &[(&str, PathBuf)],
+    folder: &Path,
+    arguments: impl IntoIterator<Item = I>,
+) -> Finished {
+    let mut command = Command::new("timeout");
+    command.args(["--kill-after=5", "600"]).args(starter);
+    with_own_cache(&mut command).envs(variables.iter().cloned());
+    run_with(&mut command, folder, arguments)
 }
 
 fn run<I: AsRef<std::ffi::OsStr>>(
@@ -174,7 +192,15 @@ fn run<I: AsRef<std::ffi::OsStr>>(
     folder: &Path,
     arguments: impl IntoIterator<Item = I>,
 ) -> Finished {
-    with_own_cache(command)
+    run_with(with_own_cache(command), folder, arguments)
+}
+
+fn run_with<I: AsRef<std::ffi::OsStr>>(
+    command: &mut Command,
+    folder: &Path,
+    arguments: impl IntoIterator<Item = I>,
+) -> Finished {
+    command
         .arg(binary())
         .args(arguments)
         .current_dir(folder)

@@ -12,7 +12,7 @@ mod host;
 mod live;
 
 pub use capture::{Record, read_capture};
-pub use command::{Finished, binary, interrupted_sprat, project, sprat, unread_sprat};
+pub use command::{Finished, binary, interrupted_sprat, project, sprat, sprat_with, unread_sprat};
 pub use expectation::Expectation;
 pub use host::{Host, kill};
 pub use live::{Live, in_namespace, ip};

@@ -6,8 +6,9 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use sprat_image::Profile;
+use sprat_image::store::Digest;
 
-use super::{Package, PackageError, Target, router, write_whole};
+use super::{Package, PackageError, Recording, Target, router, write_whole};
 use crate::disk;
 use crate::output::{complain, print};
 
@@ -37,6 +38,13 @@ pub(crate) struct BuildCommand {
     /// Builds quickly, for trying out, instead of small and fast.
     #[arg(long)]
     development: bool,
+    /// Signs the image's record with this Ed25519 key (PKCS#8 in PEM, as `openssl genpkey -algorithm
+    /// ed25519` writes it).
+    #[arg(long, value_name = "KEY")]
+    sign: Option<PathBuf>,
+    /// Builds without putting the image and what it was made of into the store.
+    #[arg(long, conflicts_with = "sign")]
+    unrecorded: bool,
 }
 
 impl BuildCommand {
@@ -67,31 +75,37 @@ impl BuildCommand {
         {
             return Err(PackageError::Parameter(parameter.clone()));
         }
-        let built = match self.target {
-            Target::Unix => self.program(profile)?,
+        if self.sign.is_some() && (self.development || self.target == Target::Unix) {
+            return Err(PackageError::NothingToSign);
+        }
+        let recording = self.recording();
+        let (built, record) = match self.target {
+            Target::Unix => (self.program(profile)?, None),
             Target::Disk => self.build_disk(profile)?,
             Target::Vm if router::is_in(&self.subject) => {
-                let (built, _) = router::build(&self.subject, profile)?;
+                let (built, _) = router::build(&self.subject, profile, &recording)?;
                 let here = PathBuf::from(format!("{}.image", built.name));
-                built.write(output.unwrap_or(&here))?
+                (built.write(output.unwrap_or(&here))?, built.record)
             }
             Target::Vm => {
                 let package = Package::open(&self.subject)?;
-                match output {
-                    Some(path) => package.compile(profile, None)?.write(path)?,
-                    None => package.build(profile)?,
-                }
+                let built = package.compile(profile, None, &recording)?;
+                let place = package.image(profile);
+                (built.write(output.unwrap_or(&place))?, built.record)
             }
         };
         let size = built
             .metadata()
             .map_err(|source| PackageError::file(&built, source))?
             .len();
-        let text = format!(
+        let mut text = format!(
             "{}: {size} bytes, built in {:.1} s\n",
             built.display(),
             begin.elapsed().as_secs_f64()
         );
+        if let Some(record) = record {
+            text += &format!("recorded as {record}; sprat verify builds it again\n");
+        }
         print(&text).map_err(PackageError::Output)
     }
 
@@ -108,19 +122,30 @@ impl BuildCommand {
         Ok(path.clone())
     }
 
-    /// Builds a self-booting image; where its ELF file is.
-    fn build_disk(&self, profile: Profile) -> Result<PathBuf, PackageError> {
+    /// Whether the image is recorded.
+    fn recording(&self) -> Recording {
+        match self.unrecorded {
+            true => Recording::Nowhere,
+            false => Recording::Store {
+                key: self.sign.clone(),
+            },
+        }
+    }
+
+    /// Builds a self-booting image; where its ELF file is, and the record of the image in it.
+    fn build_disk(&self, profile: Profile) -> Result<(PathBuf, Option<Digest>), PackageError> {
+        let recording = self.recording();
         let (built, networks) = if router::is_in(&self.subject) {
-            router::build(&self.subject, profile)?
+            router::build(&self.subject, profile, &recording)?
         } else {
             let package = Package::open(&self.subject)?;
-            (package.compile(profile, None)?, Vec::new())
+            (package.compile(profile, None, &recording)?, Vec::new())
         };
         let made = disk::make(&built.image, &networks, &self.parameters)?;
         let here = PathBuf::from(format!("{}.elf", built.name));
         let elf = self.output.clone().unwrap_or(here);
         write_whole(&elf.with_extension("disk"), &made.disk)?;
         write_whole(&elf, &made.elf)?;
-        Ok(elf)
+        Ok((elf, built.record))
     }
 }

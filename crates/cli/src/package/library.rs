@@ -79,14 +79,27 @@ fn published(manifest: &Table) -> Option<String> {
 
 /// Where the crates are, or will be; nothing where there is no place for a cache.
 pub(super) fn place() -> Option<PathBuf> {
+    let mut hasher = DefaultHasher::new();
+    LIBRARY.hash(&mut hasher);
+    let name = format!("library-{VERSION}-{:016x}", hasher.finish());
+    Some(cache()?.join(name))
+}
+
+/// Where what can be made again is kept.
+fn cache() -> Option<PathBuf> {
     let set = |name| std::env::var_os(name).filter(|value| !value.is_empty());
     let cache = set("XDG_CACHE_HOME")
         .map(PathBuf::from)
         .or_else(|| Some(PathBuf::from(set("HOME")?).join(".cache")))?;
+    Some(cache.join("sprat"))
+}
+
+/// Where the images of a package are compiled that are recorded.
+pub(super) fn staging(workspace: &Path, package: &str) -> Result<PathBuf, PackageError> {
     let mut hasher = DefaultHasher::new();
-    LIBRARY.hash(&mut hasher);
-    let name = format!("library-{VERSION}-{:016x}", hasher.finish());
-    Some(cache.join("sprat").join(name))
+    workspace.hash(&mut hasher);
+    let name = format!("builds/{package}-{:016x}", hasher.finish());
+    Ok(cache().ok_or(PackageError::NoCache)?.join(name))
 }
 
 /// Unpacks the crates, where they are not; where they are.

@@ -18,6 +18,8 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Deserialize;
+use sprat_image::record::{self, RecordError, SigningKey};
+use sprat_image::store::Digest;
 use sprat_image::{BuildError, BuildOptions, Configuration, Profile, Progress};
 
 pub(crate) use build::BuildCommand;
@@ -27,6 +29,7 @@ pub(crate) use test::TestCommand;
 pub(crate) use watch::watch;
 
 use crate::output::complain;
+use crate::store;
 
 /// Why a package cannot be made, built or tested.
 #[derive(Debug, thiserror::Error)]
@@ -91,6 +94,12 @@ pub(crate) enum PackageError {
         "--param {0}: a sealed image is given its parameters when it is run; --target disk takes them here"
     )]
     Parameter(String),
+    #[error("{0}\nto build without a record: sprat build --unrecorded")]
+    Record(#[from] RecordError),
+    #[error(transparent)]
+    NoStore(#[from] store::NoStore),
+    #[error("--sign signs the record, and images for trying out have none")]
+    NothingToSign,
     #[error("cannot listen for Ctrl-C: {0}")]
     Signals(io::Error),
     #[error("standard output: {0}")]
@@ -193,7 +202,8 @@ impl Package {
 
     /// Builds the image; where it is. Its symbols lie beside it.
     pub(crate) fn build(&self, profile: Profile) -> Result<PathBuf, PackageError> {
-        self.compile(profile, None)?.write(&self.image(profile))
+        self.compile(profile, None, &Recording::default())?
+            .write(&self.image(profile))
     }
 
     /// Where the image is, once it is built.
@@ -205,11 +215,13 @@ impl Package {
         folder.join(format!("{}.image", self.name))
     }
 
-    /// Builds the image, for one configuration where the package is the middlebox.
+    /// Builds the image, for one configuration where the package is the middlebox. One that ships is
+    /// recorded in the store.
     fn compile(
         &self,
         profile: Profile,
-        configuration: Option<&Configuration>,
+        configuration: Option<(&str, &Configuration)>,
+        recording: &Recording,
     ) -> Result<Built, PackageError> {
         let mut options = BuildOptions::new(self.target.join("images"));
         options.profile = profile;
@@ -217,37 +229,77 @@ impl Package {
             .map(|place| (place, "sprat".into()))
             .into_iter()
             .collect();
-        if let Some(configuration) = configuration {
+        if let Some((_, configuration)) = configuration {
             options = options.with_configuration(configuration);
         }
+        let name = configuration.map_or(self.name.as_str(), |(name, _)| name);
         let package = sprat_image::Package {
             workspace: self.workspace.clone(),
             name: self.name.clone(),
         };
-        let bar = ProgressBar::new(0).with_style(
-            ProgressStyle::with_template("{spinner} {pos}/{len} {msg}")
-                .unwrap_or_else(|_| ProgressStyle::default_bar()),
-        );
-        bar.enable_steady_tick(Duration::from_millis(100));
-        let mut messages = Vec::new();
-        let built = sprat_image::build(&package, &options, &mut |progress| match progress {
-            Progress::Planned { crates } => bar.set_length(crates as u64),
-            Progress::Compiled { name, done, .. } => {
-                bar.set_position(done as u64);
-                bar.set_message(name);
+        let (built, record) = match (profile, recording) {
+            (Profile::Release, Recording::Store { key }) => {
+                let key = key.as_deref().map(SigningKey::read).transpose()?;
+                let store = store::open()?;
+                let staging = library::staging(&self.workspace, &self.name)?;
+                let recorded = watched(|progress| {
+                    let key = key.as_ref();
+                    record::build(&package, &options, name, &staging, &store, key, progress)
+                })?;
+                (recorded.built, Some(recorded.stored.digest))
             }
-            Progress::Message(line) => messages.push(line),
-            _ => bar.set_message("checking"),
-        });
-        bar.finish_and_clear();
-        let built = built?;
-        messages.iter().for_each(|line| complain!("{line}"));
+            _ => {
+                let built = watched(|progress| sprat_image::build(&package, &options, progress))?;
+                (built, None)
+            }
+        };
         Ok(Built {
-            name: self.name.clone(),
+            name: name.to_owned(),
             image: built.image,
             symbols: built.sidecar,
+            record,
         })
     }
+}
+
+/// Whether an image that ships is recorded.
+#[derive(Debug)]
+enum Recording {
+    /// In the user's store, and signed with the key of a file where there is one.
+    Store { key: Option<PathBuf> },
+    /// Not at all.
+    Nowhere,
+}
+
+impl Default for Recording {
+    fn default() -> Self {
+        Self::Store { key: None }
+    }
+}
+
+/// Does a build, and shows how far it is; what cargo had to say is said when it is done.
+pub(crate) fn watched<T, E>(
+    build: impl FnOnce(&mut dyn FnMut(Progress)) -> Result<T, E>,
+) -> Result<T, E> {
+    let bar = ProgressBar::new(0).with_style(
+        ProgressStyle::with_template("{spinner} {pos}/{len} {msg}")
+            .unwrap_or_else(|_| ProgressStyle::default_bar()),
+    );
+    bar.enable_steady_tick(Duration::from_millis(100));
+    let mut messages = Vec::new();
+    let built = build(&mut |progress| match progress {
+        Progress::Planned { crates } => bar.set_length(crates as u64),
+        Progress::Compiled { name, done, .. } => {
+            bar.set_position(done as u64);
+            bar.set_message(name);
+        }
+        Progress::Message(line) => messages.push(line),
+        _ => bar.set_message("checking"),
+    });
+    bar.finish_and_clear();
+    let built = built?;
+    messages.iter().for_each(|line| complain!("{line}"));
+    Ok(built)
 }
 
 /// A finished image.
@@ -255,6 +307,8 @@ struct Built {
     name: String,
     image: Vec<u8>,
     symbols: Vec<u8>,
+    /// The digest of its record, if it has one.
+    record: Option<Digest>,
 }
 
 impl Built {

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use sprat_click::language::{NoLibraries, parser};
 use sprat_image::{Configuration, Profile};
 
-use super::{Built, Package, PackageError, library};
+use super::{Built, Package, PackageError, Recording, library};
 use crate::devices;
 use crate::explain::explain;
 
@@ -29,6 +29,7 @@ pub(super) fn is_in(subject: &Path) -> bool {
 pub(super) fn build(
     subject: &Path,
     profile: Profile,
+    recording: &Recording,
 ) -> Result<(Built, Vec<String>), PackageError> {
     let path = match subject.is_dir() {
         true => configuration_of(subject)?,
@@ -46,8 +47,8 @@ pub(super) fn build(
         path: fs::canonicalize(&path).map_err(|source| PackageError::file(&path, source))?,
         classes,
     };
-    let mut built = package.compile(profile, Some(&configuration))?;
-    built.name = name(path.file_stem());
+    let stem = name(path.file_stem());
+    let built = package.compile(profile, Some((&stem, &configuration)), recording)?;
     Ok((built, networks))
 }
 
