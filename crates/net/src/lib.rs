@@ -27,6 +27,8 @@ mod configuration;
 mod counters;
 mod demux;
 pub mod dns;
+#[cfg(feature = "edge-nal")]
+mod edge;
 mod engine;
 mod error;
 mod family;

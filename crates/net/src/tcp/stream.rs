@@ -295,6 +295,10 @@ impl TcpStream {
 
     /// Ends the connection at once; the peer learns that something went wrong.
     pub fn abort(self) {
+        self.reset();
+    }
+
+    pub(crate) fn reset(&self) {
         self.connection.change(Socket::abort);
     }
 
