@@ -1,10 +1,10 @@
 //! The record of what went into an image: enough to make it again.
 //!
-//! [`build`] gathers a package's sources and the crates they need into a folder of their own, builds
+//! [`build()`] gathers a package's sources and the crates they need into a folder of their own, builds
 //! the image there, and puts everything into a [store](crate::store) as one image: the ELF file and
 //! its symbols, what it says about itself, the lock file, the sources, each crate's archive under the
 //! checksum that the lock file has of it, compiler, linker and flags, a bill of materials (CycloneDX)
-//! and a statement of provenance (in-toto, SLSA), which a key may sign. [`verify`] takes that out
+//! and a statement of provenance (in-toto, SLSA), which a key may sign. [`verify()`] takes that out
 //! again, builds it with nothing else, and compares to the last byte.
 //!
 //! Nothing of a record depends on where or when it was made. Crates from git cannot be recorded: they
