@@ -16,6 +16,11 @@ use crate::output::complain;
 /// How often sources are looked at.
 const PERIOD: Duration = Duration::from_millis(200);
 
+/// How often what failed is started once more, and after how many looks each time. What was in its
+/// way, such as a port that is still taken, may be gone by then.
+const ATTEMPTS: u32 = 15;
+const LOOKS_BETWEEN: u32 = 5;
+
 /// Runs a package until Ctrl-C. `build` builds it, `start` makes the command that runs it.
 ///
 /// While a change does not compile, what ran before goes on.
@@ -40,12 +45,23 @@ pub(crate) fn watch(
             }
             Err(error) => complain!("error: {error}"),
         }
+        let mut looks = 0;
         while state == self::state(folder) && !interrupted.load(Ordering::Relaxed) {
             thread::sleep(PERIOD);
+            looks += 1;
+            let again = looks % LOOKS_BETWEEN == 0 && looks <= ATTEMPTS * LOOKS_BETWEEN;
+            if again && running.as_mut().is_some_and(has_failed) {
+                running = Some(start().spawn().map_err(PackageError::Cargo)?);
+            }
         }
     }
     end(running);
     Ok(())
+}
+
+/// Whether a run has ended by an error.
+fn has_failed(child: &mut Child) -> bool {
+    matches!(child.try_wait(), Ok(Some(status)) if !status.success())
 }
 
 /// Ends a run as Ctrl-C does, so that it reports.
