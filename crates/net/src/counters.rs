@@ -35,6 +35,8 @@ counters! {
     connected,
     /// Requests to connect that were dropped since the listener's queue was full.
     backlog_full,
+    /// Requests to connect that were dropped since those before them had no time to open yet.
+    half_open_full,
     /// Half-open connections given up for newer ones.
     half_open_evicted,
     /// Requests to connect, or to a peer, that were dropped since the table was full.

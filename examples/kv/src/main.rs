@@ -82,6 +82,9 @@ async fn main(mut env: Env, options: Options) -> Result<()> {
     network.configured().await;
     let sizes = TcpOptions {
         send_buffer: 16 << 10,
+        // All clients may come at once.
+        backlog: CONNECTIONS,
+        half_open: CONNECTIONS,
         ..TcpOptions::default()
     };
     let listener = network.listen((Ipv4Addr::UNSPECIFIED, PORT), sizes)?;

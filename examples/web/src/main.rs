@@ -22,7 +22,7 @@ const SITE: Folder = sprat::include_folder!("site");
 const PORT: u16 = 80;
 
 /// Connections at a time. Each holds at most some 40 KiB.
-const CONNECTIONS: i64 = 512;
+const CONNECTIONS: usize = 512;
 
 /// What is counted.
 struct Counters {
@@ -44,13 +44,16 @@ async fn main(mut env: Env) -> Result<()> {
     network.configured().await;
     let sizes = TcpOptions {
         send_buffer: 16 << 10,
+        // All of them may come at once.
+        backlog: CONNECTIONS,
+        half_open: CONNECTIONS,
         ..TcpOptions::default()
     };
     let listener = network.listen((Ipv4Addr::UNSPECIFIED, PORT), sizes)?;
     log::info!("serving {} files on port {PORT}", SITE.paths().count());
     loop {
         let (stream, peer) = listener.accept().await;
-        if counters.connections.value() >= CONNECTIONS {
+        if usize::try_from(counters.connections.value()).is_ok_and(|open| open >= CONNECTIONS) {
             counters.refused.increment();
             log::debug!("turned {peer} away: too many connections");
             stream.abort();

@@ -21,12 +21,23 @@ use crate::sockets::{Connection, Kind, SocketId};
 /// How long the reset of a connection that was given up may take to be sent.
 const LAST_RESET: Duration = Duration::from_secs(3);
 
+/// How long a connection that is opening is not given up for a newer one: its peer may have had no
+/// time to answer yet. Many that come at once would otherwise drive each other out.
+const SPARED: Duration = Duration::from_millis(10);
+
+/// A connection that is opening.
+struct HalfOpen {
+    id: SocketId,
+    /// In nanoseconds, on the engine's clock.
+    since: u64,
+}
+
 /// A listener's queues.
 pub(super) struct Listening {
     pub(super) local: SocketAddr,
     pub(super) options: TcpOptions,
     /// Connections that are opening, oldest first.
-    half_open: VecDeque<SocketId>,
+    half_open: VecDeque<HalfOpen>,
     /// Connections that are open and not accepted.
     pub(super) ready: VecDeque<SocketId>,
     pub(super) waiting: Vec<Waker>,
@@ -116,10 +127,15 @@ impl Engine {
         }
         let options = listener.options;
         if listener.half_open.len() >= options.half_open
-            && let Some(oldest) = listener.half_open.pop_front()
+            && let Some(oldest) = listener.half_open.front()
         {
+            let oldest_id = oldest.id;
+            if u128::from(now.saturating_sub(oldest.since)) < SPARED.as_nanos() {
+                self.counters.half_open_full += 1;
+                return Err(());
+            }
             self.counters.half_open_evicted += 1;
-            self.remove_connection(oldest);
+            self.remove_connection(oldest_id);
         }
         let mut socket = options.socket();
         let endpoint = IpListenEndpoint {
@@ -129,7 +145,7 @@ impl Engine {
         socket.listen(endpoint).map_err(|_| ())?;
         let id = self.add_connection(socket, flow, Some(number), false);
         if let Some(listener) = self.connections.listener(number) {
-            listener.half_open.push_back(id);
+            listener.half_open.push_back(HalfOpen { id, since: now });
         }
         // Even a peer that never answers must not hold it for ever.
         self.abandon_after(now, id, options.opening);
@@ -201,7 +217,7 @@ impl Engine {
             self.connections.forget_waiting(id);
         }
         if let Some(listener) = listener.and_then(|number| self.connections.listener(number)) {
-            listener.half_open.retain(|known| *known != id);
+            listener.half_open.retain(|known| known.id != id);
             listener.ready.retain(|known| *known != id);
         }
         self.connections.count -= 1;
@@ -286,7 +302,7 @@ impl Engine {
         let Some(listener) = self.connections.listener(number) else {
             return;
         };
-        let Some(place) = listener.half_open.iter().position(|known| *known == id) else {
+        let Some(place) = listener.half_open.iter().position(|known| known.id == id) else {
             // It is there already.
             return;
         };
@@ -379,7 +395,8 @@ impl Engine {
         let Some(listener) = slot.take() else {
             return;
         };
-        for id in listener.half_open.into_iter().chain(listener.ready) {
+        let half_open = listener.half_open.into_iter().map(|known| known.id);
+        for id in half_open.chain(listener.ready) {
             if let Some(connection) = self.connection(id) {
                 connection.listener = None;
             }

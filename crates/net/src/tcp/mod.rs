@@ -21,7 +21,8 @@ pub struct TcpOptions {
     pub send_buffer: usize,
     /// Of a listener: connections that are open and were not accepted yet.
     pub backlog: usize,
-    /// Of a listener: connections that are opening. When one more comes, the oldest is given up.
+    /// Of a listener: connections that are opening. When one more comes, the oldest is given up,
+    /// except that it is left 10 ms: then the new one has to ask again.
     pub half_open: usize,
     /// How long a connection may take to open.
     pub opening: Duration,
