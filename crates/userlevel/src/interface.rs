@@ -1,8 +1,8 @@
 //! Network devices that are interfaces of the host. Whoever starts a router says how they are opened.
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::io;
-use std::os::fd::BorrowedFd;
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::rc::Rc;
 
 use sprat_click::environment::{AccessError, Device, Tunnel};
@@ -52,7 +52,11 @@ pub type OpenTunnel = Box<dyn Fn(&Tunnel) -> io::Result<(String, Box<dyn Interfa
 pub(crate) struct InterfaceDevice {
     name: String,
     interface: RefCell<Box<dyn Interface>>,
-    watched: Rc<Watched>,
+    /// What is watched once frames are asked for. Where they never are, they would keep a sleeping
+    /// router awake.
+    descriptor: Cell<Option<OwnedFd>>,
+    readiness: Rc<Readiness>,
+    watched: OnceCell<Rc<Watched>>,
     /// Frames longer than a buffer, which were left out.
     too_long: Cell<u64>,
     fault: RefCell<Option<String>>,
@@ -62,7 +66,7 @@ impl InterfaceDevice {
     pub(crate) fn open(
         name: &str,
         open: &OpenInterface,
-        readiness: &Readiness,
+        readiness: &Rc<Readiness>,
     ) -> Result<Rc<Self>, AccessError> {
         let interface = open(name).map_err(|error| files::access_error(&error))?;
         Self::new(name, interface, readiness)
@@ -71,18 +75,29 @@ impl InterfaceDevice {
     pub(crate) fn new(
         name: &str,
         interface: Box<dyn Interface>,
-        readiness: &Readiness,
+        readiness: &Rc<Readiness>,
     ) -> Result<Rc<Self>, AccessError> {
         let system = |error: io::Error| files::access_error(&error);
         let descriptor = interface.descriptor().try_clone_to_owned();
-        let watched = readiness.add(descriptor.map_err(system)?);
+        let descriptor = descriptor.map_err(system)?;
         Ok(Rc::new(Self {
             name: name.into(),
             interface: RefCell::new(interface),
-            watched,
+            descriptor: Cell::new(Some(descriptor)),
+            readiness: readiness.clone(),
+            watched: OnceCell::new(),
             too_long: Cell::new(0),
             fault: RefCell::default(),
         }))
+    }
+
+    /// Whether frames may have arrived; watches for them from the first time on.
+    fn readable(&self) -> Option<&Cell<bool>> {
+        if let Some(descriptor) = self.descriptor.take() {
+            // It is empty: a descriptor is taken once.
+            let _ = self.watched.set(self.readiness.add(descriptor));
+        }
+        self.watched.get().map(|watched| &watched.readable)
     }
 
     /// What there is to say of it at the end.
@@ -106,9 +121,9 @@ impl InterfaceDevice {
 impl Device for InterfaceDevice {
     fn receive(&self, pool: &Pool, limit: usize, batch: &mut Batch) {
         // Where all of it was taken, the kernel is asked for more only when it says there is some.
-        if !self.watched.readable.get() {
+        let Some(readable) = self.readable().filter(|readable| readable.get()) else {
             return;
-        }
+        };
         let before = batch.len();
         let received = self
             .interface
@@ -126,7 +141,7 @@ impl Device for InterfaceDevice {
             self.note(&error);
         }
         if batch.len() == before {
-            self.watched.readable.set(false);
+            readable.set(false);
         }
     }
 
@@ -145,5 +160,79 @@ impl Device for InterfaceDevice {
     fn hear_all(&self) -> Result<(), AccessError> {
         let done = self.interface.borrow_mut().hear_all();
         done.map_err(|error| files::access_error(&error))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::PipeReader;
+    use std::os::fd::AsFd as _;
+
+    /// An interface at which a frame has arrived that stays there.
+    struct Full(PipeReader);
+
+    impl Interface for Full {
+        fn receive(&mut self, _: usize, take: &mut dyn FnMut(i64, &[u8])) -> io::Result<()> {
+            take(7, &[1; 60]);
+            take(8, &[2; 9000]);
+            Ok(())
+        }
+
+        fn send(&mut self, _: &mut dyn Iterator<Item = &[u8]>) -> io::Result<()> {
+            Err(io::Error::other("it is gone"))
+        }
+
+        fn hear_all(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+
+        fn address(&self) -> Option<[u8; 6]> {
+            None
+        }
+
+        fn descriptor(&self) -> BorrowedFd<'_> {
+            self.0.as_fd()
+        }
+    }
+
+    fn device() -> (Rc<InterfaceDevice>, Rc<Readiness>) {
+        let open: OpenInterface = Box::new(|_| {
+            let (reader, mut writer) = io::pipe()?;
+            io::Write::write_all(&mut writer, b"frame")?;
+            Ok(Box::new(Full(reader)))
+        });
+        let readiness = Rc::new(Readiness::default());
+        let device = InterfaceDevice::open("eth0", &open, &readiness);
+        (device.unwrap(), readiness)
+    }
+
+    #[test]
+    fn an_interface_that_nobody_receives_from_wakes_nobody() {
+        let (device, readiness) = device();
+        assert_eq!(readiness.count(), 0);
+        device.receive(&Pool::growing(), 1, &mut Batch::new());
+        assert_eq!(readiness.count(), 1);
+    }
+
+    #[test]
+    fn frames_come_with_their_times_and_those_without_room_are_told_of() {
+        let (device, _readiness) = device();
+        let mut batch = Batch::new();
+        device.receive(&Pool::growing(), 9, &mut batch);
+        let frames: Vec<_> = batch
+            .iter()
+            .map(|packet| (packet.timestamp(), packet.data().len()))
+            .collect();
+        assert_eq!(frames, [(7, 60)]);
+        device.send(&mut batch);
+        assert!(batch.is_empty());
+        assert_eq!(
+            device.faults(),
+            [
+                "eth0: it is gone",
+                "eth0: 1 frames longer than a buffer left out"
+            ]
+        );
     }
 }

@@ -39,6 +39,12 @@ impl Readiness {
         watched
     }
 
+    /// How many are waited for.
+    #[cfg(test)]
+    pub(crate) fn count(&self) -> usize {
+        self.watched.borrow().len()
+    }
+
     /// Waits until a socket is ready, a signal arrives or the time is over; without a time, for
     /// ever. Notes which sockets are ready.
     pub(crate) fn wait(&self, timeout: Option<Duration>) {
