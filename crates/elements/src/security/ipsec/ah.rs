@@ -7,8 +7,10 @@ use sprat_click::{
 use sprat_packet::headers::Ipv4;
 use sprat_packet::{Batch, Packet};
 
+use crate::ip::divert::divert;
+
 use super::authentication::{AuthenticationKey, CHECK};
-use super::esp::{configure_key, configure_spi, configure_tunnel, pass};
+use super::esp::{configure_key, configure_spi, configure_tunnel};
 use super::framing::{NETWORK, Place, Tunnel, make_room, settle, take_out, unwrap};
 use super::replay::ReplayWindow;
 use super::{Counts, Refusal};
@@ -205,11 +207,12 @@ impl AhDecap {
 
 impl Element for AhEncap {
     fn process(&mut self, context: &mut Context<'_>, batch: &mut Batch) {
-        pass(context, batch, |packet| {
+        let check = |packet: &mut Packet| {
             let result = self.authenticate(packet);
             self.counts.note(result);
-            result.is_ok()
-        });
+            result
+        };
+        divert(batch, check, |packet, _| context.emit(1, packet));
     }
 
     fn handlers(&self, list: &mut HandlerList) {
@@ -223,11 +226,12 @@ impl Element for AhEncap {
 
 impl Element for AhDecap {
     fn process(&mut self, context: &mut Context<'_>, batch: &mut Batch) {
-        pass(context, batch, |packet| {
+        let check = |packet: &mut Packet| {
             let result = self.verify(packet);
             self.counts.note(result);
-            result.is_ok()
-        });
+            result
+        };
+        divert(batch, check, |packet, _| context.emit(1, packet));
     }
 
     fn handlers(&self, list: &mut HandlerList) {

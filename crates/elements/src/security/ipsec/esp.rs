@@ -9,6 +9,8 @@ use sprat_click::{
 use sprat_packet::headers::Ipv4;
 use sprat_packet::{Batch, Packet};
 
+use crate::ip::divert::divert;
+
 use super::encryption::{EncryptionKey, HEADER, behind};
 use super::framing::{Place, Tunnel, make_room, settle, take_out, unwrap};
 use super::replay::ReplayWindow;
@@ -197,28 +199,14 @@ impl EspDecap {
     }
 }
 
-/// Lets packets pass for which `action` succeeds; the others leave by output 1.
-pub(super) fn pass(
-    context: &mut Context<'_>,
-    batch: &mut Batch,
-    mut action: impl FnMut(&mut Packet) -> bool,
-) {
-    batch.filter(|mut packet| {
-        if action(&mut packet) {
-            return Some(packet);
-        }
-        context.emit(1, packet);
-        None
-    });
-}
-
 impl Element for EspEncap {
     fn process(&mut self, context: &mut Context<'_>, batch: &mut Batch) {
-        pass(context, batch, |packet| {
+        let check = |packet: &mut Packet| {
             let result = self.encrypt(packet);
             self.counts.note(result);
-            result.is_ok()
-        });
+            result
+        };
+        divert(batch, check, |packet, _| context.emit(1, packet));
     }
 
     fn handlers(&self, list: &mut HandlerList) {
@@ -232,11 +220,12 @@ impl Element for EspEncap {
 
 impl Element for EspDecap {
     fn process(&mut self, context: &mut Context<'_>, batch: &mut Batch) {
-        pass(context, batch, |packet| {
+        let check = |packet: &mut Packet| {
             let result = self.decrypt(packet);
             self.counts.note(result);
-            result.is_ok()
-        });
+            result
+        };
+        divert(batch, check, |packet, _| context.emit(1, packet));
     }
 
     fn handlers(&self, list: &mut HandlerList) {
