@@ -159,8 +159,8 @@ impl NetworkPort {
             let frame = Frame {
                 data: at.wrapping_add(HEAD_SIZE + slot.offset as usize),
                 length: slot.length as usize,
-                // SAFETY: the buffer was accepted, so it lies inside the pool; any bytes are a head.
-                head: unsafe { at.cast::<FrameHead>().read_volatile() },
+                // SAFETY: the buffer was accepted, so it lies inside the pool.
+                head: unsafe { read_head(at) },
                 more: slot.is_chained(),
                 marker: PhantomData,
             };
@@ -275,6 +275,22 @@ pub struct Delivery<'f> {
     /// A frame that was taken from the source and did not fit: too long for the room there is, or, if
     /// it is longer than [`MAX_CHAIN`] buffers hold, for ever.
     pub refused: Option<Frame<'f>>,
+}
+
+/// Reads a head once, whatever is written to it meanwhile. By words: field by field takes three times
+/// as long.
+///
+/// # Safety
+/// `at` is the beginning of a buffer.
+#[inline]
+unsafe fn read_head(at: *const u8) -> FrameHead {
+    const WORDS: usize = FrameHead::SIZE / size_of::<u64>();
+    let words = at.cast::<u64>();
+    // SAFETY: a buffer begins with a head and is aligned to a cache line. Any bytes are a head.
+    unsafe {
+        let words: [u64; WORDS] = core::array::from_fn(|word| words.add(word).read_volatile());
+        core::mem::transmute::<[u64; WORDS], FrameHead>(words)
+    }
 }
 
 #[inline]
