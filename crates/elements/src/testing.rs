@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use core::cell::RefCell;
 use core::time::Duration;
 
-use sprat_click::driver::Driver;
+use sprat_click::driver::{Driver, Step};
 use sprat_click::environment::Environment;
 use sprat_click::language::NoLibraries;
 use sprat_click::router::Builder;
@@ -54,6 +54,18 @@ impl Bench {
     /// Runs for some simulated time; returns whether the driver stopped.
     pub(crate) fn run_for(&self, span: Duration) -> bool {
         self.simulation.run(&mut self.driver.borrow_mut(), span)
+    }
+
+    /// Runs one round of the driver.
+    pub(crate) fn step(&self) -> Step {
+        self.driver.borrow_mut().step()
+    }
+
+    /// How often an element's task has run.
+    pub(crate) fn runs(&self, element: &str) -> u64 {
+        let driver = self.driver.borrow();
+        let id = driver.router().find(element).expect("an element");
+        driver.router().task_runs(id)
     }
 
     /// Puts another configuration in this one's place, which takes over what it can.

@@ -21,10 +21,14 @@ const STRIDE: u64 = 1 << 16;
 /// Tasks run between looks at timers and sockets.
 const TASKS_PER_ROUND: usize = 128;
 
+/// After how many turns of every task that brought nothing a round is over. The second is for what
+/// a task did in the first without saying so.
+const IDLE_TURNS: u64 = 2;
+
 /// What a round of the router came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Progress {
-    /// Whether any task or timer did something.
+    /// Whether any task or timer did something, after which not all tasks found nothing to do.
     pub worked: bool,
     /// Whether tasks are scheduled.
     pub runnable: bool,
@@ -40,6 +44,8 @@ pub(super) struct Task {
     /// The entry in the queue that counts; older ones are void.
     entry: Cell<u64>,
     cycles: Cell<u64>,
+    /// The turn in which it last ran, did nothing and was scheduled again.
+    idle: Cell<u64>,
 }
 
 impl Default for Task {
@@ -50,6 +56,7 @@ impl Default for Task {
             pass: Cell::new(0),
             entry: Cell::new(0),
             cycles: Cell::new(0),
+            idle: Cell::new(0),
         }
     }
 }
@@ -65,6 +72,48 @@ pub(super) struct Scheduler {
     pass: Cell<u64>,
     entries: Cell<u64>,
     scheduled: Cell<usize>,
+    idle: Idle,
+}
+
+/// Finds out that every task was asked and none had anything to do.
+///
+/// Tasks that poll are always scheduled, and those with many tickets come around more often than
+/// others: only a turn in which each has run shows that there is nothing.
+#[derive(Default)]
+struct Idle {
+    /// The number of the turn under way; it never comes back.
+    turn: Cell<u64>,
+    /// How many turns before it brought nothing.
+    turns: Cell<u64>,
+    /// Tasks that have run in this turn, and are scheduled.
+    seen: Cell<usize>,
+}
+
+impl Idle {
+    /// Something was done, or a task that was counted is not scheduled any more.
+    fn start_over(&self) {
+        self.turns.set(0);
+        self.next_turn();
+    }
+
+    fn next_turn(&self) {
+        self.turn.set(self.turn.get() + 1);
+        self.seen.set(0);
+    }
+
+    /// Counts a task that did nothing and is scheduled, as `scheduled` are. Says whether that was
+    /// enough.
+    fn count(&self, task: &Task, scheduled: usize) -> bool {
+        if task.idle.replace(self.turn.get()) != self.turn.get() {
+            self.seen.set(self.seen.get() + 1);
+        }
+        if self.seen.get() < scheduled {
+            return false;
+        }
+        self.turns.set(self.turns.get() + 1);
+        self.next_turn();
+        self.turns.get() >= IDLE_TURNS
+    }
 }
 
 impl Scheduler {
@@ -98,6 +147,7 @@ impl Router {
             self.scheduler
                 .scheduled
                 .set(self.scheduler.scheduled.get() - 1);
+            self.scheduler.idle.start_over();
         }
     }
 
@@ -144,10 +194,22 @@ impl Router {
     /// stop shows after the round, as in Click: packets under way may still arrive.
     pub fn run(&self) -> Progress {
         let mut worked = false;
+        self.scheduler.idle.start_over();
         for _ in 0..TASKS_PER_ROUND {
-            match self.next_task() {
-                Some(id) => worked |= self.run_task(id),
-                None => break,
+            let Some(id) = self.next_task() else {
+                break;
+            };
+            if self.run_task(id) {
+                worked = true;
+                self.scheduler.idle.start_over();
+                continue;
+            }
+            let task = &self.node(id).task;
+            let scheduled = self.scheduler.scheduled.get();
+            if task.scheduled.get() && self.scheduler.idle.count(task, scheduled) {
+                // Nothing was left of what was done before that.
+                worked = false;
+                break;
             }
         }
         worked |= self.run_timers();

@@ -1,5 +1,7 @@
 //! What the elements that inform others do to those.
 
+use sprat_click::driver::Step;
+
 use crate::testing::Bench;
 
 #[test]
@@ -52,6 +54,22 @@ fn tasks_run_in_proportion_to_their_shares() {
         errors.contains("  a: bad scheduling parameter 'x'"),
         "{errors}"
     );
+}
+
+#[test]
+fn a_round_is_over_when_no_task_has_anything_to_do() {
+    let bench = Bench::new(
+        "a :: FromDevice(x) -> ca :: Counter -> Discard;
+         b :: FromDevice(y) -> Discard; ScheduleInfo(b 20)",
+    );
+    assert_eq!(bench.step(), Step::Poll(None));
+    // All of them are asked twice, those with the larger share more often.
+    assert_eq!(bench.runs("a"), 2);
+    assert!((2..60).contains(&bench.runs("b")), "{}", bench.runs("b"));
+    // One with a small share is not passed over.
+    bench.arrive("x", &[0; 64]);
+    assert_eq!(bench.step(), Step::Poll(None));
+    assert_eq!(bench.read("ca.count"), "1");
 }
 
 #[test]
