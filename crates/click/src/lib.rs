@@ -19,6 +19,7 @@ pub mod arguments;
 pub mod collections;
 pub mod configure;
 pub mod context;
+pub mod decimal;
 pub mod diagnostics;
 pub mod driver;
 pub mod element;

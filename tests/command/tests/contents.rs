@@ -32,6 +32,18 @@ fn every_byte_of_the_built_in_image_is_in_the_table_and_the_treemap() {
     }
 }
 
+/// The standard library's ways to read and write real numbers are 30 KB, and come with one careless
+/// `{}`; `sprat_click::decimal` is 3.
+#[test]
+fn the_built_in_image_does_without_the_standard_library_s_decimals() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let whole = sprat(folder.path(), ["size", "--json"]).json().to_string();
+    assert!(whole.contains("sprat_click::decimal"), "no names");
+    for module in ["core::num::flt2dec", "core::num::dec2flt"] {
+        assert!(!whole.contains(module), "{module}: `sprat size --least 0`");
+    }
+}
+
 #[test]
 fn a_crate_of_the_built_in_image_is_there_for_calls_that_begin_at_its_entry() {
     let folder = tempfile::tempdir().expect("a folder");

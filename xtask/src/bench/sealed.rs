@@ -156,12 +156,38 @@ pub(super) fn size(bench: &Bench) -> Result<Vec<Row>> {
         &firewall(bench, monitor, &example.to_string_lossy())?,
         "/image_bytes",
     )?;
-    Ok(vec![Row::at_most(
-        "Click image with every element",
-        &Sample::of(vec![click / 1000.0]),
-        600.0,
-        "KB",
-    )])
+    let kilobytes = |bytes| Sample::of(vec![bytes / 1000.0]);
+    let everyday = built(bench, "images/click/benches/everyday.click")?;
+    Ok(vec![
+        Row::at_most(
+            "Click image with every element",
+            &kilobytes(click),
+            600.0,
+            "KB",
+        ),
+        Row::at_most(
+            "Click image with the everyday elements",
+            &kilobytes(everyday),
+            600.0,
+            "KB",
+        ),
+    ])
+}
+
+/// Bytes of the image of a configuration and the elements it uses.
+fn built(bench: &Bench, configuration: &str) -> Result<f64> {
+    let image = bench.scratch.join("built.image");
+    let mut command = Command::new(&bench.sprat);
+    command
+        .arg("build")
+        .arg(crate::root().join(configuration))
+        .arg("--output")
+        .arg(&image);
+    if !crate::process::show(&mut command)? {
+        return Err(Error::other(format!("{configuration} does not build")));
+    }
+    let bytes = std::fs::metadata(&image)?.len();
+    u32::try_from(bytes).map(f64::from).map_err(Error::other)
 }
 
 /// Frames from a generator to a sink through a switch and its instances, on one core.

@@ -1,6 +1,7 @@
 //! Truth values, integers and real numbers.
 
 use super::{Argument, ArgumentError, Names};
+use crate::decimal;
 
 /// The number is larger than 64 bits hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -86,14 +87,7 @@ impl Argument for bool {
 
 impl Argument for f64 {
     fn parse(text: &str, _names: &dyn Names) -> Result<Self, ArgumentError> {
-        // Rust also reads `inf` and `nan`, which no configuration means.
-        let number = text
-            .bytes()
-            .all(|b| matches!(b, b'0'..=b'9' | b'.' | b'+' | b'-' | b'e' | b'E'));
-        match text.parse::<f64>() {
-            Ok(value) if number && value.is_finite() => Ok(value),
-            _ => Err(ArgumentError::InvalidNumber),
-        }
+        decimal::parse(text).ok_or(ArgumentError::InvalidNumber)
     }
 }
 

@@ -1,9 +1,10 @@
 use alloc::format;
-use alloc::string::{String, ToString};
+use alloc::string::String;
 use core::time::Duration;
 
 use hashbrown::HashMap;
 use sprat_click::collections::sort_by_key;
+use sprat_click::decimal;
 use sprat_click::{
     Arguments, Class, Configuration, Configure, Context, Element, HandlerError, HandlerList,
     Instant, Rejected,
@@ -141,7 +142,7 @@ impl<const LISTEN: bool> Element for EtherSwitch<LISTEN> {
                     format!("{text}{address} {}\n", station.port)
                 }))
             }
-            "timeout" => Ok(self.timeout.as_secs_f64().to_string()),
+            "timeout" => Ok(decimal::shortest(self.timeout.as_secs_f64())),
             _ => Err(HandlerError::NoHandler(name.into())),
         }
     }

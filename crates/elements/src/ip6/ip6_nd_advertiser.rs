@@ -3,6 +3,7 @@ use alloc::vec::Vec;
 use core::net::Ipv6Addr;
 
 use sprat_click::arguments::{Argument, Ipv6Prefix, Names, split_words};
+use sprat_click::collections::sort_by_key;
 use sprat_click::{Arguments, Class, Configuration, Configure, Context, Element, Rejected};
 use sprat_packet::headers::icmpv6_type;
 use sprat_packet::{Batch, EtherAddress, Packet};
@@ -87,7 +88,9 @@ impl Configure for Ip6NdAdvertiser {
             }
         }
         arguments.finish()?;
-        entries.sort_by_key(|(prefix, _)| core::cmp::Reverse(prefix.length));
+        sort_by_key(&mut entries, |(prefix, _)| {
+            core::cmp::Reverse(prefix.length)
+        });
         Ok(Self { entries })
     }
 }

@@ -4,6 +4,7 @@ use core::net::Ipv6Addr;
 use core::time::Duration;
 
 use hashbrown::HashMap;
+use sprat_click::collections::sort_by_key;
 use sprat_click::{
     Arguments, Class, Configuration, Configure, Context, Element, HandlerError, HandlerList,
     Instant, Rejected,
@@ -221,7 +222,7 @@ impl Element for Ip6NdSolicitor {
             ));
         }
         let mut lines: alloc::vec::Vec<_> = self.neighbours.iter().collect();
-        lines.sort_by_key(|(ip, _)| **ip);
+        sort_by_key(&mut lines, |(ip, _)| **ip);
         Ok(lines
             .into_iter()
             .map(|(ip, neighbour)| {

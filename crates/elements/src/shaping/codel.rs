@@ -3,6 +3,7 @@ use alloc::string::{String, ToString};
 use core::time::Duration;
 
 use sprat_click::arguments::{Milliseconds, Raw};
+use sprat_click::decimal;
 use sprat_click::{
     Arguments, Class, Configuration, Configure, Context, Element, HandlerError, HandlerList,
     Rejected,
@@ -222,8 +223,8 @@ impl Element for CoDel {
         _: &str,
     ) -> Result<String, HandlerError> {
         match name {
-            "target" => Ok(format!("{}", self.target.as_secs_f64() * 1000.0)),
-            "interval" => Ok(format!("{}", self.control.interval as f64 / 1e6)),
+            "target" => Ok(decimal::shortest(self.target.as_secs_f64() * 1000.0)),
+            "interval" => Ok(decimal::shortest(self.control.interval as f64 / 1e6)),
             "state" => Ok(u8::from(self.control.dropping).to_string()),
             "drops" => Ok(self.drops.to_string()),
             "sojourn_time" => Ok((self.sojourn / 1000).to_string()),

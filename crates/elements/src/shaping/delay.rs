@@ -1,6 +1,7 @@
 use alloc::string::String;
 use core::time::Duration;
 
+use sprat_click::decimal;
 use sprat_click::{
     Arguments, Class, Configuration, Configure, Context, Element, HandlerError, HandlerList,
     Instant, Rejected, Signals,
@@ -74,7 +75,7 @@ impl Delay {
 
     fn read(&self, name: &str) -> Result<String, HandlerError> {
         match name {
-            "delay" => Ok(alloc::format!("{}", self.delay.as_secs_f64())),
+            "delay" => Ok(decimal::shortest(self.delay.as_secs_f64())),
             _ => Err(HandlerError::NoHandler(name.into())),
         }
     }

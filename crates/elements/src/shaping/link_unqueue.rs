@@ -4,6 +4,7 @@ use alloc::string::{String, ToString};
 use core::time::Duration;
 
 use sprat_click::arguments::Bandwidth;
+use sprat_click::decimal;
 use sprat_click::time::SECOND;
 use sprat_click::{
     Arguments, Class, Configuration, Configure, Context, Element, HandlerError, HandlerList,
@@ -145,7 +146,7 @@ impl Element for LinkUnqueue {
 
     fn read(&mut self, _: &mut Context<'_>, name: &str, _: &str) -> Result<String, HandlerError> {
         match name {
-            "latency" => Ok(format!("{}s", self.latency.as_secs_f64())),
+            "latency" => Ok(decimal::shortest(self.latency.as_secs_f64()) + "s"),
             "bandwidth" => Ok(format!("{}Bps", self.bandwidth)),
             "size" => Ok(self.flight.len().to_string()),
             _ => Err(HandlerError::NoHandler(name.into())),

@@ -2,6 +2,7 @@ use alloc::format;
 use alloc::string::{String, ToString};
 
 use sprat_click::arguments::Raw;
+use sprat_click::decimal;
 use sprat_click::{
     Arguments, Class, Configuration, Configure, Context, Element, HandlerError, HandlerList,
     Rejected,
@@ -179,16 +180,16 @@ impl Element for Red {
         match name {
             "min_thresh" => Ok(self.minimum.to_string()),
             "max_thresh" => Ok(self.maximum.to_string()),
-            "max_p" => Ok(self.probability.to_string()),
-            "avg_queue_size" => Ok(format!("{:.3}", self.average_length())),
+            "max_p" => Ok(decimal::shortest(self.probability)),
+            "avg_queue_size" => Ok(decimal::fixed(self.average_length(), 3)),
             "drops" => Ok(self.drops.to_string()),
             "queues" => Ok(self.queues.elements().fold(String::new(), |text, id| {
                 format!("{text}{}\n", context.router().name(id))
             })),
             "stats" => Ok(format!(
-                "{} current queue\n{:.3} avg queue\n{} drops\n",
+                "{} current queue\n{} avg queue\n{} drops\n",
                 self.queues.packets(),
-                self.average_length(),
+                decimal::fixed(self.average_length(), 3),
                 self.drops
             )),
             _ => Err(HandlerError::NoHandler(name.into())),

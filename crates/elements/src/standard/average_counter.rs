@@ -1,7 +1,7 @@
-use alloc::format;
 use alloc::string::{String, ToString};
 use core::time::Duration;
 
+use sprat_click::decimal;
 use sprat_click::{
     Arguments, Class, Configuration, Configure, Context, Element, HandlerError, HandlerList,
     Instant, Rejected,
@@ -59,7 +59,7 @@ impl AverageCounter {
         } else {
             0.0
         };
-        format!("{rate}")
+        decimal::shortest(rate)
     }
 }
 
@@ -93,7 +93,7 @@ impl Element for AverageCounter {
         match name {
             "count" => Ok(self.count.to_string()),
             "byte_count" => Ok(self.bytes.to_string()),
-            "time" => Ok(format!("{}", self.seconds())),
+            "time" => Ok(decimal::shortest(self.seconds())),
             "rate" => Ok(self.per_second(self.count)),
             "byte_rate" => Ok(self.per_second(self.bytes)),
             _ => Err(HandlerError::NoHandler(name.into())),

@@ -1,7 +1,7 @@
-use alloc::format;
 use alloc::string::{String, ToString};
 use core::time::Duration;
 
+use sprat_click::decimal;
 use sprat_click::{
     Arguments, Class, Configuration, Configure, Context, Element, HandlerError, HandlerList,
     Instant, Rejected,
@@ -138,9 +138,9 @@ impl Element for Counter {
         match name {
             "count" => Ok(self.count.to_string()),
             "byte_count" => Ok(self.bytes.to_string()),
-            "rate" => Ok(format!("{}", self.packet_rate.per_second(now))),
-            "byte_rate" => Ok(format!("{}", self.byte_rate.per_second(now))),
-            "bit_rate" => Ok(format!("{}", self.byte_rate.per_second(now) * 8.0)),
+            "rate" => Ok(decimal::shortest(self.packet_rate.per_second(now))),
+            "byte_rate" => Ok(decimal::shortest(self.byte_rate.per_second(now))),
+            "bit_rate" => Ok(decimal::shortest(self.byte_rate.per_second(now) * 8.0)),
             _ => Err(HandlerError::NoHandler(name.into())),
         }
     }

@@ -1,6 +1,6 @@
-use alloc::format;
 use alloc::string::{String, ToString};
 
+use sprat_click::decimal;
 use sprat_click::{
     Arguments, Class, Configuration, Configure, Context, Element, HandlerError, HandlerList,
     Rejected,
@@ -246,7 +246,7 @@ impl Element for CheckAverageLength {
 
     fn read(&mut self, _: &mut Context<'_>, name: &str, _: &str) -> Result<String, HandlerError> {
         match name {
-            "average_length" => Ok(format!("{}", self.average.unwrap_or(0) as f64 / 16.0)),
+            "average_length" => Ok(decimal::shortest(self.average.unwrap_or(0) as f64 / 16.0)),
             _ => Err(HandlerError::NoHandler(name.into())),
         }
     }

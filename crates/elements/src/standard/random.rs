@@ -1,7 +1,7 @@
-use alloc::format;
 use alloc::string::{String, ToString};
 
 use sprat_click::arguments::{Argument, ArgumentError, Names, Word};
+use sprat_click::decimal;
 use sprat_click::{
     Arguments, Class, Configuration, Configure, Context, Element, HandlerError, HandlerList,
     Rejected,
@@ -120,8 +120,8 @@ impl Element for RandomSample {
 
     fn read(&mut self, _: &mut Context<'_>, name: &str, _: &str) -> Result<String, HandlerError> {
         match name {
-            "sampling_prob" => Ok(self.sample.value.to_string()),
-            "drop_prob" => Ok(self.sample.complement().value.to_string()),
+            "sampling_prob" => Ok(decimal::shortest(self.sample.value)),
+            "drop_prob" => Ok(decimal::shortest(self.sample.complement().value)),
             "active" => Ok(self.active.to_string()),
             "drops" => Ok(self.drops.to_string()),
             _ => Err(HandlerError::NoHandler(name.into())),
@@ -227,7 +227,7 @@ impl Element for RandomBitErrors {
 
     fn read(&mut self, _: &mut Context<'_>, name: &str, _: &str) -> Result<String, HandlerError> {
         match name {
-            "p_bit_error" => Ok(format!("{}", self.probability.value)),
+            "p_bit_error" => Ok(decimal::shortest(self.probability.value)),
             "error_kind" => Ok(match self.kind {
                 Kind::Flip => "flip",
                 Kind::Set => "set",

@@ -1,8 +1,8 @@
-use alloc::format;
 use alloc::string::{String, ToString};
 use core::time::Duration;
 
 use sprat_click::arguments::Bandwidth;
+use sprat_click::decimal;
 use sprat_click::{
     Arguments, Class, Configuration, Configure, Context, Element, HandlerError, HandlerList,
     Instant, Rejected, Signals,
@@ -284,7 +284,7 @@ impl Element for TimedSource {
 
     fn read(&mut self, _: &mut Context<'_>, name: &str, _: &str) -> Result<String, HandlerError> {
         match name {
-            "interval" => Ok(format!("{}", self.interval.as_secs_f64())),
+            "interval" => Ok(decimal::shortest(self.interval.as_secs_f64())),
             "active" => Ok(self.active.to_string()),
             _ => self.generator.read(name),
         }

@@ -1,7 +1,7 @@
-use alloc::format;
 use alloc::string::String;
 use core::time::Duration;
 
+use sprat_click::decimal;
 use sprat_click::{
     Arguments, Class, Configuration, Configure, Context, Element, HandlerError, HandlerList,
     Instant, Rejected,
@@ -109,7 +109,7 @@ impl<const BURST: u32> Element for TimedUnqueue<BURST> {
 
     fn read(&mut self, _: &mut Context<'_>, name: &str, _: &str) -> Result<String, HandlerError> {
         match name {
-            "interval" => Ok(format!("{}", self.pace.interval.as_secs_f64())),
+            "interval" => Ok(decimal::shortest(self.pace.interval.as_secs_f64())),
             _ => Err(HandlerError::NoHandler(name.into())),
         }
     }

@@ -2,6 +2,7 @@
 
 use alloc::format;
 use alloc::string::{String, ToString};
+use sprat_click::decimal;
 
 use super::number::Number;
 
@@ -130,7 +131,7 @@ impl Conversion {
                 let precision = self.precision.unwrap_or(6);
                 let digits = match kind.to_ascii_lowercase() {
                     'e' => exponential(real.abs(), precision),
-                    'f' => format!("{:.precision$}", real.abs()),
+                    'f' => decimal::fixed(real.abs(), precision),
                     _ => general(real.abs(), precision, self.alternate),
                 };
                 let digits = match kind.is_ascii_uppercase() {
@@ -177,47 +178,36 @@ fn bits(number: Number) -> u64 {
 
 /// `1.500000e+03`; C writes exponents with two digits at least.
 fn exponential(real: f64, precision: usize) -> String {
-    let text = format!("{real:.precision$e}");
-    match text.split_once('e') {
-        Some((digits, exponent)) => {
-            let (sign, exponent) = match exponent.strip_prefix('-') {
-                Some(exponent) => ('-', exponent),
-                None => ('+', exponent),
-            };
-            format!("{digits}e{sign}{exponent:0>2}")
-        }
-        None => text,
+    if !real.is_finite() {
+        return decimal::fixed(real, precision);
     }
+    let (digits, exponent) = decimal::exponential(real, precision);
+    power_of_ten(&digits, exponent)
+}
+
+fn power_of_ten(digits: &str, exponent: i32) -> String {
+    let sign = if exponent < 0 { '-' } else { '+' };
+    format!("{digits}e{sign}{:0>2}", exponent.unsigned_abs())
 }
 
 /// C's `%g`: so many significant digits, with an exponent where it is large or small, and
 /// without zeros at the end.
 pub(super) fn general(real: f64, precision: usize, keep_zeros: bool) -> String {
     if !real.is_finite() {
-        return format!("{real}").to_ascii_lowercase();
+        return decimal::shortest(real).to_ascii_lowercase();
     }
     let precision = precision.max(1);
-    let scientific = format!("{real:.*e}", precision - 1);
-    let exponent: i32 = scientific
-        .split_once('e')
-        .and_then(|(_, exponent)| exponent.parse().ok())
-        .unwrap_or(0);
-    let limit = i32::try_from(precision).unwrap_or(i32::MAX);
-    if exponent < -4 || exponent >= limit {
-        let text = exponential(real, precision - 1);
-        return match text.split_once('e') {
-            Some((digits, exponent)) if !keep_zeros => {
-                format!("{}e{exponent}", without_zeros(digits))
-            }
-            _ => text,
-        };
-    }
-    let decimals = usize::try_from(limit - 1 - exponent).unwrap_or(0);
-    let text = format!("{real:.decimals$}");
-    match keep_zeros {
+    let kept = |text: String| match keep_zeros {
         true => text,
         false => without_zeros(&text).into(),
+    };
+    let (digits, exponent) = decimal::exponential(real, precision - 1);
+    let limit = i32::try_from(precision).unwrap_or(i32::MAX);
+    if exponent < -4 || exponent >= limit {
+        return power_of_ten(&kept(digits), exponent);
     }
+    let decimals = usize::try_from(limit - 1 - exponent).unwrap_or(0);
+    kept(decimal::fixed(real, decimals))
 }
 
 fn without_zeros(digits: &str) -> &str {

@@ -3,6 +3,7 @@ use alloc::string::{String, ToString};
 use core::time::Duration;
 
 use sprat_click::arguments::{IpProtocol, Raw};
+use sprat_click::decimal;
 use sprat_click::{
     Arguments, Class, Configuration, Configure, Context, Element, HandlerError, HandlerList,
     Instant, Rejected, Signals,
@@ -308,7 +309,7 @@ impl Element for FromIpSummaryDump {
             "active" => Ok(self.active.to_string()),
             "filename" => Ok(self.name.clone()),
             "encap" => Ok("IP".into()),
-            "sampling_prob" => Ok((f64::from(self.sample) / f64::from(ALL)).to_string()),
+            "sampling_prob" => Ok(decimal::shortest(f64::from(self.sample) / f64::from(ALL))),
             "filesize" => Ok(known(
                 self.reader.as_ref().and_then(|reader| reader.lines.size()),
             )),

@@ -9,11 +9,11 @@ mod flow;
 mod index;
 mod lists;
 
-use alloc::collections::BTreeMap;
 use alloc::rc::Rc;
 use alloc::vec::Vec;
 
 use sprat_click::Instant;
+use sprat_click::collections::Map;
 use sprat_click::time::SECOND;
 use sprat_packet::flow::{FlowHash, FlowKey};
 use sprat_packet::prefetch::prefetch_element;
@@ -63,7 +63,7 @@ pub(super) struct FlowTable {
     /// The second in which flows were last reaped because something was wanted of them.
     reaped: Option<u64>,
     /// Changes of sequence numbers, for the few flows that have any.
-    sequences: BTreeMap<u32, SequenceShifts>,
+    sequences: Map<u32, SequenceShifts>,
 }
 
 impl FlowTable {
@@ -79,7 +79,7 @@ impl FlowTable {
             capacity,
             ended: 0,
             reaped: None,
-            sequences: BTreeMap::new(),
+            sequences: Map::new(),
         }
     }
 
@@ -379,7 +379,8 @@ impl FlowTable {
     /// The same, to be changed, for a flow in which nothing need have changed so far.
     pub(super) fn sequence_shifts_mut(&mut self, id: FlowId) -> &mut SequenceShifts {
         self.flow_mut(id).shifts_sequence = true;
-        self.sequences.entry(id.0).or_default()
+        self.sequences
+            .get_or_insert_with(id.0, SequenceShifts::default)
     }
 
     /// Puts a flow of another table into this one as it is there, under another owner and list.

@@ -3,6 +3,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use sprat_click::arguments::{Argument, NoNames, split_words};
+use sprat_click::collections::sort;
 use sprat_click::{Arguments, Class, Configuration, Rejected};
 
 use super::{Mapped, Mapper, Request, class};
@@ -116,7 +117,7 @@ impl Circle {
     /// identities that there are. Patterns are counted in the order of their identities.
     fn new(identities: &[u16], nodes: usize, seed: u32) -> Self {
         let mut sorted = identities.to_vec();
-        sorted.sort_unstable();
+        sort(&mut sorted);
         sorted.dedup();
         let mut random = LibraryRandom::new(seed);
         let mut points = Vec::new();
@@ -127,7 +128,7 @@ impl Circle {
                 points.extend(pattern.ok().map(|pattern| (point, pattern)));
             }
         }
-        points.sort_unstable();
+        sort(&mut points);
         Self(points)
     }
 

@@ -7,6 +7,7 @@
 use alloc::vec::Vec;
 use core::hash::{BuildHasher, Hasher};
 
+use sprat_click::collections::sort_by_key;
 use sprat_packet::flow::FlowHash;
 
 /// A backend as the table sees it.
@@ -36,7 +37,7 @@ impl Table {
         let mut numbered: Vec<(u16, &Candidate<'_>)> = (0..).zip(candidates).collect();
         numbered.retain(|(_, candidate)| candidate.weight > 0);
         // Who comes first must depend on names alone, not on the order in a configuration.
-        numbered.sort_by_key(|(_, candidate)| candidate.name);
+        sort_by_key(&mut numbered, |(_, candidate)| candidate.name);
         let mut turns: Vec<(Preference, u16)> = numbered
             .iter()
             .map(|(backend, it)| (Preference::new(*backend, it.name, size, seed), it.weight))
