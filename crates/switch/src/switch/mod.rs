@@ -92,7 +92,8 @@ fn number(index: usize) -> u32 {
 pub struct SwitchOptions {
     /// Frames taken from a port in a turn for the one instance they are for.
     pub batch: usize,
-    /// The same where they are for several, for each of those.
+    /// The same where they are for several, for each of those: half of what a ring holds, so that one
+    /// that gets more than its share has room for it.
     pub spread_batch: usize,
     /// How long an entry may take.
     pub budget: Duration,
@@ -108,7 +109,7 @@ impl Default for SwitchOptions {
     fn default() -> Self {
         Self {
             batch: 1024,
-            spread_batch: 256,
+            spread_batch: 512,
             budget: Duration::from_millis(10),
             patience: 200,
             console_limit: 16 << 10,
