@@ -164,7 +164,11 @@ impl Context<'_> {
     /// What `AddressInfo` and its like define, as seen from this element.
     pub fn names(&self) -> ScopedNames<'_> {
         let directory = &self.router.directory;
-        ScopedNames::new(&directory.addresses, directory.prefix(self.id))
+        ScopedNames::new(
+            &directory.addresses,
+            directory.prefix(self.id),
+            &**self.router.environment(),
+        )
     }
 
     /// This element's place in the router.
@@ -258,6 +262,11 @@ impl Context<'_> {
     #[inline]
     pub fn downstream_nonfull(&self, port: usize) -> bool {
         self.router.downstream_nonfull(self.id, port)
+    }
+
+    /// For how many packets there is room behind output `port`, of the elements that say so.
+    pub fn room_behind(&self, port: usize) -> usize {
+        self.router.downstream_room(self.id, port)
     }
 
     /// Has [`Element::run_io`] called whenever a socket or signal may have something.

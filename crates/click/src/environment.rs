@@ -11,6 +11,7 @@ use core::fmt;
 use sprat_packet::{Batch, EtherAddress, Pool};
 
 use crate::arguments::{Ipv4Prefix, Ipv6Prefix};
+use crate::names::Meaning;
 use crate::time::{Instant, Timestamp};
 
 /// The outside of a router.
@@ -35,6 +36,12 @@ pub trait Environment {
 
     /// The network device called `name`. Asked twice, it gives the same device.
     fn device(&self, name: &str) -> Result<Rc<dyn Device>, AccessError>;
+
+    /// What the name of a network interface stands for: the addresses it has, where they are known.
+    fn interface_addresses(&self, name: &str) -> Option<Meaning> {
+        let _ = name;
+        None
+    }
 
     /// Makes an interface of the host's own network, at whose other end the router is, and says
     /// what it is called. Places without a network refuse.

@@ -10,12 +10,15 @@ use sprat_packet::EtherAddress;
 
 use crate::arguments::{Annotation, Ipv4Prefix, Ipv6Prefix, Names};
 use crate::configure::scopes;
+use crate::environment::Environment;
 
 /// What a name stands for; one name may stand for several kinds of thing at once.
 #[derive(Clone, Debug, Default)]
 pub struct Meaning {
     /// As an IPv4 address.
     pub ipv4: Option<Ipv4Addr>,
+    /// As a device: the router that its network's packets leave by.
+    pub gateway: Option<Ipv4Addr>,
     /// As an IPv4 network.
     pub ipv4_prefix: Option<Ipv4Prefix>,
     /// As an IPv6 address.
@@ -57,26 +60,41 @@ impl NameTable {
     }
 }
 
-/// A name table as seen from inside one compound element.
+/// A name table as seen from inside one compound element. Names that are not in it may be those of
+/// network interfaces.
 pub struct ScopedNames<'a> {
     table: &'a RefCell<NameTable>,
     scope: &'a str,
+    environment: &'a dyn Environment,
 }
 
 impl<'a> ScopedNames<'a> {
     /// The names visible in `scope`.
-    pub fn new(table: &'a RefCell<NameTable>, scope: &'a str) -> Self {
-        Self { table, scope }
+    pub fn new(
+        table: &'a RefCell<NameTable>,
+        scope: &'a str,
+        environment: &'a dyn Environment,
+    ) -> Self {
+        Self {
+            table,
+            scope,
+            environment,
+        }
     }
 
     fn find<T>(&self, name: &str, kind: impl Fn(&Meaning) -> Option<T>) -> Option<T> {
-        self.table.borrow().find(self.scope, name, kind)
+        let defined = self.table.borrow().find(self.scope, name, &kind);
+        defined.or_else(|| kind(&self.environment.interface_addresses(name)?))
     }
 }
 
 impl Names for ScopedNames<'_> {
     fn ipv4(&self, name: &str) -> Option<Ipv4Addr> {
         self.find(name, |meaning| meaning.ipv4)
+    }
+
+    fn gateway(&self, name: &str) -> Option<Ipv4Addr> {
+        self.find(name, |meaning| meaning.gateway)
     }
 
     fn ipv4_prefix(&self, name: &str) -> Option<Ipv4Prefix> {

@@ -17,6 +17,7 @@ use sprat_packet::{Batch, Pool};
 
 use crate::driver::{Driver, Step};
 use crate::environment::{AccessError, Console, Device, Environment, Input, Output, Tunnel};
+use crate::names::Meaning;
 use crate::time::{Instant, SECOND, Timestamp};
 
 /// Where the simulated clocks start: a second past the billionth, a recognisable moment.
@@ -33,6 +34,7 @@ pub struct Simulation {
     elapsed: Cell<u64>,
     files: RefCell<HashMap<String, File>>,
     devices: RefCell<HashMap<String, Rc<SimulatedDevice>>>,
+    interfaces: RefCell<HashMap<String, Meaning>>,
     output: RefCell<String>,
     errors: RefCell<String>,
 }
@@ -54,6 +56,11 @@ impl Simulation {
     pub fn advance_to(&self, moment: Instant) {
         self.elapsed
             .set(self.elapsed.get().max(moment.0.saturating_sub(SECOND)));
+    }
+
+    /// Has a network interface of the host have addresses.
+    pub fn put_interface(&self, name: &str, addresses: Meaning) {
+        self.interfaces.borrow_mut().insert(name.into(), addresses);
     }
 
     /// Puts a file there to be read.
@@ -161,6 +168,10 @@ impl Environment for Simulation {
 
     fn device(&self, name: &str) -> Result<Rc<dyn Device>, AccessError> {
         Ok(self.simulated_device(name))
+    }
+
+    fn interface_addresses(&self, name: &str) -> Option<Meaning> {
+        self.interfaces.borrow().get(name).cloned()
     }
 
     fn tunnel(&self, tunnel: &Tunnel) -> Result<(String, Rc<dyn Device>), AccessError> {

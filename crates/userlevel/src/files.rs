@@ -1,7 +1,8 @@
 //! Files and standard streams as elements see them.
 
 use std::fs::{File, OpenOptions};
-use std::io::{BufReader, BufWriter, ErrorKind, Read, Write};
+use std::io::{BufReader, BufWriter, ErrorKind, Read, Seek as _, Write};
+use std::process::{Child, ChildStdout, Command, Stdio};
 use std::rc::Rc;
 
 use sprat_click::environment::{AccessError, Input, Output};
@@ -31,14 +32,68 @@ pub(crate) fn open_input(name: &str) -> Result<Box<dyn Input>, AccessError> {
         Box::new(std::io::stdin())
     } else {
         let file = File::open(name).map_err(|error| access_error(&error))?;
-        if file.metadata().is_ok_and(|data| data.is_dir()) {
+        let metadata = file.metadata().map_err(|error| access_error(&error))?;
+        if metadata.is_dir() {
             return Err(AccessError::System("Is a directory".into()));
         }
-        Box::new(file)
+        match metadata.is_file().then(|| program(&file)).flatten() {
+            Some(program) => Box::new(Decompressed::new(program, file)?),
+            None => Box::new(file),
+        }
     };
     Ok(Box::new(FileInput(BufReader::with_capacity(
         BUFFER, reader,
     ))))
+}
+
+/// The program that makes what it was of a compressed file.
+fn program(mut file: &File) -> Option<&'static str> {
+    let mut begin = [0; 4];
+    let whole = file.read_exact(&mut begin);
+    file.rewind().ok()?;
+    whole.ok()?;
+    match begin {
+        [0x1f, 0x8b, ..] => Some("gzip"),
+        [b'B', b'Z', b'h', _] => Some("bzip2"),
+        _ => None,
+    }
+}
+
+/// What a program makes of a compressed file; the program ends with it.
+struct Decompressed {
+    program: Child,
+    output: ChildStdout,
+}
+
+impl Decompressed {
+    fn new(name: &str, file: File) -> Result<Self, AccessError> {
+        let spawned = Command::new(name)
+            .arg("-cd")
+            .stdin(file)
+            .stdout(Stdio::piped())
+            .spawn();
+        let mut program = spawned.map_err(|error| {
+            AccessError::System(format!("compressed, and {name} cannot be run ({error})"))
+        })?;
+        match program.stdout.take() {
+            Some(output) => Ok(Self { program, output }),
+            None => Err(AccessError::Unsupported),
+        }
+    }
+}
+
+impl Read for Decompressed {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        self.output.read(buffer)
+    }
+}
+
+impl Drop for Decompressed {
+    fn drop(&mut self) {
+        // It may have ended.
+        let _ = self.program.kill();
+        let _ = self.program.wait();
+    }
 }
 
 /// Opens a file to be written; `-` is the standard output.
@@ -113,6 +168,29 @@ mod tests {
             open_input("/").err(),
             Some(AccessError::System("Is a directory".into()))
         );
+    }
+
+    #[test]
+    fn compressed_files_are_read_as_what_they_were() {
+        let folder = tempfile::tempdir().unwrap();
+        for (program, ending) in [("gzip", "gz"), ("bzip2", "bz2")] {
+            let name = folder.path().join("file");
+            std::fs::write(&name, "contents").unwrap();
+            if !Command::new(program)
+                .arg(&name)
+                .status()
+                .is_ok_and(|it| it.success())
+            {
+                println!("skipped: needs {program}");
+                continue;
+            }
+            let name = name.with_extension(ending);
+            let mut input = open_input(name.to_str().unwrap()).unwrap();
+            let mut buffer = [0; 64];
+            assert_eq!(input.read(&mut buffer), Ok(8));
+            assert_eq!(&buffer[..8], b"contents");
+            assert_eq!(input.read(&mut buffer), Ok(0));
+        }
     }
 
     #[test]

@@ -6,6 +6,7 @@ use std::os::fd::{BorrowedFd, OwnedFd};
 use std::rc::Rc;
 
 use sprat_click::environment::{AccessError, Device, Tunnel};
+use sprat_click::names::Meaning;
 use sprat_packet::{BUFFER_CAPACITY, Batch, DEFAULT_HEADROOM, Packet, Pool};
 
 use crate::files;
@@ -44,6 +45,9 @@ pub trait Interface {
 
 /// Opens interfaces by their names.
 pub type OpenInterface = Box<dyn Fn(&str) -> io::Result<Box<dyn Interface>>>;
+
+/// Says what addresses an interface has, where there is one of the name.
+pub type InterfaceAddresses = Box<dyn Fn(&str) -> Option<Meaning>>;
 
 /// Makes interfaces of the host's own network, and says what they are called.
 pub type OpenTunnel = Box<dyn Fn(&Tunnel) -> io::Result<(String, Box<dyn Interface>)>>;

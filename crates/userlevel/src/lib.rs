@@ -27,6 +27,6 @@ mod standard_output;
 pub use capture::CaptureError;
 pub use control_sockets::{ControlAddress, with_control_sockets};
 pub use handlers::{exit_status, read_handlers};
-pub use interface::{Interface, OpenInterface, OpenTunnel};
+pub use interface::{Interface, InterfaceAddresses, OpenInterface, OpenTunnel};
 pub use libraries::Libraries;
 pub use process::{Process, ProcessOptions};

@@ -14,12 +14,13 @@ use sprat_click::environment::{
     AccessError, Connection, Console, Device, Environment, Input, Listener, MulticastGroup, Output,
     SocketAddress, Tunnel,
 };
+use sprat_click::names::Meaning;
 use sprat_click::{Instant, Timestamp};
 
 use crate::capture::{CaptureDevice, CaptureError};
 use crate::clock::Clock;
 use crate::files;
-use crate::interface::{InterfaceDevice, OpenInterface, OpenTunnel};
+use crate::interface::{InterfaceAddresses, InterfaceDevice, OpenInterface, OpenTunnel};
 use crate::multicast;
 use crate::readiness::{Readiness, Watched};
 use crate::signals::Signals;
@@ -45,6 +46,8 @@ pub struct Process {
     pub(crate) interfaces: RefCell<HashMap<String, Rc<InterfaceDevice>>>,
     /// How devices are opened that no capture stands for; `None` where they are refused.
     open_interface: RefCell<Option<OpenInterface>>,
+    /// What interfaces of the host have for addresses.
+    interface_addresses: RefCell<Option<InterfaceAddresses>>,
     /// How interfaces of the host's own network are made.
     open_tunnel: RefCell<Option<OpenTunnel>>,
     /// Whether the driver has been told that no more frames will arrive.
@@ -71,6 +74,7 @@ impl Process {
             devices: RefCell::default(),
             interfaces: RefCell::default(),
             open_interface: RefCell::default(),
+            interface_addresses: RefCell::default(),
             open_tunnel: RefCell::default(),
             told_exhausted: Cell::new(false),
             standard_output: Rc::default(),
@@ -99,6 +103,11 @@ impl Process {
     /// Takes devices that no capture stands for to be interfaces, which are opened so.
     pub fn open_interfaces(&self, open: OpenInterface) {
         *self.open_interface.borrow_mut() = Some(open);
+    }
+
+    /// Has configurations name interfaces for their addresses, which are looked up so.
+    pub fn know_interfaces(&self, addresses: InterfaceAddresses) {
+        *self.interface_addresses.borrow_mut() = Some(addresses);
     }
 
     /// Has routers make interfaces of the host's own network so.
@@ -195,6 +204,11 @@ impl Environment for Process {
             Some(device) => Ok(device.clone()),
             None => self.interface(name),
         }
+    }
+
+    fn interface_addresses(&self, name: &str) -> Option<Meaning> {
+        let addresses = self.interface_addresses.borrow();
+        addresses.as_ref().and_then(|addresses| addresses(name))
     }
 
     fn tunnel(&self, tunnel: &Tunnel) -> Result<(String, Rc<dyn Device>), AccessError> {

@@ -9,19 +9,25 @@ use sprat_userlevel::ControlAddress;
 
 /// Run a Click router as an ordinary process, as Click's user-level driver does
 #[derive(Args)]
-#[command(disable_help_flag = true)]
+#[command(disable_help_flag = true, args_override_self = true)]
 pub(crate) struct ClickCommand {
     /// The configuration's file (`-` for the standard input), and NAME=VALUE to define $NAME
     #[arg(value_name = "FILE | NAME=VALUE")]
     words: Vec<String>,
 
     /// Read the configuration from FILE; the standard input by default
-    #[arg(short, long, value_name = "FILE")]
-    file: Option<String>,
+    #[arg(short, long = "file", value_name = "FILE", action = ArgAction::Append)]
+    files: Vec<String>,
 
     /// Take EXPR as the configuration
-    #[arg(short, long, value_name = "EXPR", allow_hyphen_values = true)]
-    expression: Option<String>,
+    #[arg(
+        short,
+        long = "expression",
+        value_name = "EXPR",
+        allow_hyphen_values = true,
+        action = ArgAction::Append
+    )]
+    expressions: Vec<String>,
 
     /// Print a handler's value when the router has run; may hold * and ?
     #[arg(short = 'h', long = "handler", value_name = "ELEMENT.HANDLER")]
@@ -67,6 +73,10 @@ pub(crate) struct ClickCommand {
     #[arg(short = 'j', long, value_name = "N")]
     threads: Option<usize>,
 
+    /// Accepted for Click's sake: where threads run is the system's matter
+    #[arg(short, long, value_name = "CPU", num_args = 0..=1, require_equals = true)]
+    affinity: Option<Option<usize>>,
+
     /// Open a control socket on TCP port PORT; `PORT+` takes the next free one
     #[arg(short, long = "port", value_name = "PORT")]
     ports: Vec<String>,
@@ -92,6 +102,10 @@ pub(crate) struct ClickCommand {
     /// Write the frames sent on a device to a capture
     #[arg(long = "out", value_name = "DEVICE=FILE")]
     outputs: Vec<String>,
+
+    /// Print the version of Click whose language this is, and of the command
+    #[arg(short, long)]
+    pub(crate) version: bool,
 
     /// Print help
     #[arg(long, action = ArgAction::Help)]
@@ -139,13 +153,21 @@ pub(crate) struct Request {
     pub(crate) outputs: Vec<(String, PathBuf)>,
 }
 
+impl Request {
+    /// Whether the configuration is only to be written without compounds, which takes no router.
+    pub(crate) fn flattens_only(&self) -> bool {
+        self.dump == Some(Form::Flat) && self.handlers.is_empty() && self.output.is_none()
+    }
+}
+
 impl ClickCommand {
     /// What the command line comes to, or what is wrong with it.
     pub(crate) fn request(self) -> Result<Request, String> {
         let mut definitions = Vec::new();
         let mut configurations = Vec::new();
-        configurations.extend(self.file.map(file));
-        configurations.extend(self.expression.map(Configuration::Expression));
+        configurations.extend(self.files.into_iter().map(file));
+        let expressions = self.expressions.into_iter();
+        configurations.extend(expressions.map(Configuration::Expression));
         for word in self.words {
             match definition(&word) {
                 Some(definition) => definitions.push(definition),
@@ -278,5 +300,12 @@ mod tests {
     fn the_last_word_on_warnings_counts() {
         assert!(request("-w --warnings x").unwrap().warnings);
         assert!(!request("-w x").unwrap().warnings);
+    }
+
+    #[test]
+    fn flags_may_be_given_twice_as_click_accepts_them() {
+        let request = request("-qqw -q --no-warnings -a -x a.b -x c.d t.click").unwrap();
+        assert!(!request.drive && !request.warnings);
+        assert_eq!(request.exit_handler.as_deref(), Some("c.d"));
     }
 }

@@ -6,7 +6,10 @@ use std::time::SystemTime;
 
 use sprat_abi::frame::FrameHead;
 use sprat_abi::host::Frame;
-use sprat_switch::port::{Packet, Port as _, PortError};
+use sprat_click::arguments::{Ipv4Prefix, Ipv6Prefix};
+use sprat_click::names::Meaning;
+use sprat_packet::EtherAddress;
+use sprat_switch::port::{Addresses, Packet, Port as _, PortError};
 use sprat_userlevel::Interface;
 
 /// Opens an interface.
@@ -24,6 +27,26 @@ pub(super) fn open(name: &str) -> io::Result<Box<dyn Interface>> {
         }
         Err(error) => Err(io::Error::other(error)),
     }
+}
+
+/// The addresses of an interface, for configurations that name it.
+pub(super) fn addresses(name: &str) -> Option<Meaning> {
+    let found = Addresses::of(name)?;
+    let ipv4_prefix = found
+        .ipv4
+        .map(|(address, mask)| Ipv4Prefix { address, mask });
+    let ipv6_prefix = found
+        .ipv6
+        .map(|(address, length)| Ipv6Prefix { address, length });
+    Some(Meaning {
+        ethernet: found.ethernet.map(EtherAddress),
+        ipv4: ipv4_prefix.map(|prefix| prefix.address),
+        ipv4_prefix,
+        ipv6: ipv6_prefix.map(|prefix| prefix.address),
+        ipv6_prefix,
+        gateway: found.gateway,
+        ..Meaning::default()
+    })
 }
 
 struct PacketInterface(Packet);

@@ -12,7 +12,7 @@ use std::rc::Rc;
 
 use sprat_click::diagnostics::{Diagnostic, Diagnostics};
 use sprat_click::driver::Driver;
-use sprat_click::language::{Source, parser};
+use sprat_click::language::{self, AnyClass, Source, parser};
 use sprat_click::router::{Builder, Router};
 use sprat_packet::Pool;
 use sprat_userlevel::{
@@ -28,6 +28,17 @@ use crate::output::{self, complain};
 impl ClickCommand {
     /// Does what the command line asks for.
     pub(crate) fn run(self) -> ExitCode {
+        if self.version {
+            let version = format!(
+                "click (Sprat {}) {}\n",
+                env!("CARGO_PKG_VERSION"),
+                sprat_click::router::CLICK_VERSION
+            );
+            return match print(&version) {
+                Ok(()) => ExitCode::SUCCESS,
+                Err(_) => ExitCode::FAILURE,
+            };
+        }
         let status = match self.request() {
             Ok(request) => run(&request),
             Err(message) => Err(Failure::Message(message)),
@@ -58,6 +69,7 @@ fn run(request: &Request) -> Result<u8, Failure> {
         seed: None,
     });
     process.open_interfaces(Box::new(interfaces::open));
+    process.know_interfaces(Box::new(interfaces::addresses));
     process.open_tunnels(Box::new(tunnels::open));
     for (device, path) in &request.inputs {
         process
@@ -70,6 +82,9 @@ fn run(request: &Request) -> Result<u8, Failure> {
             .map_err(|error| Failure::Message(error.to_string()))?;
     }
     let libraries = Rc::new(Libraries::along(request.click_path.as_deref()));
+    if request.flattens_only() {
+        return flatten(&source, &libraries, request);
+    }
     let parse = parser(libraries, request.definitions.clone());
     let builder = Builder::new(
         sprat_elements::library(),
@@ -106,6 +121,21 @@ fn run(request: &Request) -> Result<u8, Failure> {
         complain!("warning: {fault}");
     }
     status
+}
+
+/// Prints a configuration without its compounds, whatever classes there are, as click-flatten does.
+fn flatten(source: &Source, libraries: &Libraries, request: &Request) -> Result<u8, Failure> {
+    let options = language::Options {
+        classes: &AnyClass,
+        requirements: libraries,
+        definitions: &request.definitions,
+    };
+    let mut found = Diagnostics::new();
+    let flat = language::parse(source.clone(), &options, &mut found);
+    explain(&found);
+    let flat = flat.map_err(|_| Failure::Explained)?;
+    print(&flat.unparse())?;
+    Ok(0)
 }
 
 /// Reads what is to be read when the router has run, and finds the exit status.

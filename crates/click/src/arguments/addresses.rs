@@ -39,6 +39,12 @@ impl Ipv4Prefix {
         Ipv4Addr::from_bits(self.address.to_bits() & self.mask.to_bits())
     }
 
+    /// The address with the bits that do not count set.
+    #[must_use]
+    pub fn broadcast(self) -> Ipv4Addr {
+        Ipv4Addr::from_bits(self.address.to_bits() | !self.mask.to_bits())
+    }
+
     /// True when `address` agrees in every bit that counts.
     #[must_use]
     pub fn contains(self, address: Ipv4Addr) -> bool {
@@ -95,6 +101,11 @@ impl Argument for Ipv4Addr {
         dotted(text, false)
             .or_else(|| {
                 name_of(text, &["ip", "ip4", "ipaddr", "ip4addr"]).and_then(|name| names.ipv4(name))
+            })
+            .or_else(|| match text.rsplit_once(':')? {
+                (name, "gw") => names.gateway(name),
+                (name, "bcast") => names.ipv4_prefix(name).map(Ipv4Prefix::broadcast),
+                _ => None,
             })
             .ok_or(ArgumentError::Unreadable)
     }
@@ -249,6 +260,9 @@ mod tests {
             self.ipv4(name)
                 .and_then(|address| Ipv4Prefix::new(address, 24))
         }
+        fn gateway(&self, name: &str) -> Option<Ipv4Addr> {
+            (name == "a").then_some(Ipv4Addr::new(1, 0, 0, 1))
+        }
         fn ethernet(&self, name: &str) -> Option<EtherAddress> {
             (name == "a").then_some(EtherAddress([0, 1, 2, 3, 4, 5]))
         }
@@ -322,6 +336,14 @@ mod tests {
         assert_eq!(
             EtherAddress::parse("a:eth", &Declared),
             Ok(EtherAddress([0, 1, 2, 3, 4, 5]))
+        );
+        assert_eq!(
+            Ipv4Addr::parse("a:gw", &Declared),
+            Ok(Ipv4Addr::new(1, 0, 0, 1))
+        );
+        assert_eq!(
+            Ipv4Addr::parse("a:bcast", &Declared),
+            Ok(Ipv4Addr::new(1, 0, 0, 255))
         );
         assert!(Ipv4Addr::parse("a:eth", &Declared).is_err());
         assert!(Ipv4Addr::parse("b", &Declared).is_err());

@@ -20,6 +20,11 @@ pub trait Names {
         None
     }
 
+    /// The gateway of the network interface of this name.
+    fn gateway(&self, _name: &str) -> Option<Ipv4Addr> {
+        None
+    }
+
     /// The IPv4 prefix of this name.
     fn ipv4_prefix(&self, _name: &str) -> Option<Ipv4Prefix> {
         None

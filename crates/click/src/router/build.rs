@@ -241,7 +241,11 @@ fn construct(
     configuration: &Configuration<'_>,
 ) -> (Result<Box<dyn Element>, Rejected>, Diagnostics) {
     let class = configuration.class_of(configuration.id);
-    let names = ScopedNames::new(configuration.addresses(), configuration.scope());
+    let names = ScopedNames::new(
+        configuration.addresses(),
+        configuration.scope(),
+        &**configuration.environment,
+    );
     let mut arguments = Arguments::new(config, &names);
     let made = (class.construct)(&mut arguments, configuration);
     let mut diagnostics = Diagnostics::new();

@@ -65,7 +65,7 @@ pub const GLOBAL_HANDLERS: [(&str, HandlerFlags); 13] = [
 ];
 
 /// The version of Click whose behaviour this is.
-const CLICK_VERSION: &str = "2.1";
+pub const CLICK_VERSION: &str = "2.1";
 
 impl Router {
     /// Finds what `handler` means, seen from element `from`: `element.name`, or `name` for the

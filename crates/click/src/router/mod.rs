@@ -38,7 +38,7 @@ use crate::environment::Environment;
 use crate::time::Instant;
 
 pub use build::{BuildError, Builder, Parse};
-pub use control::{GLOBAL_HANDLERS, HandlerTarget};
+pub use control::{CLICK_VERSION, GLOBAL_HANDLERS, HandlerTarget};
 pub use schedule::Progress;
 
 /// Timers an element can have running at once.

@@ -21,6 +21,11 @@ pub(super) const ADDRESS_INFO: Class = Class::of::<AddressInfo>("AddressInfo")
 /// network (which is an address too), an IPv6 address or network, an Ethernet address. Elements
 /// of the same compound element and those inside it can use the name instead.
 ///
+/// Where a name may stand for several, a suffix chooses: `NAME:ip`, `NAME:ipnet`, `NAME:bcast` (the
+/// network's broadcast address), `NAME:ip6`, `NAME:ip6net`, `NAME:eth`. A network interface's name
+/// that nothing else has stands for the interface's addresses, and `eth0:gw` for the gateway of its
+/// default route, in routers that run as a process of the host.
+///
 /// See Click's manual page AddressInfo(n).
 struct AddressInfo;
 
@@ -151,3 +156,52 @@ fn port(text: &str) -> Option<(u16, bool, bool)> {
 }
 
 impl Element for PortInfo {}
+
+#[cfg(test)]
+mod tests {
+    use core::net::Ipv4Addr;
+
+    use sprat_click::arguments::Ipv4Prefix;
+    use sprat_click::names::Meaning;
+    use sprat_click::simulation::Simulation;
+    use sprat_packet::EtherAddress;
+
+    use crate::testing::Bench;
+
+    fn with_interface(configuration: &str) -> Bench {
+        let simulation = Simulation::new();
+        let address = Ipv4Addr::new(1, 0, 0, 7);
+        let interface = Meaning {
+            ethernet: Some(EtherAddress([2, 0, 0, 0, 0, 7])),
+            ipv4: Some(address),
+            ipv4_prefix: Ipv4Prefix::new(address, 24),
+            gateway: Some(Ipv4Addr::new(1, 0, 0, 1)),
+            ..Meaning::default()
+        };
+        simulation.put_interface("eth0", interface);
+        Bench::with(simulation, configuration)
+    }
+
+    #[test]
+    fn an_interfaces_name_stands_for_its_addresses() {
+        let bench = with_interface(
+            "Idle -> r :: ARPResponder(eth0:ip eth0:eth, eth0:ipnet eth0) -> Discard;
+             Idle -> g :: GetIPAddress(16) -> l :: LinearIPLookup(0/0 eth0:gw 0) -> Discard;
+             Idle -> q :: ARPQuerier(eth0) -> Discard; q[1] -> Discard; Idle -> [1]q",
+        );
+        assert_eq!(
+            bench.read("r.table"),
+            "1.0.0.7/32 02-00-00-00-00-07\n1.0.0.0/24 02-00-00-00-00-07\n"
+        );
+        assert_eq!(bench.read("l.lookup 9.9.9.9"), "0 1.0.0.1");
+        assert_eq!(bench.read("q.ipaddr"), "1.0.0.7");
+    }
+
+    #[test]
+    fn a_defined_name_goes_before_an_interfaces() {
+        let bench = with_interface(
+            "AddressInfo(eth0 9.0.0.1); Idle -> r :: ARPResponder(eth0:ip eth0:eth) -> Discard",
+        );
+        assert_eq!(bench.read("r.table"), "9.0.0.1/32 02-00-00-00-00-07\n");
+    }
+}

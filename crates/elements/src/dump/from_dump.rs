@@ -28,7 +28,8 @@ pub(super) const FROM_DUMP: Class = Class::of::<FromDump>("FromDump")
 ///          START_AFTER, END_AFTER, END_CALL, BURST, MMAP])
 /// ```
 ///
-/// FILENAME `-` is standard input. Packets get the times of the file.
+/// FILENAME `-` is standard input. A file compressed by gzip or bzip2 is read as what it was, in routers
+/// that run as a process of the host. Packets get the times of the file.
 ///
 /// - STOP: whether the driver stops at the end of the file; false.
 /// - TIMING: whether packets come at the pace of their times; false: as fast as they are taken.

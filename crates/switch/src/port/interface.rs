@@ -1,6 +1,7 @@
 //! Network interfaces of the host: asking about one, and bringing it up.
 
 use std::io;
+use std::net::{Ipv4Addr, Ipv6Addr};
 use std::os::fd::{AsRawFd as _, OwnedFd};
 
 use rustix::net::{AddressFamily, SocketFlags, SocketType};
@@ -54,6 +55,68 @@ impl Request {
     }
 }
 
+/// The addresses of an interface.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Addresses {
+    /// Its Ethernet address.
+    pub ethernet: Option<[u8; 6]>,
+    /// Its IPv4 address and the mask of its network.
+    pub ipv4: Option<(Ipv4Addr, Ipv4Addr)>,
+    /// Its IPv6 address, the widest known one, and the length of its prefix.
+    pub ipv6: Option<(Ipv6Addr, u8)>,
+    /// The gateway of the default route that leads through it.
+    pub gateway: Option<Ipv4Addr>,
+}
+
+impl Addresses {
+    /// Those of the interface of this name, where there is one.
+    #[must_use]
+    pub fn of(name: &str) -> Option<Self> {
+        let interface = Interface::new(name).ok()?;
+        let ethernet = interface.address().ok()?;
+        let mask = interface.ipv4(libc::SIOCGIFNETMASK);
+        let ipv4 = interface.ipv4(libc::SIOCGIFADDR).ok().zip(mask.ok());
+        let read = |path| std::fs::read_to_string(path).unwrap_or_default();
+        Some(Self {
+            ethernet: Some(ethernet),
+            ipv4,
+            ipv6: ipv6_address(&read("/proc/net/if_inet6"), name),
+            gateway: gateway(&read("/proc/net/route"), name),
+        })
+    }
+}
+
+/// The address of an interface in the kernel's list: address, index, length of the prefix, scope,
+/// flags and name, all numbers in hexadecimal.
+fn ipv6_address(list: &str, name: &str) -> Option<(Ipv6Addr, u8)> {
+    let entries = list.lines().filter_map(|line| {
+        let words: Vec<_> = line.split_whitespace().collect();
+        let &[address, _, length, scope, _, interface] = words.as_slice() else {
+            return None;
+        };
+        let address = u128::from_str_radix(address, 16).ok()?;
+        let length = u8::from_str_radix(length, 16).ok()?;
+        (interface == name).then_some((scope, (Ipv6Addr::from_bits(address), length)))
+    });
+    // Scope zero is global, and those of links and hosts have higher numbers.
+    entries
+        .min_by_key(|(scope, _)| *scope)
+        .map(|(_, found)| found)
+}
+
+/// The gateway of an interface's default route in the kernel's table: interface, destination,
+/// gateway, flags and more, addresses as they lie in memory.
+fn gateway(table: &str, name: &str) -> Option<Ipv4Addr> {
+    table.lines().find_map(|line| {
+        let mut words = line.split_whitespace();
+        let (interface, destination) = (words.next()?, words.next()?);
+        let gateway = u32::from_str_radix(words.next()?, 16).ok()?;
+        let flags = u16::from_str_radix(words.next()?, 16).ok()?;
+        let leads = flags & libc::RTF_GATEWAY != 0 && destination == "00000000";
+        (interface == name && leads).then(|| gateway.to_ne_bytes().into())
+    })
+}
+
 /// An interface, by its name.
 pub(super) struct Interface {
     name: String,
@@ -93,6 +156,15 @@ impl Interface {
         Ok(address)
     }
 
+    /// Its IPv4 address, or the mask of its network.
+    fn ipv4(&self, call: libc::Ioctl) -> io::Result<Ipv4Addr> {
+        let mut request = Request::new(&self.name, 0)?;
+        request.ask(&self.socket, call)?;
+        // A `struct sockaddr_in`: its kind and a port, then the address as it is sent.
+        let [address, ..] = request.rest;
+        Ok(address.to_ne_bytes().into())
+    }
+
     /// The longest frame it carries.
     pub(super) fn frame_limit(&self) -> io::Result<usize> {
         let mtu = self.ask(libc::SIOCGIFMTU, 0)?;
@@ -107,5 +179,50 @@ impl Interface {
             self.ask(libc::SIOCSIFFLAGS, flags | up)?;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_loopback_interface_has_the_addresses_of_rfc_1122_and_4291() {
+        let Some(found) = Addresses::of("lo") else {
+            println!("skipped: needs a loopback interface");
+            return;
+        };
+        assert_eq!(found.ethernet, Some([0; 6]));
+        if let Some(ipv4) = found.ipv4 {
+            assert_eq!(ipv4, (Ipv4Addr::LOCALHOST, Ipv4Addr::new(255, 0, 0, 0)));
+        }
+        if let Some(ipv6) = found.ipv6 {
+            assert_eq!(ipv6, (Ipv6Addr::LOCALHOST, 128));
+        }
+        assert_eq!(found.gateway, None);
+        assert_eq!(Addresses::of("no such device"), None);
+    }
+
+    #[test]
+    fn a_global_address_goes_before_one_of_the_link() {
+        let list = "fe80000000000000020c29fffe1d5a3b 02 40 20 80     eth0\n\
+                    20010db8000000000000000000000007 02 40 00 80     eth0\n\
+                    00000000000000000000000000000001 01 80 10 80       lo\n";
+        let expected = "2001:db8::7".parse().ok().map(|address| (address, 64));
+        assert_eq!(ipv6_address(list, "eth0"), expected);
+        assert_eq!(ipv6_address(list, "eth1"), None);
+    }
+
+    #[test]
+    fn the_gateway_is_that_of_the_default_route() {
+        let word = |octets| format!("{:08X}", u32::from_ne_bytes(octets));
+        let (gateway_address, network) = (word([192, 168, 1, 1]), word([192, 168, 1, 0]));
+        let table = format!(
+            "Iface Destination Gateway Flags RefCnt Use Metric Mask MTU Window IRTT\n\
+             eth0 {network} 00000000 0001 0 0 0 00FFFFFF 0 0 0\n\
+             eth0 00000000 {gateway_address} 0003 0 0 0 00000000 0 0 0\n"
+        );
+        assert_eq!(gateway(&table, "eth0"), Some(Ipv4Addr::new(192, 168, 1, 1)));
+        assert_eq!(gateway(&table, "eth1"), None);
     }
 }

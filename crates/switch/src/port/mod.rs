@@ -24,6 +24,7 @@ pub use capture_input::CaptureInput;
 pub use capture_output::{CaptureOutput, Resolution};
 pub use error::PortError;
 pub use generator::{Generator, GeneratorOptions};
+pub use interface::Addresses;
 pub use packet::Packet;
 pub use patience::GiveUp;
 pub use sink::Sink;

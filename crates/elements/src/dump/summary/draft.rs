@@ -58,7 +58,8 @@ pub(super) struct Draft {
     pub(super) ip_options: Vec<u8>,
     pub(super) sequence: u32,
     pub(super) acknowledgement: u32,
-    pub(super) tcp_flags: u8,
+    /// With the nonce sum, which stands before the byte of the others.
+    pub(super) tcp_flags: u16,
     pub(super) window: u16,
     pub(super) urgent: u16,
     pub(super) tcp_header_length: usize,
@@ -189,14 +190,15 @@ impl Draft {
     fn fill_transport(&self, segment: &mut [u8], header: usize, length: u16) {
         match self.flow.protocol {
             TCP => {
-                segment[12] = u8::try_from(header / 4).unwrap_or(15) << 4;
+                let [nonce, flags] = self.tcp_flags.to_be_bytes();
+                segment[12] = u8::try_from(header / 4).unwrap_or(15) << 4 | nonce & 1;
                 segment[20..20 + self.tcp_options.len()].copy_from_slice(&self.tcp_options);
                 if let Ok(mut tcp) = TcpMut::new(segment) {
                     tcp.set_source_port(self.flow.source_port);
                     tcp.set_destination_port(self.flow.destination_port);
                     tcp.set_sequence(self.sequence);
                     tcp.set_acknowledgement(self.acknowledgement);
-                    tcp.set_flags(self.tcp_flags);
+                    tcp.set_flags(flags);
                     tcp.set_window(self.window);
                     tcp.set_checksum(self.tcp_checksum);
                     tcp.set_urgent(self.urgent);

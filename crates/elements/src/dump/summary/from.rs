@@ -27,7 +27,8 @@ pub(crate) const FROM_IP_SUMMARY_DUMP: Class = Class::of::<FromIpSummaryDump>("F
 /// ```
 ///
 /// Reads what ToIPSummaryDump writes, and what people write in that form. FILENAME `-` is standard
-/// input. Each line is a packet of the fields that the last line `!data` names; the fields are
+/// input; a file compressed by gzip or bzip2 is read as what it was, in routers that run as a process of
+/// the host. Each line is a packet of the fields that the last line `!data` names; the fields are
 /// those of ToIPSummaryDump. A field that is `-`, or that the line has not, gets its default: zero;
 /// time to live 100; lengths and protocol as below. Other lines:
 ///

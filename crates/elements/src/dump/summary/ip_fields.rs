@@ -1,5 +1,6 @@
 //! Fields of the IPv4 header.
 
+use alloc::string::String;
 use core::fmt::Write;
 use core::net::Ipv4Addr;
 
@@ -58,28 +59,10 @@ pub(super) const FIELDS: &[Field] = &[
     Field::new(
         &["ip_fragoff", "fragoff"],
         |draft, word| {
-            let digits = word.trim_end_matches(['+', '!']);
-            let offset: u16 = number(digits)?;
-            if !offset.is_multiple_of(8) || offset / 8 > Ipv4::OFFSET_MASK {
-                return None;
-            }
-            let flag = |mark, flag| {
-                if word[digits.len()..].contains(mark) {
-                    flag
-                } else {
-                    0
-                }
-            };
-            draft.flags_and_offset =
-                (offset / 8) | flag('+', Ipv4::MORE_FRAGMENTS) | flag('!', Ipv4::DONT_FRAGMENT);
+            draft.flags_and_offset = flags_and_offset(word)?;
             Some(())
         },
-        |view, out| {
-            let ip = view.ip.as_ref()?;
-            let more = if ip.more_fragments() { "+" } else { "" };
-            let whole = if ip.dont_fragment() { "!" } else { "" };
-            write!(out, "{}{more}{whole}", ip.fragment_offset()).ok()
-        },
+        |view, out| write_offset(view.ip.as_ref()?.flags_and_offset(), out).ok(),
     ),
     Field::new(
         &["ip_len", "ip_length", "len", "length"],
@@ -153,12 +136,7 @@ pub(super) const FIELDS: &[Field] = &[
     Field::new(
         &["ip_ecn", "ecn"],
         |draft, word| {
-            let ecn = ECN.iter().position(|name| *name == word);
-            let ecn = match ecn {
-                Some(ecn) => u8::try_from(ecn).ok()?,
-                None => number::<u8>(word).filter(|ecn| *ecn < 4)?,
-            };
-            draft.type_of_service = draft.type_of_service & !3 | ecn;
+            draft.type_of_service = draft.type_of_service & !3 | congestion(word)?;
             Some(())
         },
         |view, out| {
@@ -185,12 +163,44 @@ pub(super) const FIELDS: &[Field] = &[
     Field::new(
         &["ip_opt"],
         |draft, word| ip_options::parse(word, &mut draft.ip_options),
-        |view, out| ip_options::write(view.ip.as_ref()?.option_bytes(), out),
+        |view, out| {
+            ip_options::write(view.ip.as_ref()?.option_bytes(), out);
+            Some(())
+        },
     ),
 ];
 
 /// The names of the two bits of explicit congestion notification.
 const ECN: [&str; 4] = ["no", "ect1", "ect2", "ce"];
+
+/// Reads the two bits of explicit congestion notification: by name or number.
+pub(super) fn congestion(word: &str) -> Option<u8> {
+    match ECN.iter().position(|name| *name == word) {
+        Some(ecn) => u8::try_from(ecn).ok(),
+        None => number::<u8>(word).filter(|ecn| *ecn < 4),
+    }
+}
+
+/// Reads an offset in bytes, with `+` where more fragments follow and `!` where there must be
+/// none.
+pub(super) fn flags_and_offset(word: &str) -> Option<u16> {
+    let digits = word.trim_end_matches(['+', '!']);
+    let offset: u16 = number(digits)?;
+    if !offset.is_multiple_of(8) || offset / 8 > Ipv4::OFFSET_MASK {
+        return None;
+    }
+    let marks = &word[digits.len()..];
+    let flag = |mark, flag| if marks.contains(mark) { flag } else { 0 };
+    Some((offset / 8) | flag('+', Ipv4::MORE_FRAGMENTS) | flag('!', Ipv4::DONT_FRAGMENT))
+}
+
+/// Writes an offset so.
+pub(super) fn write_offset(field: u16, out: &mut String) -> core::fmt::Result {
+    let mark = |flag, mark| if field & flag == 0 { "" } else { mark };
+    let more = mark(Ipv4::MORE_FRAGMENTS, "+");
+    let whole = mark(Ipv4::DONT_FRAGMENT, "!");
+    write!(out, "{}{more}{whole}", (field & Ipv4::OFFSET_MASK) * 8)
+}
 
 /// Reads a protocol: `T`, `U`, `I`, a name or a number.
 pub(super) fn protocol(word: &str) -> Option<u8> {

@@ -1,10 +1,11 @@
 //! IP options as text.
 //!
-//! Options are separated by semicolons (commas are read too), `.` is none. Routes are
-//! `rr{1.0.0.1,1.0.0.2}+3` (with room for three more) and `ssrr{1.0.0.1,^1.0.0.2}`, `lsrr{…}`
-//! (the pointer stands before the second). Timestamps are `ts{1,2,!3}+2++1` (`!`: not in
-//! milliseconds since midnight; room for two; one hop found none), `ts.ip{1.0.0.1=1}` and
-//! `ts.preip{1.0.0.1=1,^1.0.0.2=0}`. `nop`, `eol`; any other is `TYPE=BYTE:BYTE…`.
+//! Options are separated by semicolons (commas are read too), `.` is none, `?` malformed ones.
+//! Routes are `rr{1.0.0.1,1.0.0.2}+3` (with room for three more) and `ssrr{1.0.0.1^1.0.0.2}`,
+//! `lsrr{…}` (`^`, maybe with a comma before it, is where the pointer is). Timestamps are
+//! `ts{1,2,!3}+2++1` (`!`: not in milliseconds since midnight; room for two; one hop found none),
+//! `ts.ip{1.0.0.1=1}` and `ts.preip{1.0.0.1=1^1.0.0.2}` (addresses that shall say their time).
+//! `nop` and `eol` are read but not written; any other is `TYPE=BYTE:BYTE…`.
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -39,7 +40,7 @@ pub(super) fn split_option(text: &str) -> (&str, &str) {
 /// Reads options, padded to whole words; `None` where they are malformed or too long.
 pub(super) fn parse(text: &str, out: &mut Vec<u8>) -> Option<()> {
     out.clear();
-    if text == "." {
+    if matches!(text, "." | "?") {
         return Some(());
     }
     let mut rest = text;
@@ -101,10 +102,21 @@ pub(super) fn write_numbered(kind: u8, data: &[u8], out: &mut String) {
     }
 }
 
-/// The entries between braces, and what stands behind them.
-fn braces(body: &str) -> Option<(impl Iterator<Item = &str>, &str)> {
+/// The entries between braces, each with whether the pointer is there, and what stands behind
+/// them.
+fn braces(body: &str) -> Option<(impl Iterator<Item = (bool, &str)>, &str)> {
     let (inside, behind) = body.strip_prefix('{')?.split_once('}')?;
-    Some((inside.split(',').filter(|entry| !entry.is_empty()), behind))
+    let mut rest = inside;
+    let entries = core::iter::from_fn(move || {
+        let after_comma = rest.trim_start_matches(',');
+        let entry = after_comma.strip_prefix('^');
+        let pointer = entry.is_some();
+        let entry = entry.unwrap_or(after_comma);
+        let end = entry.find([',', '^']).unwrap_or(entry.len());
+        rest = &entry[end..];
+        (end > 0).then(|| (pointer, &entry[..end]))
+    });
+    Some((entries, behind))
 }
 
 fn parse_route(kind: u8, body: &str, out: &mut Vec<u8>) -> Option<()> {
@@ -112,14 +124,10 @@ fn parse_route(kind: u8, body: &str, out: &mut Vec<u8>) -> Option<()> {
     let start = out.len();
     out.extend([kind, 0, 0]);
     let mut pointer = None;
-    for entry in entries {
-        let address = match entry.strip_prefix('^') {
-            Some(address) => {
-                pointer = Some(out.len() - start + 1);
-                address
-            }
-            None => entry,
-        };
+    for (pointed, address) in entries {
+        if pointed {
+            pointer = Some(out.len() - start + 1);
+        }
         out.extend(address.parse::<Ipv4Addr>().ok()?.octets());
     }
     let end = out.len() - start + 1;
@@ -138,14 +146,10 @@ fn parse_timestamps(flag: u8, body: &str, out: &mut Vec<u8>) -> Option<()> {
     let start = out.len();
     out.extend([ip_option::TIMESTAMP, 0, 0, 0]);
     let mut pointer = None;
-    for entry in entries {
-        let entry = match entry.strip_prefix('^') {
-            Some(entry) => {
-                pointer = Some(out.len() - start + 1);
-                entry
-            }
-            None => entry,
-        };
+    for (pointed, entry) in entries {
+        if pointed {
+            pointer = Some(out.len() - start + 1);
+        }
         let time = if flag == 0 {
             entry
         } else {
@@ -176,14 +180,18 @@ fn parse_timestamps(flag: u8, body: &str, out: &mut Vec<u8>) -> Option<()> {
     Some(())
 }
 
-/// Writes options; `None` where they are malformed.
-pub(super) fn write(bytes: &[u8], out: &mut String) -> Option<()> {
+/// Writes options.
+pub(super) fn write(bytes: &[u8], out: &mut String) {
     let begin = out.len();
     for option in Ipv4Options::new(bytes) {
         let Ok(option) = option else {
             out.truncate(begin);
-            return None;
+            out.push('?');
+            return;
         };
+        if option.kind == ip_option::NO_OPERATION {
+            continue;
+        }
         if out.len() > begin {
             out.push(';');
         }
@@ -193,10 +201,6 @@ pub(super) fn write(bytes: &[u8], out: &mut String) -> Option<()> {
             ip_option::LOOSE_SOURCE_ROUTE => write_route("lsrr", data, out),
             ip_option::STRICT_SOURCE_ROUTE => write_route("ssrr", data, out),
             ip_option::TIMESTAMP => write_timestamps(data, out),
-            ip_option::NO_OPERATION => {
-                out.push_str("nop");
-                Some(())
-            }
             _ => None,
         };
         if known.is_none() {
@@ -206,18 +210,14 @@ pub(super) fn write(bytes: &[u8], out: &mut String) -> Option<()> {
     if out.len() == begin {
         out.push('.');
     }
-    Some(())
 }
 
-/// How many entries are shown, and how many are mere room: those behind the pointer where all are
-/// zero.
-fn shown(entries: &[u8], size: usize, pointer: usize) -> (usize, usize) {
-    let all = entries.len() / size;
-    let filled = (pointer / size).min(all);
-    if entries[filled * size..].iter().all(|byte| *byte == 0) {
-        (filled, all - filled)
-    } else {
-        (all, 0)
+/// What stands before entry number `at`, where the pointer is at entry `pointer`.
+fn separator(at: usize, pointer: usize) -> &'static str {
+    match at {
+        _ if at == pointer => "^",
+        0 => "",
+        _ => ",",
     }
 }
 
@@ -227,16 +227,22 @@ fn write_route(name: &str, data: &[u8], out: &mut String) -> Option<()> {
     if !entries.len().is_multiple_of(4) || !pointer.is_multiple_of(4) {
         return None;
     }
-    let (count, room) = shown(entries, 4, pointer);
+    let addresses = entries.as_chunks::<4>().0;
+    let pointer = pointer / 4;
+    // A record of a route shows what was recorded; a route to take shows all of it.
+    let recorded = name == "rr";
+    let count = if recorded { pointer } else { addresses.len() };
     let _ = write!(out, "{name}{{");
-    for (at, octets) in entries.as_chunks::<4>().0.iter().take(count).enumerate() {
-        let comma = if at > 0 { "," } else { "" };
-        let mark = if at * 4 == pointer { "^" } else { "" };
-        let _ = write!(out, "{comma}{mark}{}", Ipv4Addr::from(*octets));
+    for (at, octets) in addresses.iter().take(count).enumerate() {
+        let separator = separator(at, pointer);
+        let _ = write!(out, "{separator}{}", Ipv4Addr::from(*octets));
+    }
+    if !recorded && pointer == addresses.len() {
+        out.push('^');
     }
     out.push('}');
-    if room > 0 {
-        let _ = write!(out, "+{room}");
+    if addresses.len() > count {
+        let _ = write!(out, "+{}", addresses.len() - count);
     }
     Some(())
 }
@@ -255,17 +261,19 @@ fn write_timestamps(data: &[u8], out: &mut String) -> Option<()> {
     if !entries.len().is_multiple_of(size) || !pointer.is_multiple_of(size) {
         return None;
     }
-    let (count, room) = shown(entries, size, pointer);
+    let (all, pointer) = (entries.len() / size, pointer / size);
+    let prespecified = flags & 15 == 3;
+    let count = if prespecified { all } else { pointer.min(all) };
+    let room = all - count;
     let _ = write!(out, "{name}{{");
     for (at, entry) in entries.chunks_exact(size).take(count).enumerate() {
-        if at > 0 {
-            out.push(',');
-        }
-        if at * size == pointer {
-            out.push('^');
-        }
+        out.push_str(separator(at, pointer));
         if let Some(octets) = entry.first_chunk::<4>().filter(|_| size == 8) {
-            let _ = write!(out, "{}=", Ipv4Addr::from(*octets));
+            let _ = write!(out, "{}", Ipv4Addr::from(*octets));
+            if at >= pointer {
+                continue;
+            }
+            out.push('=');
         }
         let time = u32::from_be_bytes(*entry.last_chunk()?);
         let mark = if time & NONSTANDARD == 0 { "" } else { "!" };

@@ -1,6 +1,7 @@
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
+use super::binary::TEXT;
 use sprat_click::environment::{AccessError, Input};
 
 /// A text's lines, in order.
@@ -77,6 +78,33 @@ impl Lines {
         }
     }
 
+    /// Takes the next binary record over, without its first word; whether it is a line of text, or
+    /// `None` at the end of the dump.
+    ///
+    /// # Errors
+    /// The file could not be read.
+    pub(super) fn record(&mut self, record: &mut Vec<u8>) -> Result<Option<bool>, AccessError> {
+        record.clear();
+        let mut size = 4;
+        let mut text = false;
+        loop {
+            let held = &self.buffer[self.at..];
+            if let Some(bytes) = held.first_chunk() {
+                let first = u32::from_be_bytes(*bytes);
+                text = first & TEXT != 0;
+                size = ((first & !TEXT) as usize).max(4);
+            }
+            if held.len() >= size {
+                record.extend_from_slice(&held[4..size]);
+                self.advance(self.at + size);
+                return Ok(Some(text));
+            }
+            if self.fill()? == 0 {
+                return Ok(None);
+            }
+        }
+    }
+
     fn advance(&mut self, to: usize) {
         self.position += to - self.at;
         self.at = to;
@@ -107,13 +135,17 @@ pub(super) fn words(line: &str) -> impl Iterator<Item = &str> {
         if rest.is_empty() {
             return None;
         }
-        let (mut quoted, mut escaped) = (false, false);
+        let (mut quotation, mut escaped) = (None, false);
         let end = rest.find(|c: char| {
-            let ends = !quoted && c.is_ascii_whitespace();
-            if c == '"' && !escaped {
-                quoted = !quoted;
+            let ends = quotation.is_none() && c.is_ascii_whitespace();
+            if matches!(c, '"' | '\'') && !escaped {
+                match quotation {
+                    None => quotation = Some(c),
+                    Some(begun) if begun == c => quotation = None,
+                    Some(_) => {}
+                }
             }
-            escaped = quoted && c == '\\' && !escaped;
+            escaped = quotation == Some('"') && c == '\\' && !escaped;
             ends
         });
         let (word, after) = rest.split_at(end.unwrap_or(rest.len()));

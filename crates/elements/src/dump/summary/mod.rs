@@ -3,6 +3,7 @@
 //! [`fields`] is the table of fields. Each knows how to write itself from a packet ([`View`]) and
 //! how to read itself into a packet to be ([`Draft`]).
 
+mod binary;
 mod draft;
 mod fields;
 mod from;

@@ -64,9 +64,21 @@ fn write_quoted(bytes: &[u8], out: &mut String) {
     out.push('"');
 }
 
+/// The characters of digests, from that of zero on.
+const DIGITS: &[u8; 64] = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_@";
+
+/// Reads a digest as [`write_digest`] writes it.
+pub(super) fn parse_digest(word: &str) -> Option<[u8; 16]> {
+    let mut bits = 0_u128;
+    for (at, character) in word.bytes().take(22).enumerate() {
+        let six = DIGITS.iter().position(|digit| *digit == character)?;
+        bits |= (six as u128) << (at * 6);
+    }
+    (word.len() == 22).then(|| bits.to_le_bytes())
+}
+
 /// Writes a digest in 22 characters of six bits each, the lowest bits first.
 fn write_digest(digest: &[u8; 16], out: &mut String) {
-    const DIGITS: &[u8; 64] = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_@";
     let mut bits = u128::from_le_bytes(*digest);
     for _ in 0..22 {
         let six = (bits & 63).to_le_bytes()[0];

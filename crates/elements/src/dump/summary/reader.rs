@@ -6,6 +6,7 @@ use sprat_click::Context;
 use sprat_click::arguments::unquote;
 use sprat_packet::Packet;
 
+use super::binary::encoding;
 use super::draft::{Draft, Flow};
 use super::fields::{Field, number};
 use super::ip_fields::protocol;
@@ -27,6 +28,8 @@ pub(super) struct Reader {
     aggregate: u32,
     draft: Draft,
     line: Vec<u8>,
+    /// Where the dump is binary from here on: a record as a line.
+    unpacked: Option<String>,
     repeats: Repeats,
     /// Whether a line that is no packet has been complained about.
     complained: bool,
@@ -55,6 +58,7 @@ impl Reader {
             aggregate: 0,
             draft: Draft::default(),
             line: Vec::new(),
+            unpacked: None,
             repeats: Repeats::default(),
             complained: false,
         }
@@ -64,21 +68,24 @@ impl Reader {
     pub(super) fn packet(&mut self, context: &Context<'_>) -> Option<Packet> {
         while self.repeats.given >= self.repeats.all {
             let mut line = core::mem::take(&mut self.line);
-            let more = match self.lines.next(&mut line) {
-                Ok(more) => more,
-                Err(error) => {
-                    context.chatter(format_args!("{}: {error}", self.name));
-                    false
-                }
+            let more = match self.unpacked {
+                Some(_) => self.lines.record(&mut line),
+                None => self.lines.next(&mut line).map(|more| more.then_some(true)),
             };
-            if more {
-                let text = String::from_utf8_lossy(&line);
-                self.read_line(context, &text);
+            let more = more.unwrap_or_else(|error| {
+                context.chatter(format_args!("{}: {error}", self.name));
+                None
+            });
+            match more {
+                Some(true) => {
+                    let text = String::from_utf8_lossy(&line);
+                    self.read_line(context, text.trim_end_matches(['\n', '\r']));
+                }
+                Some(false) => self.read_record(context, &line),
+                None => {}
             }
             self.line = line;
-            if !more {
-                return None;
-            }
+            more?;
         }
         let repeats = self.repeats;
         if repeats.all > 1 {
@@ -119,7 +126,7 @@ impl Reader {
                 Some(aggregate) => self.aggregate = aggregate,
                 None => self.complain(context, "bad aggregate"),
             },
-            Some("!binary") => self.complain(context, "binary dumps cannot be read"),
+            Some("!binary") => self.unpacked = Some(String::new()),
             _ => {}
         }
     }
@@ -136,6 +143,25 @@ impl Reader {
             }
             self.fields.push(field);
         }
+    }
+
+    /// Reads a record that is a packet, which has the fields of a line.
+    fn read_record(&mut self, context: &Context<'_>, record: &[u8]) {
+        let mut line = self.unpacked.take().unwrap_or_default();
+        line.clear();
+        let mut rest = record;
+        for field in &self.fields {
+            let unpacked = field.and_then(encoding).and_then(|encoding| {
+                let unpacked = encoding.unpack(&mut rest, &mut line);
+                line.push(' ');
+                unpacked
+            });
+            if unpacked.is_none() {
+                break;
+            }
+        }
+        self.read_packet(context, &line);
+        self.unpacked = Some(line);
     }
 
     /// Reads a line that is a packet: one with a value at least for some field.

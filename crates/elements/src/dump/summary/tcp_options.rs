@@ -1,8 +1,8 @@
 //! TCP options as text.
 //!
-//! Options are separated by semicolons (commas are read too), `.` is none: `mss1400`, `wscale10`,
+//! Options are separated by semicolons (commas are read too), `.` is none, `?` malformed ones: `mss1400`, `wscale10`,
 //! `sackok`, `sack1-18` (one block; blocks side by side are one option), `ts1:2` (value and echo),
-//! `nop`, `eol`; any other is `KIND=BYTE:BYTE…`.
+//! `nop` and `eol` are read but not written; any other is `KIND=BYTE:BYTE…`.
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -17,7 +17,7 @@ use super::ip_options::{MAXIMUM, parse_numbered, split_option, write_numbered};
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Shown {
     All,
-    /// All but padding and timestamps.
+    /// All but timestamps.
     NoTimestamps,
     /// Those of selective acknowledgement.
     Sack,
@@ -26,7 +26,7 @@ pub(super) enum Shown {
 /// Reads options, padded to whole words; `None` where they are malformed or too long.
 pub(super) fn parse(text: &str, out: &mut Vec<u8>) -> Option<()> {
     out.clear();
-    if text == "." {
+    if matches!(text, "." | "?") {
         return Some(());
     }
     let mut rest = text;
@@ -85,17 +85,19 @@ fn parse_one(item: &str, out: &mut Vec<u8>, blocks: &mut Option<usize>) -> Optio
     Some(())
 }
 
-/// Writes options; `None` where they are malformed.
-pub(super) fn write(bytes: &[u8], shown: Shown, out: &mut String) -> Option<()> {
+/// Writes options.
+pub(super) fn write(bytes: &[u8], shown: Shown, out: &mut String) {
     let begin = out.len();
     for option in TcpOptions::new(bytes) {
         let Ok(option) = option else {
             out.truncate(begin);
-            return None;
+            out.push('?');
+            return;
         };
         let wanted = match option {
             TcpOption::Sack(_) | TcpOption::SackPermitted => true,
-            TcpOption::NoOperation | TcpOption::Timestamps { .. } => shown == Shown::All,
+            TcpOption::NoOperation => false,
+            TcpOption::Timestamps { .. } => shown == Shown::All,
             _ => shown != Shown::Sack,
         };
         if !wanted {
@@ -109,13 +111,12 @@ pub(super) fn write(bytes: &[u8], shown: Shown, out: &mut String) -> Option<()> 
     if out.len() == begin {
         out.push('.');
     }
-    Some(())
 }
 
 fn write_one(option: TcpOption<'_>, out: &mut String) {
     // Writing to a string cannot fail.
     let _ = match option {
-        TcpOption::NoOperation => out.write_str("nop"),
+        TcpOption::NoOperation => Ok(()),
         TcpOption::MaximumSegmentSize(size) => write!(out, "mss{size}"),
         TcpOption::WindowScale(shift) => write!(out, "wscale{shift}"),
         TcpOption::SackPermitted => out.write_str("sackok"),

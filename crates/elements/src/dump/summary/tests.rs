@@ -66,18 +66,17 @@ fn fields_come_back_as_they_were() {
             "93167339 93178192 SA 480 5 44417",
         ),
         ("tcp_flags", "."),
-        (
-            "tcp_opt",
-            "mss1400;sackok;ts669063908:38382731;nop;wscale10",
-        ),
+        ("tcp_flags", "FSRPAUECN"),
+        ("tcp_opt", "mss1400;sackok;ts669063908:38382731;wscale10"),
         ("tcp_opt", "sack1-10;sack1-18;sack18-20"),
         ("tcp_opt", "254=1:2:3"),
         ("ip_opt", "rr{10.0.0.1,20.0.0.2}+5"),
-        ("ip_opt", "ssrr{128.4.45.60,^128.4.49.61}"),
+        ("ip_opt", "ssrr{128.4.45.60^128.4.49.61}"),
         ("ip_opt", "lsrr{^1.2.3.4};148=0:0"),
+        ("ip_opt", "lsrr{1.2.3.4^}"),
         ("ip_opt", "ts{1,10000,!45}+2++3"),
         ("ip_opt", "ts.ip{1.0.0.1=45,1.0.0.2=!46}+1"),
-        ("ip_opt", "ts.preip{1.0.0.1=45,^1.0.0.2=0,1.0.0.3=7}"),
+        ("ip_opt", "ts.preip{1.0.0.1=45^1.0.0.2,1.0.0.3}"),
         ("payload payload_len", "\"GET \\\"\\\\\\r\\n\\000\\377\" 11"),
         ("direction link", "< 1"),
         ("count aggregate", "7 973"),
@@ -92,6 +91,158 @@ fn fields_come_back_as_they_were() {
         let line = line.replace("17 4", "U 4");
         assert_eq!(written, std::format!("{line}\n"), "{fields}");
     }
+}
+
+#[test]
+fn options_may_be_written_in_several_ways() {
+    let dump = "!data ip_opt\nssrr{1.0.0.1,^1.0.0.2}\nnop;nop;98;eol\n?\n.\n";
+    assert_eq!(
+        quietly("", "FIELDS ip_opt ip_hl", dump),
+        "ssrr{1.0.0.1^1.0.0.2} 32\n98 28\n. 20\n. 20\n"
+    );
+}
+
+#[test]
+fn malformed_options_are_a_question_mark() {
+    // An option of type 7 that claims to be nine bytes long in four bytes of options.
+    let bytes = "\\<46000018 00000000 40060000 01000001 01000002 07090400>";
+    let bench = Bench::new(&std::format!(
+        "InfiniteSource(DATA {bytes}, LIMIT 1) -> MarkIPHeader
+         -> ToIPSummaryDump(out, HEADER false, FIELDS ip_opt ip_src)"
+    ));
+    bench.run();
+    let written = bench.simulation.file("out").unwrap_or_default();
+    assert_eq!(written, b"? 1.0.0.1\n");
+}
+
+#[test]
+fn old_dumps_have_other_letters_and_quoted_names() {
+    let dump = "!data 'tcp flags' \"ip src\"\nXY 1.0.0.1\nAW 1.0.0.2\n2 1.0.0.3\n";
+    assert_eq!(
+        quietly("", "FIELDS tcp_flags ip_src", dump),
+        "EC 1.0.0.1\nAC 1.0.0.2\nS 1.0.0.3\n"
+    );
+}
+
+/// A dump of one packet in binary form, beginning behind the header.
+fn binary(fields: &str, dump: &str) -> std::vec::Vec<u8> {
+    let simulation = Simulation::new();
+    simulation.put_file("in", dump.as_bytes());
+    let bench = Bench::with(
+        simulation,
+        &std::format!(
+            "FromIPSummaryDump(in) -> ToIPSummaryDump(out, BINARY true, FIELDS {fields})"
+        ),
+    );
+    bench.run();
+    let written = bench.simulation.file("out").unwrap_or_default();
+    let header = std::format!("!IPSummaryDump 1.3\n!data {fields}\n!binary\n");
+    assert!(written.starts_with(header.as_bytes()));
+    written[header.len()..].to_vec()
+}
+
+#[test]
+fn binary_records_are_laid_out_as_the_manual_says() {
+    let written = binary(
+        "timestamp ip_src sport ip_proto ip_fragoff tcp_opt ip_len",
+        "!data timestamp ip_src sport ip_fragoff tcp_opt\n3.000007 1.2.3.4 258 0! wscale10\n",
+    );
+    #[rustfmt::skip]
+    let expected = [
+        0, 0, 0, 30, // the record's length
+        0, 0, 0, 3, 0, 0, 0, 7, // seconds and microseconds
+        1, 2, 3, 4,
+        1, 2, // the port
+        6, // TCP
+        0x40, 0, // don't fragment
+        4, 3, 3, 10, 0, // four bytes of options
+        0, 0, 0, 44,
+    ];
+    assert_eq!(written, expected);
+}
+
+#[test]
+fn binary_dumps_come_back_as_they_were() {
+    let lines = [
+        (
+            "timestamp ip_src sport ip_dst dport ip_proto",
+            "9.451094 1.0.0.1 22 1.0.0.2 23 U",
+        ),
+        (
+            "ntimestamp first_timestamp ts_usec1",
+            "1.000003000 2.000004 1000003",
+        ),
+        (
+            "ip_id ip_tos ip_dscp ip_ecn ip_ttl ip_sum",
+            "48759 117 29 ect1 254 43812",
+        ),
+        ("ip_fragoff ip_frag ip_opt", "24+ f rr{10.0.0.1}+5"),
+        (
+            "tcp_seq tcp_ack tcp_flags tcp_window tcp_urp",
+            "931673390 9 SAC 480 5",
+        ),
+        ("tcp_opt ip_opt", "mss1400;sack1-10 ."),
+        ("direction count aggregate", "< 7 973"),
+        ("eth_src eth_dst", "00-01-02-03-04-05 00-01-02-03-04-06"),
+    ];
+    for (fields, line) in lines {
+        let mut dump = std::format!("!data {fields}\n!binary\n").into_bytes();
+        dump.extend(binary(fields, &std::format!("!data {fields}\n{line}\n")));
+        let simulation = Simulation::new();
+        simulation.put_file("in", &dump);
+        let bench = Bench::with(
+            simulation,
+            &std::format!(
+                "FromIPSummaryDump(in) -> ToIPSummaryDump(out, HEADER false, FIELDS {fields})"
+            ),
+        );
+        bench.run();
+        let written = bench.simulation.file("out").unwrap_or_default();
+        assert_eq!(
+            String::from_utf8(written),
+            Ok(std::format!("{line}\n")),
+            "{fields}"
+        );
+    }
+}
+
+#[test]
+fn a_binary_digest_is_that_of_rfc_1321() {
+    let digest = [
+        0x90, 0x01, 0x50, 0x98, 0x3c, 0xd2, 0x4f, 0xb0, 0xd6, 0x96, 0x3f, 0x7d, 0x28, 0xe1, 0x7f,
+        0x72,
+    ];
+    for field in ["payload_md5", "payload_md5_hex"] {
+        let written = binary(field, "!data payload\n\"abc\"\n");
+        assert_eq!(written, [&[0, 0, 0, 20][..], &digest].concat(), "{field}");
+    }
+}
+
+#[test]
+fn lines_of_text_and_records_that_are_cut_off_may_stand_in_binary_dumps() {
+    let mut dump = b"!data ip_src\n!binary\n".to_vec();
+    dump.extend([0, 0, 0, 8, 1, 0, 0, 1]);
+    dump.extend(b"\x80\0\0\x0d!proto U\n");
+    dump.extend([0, 0, 0, 8, 1, 0, 0, 2]);
+    dump.extend([0, 0, 0, 8, 1, 0]);
+    let simulation = Simulation::new();
+    simulation.put_file("in", &dump);
+    let bench = Bench::with(
+        simulation,
+        "FromIPSummaryDump(in) -> ToIPSummaryDump(out, HEADER false, FIELDS ip_src ip_proto)",
+    );
+    bench.run();
+    let written = bench.simulation.file("out").unwrap_or_default();
+    assert_eq!(written, b"1.0.0.1 T\n1.0.0.2 U\n");
+}
+
+#[test]
+fn what_has_no_binary_form_is_refused() {
+    let errors = Bench::errors("Idle -> ToIPSummaryDump(out, BINARY true, FIELDS payload)");
+    assert!(
+        errors.contains("BINARY: field 'payload' is text only"),
+        "{errors}"
+    );
 }
 
 #[test]

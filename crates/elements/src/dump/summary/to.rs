@@ -14,7 +14,9 @@ use sprat_packet::annotations::EXTRA_PACKETS;
 use sprat_packet::{Batch, Packet};
 
 use super::View;
+use super::binary::{Encoding, TEXT, encoding};
 use super::fields::{Field, parse_list};
+use super::lines::words;
 use crate::dump::text::Microseconds;
 
 pub(crate) const TO_IP_SUMMARY_DUMP: Class = Class::of::<ToIpSummaryDump>("ToIPSummaryDump")
@@ -25,7 +27,7 @@ pub(crate) const TO_IP_SUMMARY_DUMP: Class = Class::of::<ToIpSummaryDump>("ToIPS
 ///
 /// ```click
 /// ToIPSummaryDump(FILENAME [, keywords FIELDS, HEADER, VERBOSE, BANNER, MULTIPACKET, BAD_PACKETS,
-///                 CAREFUL_TRUNC, EXTRA_LENGTH])
+///                 CAREFUL_TRUNC, EXTRA_LENGTH, BINARY, UNBUFFERED])
 /// ```
 ///
 /// FILENAME `-` is standard output. Packets leave by output 0 where there is one. A field that a
@@ -39,9 +41,9 @@ pub(crate) const TO_IP_SUMMARY_DUMP: Class = Class::of::<ToIpSummaryDump>("ToIPS
 ///     `ip_hl`, `ip_id`, `ip_tos`, `ip_dscp`, `ip_ecn` (`no`, `ect1`, `ect2`, `ce`), `ip_ttl`,
 ///     `ip_sum`, `ip_frag` (`F` first fragment, `f` later one, `!` must not be cut, `.` none of
 ///     these), `ip_fragoff` (in bytes; `+`: more follow, `!`: must not be cut), `ip_opt`;
-///   - `sport`, `dport`, `tcp_seq`, `tcp_ack`, `tcp_flags` (letters of `FSRPAUEW`, `.` none),
+///   - `sport`, `dport`, `tcp_seq`, `tcp_ack`, `tcp_flags` (letters of `FSRPAUECN`, `.` none),
 ///     `tcp_window`, `tcp_urp`, `tcp_off` (header length in bytes), `tcp_sum`, `tcp_opt`,
-///     `tcp_ntopt` (without padding and timestamps), `tcp_sack`, `udp_len`, `udp_sum`;
+///     `tcp_ntopt` (without timestamps), `tcp_sack`, `udp_len`, `udp_sum`;
 ///   - `icmp_type`, `icmp_type_name`, `icmp_code`, `icmp_code_name`, `icmp_flowid`, `icmp_seq`,
 ///     `icmp_nextmtu`, `icmp_sum`;
 ///   - `payload` (a quoted string), `payload_len`, `payload_md5`, `payload_md5_hex`,
@@ -56,6 +58,8 @@ pub(crate) const TO_IP_SUMMARY_DUMP: Class = Class::of::<ToIpSummaryDump>("ToIPS
 /// - BAD_PACKETS: whether a line `!bad` goes before a packet whose headers are wrong; false.
 /// - CAREFUL_TRUNC: whether that includes packets shorter than their IP length; true.
 /// - EXTRA_LENGTH: whether the extra length annotation counts into a packet's length; true.
+/// - BINARY: whether records are packed into bytes, as Click's manual page describes, which takes
+///   less room; not for `payload` and names of ICMP codes; false.
 /// - UNBUFFERED: whether each line is written at once; false.
 ///
 /// Handlers: `count`, `filename` (read); `flush` (write); those of its task.
@@ -72,9 +76,12 @@ struct ToIpSummaryDump {
     careful: bool,
     extra_length: bool,
     unbuffered: bool,
+    /// How each field is packed, where the dump is binary.
+    binary: Option<Vec<Encoding>>,
     file: Option<Box<dyn Output>>,
     count: u64,
     line: String,
+    record: Vec<u8>,
     batch: Batch,
 }
 
@@ -89,9 +96,7 @@ impl Configure for ToIpSummaryDump {
         let (multipacket, bad_packets) = (flag("MULTIPACKET", false), flag("BAD_PACKETS", false));
         let careful = flag("CAREFUL_TRUNC", true);
         let (extra_length, unbuffered) = (flag("EXTRA_LENGTH", true), flag("UNBUFFERED", false));
-        if flag("BINARY", false) {
-            arguments.error("BINARY: dumps are text here");
-        }
+        let binary = flag("BINARY", false);
         let list = fields.map_or_else(|| "ip_src ip_dst".into(), |Raw(list)| list);
         let mut fields = Vec::new();
         for field in parse_list(&list) {
@@ -104,6 +109,15 @@ impl Configure for ToIpSummaryDump {
         }
         if fields.is_empty() {
             arguments.error("no contents specified");
+        }
+        let mut encodings = Vec::new();
+        for field in fields.iter().filter(|_| binary) {
+            match encoding(field) {
+                Some(encoding) => encodings.push(encoding),
+                None => {
+                    arguments.error(format!("BINARY: field '{}' is text only", field.name()));
+                }
+            }
         }
         arguments.finish()?;
         let counts = fields.iter().any(|field| field.name() == "count");
@@ -118,9 +132,11 @@ impl Configure for ToIpSummaryDump {
             careful,
             extra_length,
             unbuffered,
+            binary: binary.then_some(encodings),
             file: None,
             count: 0,
             line: String::new(),
+            record: Vec::new(),
             batch: Batch::new(),
         })
     }
@@ -145,6 +161,9 @@ impl ToIpSummaryDump {
             let _ = write!(text, " {}", field.name());
         }
         text.push('\n');
+        if self.binary.is_some() {
+            text.push_str("!binary\n");
+        }
         file.write(text.as_bytes())
     }
 
@@ -179,14 +198,27 @@ impl ToIpSummaryDump {
         if self.bad_packets
             && let Some(bad) = view.bad(self.careful)
         {
-            file.write(format!("!bad {bad}\n").as_bytes())?;
+            let line = format!("!bad {bad}\n");
+            if self.binary.is_some() {
+                // A line is far shorter than four thousand million bytes.
+                let size = u32::try_from(line.len() + 4).unwrap_or(0);
+                file.write(&(size | TEXT).to_be_bytes())?;
+            }
+            file.write(line.as_bytes())?;
         }
+        if let Some(encodings) = &self.binary {
+            pack(encodings, &self.line, &mut self.record);
+        }
+        let written = match self.binary {
+            Some(_) => &self.record,
+            None => self.line.as_bytes(),
+        };
         let times = match packet.annotations().word(EXTRA_PACKETS) {
             extra if self.multipacket => u64::from(extra) + 1,
             _ => 1,
         };
         for _ in 0..times {
-            file.write(line.as_bytes())?;
+            file.write(written)?;
         }
         self.count += times;
         if self.unbuffered {
@@ -198,6 +230,17 @@ impl ToIpSummaryDump {
     fn flush(&mut self) -> Result<(), AccessError> {
         self.file.as_mut().map_or(Ok(()), |file| file.flush())
     }
+}
+
+/// Packs the fields of a line into a record.
+fn pack(encodings: &[Encoding], line: &str, record: &mut Vec<u8>) {
+    record.clear();
+    record.extend([0; 4]);
+    for (encoding, word) in encodings.iter().zip(words(line)) {
+        encoding.pack(word, record);
+    }
+    let size = u32::try_from(record.len()).unwrap_or(0);
+    record[..4].copy_from_slice(&size.to_be_bytes());
 }
 
 impl Element for ToIpSummaryDump {

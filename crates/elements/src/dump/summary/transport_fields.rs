@@ -1,10 +1,12 @@
 //! Fields of TCP, UDP and ICMP headers.
 
+use alloc::string::String;
 use core::fmt::Write;
 
 use sprat_click::arguments::{Argument, NoNames};
 use sprat_packet::headers::{icmp_type, unreachable_code};
 
+use super::View;
 use super::fields::{Field, number};
 use super::tcp_options::{self, Shown};
 use crate::icmp::names::{self, IcmpType};
@@ -53,7 +55,9 @@ pub(super) const FIELDS: &[Field] = &[
             Some(())
         },
         |view, out| {
-            let flags = view.tcp()?.flags();
+            let tcp = view.tcp()?;
+            let nonce = tcp.data_offset_and_reserved() & 1;
+            let flags = u16::from_be_bytes([nonce, tcp.flags()]);
             if flags == 0 {
                 out.push('.');
             }
@@ -71,17 +75,17 @@ pub(super) const FIELDS: &[Field] = &[
     Field::new(
         &["tcp_opt"],
         |draft, word| tcp_options::parse(word, &mut draft.tcp_options),
-        |view, out| tcp_options::write(view.tcp()?.option_bytes(), Shown::All, out),
+        |view, out| write_options(view, Shown::All, out),
     ),
     Field::new(
         &["tcp_ntopt"],
         |draft, word| tcp_options::parse(word, &mut draft.tcp_options),
-        |view, out| tcp_options::write(view.tcp()?.option_bytes(), Shown::NoTimestamps, out),
+        |view, out| write_options(view, Shown::NoTimestamps, out),
     ),
     Field::new(
         &["tcp_sack"],
         |draft, word| tcp_options::parse(word, &mut draft.tcp_options),
-        |view, out| tcp_options::write(view.tcp()?.option_bytes(), Shown::Sack, out),
+        |view, out| write_options(view, Shown::Sack, out),
     ),
     Field::new(
         &["udp_len", "udp_length"],
@@ -129,11 +133,16 @@ pub(super) const FIELDS: &[Field] = &[
     }),
 ];
 
+fn write_options(view: &View<'_>, shown: Shown, out: &mut String) -> Option<()> {
+    tcp_options::write(view.tcp()?.option_bytes(), shown, out);
+    Some(())
+}
+
 /// The flags' letters, from the lowest bit on.
-const FLAGS: &str = "FSRPAUEW";
+const FLAGS: &str = "FSRPAUECN";
 
 /// Reads flags as letters (`.`: none) or as a number.
-fn flags(word: &str) -> Option<u8> {
+pub(super) fn flags(word: &str) -> Option<u16> {
     if word == "." {
         return Some(0);
     }
@@ -141,6 +150,12 @@ fn flags(word: &str) -> Option<u8> {
         return number(word);
     }
     word.chars().try_fold(0, |flags, letter| {
+        // Old dumps have letters of their own for the bits that got their meaning in RFC 3168.
+        let letter = match letter {
+            'X' => 'E',
+            'Y' | 'W' => 'C',
+            other => other,
+        };
         FLAGS.find(letter).map(|bit| flags | 1 << bit)
     })
 }
