@@ -12,11 +12,11 @@ use super::aggregate_ip_flows::AggregateIpFlows;
 use super::aggregate_last::AggregateLast;
 
 /// Numbers that are over and have not been looked at.
-pub(super) type Numbers = Rc<RefCell<Vec<u32>>>;
+pub(crate) type Numbers = Rc<RefCell<Vec<u32>>>;
 
 /// Who wants to know.
 #[derive(Default)]
-pub(super) struct Ended {
+pub(crate) struct Ended {
     listeners: Vec<(Numbers, ElementId)>,
 }
 
@@ -41,7 +41,7 @@ impl Ended {
 }
 
 /// The numbers that the element called `notifier` will have told, for the element of the context.
-pub(super) fn listen(context: &Context<'_>, notifier: &str) -> Result<Numbers, Rejected> {
+pub(crate) fn listen(context: &Context<'_>, notifier: &str) -> Result<Numbers, Rejected> {
     let numbers = Numbers::default();
     let listener = (numbers.clone(), context.id());
     let id = context.find(notifier);

@@ -8,9 +8,10 @@ mod aggregate_ip_addr_pair;
 mod aggregate_ip_flows;
 mod aggregate_last;
 mod aggregate_length;
+mod aggregate_packet_counter;
 mod aggregate_paint;
 mod anonymize_ip_addr;
-mod ended;
+pub(crate) mod ended;
 mod ip_field;
 mod ip_rate_monitor;
 mod ipfix;
@@ -27,6 +28,7 @@ pub(crate) const CLASSES: &[&Class] = &[
     &aggregate_ip_flows::AGGREGATE_IP_FLOWS,
     &aggregate_last::AGGREGATE_LAST,
     &aggregate_length::AGGREGATE_LENGTH,
+    &aggregate_packet_counter::AGGREGATE_PACKET_COUNTER,
     &aggregate_paint::AGGREGATE_PAINT,
     &anonymize_ip_addr::ANONYMIZE_IP_ADDR,
     &ip_rate_monitor::IP_RATE_MONITOR,

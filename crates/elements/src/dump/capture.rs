@@ -23,6 +23,10 @@ pub(super) mod link {
     pub(crate) const RAW_OPENBSD: u32 = 14;
     /// Linux "cooked" capture.
     pub(crate) const LINUX_SLL: u32 = 113;
+    /// Frames in HDLC framing: of PPP (RFC 1662) or of Cisco.
+    pub(crate) const C_HDLC: u32 = 104;
+    /// An LLC header, as in cells of ATM (RFC 2684).
+    pub(crate) const ATM_RFC1483: u32 = 100;
 }
 
 /// What a file's header says.
@@ -133,6 +137,12 @@ pub(super) fn network_offset(link: u32, frame: &[u8]) -> Option<(usize, bool)> {
         link::RAW | link::RAW_BSD | link::RAW_OPENBSD => Some((0, version(0))),
         link::NULL => Some((4, version(4))),
         link::LINUX_SLL => Some((16, kind(14)? == 0x0800)),
+        // The protocol is a number of PPP behind PPP's address, and an Ethernet type behind others.
+        link::C_HDLC => Some((
+            4,
+            kind(2)? == if kind(0)? == 0xff03 { 0x0021 } else { 0x0800 },
+        )),
+        link::ATM_RFC1483 => Some((8, frame.get(..8)? == [0xaa, 0xaa, 3, 0, 0, 0, 8, 0])),
         _ => None,
     }
 }

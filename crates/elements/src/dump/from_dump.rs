@@ -1,32 +1,39 @@
-use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::{String, ToString};
-use alloc::vec::Vec;
 use core::time::Duration;
 
 use sprat_click::arguments::{Raw, Timestamp as MomentArgument};
-use sprat_click::environment::{AccessError, Input};
 use sprat_click::{
     Arguments, Class, Configuration, Configure, Context, Element, HandlerError, HandlerList,
     Instant, Rejected, Signals,
 };
-use sprat_packet::annotations::EXTRA_LENGTH;
-use sprat_packet::headers::Ipv4;
-use sprat_packet::{Batch, DEFAULT_HEADROOM, Packet};
+use sprat_packet::{Batch, Packet};
 
-use super::capture::{FILE_HEADER, FileHeader, RECORD_HEADER, RecordHeader, network_offset};
+use super::file::Ending;
+use super::nlanr::Cell;
+use super::trace::{Format, OpenFile, mark};
+use super::window::Window;
 use crate::handler_call::HandlerCall;
 
 pub(super) const FROM_DUMP: Class = Class::of::<FromDump>("FromDump")
     .ports("0/1-2")
     .processing("a/ah");
+pub(super) const FROM_DAG_DUMP: Class = FROM_DUMP.named("FromDAGDump");
+pub(super) const FROM_NLANR_DUMP: Class = FROM_DUMP.named("FromNLANRDump");
 
-/// FromDump: reads packets from a pcap file.
+/// FromDump, FromDAGDump, FromNLANRDump: read packets from a trace.
 ///
 /// ```click
 /// FromDump(FILENAME [, keywords STOP, TIMING, ACTIVE, FORCE_IP, SAMPLE, START, END, INTERVAL,
 ///          START_AFTER, END_AFTER, END_CALL, BURST, MMAP])
+/// FromDAGDump(FILENAME [, the same keywords])
+/// FromNLANRDump(FILENAME [, keyword FORMAT, the same keywords])
 /// ```
+///
+/// FromDump reads pcap files. FromDAGDump reads Endace's extensible record format: Ethernet, HDLC, ATM and
+/// IP. FromNLANRDump reads NLANR's traces of first headers, whose FORMAT is `fr`, `fr+`, `tsh` or `guess`,
+/// the default. Paint says which of a trace's interfaces a packet came by; bytes that it had and the trace
+/// has not are counted by the extra length annotation.
 ///
 /// FILENAME `-` is standard input. A file compressed by gzip or bzip2 is read as what it was, in routers
 /// that run as a process of the host. Packets get the times of the file.
@@ -49,9 +56,10 @@ pub(super) const FROM_DUMP: Class = Class::of::<FromDump>("FromDump")
 /// Handlers: `count`, `filename`, `encap`, `filesize`, `filepos` (read); `active` (read, write);
 /// `stop`, `reset_counts` (write); those of its task.
 ///
-/// See Click's manual page FromDump(n).
+/// See Click's manual pages FromDump(n), FromDAGDump(n) and FromNLANRDump(n).
 struct FromDump {
     name: String,
+    format: Format,
     stop: bool,
     timing: bool,
     active: bool,
@@ -69,162 +77,31 @@ struct FromDump {
     batch: Batch,
 }
 
-/// Which packets count, by their times.
-#[derive(Default)]
-struct Window {
-    start: Option<i64>,
-    end: Option<i64>,
-    start_after: Option<Duration>,
-    end_after: Option<Duration>,
-    interval: Option<Duration>,
-}
-
-impl Window {
-    /// Counts what is relative from the file's first packet.
-    fn settle(&mut self, first: i64) {
-        let after = |span: Duration| {
-            first.saturating_add(i64::try_from(span.as_nanos()).unwrap_or(i64::MAX))
-        };
-        self.start = self.start.or(self.start_after.take().map(after));
-        self.end = self.end.or(self.end_after.take().map(after));
-        if let Some(interval) = self.interval.take() {
-            let start = self.start.unwrap_or(first);
-            self.end =
-                Some(start.saturating_add(i64::try_from(interval.as_nanos()).unwrap_or(i64::MAX)));
-        }
+/// Reads FORMAT.
+fn nlanr_cell(arguments: &mut Arguments<'_>) -> Option<Cell> {
+    let name = arguments.keyword::<String>("FORMAT")?.to_ascii_lowercase();
+    let cell = Cell::named(&name);
+    if cell.is_none() && name != "guess" {
+        arguments.error("FORMAT: expected 'fr', 'fr+', 'tsh' or 'guess'");
     }
-}
-
-/// A capture being read.
-struct OpenFile {
-    reader: Reader,
-    header: FileHeader,
-    /// Whether the window has been counted from the first packet.
-    settled: bool,
-}
-
-/// A file's bytes, in order.
-struct Reader {
-    input: Box<dyn Input>,
-    /// Whether the file lies in memory, so that nothing need be read.
-    in_memory: bool,
-    position: usize,
-    /// What has been read of a file that does not.
-    buffer: Vec<u8>,
-    /// Where in the buffer the next byte is, and where what has been read ends.
-    at: usize,
-    end: usize,
-}
-
-/// Bytes read from a file at a time.
-const READ_SIZE: usize = 64 << 10;
-
-/// Why there is no further record.
-enum Ending {
-    /// The file is at its end.
-    End,
-    /// The file ends inside a record, or a record cannot be.
-    Damaged,
-    Failed(AccessError),
-}
-
-impl OpenFile {
-    fn open(input: Box<dyn Input>) -> Result<Self, &'static str> {
-        let mut reader = Reader {
-            in_memory: input.contents().is_some(),
-            input,
-            position: 0,
-            buffer: Vec::new(),
-            at: 0,
-            end: 0,
-        };
-        let bytes = reader.at_least(FILE_HEADER).ok();
-        let bytes = bytes.and_then(<[u8]>::first_chunk).copied();
-        let bytes: [u8; FILE_HEADER] = bytes.ok_or("not a tcpdump file (too short)")?;
-        reader.advance(FILE_HEADER);
-        let header = FileHeader::parse(&bytes).ok_or("not a tcpdump file (bad magic number)")?;
-        Ok(Self {
-            reader,
-            header,
-            settled: false,
-        })
-    }
-
-    /// The next record as a packet.
-    fn packet(&mut self, context: &Context<'_>) -> Result<Packet, Ending> {
-        let mut bytes = self.reader.at_least(RECORD_HEADER)?;
-        let header = bytes.first_chunk().ok_or(Ending::Damaged)?;
-        let record: RecordHeader = self.header.record(header).ok_or(Ending::Damaged)?;
-        let end = RECORD_HEADER + record.captured as usize;
-        if bytes.len() < end {
-            bytes = self.reader.at_least(end)?;
-        }
-        let frame = &bytes[RECORD_HEADER..end];
-        let pool = context.pool();
-        let mut packet = pool.packet_uninitialised(DEFAULT_HEADROOM, frame.len());
-        packet.data_mut().copy_from_slice(frame);
-        self.reader.advance(end);
-        packet.set_timestamp(record.timestamp);
-        packet.set_mac_header(0);
-        if record.original > record.captured {
-            packet.set_annotation_word(EXTRA_LENGTH, record.original - record.captured);
-        }
-        Ok(packet)
-    }
-}
-
-impl Reader {
-    /// What is at hand of the bytes to come, which are `count` at least.
-    #[inline]
-    fn at_least(&mut self, count: usize) -> Result<&[u8], Ending> {
-        if self.in_memory {
-            let contents = self.input.contents().unwrap_or_default();
-            let rest = contents.get(self.position..).unwrap_or_default();
-            return match rest.len() {
-                0 => Err(Ending::End),
-                length if length < count => Err(Ending::Damaged),
-                _ => Ok(rest),
-            };
-        }
-        if self.end - self.at < count {
-            self.read(count)?;
-        }
-        Ok(&self.buffer[self.at..self.end])
-    }
-
-    /// Goes on by so many bytes, which were at hand.
-    #[inline]
-    fn advance(&mut self, count: usize) {
-        self.position += count;
-        if !self.in_memory {
-            self.at += count;
-        }
-    }
-
-    /// Reads until there are so many bytes.
-    fn read(&mut self, count: usize) -> Result<(), Ending> {
-        self.buffer.copy_within(self.at..self.end, 0);
-        self.end -= self.at;
-        self.at = 0;
-        while self.end < count {
-            // Room for a whole read, so that it need not be buffered elsewhere.
-            if self.buffer.len() < self.end + READ_SIZE {
-                self.buffer.resize(self.end + READ_SIZE, 0);
-            }
-            let free = &mut self.buffer[self.end..];
-            match self.input.read(free).map_err(Ending::Failed)? {
-                0 if self.end == 0 => return Err(Ending::End),
-                0 => return Err(Ending::Damaged),
-                read => self.end += read,
-            }
-        }
-        Ok(())
-    }
+    cell
 }
 
 impl Configure for FromDump {
-    fn configure(arguments: &mut Arguments<'_>, _: &Configuration<'_>) -> Result<Self, Rejected> {
+    fn configure(
+        arguments: &mut Arguments<'_>,
+        configuration: &Configuration<'_>,
+    ) -> Result<Self, Rejected> {
+        let class = configuration.class_of(configuration.id()).name;
         let name = arguments.required::<String>("FILENAME");
+        let format = if class == FROM_NLANR_DUMP.name {
+            Format::Nlanr(nlanr_cell(arguments))
+        } else if class == FROM_DAG_DUMP.name {
+            arguments.keyword::<Raw>("ENCAP");
+            Format::Erf
+        } else {
+            Format::Pcap
+        };
         let timing = arguments.position("TIMING").unwrap_or(false);
         let stop = arguments.keyword("STOP").unwrap_or(false);
         let active = arguments.keyword("ACTIVE").unwrap_or(true);
@@ -260,6 +137,7 @@ impl Configure for FromDump {
         let sample = (sample * 65_536.0) as u32;
         Ok(Self {
             name: name?,
+            format,
             stop,
             timing,
             active,
@@ -300,7 +178,7 @@ impl FromDump {
                 file.settled = true;
                 self.window.settle(packet.timestamp());
             }
-            let link = file.header.link;
+            let link = file.link;
             self.consider(context, packet, link);
         }
     }
@@ -376,20 +254,6 @@ impl FromDump {
     }
 }
 
-/// Marks the IPv4 header of a frame; `false` where there is none that is whole.
-fn mark(packet: &mut Packet, link: u32) -> bool {
-    let Some((offset, true)) = network_offset(link, packet.data()) else {
-        return false;
-    };
-    let Some(Ok(header)) = packet.data().get(offset..).map(Ipv4::new) else {
-        return false;
-    };
-    let (length, destination) = (header.header_length(), header.destination());
-    packet.set_network_header(offset, length);
-    packet.set_destination(destination);
-    true
-}
-
 impl Element for FromDump {
     fn initialize(&mut self, context: &mut Context<'_>) -> Result<(), Rejected> {
         if let Some(call) = &self.end_call {
@@ -397,7 +261,7 @@ impl Element for FromDump {
         }
         let input = context.environment().open_input(&self.name);
         let input = input.map_err(|error| context.error(format!("{}: {error}", self.name)))?;
-        let file = OpenFile::open(input);
+        let file = OpenFile::open(input, self.format);
         self.file = Some(file.map_err(|reason| context.error(format!("{}: {reason}", self.name)))?);
         context.set_nonempty(self.active);
         if context.output_pushes(0) {
@@ -470,7 +334,7 @@ impl Element for FromDump {
             "encap" => Ok(self
                 .file
                 .as_ref()
-                .map_or_else(|| "-".into(), |file| link_name(file.header.link))),
+                .map_or_else(|| "-".into(), |file| link_name(file.link))),
             "filesize" => {
                 let contents = self
                     .file
@@ -520,6 +384,8 @@ fn link_name(link: u32) -> String {
         kind::RAW | kind::RAW_BSD | kind::RAW_OPENBSD => "IP".into(),
         kind::NULL => "NULL".into(),
         kind::LINUX_SLL => "SLL".into(),
+        kind::C_HDLC => "PPP_HDLC".into(),
+        kind::ATM_RFC1483 => "ATM".into(),
         other => other.to_string(),
     }
 }

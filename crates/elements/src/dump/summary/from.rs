@@ -13,17 +13,25 @@ use sprat_packet::{Batch, Packet};
 use super::draft::Flow;
 use super::fields::parse_list;
 use super::lines::{Lines, words};
-use super::reader::{Reader, read_flow};
+use super::netflow::Link;
+use super::reader::{Reader, Syntax, read_flow};
+use super::tcpdump::Tcpdump;
 
 pub(crate) const FROM_IP_SUMMARY_DUMP: Class = Class::of::<FromIpSummaryDump>("FromIPSummaryDump")
     .ports("0/1")
     .processing("a");
 
-/// FromIPSummaryDump: makes packets of a dump's lines.
+pub(crate) const FROM_NETFLOW_SUMMARY_DUMP: Class =
+    FROM_IP_SUMMARY_DUMP.named("FromNetFlowSummaryDump");
+pub(crate) const FROM_TCPDUMP: Class = FROM_IP_SUMMARY_DUMP.named("FromTcpdump");
+
+/// FromIPSummaryDump, FromNetFlowSummaryDump, FromTcpdump: make packets of a dump's lines.
 ///
 /// ```click
 /// FromIPSummaryDump(FILENAME [, keywords STOP, TIMING, ACTIVE, ZERO, CHECKSUM, PROTO,
 ///                   MULTIPACKET, SAMPLE, FIELDS, FLOWID, DATA, BURST, ALLOW_NONEXISTENT])
+/// FromNetFlowSummaryDump(FILENAME [, the same keywords, LINK])
+/// FromTcpdump(FILENAME [, the same keywords])
 /// ```
 ///
 /// Reads what ToIPSummaryDump writes, and what people write in that form. FILENAME `-` is standard
@@ -39,6 +47,11 @@ pub(crate) const FROM_IP_SUMMARY_DUMP: Class = Class::of::<FromIpSummaryDump>("F
 /// Packets have their IP header, destination and times marked. Bytes of the IP length that a line
 /// does not give are not there; the extra length annotation counts them.
 ///
+/// FromNetFlowSummaryDump reads lines of fields between vertical bars, each a flow: addresses, interfaces,
+/// packets, bytes, times, ports, flags, protocol and type of service, as Click's manual page lists them.
+/// FromTcpdump reads what tcpdump prints of TCP, UDP and ICMP over IPv4, with its option `-n` and, if
+/// wanted, `-v`; other lines are left out. It turns relative sequence numbers back.
+///
 /// - STOP: whether the driver stops at the end of the dump; false.
 /// - TIMING: whether packets come at the pace of their times; false: as fast as they are taken.
 /// - ACTIVE: whether it begins at once; true.
@@ -53,14 +66,17 @@ pub(crate) const FROM_IP_SUMMARY_DUMP: Class = Class::of::<FromIpSummaryDump>("F
 /// - DATA: the dump itself, instead of a file.
 /// - BURST: packets pushed each time it is scheduled; by default 1 if the order of work shows, a
 ///   batch otherwise.
+/// - LINK: which of a flow's interfaces becomes the paint: `input`, the default, `output`, or `both`, in
+///   four bits each.
 /// - ALLOW_NONEXISTENT: whether a file that is not there counts as an empty one; false.
 ///
 /// Handlers: `count`, `filename`, `encap`, `filesize`, `filepos`, `sampling_prob` (read); `active`
 /// (read, write); `stop`, `reset_counts` (write); those of its task.
 ///
-/// See Click's manual page FromIPSummaryDump(n).
+/// See Click's manual pages FromIPSummaryDump(n), FromNetFlowSummaryDump(n) and FromTcpdump(n).
 struct FromIpSummaryDump {
     name: String,
+    kind: Kind,
     data: Option<String>,
     settings: Settings,
     stop: bool,
@@ -78,6 +94,25 @@ struct FromIpSummaryDump {
     batch: Batch,
 }
 
+/// Which of the classes it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Summary,
+    NetFlow(Link),
+    Tcpdump,
+}
+
+/// Reads LINK.
+fn read_link(arguments: &mut Arguments<'_>) -> Link {
+    let Some(name) = arguments.keyword::<String>("LINK") else {
+        return Link::Input;
+    };
+    Link::named(&name).unwrap_or_else(|| {
+        arguments.error("LINK: expected 'input', 'output' or 'both'");
+        Link::Input
+    })
+}
+
 /// What the reader needs to know.
 struct Settings {
     fields: String,
@@ -90,7 +125,18 @@ struct Settings {
 const ALL: u32 = 65_536;
 
 impl Configure for FromIpSummaryDump {
-    fn configure(arguments: &mut Arguments<'_>, _: &Configuration<'_>) -> Result<Self, Rejected> {
+    fn configure(
+        arguments: &mut Arguments<'_>,
+        configuration: &Configuration<'_>,
+    ) -> Result<Self, Rejected> {
+        let class = configuration.class_of(configuration.id()).name;
+        let kind = if class == FROM_NETFLOW_SUMMARY_DUMP.name {
+            Kind::NetFlow(read_link(arguments))
+        } else if class == FROM_TCPDUMP.name {
+            Kind::Tcpdump
+        } else {
+            Kind::Summary
+        };
         let data = arguments.keyword::<String>("DATA");
         let name = match data {
             Some(_) => arguments.position("FILENAME").unwrap_or_default(),
@@ -139,6 +185,7 @@ impl Configure for FromIpSummaryDump {
         let sample = (sample * f64::from(ALL)) as u32;
         Ok(Self {
             name,
+            kind,
             data,
             settings: Settings {
                 fields,
@@ -178,6 +225,11 @@ impl FromIpSummaryDump {
             .into_iter()
             .map(Result::ok)
             .collect();
+        reader.syntax = match self.kind {
+            Kind::Summary => Syntax::Fields,
+            Kind::NetFlow(link) => Syntax::NetFlow(link),
+            Kind::Tcpdump => Syntax::Tcpdump(Tcpdump::default()),
+        };
         reader.flow = self.settings.flow;
         reader.checksums = self.settings.checksums;
         reader.multipacket = self.settings.multipacket;

@@ -11,12 +11,23 @@ use super::draft::{Draft, Flow};
 use super::fields::{Field, number};
 use super::ip_fields::protocol;
 use super::lines::{Lines, words};
+use super::netflow::{self, Link};
+use super::tcpdump::{Outcome, Tcpdump};
+
+/// What a dump's lines look like.
+pub(super) enum Syntax {
+    /// The fields that it names itself.
+    Fields,
+    NetFlow(Link),
+    Tcpdump(Tcpdump),
+}
 
 /// Makes packets of a dump's lines.
 pub(super) struct Reader {
     /// What messages call the dump.
     pub(super) name: String,
     pub(super) lines: Lines,
+    pub(super) syntax: Syntax,
     /// The fields of a line; `None`: one that nobody knows.
     pub(super) fields: Vec<Option<&'static Field>>,
     /// What lines do not say of their flow.
@@ -51,6 +62,7 @@ impl Reader {
         Self {
             name,
             lines,
+            syntax: Syntax::Fields,
             fields: Vec::new(),
             flow: Flow::default(),
             checksums: false,
@@ -101,7 +113,11 @@ impl Reader {
     fn read_line(&mut self, context: &Context<'_>, line: &str) {
         match line.trim_start().as_bytes().first() {
             None | Some(b'#') => {}
-            Some(b'!') => self.read_directive(context, line.trim_start()),
+            Some(b'!') => {
+                if matches!(self.syntax, Syntax::Fields) {
+                    self.read_directive(context, line.trim_start());
+                }
+            }
             Some(_) => self.read_packet(context, line),
         }
     }
@@ -166,16 +182,37 @@ impl Reader {
 
     /// Reads a line that is a packet: one with a value at least for some field.
     fn read_packet(&mut self, context: &Context<'_>, line: &str) {
+        // The details of a packet may stand on the line before.
+        let timestamp = self.draft.timestamp;
         self.draft.reset(self.flow, self.aggregate);
-        let mut read = 0;
-        for (field, word) in self.fields.iter().zip(words(line)) {
-            let value = field.and_then(|field| field.read);
-            if let Some(value) = value.filter(|_| word != "-") {
-                read += usize::from(value(&mut self.draft, word).is_some());
+        let outcome = match &mut self.syntax {
+            Syntax::Fields => {
+                let mut read = 0;
+                for (field, word) in self.fields.iter().zip(words(line)) {
+                    let value = field.and_then(|field| field.read);
+                    if let Some(value) = value.filter(|_| word != "-") {
+                        read += usize::from(value(&mut self.draft, word).is_some());
+                    }
+                }
+                if read > 0 {
+                    Outcome::Packet
+                } else {
+                    Outcome::Malformed
+                }
             }
-        }
-        if read == 0 {
-            if !self.complained {
+            Syntax::NetFlow(link) => {
+                match netflow::read(&mut self.draft, line, *link, self.multipacket) {
+                    Some(()) => Outcome::Packet,
+                    None => Outcome::Malformed,
+                }
+            }
+            Syntax::Tcpdump(tcpdump) => {
+                self.draft.timestamp = timestamp;
+                tcpdump.read(&mut self.draft, line)
+            }
+        };
+        if outcome != Outcome::Packet {
+            if outcome == Outcome::Malformed && !self.complained {
                 self.complain(context, "packet parse error");
                 self.complained = true;
             }
