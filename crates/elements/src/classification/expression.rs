@@ -14,6 +14,8 @@ pub enum Base {
     Network,
     /// The first byte of the transport header.
     Transport,
+    /// The first byte of the link header.
+    Link,
 }
 
 /// A big-endian field of one to four bytes.
@@ -48,6 +50,16 @@ impl Field {
         }
     }
 
+    /// A field of the link header.
+    #[must_use]
+    pub const fn link(offset: u16, width: u8) -> Self {
+        Self {
+            base: Base::Link,
+            offset,
+            width,
+        }
+    }
+
     /// The largest value the field can hold.
     #[must_use]
     pub const fn maximum(self) -> u32 {
@@ -61,6 +73,7 @@ impl Field {
         let data = match self.base {
             Base::Network => headers.network,
             Base::Transport => headers.transport,
+            Base::Link => headers.link,
         };
         let start = usize::from(self.offset);
         let bytes = data.get(start..start + usize::from(self.width))?;
@@ -80,6 +93,8 @@ pub struct Headers<'a> {
     /// From the transport header to the end of the packet; empty for a fragment other than the
     /// first, which has none.
     pub transport: &'a [u8],
+    /// From the link header to the end of the packet; empty where nobody has marked it.
+    pub link: &'a [u8],
 }
 
 impl<'a> Headers<'a> {
@@ -96,7 +111,11 @@ impl<'a> Headers<'a> {
                 .unwrap_or_default(),
             _ => &[],
         };
-        Self { network, transport }
+        Self {
+            network,
+            transport,
+            link: &[],
+        }
     }
 
     /// The bytes of a packet, for patterns that name offsets from its start.
@@ -106,6 +125,7 @@ impl<'a> Headers<'a> {
         Self {
             network: data,
             transport: &[],
+            link: &[],
         }
     }
 }

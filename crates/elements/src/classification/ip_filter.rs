@@ -42,6 +42,7 @@ pub(super) const IP_FILTER: Class = Class::of::<IpFilter>("IPFilter")
 /// - `tcp opt FLAG`: `syn`, `fin`, `ack`, `rst`, `psh` or `urg` is set; also just `syn`.
 /// - `tcp win N`: the window as it stands in the header.
 /// - `icmp type TYPE`: a name such as `echo` or a number.
+/// - `[DIRECTION] ether host ETH`: the link header, which must be marked, has this address.
 /// - `ip[POS:LEN] N`, `transp[POS:LEN] N`, `tcp[POS:LEN] N`: LEN bytes (1 if left out) of the
 ///   network or transport header.
 /// - `true`, `false`; a pattern that is only `-`, `any` or `all` matches every packet.
@@ -120,7 +121,10 @@ fn parse_rule(text: &str, outputs: usize, names: &dyn Names) -> Result<Rule, Rul
 /// The headers of a packet whose network header is set.
 #[inline]
 pub(super) fn ip_headers(packet: &Packet) -> Headers<'_> {
-    Headers::ip(packet.network_header().unwrap_or_default())
+    Headers {
+        link: packet.mac_header().unwrap_or_default(),
+        ..Headers::ip(packet.network_header().unwrap_or_default())
+    }
 }
 
 impl Configure for IpFilter {
@@ -267,6 +271,42 @@ mod tests {
         bench.run();
         assert_eq!(bench.sent("out").len(), 1);
         assert_eq!(bench.read("f.config"), "allow udp, deny all");
+    }
+
+    #[test]
+    fn addresses_of_the_link_header_are_compared_where_it_is_marked() {
+        let frame = |destination: u8, source: u8| {
+            let mut frame = udp([0, 0]);
+            frame.splice(0..0, [8, 0]);
+            frame.splice(0..0, [2, 0, 0, 0, 0, source]);
+            frame.splice(0..0, [2, 0, 0, 0, 0, destination]);
+            frame
+        };
+        let passed = |rule: &str, mark: &str| {
+            let bench = Bench::new(&alloc::format!(
+                "FromDevice(in) {mark} -> MarkIPHeader(14) -> IPFilter({rule}) -> ToDevice(out)"
+            ));
+            for (destination, source) in [(1, 2), (2, 1), (3, 4)] {
+                bench.arrive("in", &frame(destination, source));
+            }
+            bench.run();
+            let sent = bench.sent("out");
+            sent.iter().map(|frame| frame[5]).collect::<Vec<_>>()
+        };
+        let marked = |rule: &str| passed(rule, "-> MarkMACHeader");
+        assert_eq!(marked("allow src ether host 2:0:0:0:0:1"), [2]);
+        assert_eq!(marked("allow dst ether host 2:0:0:0:0:1 and udp"), [1]);
+        assert_eq!(
+            marked("allow ether host 2:0:0:0:0:1 or 2:0:0:0:0:4"),
+            [1, 2, 3]
+        );
+        assert_eq!(marked("allow ether host != 2:0:0:0:0:1"), [3]);
+        assert_eq!(marked("allow src and dst ether host 2:0:0:0:0:1"), []);
+        let errors = Bench::errors("Idle -> IPFilter(allow ether host 1.0.0.1) -> Idle");
+        assert!(
+            errors.contains("bad value '1.0.0.1' for 'ether host'"),
+            "{errors}"
+        );
     }
 
     #[test]

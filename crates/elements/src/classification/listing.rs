@@ -58,7 +58,7 @@ pub struct Listing {
 pub enum Layout {
     /// The first byte of the packet.
     Packet,
-    /// The network header at 256 and the transport header at 512.
+    /// The link header at zero, the network header at 256 and the transport header at 512.
     Ip,
 }
 
@@ -199,7 +199,7 @@ impl Graph {
     /// Masked equality; a field may lie in two words.
     fn equal(&mut self, field: Field, mask: u32, value: u32, yes: Target, no: Target) -> Target {
         let base = match (self.layout, field.base) {
-            (Layout::Packet, _) => 0,
+            (Layout::Packet, _) | (_, Base::Link) => 0,
             (Layout::Ip, Base::Network) => NETWORK_BASE,
             (Layout::Ip, Base::Transport) => TRANSPORT_BASE,
         };

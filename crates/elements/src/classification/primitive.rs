@@ -37,6 +37,7 @@ pub(super) enum Subject {
     TcpOption,
     TcpWindow,
     IcmpType,
+    EtherHost,
     /// Bytes named by position.
     Bytes(Field),
 }
@@ -141,6 +142,7 @@ impl Subject {
             Self::TcpOption => "tcp opt",
             Self::TcpWindow => "tcp win",
             Self::IcmpType => "icmp type",
+            Self::EtherHost => "ether host",
             Self::Bytes(_) => "field",
         }
     }
@@ -155,7 +157,7 @@ impl Subject {
 
     /// Whether a source and a destination can be told apart.
     pub(super) fn has_direction(self) -> bool {
-        matches!(self, Self::Host | Self::Net | Self::Port)
+        matches!(self, Self::Host | Self::Net | Self::Port | Self::EtherHost)
     }
 
     /// Where its value is, for subjects with one integer field (RFC 791, 792, 793, 3168, 2474).
@@ -265,6 +267,23 @@ pub(super) fn address(
             relation,
             value,
         )
+    })
+}
+
+/// Ethernet addresses that are, or are not, this one.
+pub(super) fn ethernet(direction: Direction, relation: Relation, value: [u8; 6]) -> Expression {
+    let [a, b, c, d, e, f] = value;
+    directed(direction, relation, |source| {
+        let start = if source { 6 } else { 0 };
+        let part = |field, value| Expression::Test(Test::equal(field, u32::MAX, value));
+        let same = Expression::All(vec![
+            part(Field::link(start, 4), u32::from_be_bytes([a, b, c, d])),
+            part(Field::link(start + 4, 2), u32::from_be_bytes([0, 0, e, f])),
+        ]);
+        match relation {
+            Relation::Different => same.negate(),
+            _ => same,
+        }
     })
 }
 

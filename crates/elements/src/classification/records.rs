@@ -34,12 +34,20 @@ fn place(field: Field) -> usize {
         + match field.base {
             Base::Network => 0,
             Base::Transport => TRANSPORT,
+            // Records have no link header: there is no layout with one.
+            Base::Link => RECORD,
         }
 }
 
 impl RecordLayout {
     /// The layout for these fields, or `None` where they do not fit a record.
     pub(super) fn new(dimensions: &[Dimension]) -> Option<Self> {
+        if dimensions
+            .iter()
+            .any(|dimension| dimension.field.base == Base::Link)
+        {
+            return None;
+        }
         let end = |base: Base| {
             dimensions
                 .iter()

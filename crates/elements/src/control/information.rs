@@ -14,6 +14,8 @@ pub(super) const BALANCED_THREAD_SCHED: Class = information::<Remark>("BalancedT
 pub(super) const CLICKY_INFO: Class = information::<Remark>("ClickyInfo");
 pub(super) const DEVIRTUALIZE_INFO: Class = information::<Remark>("DevirtualizeInfo");
 pub(super) const FLOW_INFO: Class = information::<Remark>("FlowInfo");
+pub(super) const IP_FIELD_INFO: Class = information::<Remark>("IPFieldInfo");
+pub(super) const IP_NAME_INFO: Class = information::<Remark>("IPNameInfo");
 
 /// AnnotationInfo: gives parts of the annotation area names.
 ///
@@ -131,14 +133,15 @@ impl Configure for StaticThreadSched {
 
 impl Element for StaticThreadSched {}
 
-/// BalancedThreadSched, ClickyInfo, DevirtualizeInfo, FlowInfo: say what is of no meaning here.
+/// BalancedThreadSched, ClickyInfo, DevirtualizeInfo, FlowInfo, IPFieldInfo, IPNameInfo: say what is of no meaning here.
 ///
 /// ```click
 /// ClickyInfo(...)
 /// ```
 ///
 /// Accepted with any arguments, for the sake of configurations that were written for Click's other tools
-/// or for several threads.
+/// or for several threads. The names of fields and protocols that IPFieldInfo and IPNameInfo bring are there
+/// without them.
 ///
 /// See Click's manual pages of these names.
 struct Remark;

@@ -7,9 +7,14 @@ mod control_socket;
 mod entrance;
 mod information;
 mod message;
+mod progress_bar;
+mod quit_watcher;
+mod random_seed;
 mod schedule_info;
 mod script;
+mod spinlock;
 mod suppressor;
+mod tasks;
 #[cfg(test)]
 mod tests;
 
@@ -32,11 +37,21 @@ pub(crate) const CLASSES: &[&Class] = &[
     &message::ERROR,
     &message::ERROR_ELEMENT,
     &information::FLOW_INFO,
+    &tasks::HANDLER_TASK,
+    &information::IP_FIELD_INFO,
+    &information::IP_NAME_INFO,
     &message::MESSAGE,
+    &tasks::NULL_TASK,
     &script::POKE_HANDLERS,
     &address_info::PORT_INFO,
+    &progress_bar::PROGRESS_BAR,
+    &quit_watcher::QUIT_WATCHER,
+    &random_seed::RANDOM_SEED,
     &schedule_info::SCHEDULE_INFO,
     &script::SCRIPT,
+    &spinlock::SPINLOCK_ACQUIRE,
+    &spinlock::SPINLOCK_INFO,
+    &spinlock::SPINLOCK_RELEASE,
     &information::STATIC_THREAD_SCHED,
     &suppressor::SUPPRESSOR,
 ];

@@ -7,6 +7,7 @@ mod arp_querier;
 mod arp_responder;
 mod arp_table;
 mod encap;
+mod ether_pause_source;
 mod ether_switch;
 mod filter;
 mod header;
@@ -27,6 +28,7 @@ pub(crate) const CLASSES: &[&Class] = &[
     &header::ENSURE_ETHER,
     &encap::ETHER_ENCAP,
     &header::ETHER_MIRROR,
+    &ether_pause_source::ETHER_PAUSE_SOURCE,
     &header::ETHER_REWRITE,
     &ether_switch::ETHER_SWITCH,
     &encap::ETHER_VLAN_ENCAP,

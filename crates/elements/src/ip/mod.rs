@@ -17,6 +17,7 @@ mod ip_reassembler;
 mod mark_ip_ce;
 mod mark_ip_header;
 mod payload;
+mod rip_send;
 mod set_ip_checksum;
 mod set_ip_dscp;
 mod store_ip_address;
@@ -46,6 +47,7 @@ pub(crate) const CLASSES: &[&Class] = &[
     &mark_ip_header::MARK_IP_HEADER,
     &payload::ERASE_IP_PAYLOAD,
     &payload::TRUNCATE_IP_PAYLOAD,
+    &rip_send::RIP_SEND,
     &set_ip_checksum::SET_IP_CHECKSUM,
     &set_ip_dscp::SET_IP_DSCP,
     &set_ip_dscp::SET_IP_ECN,

@@ -5,6 +5,7 @@ mod check_ip6_header;
 mod dec_ip6_hlim;
 mod encap;
 mod icmp6_error;
+mod icmp6_ping_responder;
 mod ip6_address_annotation;
 mod ip6_fragmenter;
 mod ip6_mirror;
@@ -34,6 +35,7 @@ pub(crate) const CLASSES: &[&Class] = &[
     &dec_ip6_hlim::DEC_IP6_HLIM,
     &ip6_address_annotation::GET_IP6_ADDRESS,
     &icmp6_error::ICMP6_ERROR,
+    &icmp6_ping_responder::ICMP6_PING_RESPONDER,
     &encap::IP6_ENCAP,
     &ip6_fragmenter::IP6_FRAGMENTER,
     &ip6_mirror::IP6_MIRROR,

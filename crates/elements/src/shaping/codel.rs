@@ -15,8 +15,8 @@ use crate::standard::timestamps::{first_timestamp, set_first_timestamp};
 
 pub(super) const CODEL: Class = Class::of::<CoDel>("CoDel").processing("l/l");
 
-const DEFAULT_TARGET: Duration = Duration::from_millis(5);
-const DEFAULT_INTERVAL: Duration = Duration::from_millis(100);
+pub(super) const DEFAULT_TARGET: Duration = Duration::from_millis(5);
+pub(super) const DEFAULT_INTERVAL: Duration = Duration::from_millis(100);
 
 /// CoDel: drops packets while they wait too long in the queues before it.
 ///
@@ -51,11 +51,11 @@ struct CoDel {
 }
 
 /// The state of RFC 8289, section 5. Times are nanoseconds of the wall clock.
-struct Control {
+pub(super) struct Control {
     interval: i64,
     /// When the wait will have been above the target for an interval.
     first_above: Option<i64>,
-    dropping: bool,
+    pub(super) dropping: bool,
     drop_next: i64,
     /// Packets dropped since dropping began, and at the end of the time before.
     count: u32,
@@ -64,17 +64,17 @@ struct Control {
 
 /// One step of the control: what to do with the packet at hand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Verdict {
+pub(super) enum Verdict {
     Pass,
     Drop,
 }
 
-fn nanoseconds(duration: Duration) -> i64 {
+pub(super) fn nanoseconds(duration: Duration) -> i64 {
     i64::try_from(duration.as_nanos()).unwrap_or(i64::MAX)
 }
 
 impl Control {
-    fn new(interval: i64) -> Self {
+    pub(super) fn new(interval: i64) -> Self {
         Self {
             interval,
             first_above: None,
@@ -108,8 +108,14 @@ impl Control {
         }
     }
 
+    /// There is no packet left.
+    pub(super) fn end(&mut self) {
+        self.first_above = None;
+        self.dropping = false;
+    }
+
     /// Judges a packet at `now`; `below` says that its wait is short or the queue all but empty.
-    fn judge(&mut self, now: i64, below: bool) -> Verdict {
+    pub(super) fn judge(&mut self, now: i64, below: bool) -> Verdict {
         let may_drop = self.may_drop(now, below);
         if self.dropping {
             if !may_drop {
@@ -166,8 +172,7 @@ impl CoDel {
         loop {
             context.pull(0, 1, &mut self.pulled);
             let Some(mut packet) = self.pulled.drain().next() else {
-                self.control.first_above = None;
-                self.control.dropping = false;
+                self.control.end();
                 return None;
             };
             let entered = first_timestamp(&packet);

@@ -4,9 +4,11 @@ pub(crate) mod bucket;
 mod codel;
 mod compare_block;
 mod delay;
+mod fq_codel;
 mod gate;
 mod link_unqueue;
 mod meter;
+mod pi;
 mod queues;
 mod rated_unqueue;
 mod red;
@@ -27,10 +29,13 @@ pub(crate) const CLASSES: &[&Class] = &[
     &compare_block::COMPARE_BLOCK,
     &delay::DELAY_SHAPER,
     &delay::DELAY_UNQUEUE,
+    &fq_codel::FQ_CODEL,
     &link_unqueue::LINK_UNQUEUE,
     &meter::METER,
+    &pi::PI,
     &rated_unqueue::RATED_UNQUEUE,
     &splitter::RATED_SPLITTER,
+    &red::ADAPTIVE_RED,
     &red::RED,
     &shaper::SHAPER,
 ];

@@ -1,5 +1,6 @@
 use alloc::format;
 use alloc::string::{String, ToString};
+use core::time::Duration;
 
 use sprat_click::arguments::Raw;
 use sprat_click::decimal;
@@ -19,10 +20,16 @@ const FRACTION: u32 = 10;
 /// How slowly the average follows the length: each packet counts for 1/16.
 const DEFAULT_STABILITY: u32 = 4;
 
-/// RED: drops packets early, as the queues behind it fill.
+pub(super) const ADAPTIVE_RED: Class = RED.named("AdaptiveRED");
+
+/// How often an AdaptiveRED adapts.
+const ADAPT_INTERVAL: Duration = Duration::from_millis(500);
+
+/// RED, AdaptiveRED: drop packets early, as the queues behind it fill.
 ///
 /// ```click
 /// RED(MIN_THRESH, MAX_THRESH, MAX_P [, keywords QUEUES, STABILITY, SIMPLE])
+/// AdaptiveRED(TARGET, MAX_P [, keywords QUEUES, STABILITY, SIMPLE])
 /// ```
 ///
 /// Random Early Detection (Floyd and Jacobson, "Random Early Detection Gateways for Congestion
@@ -38,15 +45,21 @@ const DEFAULT_STABILITY: u32 = 4;
 /// those of QUEUES, names separated by spaces; without, the nearest ones: after a push element,
 /// before a pull element. The length counts for 2^-STABILITY (4) of the average.
 ///
+/// AdaptiveRED sets itself ("Adaptive RED", Floyd, Gummadi and Shenker, 2001): MIN_THRESH is half of
+/// TARGET and MAX_THRESH three halves. Every half second, MAX_P grows by a hundredth, or a quarter of itself
+/// if that is less, while the average is above the middle fifth between them, and shrinks by a tenth while
+/// it is below; it stays between 0.01 and 0.5.
+///
 /// Handlers: `min_thresh`, `max_thresh`, `max_p` (read, write); `avg_queue_size`, `drops`,
 /// `queues`, `stats` (read).
 ///
-/// See Click's manual page RED(n).
+/// See Click's manual pages RED(n) and AdaptiveRED(n).
 struct Red {
     minimum: u32,
     maximum: u32,
     probability: f64,
     simple: bool,
+    adaptive: bool,
     stability: u32,
     names: Option<String>,
     queues: Queues,
@@ -58,9 +71,19 @@ struct Red {
 }
 
 impl Configure for Red {
-    fn configure(arguments: &mut Arguments<'_>, _: &Configuration<'_>) -> Result<Self, Rejected> {
-        let minimum = arguments.required::<u16>("MIN_THRESH").map(u32::from);
-        let maximum = arguments.required::<u16>("MAX_THRESH").map(u32::from);
+    fn configure(
+        arguments: &mut Arguments<'_>,
+        configuration: &Configuration<'_>,
+    ) -> Result<Self, Rejected> {
+        let adaptive = configuration.class_of(configuration.id()).name == ADAPTIVE_RED.name;
+        let (minimum, maximum) = if adaptive {
+            let target = arguments.required::<u16>("TARGET").map(u32::from);
+            (target.map(|it| it / 2), target.map(|it| it * 3 / 2))
+        } else {
+            let minimum = arguments.required::<u16>("MIN_THRESH").map(u32::from);
+            let maximum = arguments.required::<u16>("MAX_THRESH").map(u32::from);
+            (minimum, maximum)
+        };
         let probability = arguments.required::<f64>("MAX_P");
         let names = arguments.keyword::<Raw>("QUEUES").map(|names| names.0);
         let stability = arguments
@@ -73,6 +96,7 @@ impl Configure for Red {
             maximum: maximum?,
             probability: probability?,
             simple,
+            adaptive,
             stability,
             names,
             queues: Queues::default(),
@@ -118,6 +142,18 @@ impl Red {
         }
     }
 
+    /// Moves the highest probability so that the average comes to the middle.
+    fn adapt(&mut self) {
+        let (minimum, maximum) = (f64::from(self.minimum), f64::from(self.maximum));
+        let at = |part: f64| minimum + part * (maximum - minimum);
+        let average = self.average_length();
+        if average > at(0.6) && self.probability <= 0.5 {
+            self.probability += (self.probability / 4.0).min(0.01);
+        } else if average < at(0.4) && self.probability >= 0.01 {
+            self.probability *= 0.9;
+        }
+    }
+
     /// Whether the next packet is marked. Marks are spread out evenly: the more packets have
     /// passed since the last, the likelier the next (section 7 of the article).
     fn marks(&mut self, context: &Context<'_>) -> bool {
@@ -147,7 +183,15 @@ impl Element for Red {
         if self.queues.none_found() {
             return Err(context.error("no nearby Queues"));
         }
+        if self.adaptive {
+            context.set_timer_after(0, ADAPT_INTERVAL);
+        }
         Ok(())
+    }
+
+    fn run_timer(&mut self, context: &mut Context<'_>, _: usize) {
+        self.adapt();
+        context.set_timer_after(0, ADAPT_INTERVAL);
     }
 
     fn process(&mut self, context: &mut Context<'_>, batch: &mut Batch) {
@@ -257,6 +301,32 @@ mod tests {
         assert!((80..=112).contains(&half), "{half}");
         assert_eq!(marked("10, 50, 0.1", 200), 1000);
         assert_eq!(marked("10, 50, 0.1, SIMPLE true", 60), 1000);
+    }
+
+    #[test]
+    fn the_probability_follows_the_average_and_stays_between_its_bounds() {
+        let bench = Bench::new(
+            "FromDevice(fill) -> q :: Queue(1000) -> u :: Unqueue(ACTIVE false) -> Discard;
+             RatedSource(RATE 100) -> r :: AdaptiveRED(20, 0.02, QUEUES q) -> Discard",
+        );
+        assert_eq!(bench.read("r.min_thresh"), "10");
+        assert_eq!(bench.read("r.max_thresh"), "30");
+        let probability = || bench.read("r.max_p").parse::<f64>().unwrap();
+        // Nothing waits: two tenths less in a second.
+        bench.run_for(core::time::Duration::from_millis(1100));
+        assert!((probability() - 0.02 * 0.81).abs() < 1e-9);
+        bench.run_for(core::time::Duration::from_secs(60));
+        assert!((0.009..0.01).contains(&probability()));
+        // Above the middle it rises, at last by a hundredth each half second.
+        for _ in 0..29 {
+            bench.arrive("fill", b"frame");
+        }
+        bench.run_for(core::time::Duration::from_secs(10));
+        let before = probability();
+        bench.run_for(core::time::Duration::from_secs(1));
+        assert!((probability() - before - 0.02).abs() < 1e-9);
+        bench.run_for(core::time::Duration::from_secs(60));
+        assert!((0.5..=0.51).contains(&probability()));
     }
 
     #[test]

@@ -10,10 +10,13 @@ pub(super) const DISCARD: Class = Class::of::<Discard>("Discard")
     .ports("1/0")
     .processing("a/a");
 
-/// Discard: drops every packet.
+pub(super) const DISCARD_NO_FREE: Class = DISCARD.named("DiscardNoFree");
+
+/// Discard, DiscardNoFree: drops every packet.
 ///
 /// ```click
 /// Discard([keywords ACTIVE, BURST])
+/// DiscardNoFree([keywords ACTIVE, BURST])
 /// ```
 ///
 /// At a pull input it pulls BURST packets (1) at a time, while it is ACTIVE (true).
@@ -21,7 +24,10 @@ pub(super) const DISCARD: Class = Class::of::<Discard>("Discard")
 /// Handlers: `count` (read) packets dropped; `reset_counts` (write); `active` (read, write);
 /// those of its task.
 ///
-/// See Click's manual page Discard(n).
+/// Click's DiscardNoFree never gives the memory of packets back, which no router would live long with; here
+/// it is the same as Discard.
+///
+/// See Click's manual pages Discard(n) and DiscardNoFree(n).
 struct Discard {
     burst: Option<usize>,
     active: bool,

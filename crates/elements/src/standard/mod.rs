@@ -4,6 +4,7 @@
 mod average_counter;
 mod bypass;
 mod counter;
+mod cpu;
 mod crc32;
 mod discard;
 mod drr_sched;
@@ -45,7 +46,10 @@ pub(crate) const CLASSES: &[&Class] = &[
     &paint::CHECK_PAINT,
     &set_annotation::CLEAR_ANNO,
     &counter::COUNTER,
+    &queue::CPU_QUEUE,
+    &cpu::CPU_SWITCH,
     &discard::DISCARD,
+    &discard::DISCARD_NO_FREE,
     &drr_sched::DRR_SCHED,
     &queue::FRONT_DROP_QUEUE,
     &queue::FULL_NOTE_QUEUE,
@@ -107,5 +111,6 @@ pub(crate) const CLASSES: &[&Class] = &[
     &time_sorted_sched::TIME_SORTED_SCHED,
     &length::TRUNCATE,
     &unqueue::UNQUEUE,
+    &unqueue::UNQUEUE_2,
     &strip::UNSTRIP,
 ];

@@ -22,6 +22,7 @@ pub(super) const QUEUE: Class = FULL_NOTE_QUEUE.named("Queue");
 pub(super) const QUICK_NOTE_QUEUE: Class = FULL_NOTE_QUEUE.named("QuickNoteQueue");
 pub(super) const THREAD_SAFE_QUEUE: Class = FULL_NOTE_QUEUE.named("ThreadSafeQueue");
 pub(super) const MS_QUEUE: Class = FULL_NOTE_QUEUE.named("MSQueue");
+pub(super) const CPU_QUEUE: Class = FULL_NOTE_QUEUE.named("CPUQueue").ports("1/1-");
 pub(super) const FRONT_DROP_QUEUE: Class = class::<Queue<FrontDrop>>("FrontDropQueue");
 pub(super) const MIXED_QUEUE: Class = class::<Queue<Mixed>>("MixedQueue").ports("2/1");
 
@@ -102,6 +103,9 @@ impl Policy for Mixed {
 
 const DEFAULT_CAPACITY: usize = 1000;
 
+/// That of a CPUQueue.
+const CPU_CAPACITY: usize = 128;
+
 /// Queue: stores packets, first in, first out, between a push and a pull path.
 ///
 /// ```click
@@ -112,6 +116,7 @@ const DEFAULT_CAPACITY: usize = 1000;
 /// ThreadSafeQueue([CAPACITY])
 /// FrontDropQueue([CAPACITY])
 /// MixedQueue([CAPACITY])
+/// CPUQueue([CAPACITY])
 /// ```
 ///
 /// Holds up to CAPACITY packets (1,000). `Queue`, `FullNoteQueue`, `QuickNoteQueue`, `MSQueue` and
@@ -121,13 +126,15 @@ const DEFAULT_CAPACITY: usize = 1000;
 ///
 /// Packets that come while it is full are dropped. A `FrontDropQueue` drops those at its front
 /// instead, which have waited longest. A `MixedQueue` has two inputs: packets from input 1 go to
-/// its front, where they are the next to leave, and push out the last packet while it is full.
+/// its front, where they are the next to leave, and push out the last packet while it is full. A `CPUQueue`
+/// has one queue for each processor in Click; here there is one, which gives its packets to whichever output
+/// is pulled, and holds 128 packets unless told otherwise.
 ///
 /// Handlers: `length`, `highwater_length`, `drops` (read); `capacity` (read, write): packets
 /// beyond a smaller one are dropped; `reset_counts` (write) zeroes drops and highwater;
 /// `reset` (write) drops all packets.
 ///
-/// See Click's manual pages Queue(n), FrontDropQueue(n) and MixedQueue(n).
+/// See Click's manual pages Queue(n), FrontDropQueue(n), MixedQueue(n) and CPUQueue(n).
 struct Queue<P> {
     packets: VecDeque<Packet>,
     capacity: usize,
@@ -153,10 +160,19 @@ pub(crate) fn length_of(context: &Context<'_>, id: ElementId) -> Option<Rc<Cell<
 }
 
 impl<P: Policy> Configure for Queue<P> {
-    fn configure(arguments: &mut Arguments<'_>, _: &Configuration<'_>) -> Result<Self, Rejected> {
+    fn configure(
+        arguments: &mut Arguments<'_>,
+        configuration: &Configuration<'_>,
+    ) -> Result<Self, Rejected> {
+        let class = configuration.class_of(configuration.id()).name;
+        let otherwise = if class == CPU_QUEUE.name {
+            CPU_CAPACITY
+        } else {
+            DEFAULT_CAPACITY
+        };
         let capacity = arguments
             .position::<u32>("CAPACITY")
-            .map_or(DEFAULT_CAPACITY, |capacity| capacity as usize);
+            .map_or(otherwise, |capacity| capacity as usize);
         arguments.finish()?;
         Ok(Self {
             packets: VecDeque::new(),

@@ -8,11 +8,17 @@ use sprat_packet::Batch;
 
 pub(super) const UNQUEUE: Class = Class::of::<Unqueue>("Unqueue").processing("l/h");
 
-/// Unqueue: pulls packets and pushes them on, as fast as it can.
+pub(super) const UNQUEUE_2: Class = UNQUEUE.named("Unqueue2");
+
+/// Unqueue, Unqueue2: pull packets and push them on, as fast as they can.
 ///
 /// ```click
 /// Unqueue([BURST, keywords ACTIVE, LIMIT, BURST])
+/// Unqueue2([BURST, keywords ACTIVE, LIMIT, BURST, QUIET])
 /// ```
+///
+/// `Unqueue2` pulls no more than there is room for in the queues behind it, of those that say so. Its BURST
+/// of 0 means as many as there are.
 ///
 /// - BURST: packets pulled each time it is scheduled; 1. Negative: as many as there are.
 /// - ACTIVE: whether it pulls at all; true.
@@ -21,13 +27,15 @@ pub(super) const UNQUEUE: Class = Class::of::<Unqueue>("Unqueue").processing("l/
 /// Handlers: `count` (read) packets so far; `reset` (write) sets it to zero and goes on after a
 /// LIMIT; `active`, `limit`, `burst` (read, write); those of its task.
 ///
-/// See Click's manual page Unqueue(n).
+/// See Click's manual pages Unqueue(n) and Unqueue2(n).
 struct Unqueue {
     burst: Option<usize>,
     active: bool,
     limit: Option<u64>,
     count: u64,
     batch: Batch,
+    /// Whether it pulls only what there is room for.
+    considerate: bool,
 }
 
 /// A number where negative means "no bound".
@@ -36,10 +44,18 @@ fn bound(value: i64) -> Option<u64> {
 }
 
 impl Configure for Unqueue {
-    fn configure(arguments: &mut Arguments<'_>, _: &Configuration<'_>) -> Result<Self, Rejected> {
-        let burst = arguments
+    fn configure(
+        arguments: &mut Arguments<'_>,
+        configuration: &Configuration<'_>,
+    ) -> Result<Self, Rejected> {
+        let considerate = configuration.class_of(configuration.id()).name == UNQUEUE_2.name;
+        let mut burst = arguments
             .position::<i32>("BURST")
             .map(|burst| usize::try_from(burst).unwrap_or(usize::MAX));
+        if considerate {
+            burst = burst.map(|burst| if burst == 0 { usize::MAX } else { burst });
+            arguments.keyword::<bool>("QUIET");
+        }
         let active = arguments.keyword("ACTIVE").unwrap_or(true);
         let limit = arguments.keyword("LIMIT").and_then(bound);
         arguments.finish()?;
@@ -49,6 +65,7 @@ impl Configure for Unqueue {
             limit,
             count: 0,
             batch: Batch::new(),
+            considerate,
         })
     }
 }
@@ -63,6 +80,9 @@ impl Unqueue {
 impl Element for Unqueue {
     fn initialize(&mut self, context: &mut Context<'_>) -> Result<(), Rejected> {
         context.wake_when_nonempty(0);
+        if self.considerate {
+            context.wake_when_nonfull(0);
+        }
         if self.active {
             context.schedule_task();
         }
@@ -74,7 +94,13 @@ impl Element for Unqueue {
         if !self.active || left == 0 {
             return false;
         }
-        let limit = context.burst(self.burst).min(left);
+        let mut limit = context.burst(self.burst).min(left);
+        if self.considerate {
+            limit = limit.min(context.room_behind(0));
+            if limit == 0 {
+                return false;
+            }
+        }
         context.pull(0, limit, &mut self.batch);
         let worked = !self.batch.is_empty();
         self.count += self.batch.len() as u64;
@@ -126,5 +152,28 @@ impl Element for Unqueue {
             context.schedule_task();
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::testing::Bench;
+
+    #[test]
+    fn a_considerate_unqueue_fills_the_queue_behind_it_and_no_more() {
+        for (class, dropped, kept) in [("Unqueue", "7", "0"), ("Unqueue2", "0", "7")] {
+            let bench = Bench::new(&std::format!(
+                "InfiniteSource(LIMIT 10) -> a :: Queue(50) -> u :: {class}(ACTIVE false)
+                 -> b :: Queue(3) -> v :: Unqueue(ACTIVE false) -> Discard"
+            ));
+            bench.run();
+            bench.write("u.active", "true");
+            bench.run();
+            assert_eq!(bench.read("b.drops"), dropped, "{class}");
+            assert_eq!(bench.read("a.length"), kept, "{class}");
+            bench.write("v.active", "true");
+            bench.run();
+            assert_eq!(bench.read("a.length"), "0", "{class}");
+        }
     }
 }

@@ -1,6 +1,6 @@
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
-use core::net::Ipv4Addr;
+use core::net::{IpAddr as Address, Ipv4Addr, Ipv6Addr};
 
 use sprat_click::arguments::UdpPort;
 use sprat_click::time::SECOND;
@@ -9,7 +9,9 @@ use sprat_click::{
     Instant, Rejected, Signals,
 };
 use sprat_packet::checksum::Sum;
-use sprat_packet::headers::{Ipv4Fields, TcpFields, UdpFields, protocol, tcp_flags};
+use sprat_packet::headers::{
+    Ipv4Fields, Ipv6, Ipv6Fields, TcpFields, UdpFields, ethertype, protocol, tcp_flags,
+};
 use sprat_packet::{Batch, DEFAULT_HEADROOM, EtherAddress, Packet};
 
 use crate::shaping::bucket::Bucket;
@@ -21,12 +23,15 @@ const fn class(name: &'static str) -> Class {
 pub(super) const FAST_TCP_FLOWS: Class = class("FastTCPFlows");
 pub(super) const FAST_UDP_FLOWS: Class = class("FastUDPFlows");
 pub(super) const FAST_UDP_SOURCE: Class = class("FastUDPSource");
+pub(super) const FAST_UDP_SOURCE_IP6: Class = class("FastUDPSourceIP6");
 
-/// FastUDPSource, FastUDPFlows, FastTCPFlows: make Ethernet frames of UDP and TCP for measurements.
+/// FastUDPSource, FastUDPSourceIP6, FastUDPFlows, FastTCPFlows: make Ethernet frames of UDP and TCP for measurements.
 ///
 /// ```click
 /// FastUDPSource(RATE, LIMIT, LENGTH, SRCETH, SRCIP, SPORT, DSTETH, DSTIP, DPORT
 ///               [, CHECKSUM, INTERVAL, ACTIVE])
+/// FastUDPSourceIP6(RATE, LIMIT, LENGTH, SRCETH, SRCIP6, SPORT, DSTETH, DSTIP6, DPORT
+///                  [, CHECKSUM, INTERVAL, ACTIVE])
 /// FastUDPFlows(RATE, LIMIT, LENGTH, SRCETH, SRCIP, DSTETH, DSTIP, FLOWS, FLOWSIZE
 ///              [, CHECKSUM, ACTIVE])
 /// FastTCPFlows(RATE, LIMIT, LENGTH, SRCETH, SRCIP, DSTETH, DSTIP, FLOWS, FLOWSIZE [, ACTIVE])
@@ -36,7 +41,7 @@ pub(super) const FAST_UDP_SOURCE: Class = class("FastUDPSource");
 /// no bound). Frames have LENGTH bytes, 60 at least, and go from SRCETH, SRCIP to DSTETH, DSTIP. Their
 /// payload is zeros.
 ///
-/// - FastUDPSource sends from port SPORT to DPORT, and adds one to both after every INTERVAL packets; 0,
+/// - FastUDPSource and FastUDPSourceIP6 send from port SPORT to DPORT, and add one to both after every INTERVAL packets; 0,
 ///   never.
 /// - FastUDPFlows and FastTCPFlows go round FLOWS flows with random ports; after FLOWSIZE packets a flow
 ///   gets new ones. Of TCP a flow's first packet has the SYN flag and its last the FIN flag, so FLOWSIZE
@@ -46,12 +51,14 @@ pub(super) const FAST_UDP_SOURCE: Class = class("FastUDPSource");
 /// Handlers: `count` (read): packets made; `rate` (read, write): RATE, or after LIMIT packets the rate
 /// that they were pulled at; `limit`, `active` (write); `reset` (write): begin anew.
 ///
-/// See Click's manual pages FastUDPSource(n), FastUDPFlows(n) and FastTCPFlows(n).
+/// See Click's manual pages FastUDPSource(n), FastUDPSourceIP6(n), FastUDPFlows(n) and FastTCPFlows(n).
 pub(crate) struct FastSource {
     tcp: bool,
     checksum: bool,
     /// A packet whose ports, checksum and flags are zero, and the sum over it.
     template: Vec<u8>,
+    /// Where the transport header begins.
+    transport: usize,
     sum: Sum,
     flows: Vec<Flow>,
     next: usize,
@@ -75,18 +82,67 @@ struct Flow {
     made: u32,
 }
 
-/// Bytes of the Ethernet and IP headers.
+/// Bytes of the Ethernet header.
 const NETWORK: usize = 14;
-const TRANSPORT: usize = NETWORK + 20;
 /// Frames are not shorter; with the checksum that devices add they have 64 bytes.
 const SHORTEST: u16 = 60;
+/// Headers of IPv6 and UDP take more.
+const SHORTEST_IP6: u16 = 62;
 /// Bytes of memory a million flows take; a configuration may not ask for more.
 const MOST_FLOWS: u32 = 1 << 20;
 
 /// Where a frame goes.
 struct Ends {
     ethernet: (EtherAddress, EtherAddress),
-    addresses: (Ipv4Addr, Ipv4Addr),
+    addresses: Addresses,
+}
+
+/// Where its packet goes.
+enum Addresses {
+    V4(Ipv4Addr, Ipv4Addr),
+    V6(Ipv6Addr, Ipv6Addr),
+}
+
+impl Addresses {
+    fn header_length(&self) -> usize {
+        match self {
+            Self::V4(..) => 20,
+            Self::V6(..) => Ipv6::LENGTH,
+        }
+    }
+
+    /// Writes an IP header over so many bytes; the sum over its pseudo-header.
+    fn write(&self, header: &mut [u8], protocol: u8, length: u16) -> Sum {
+        match *self {
+            Self::V4(source, destination) => {
+                let network = Ipv4Fields {
+                    type_of_service: 0,
+                    total_length: length.saturating_add(20),
+                    identification: 0,
+                    flags_and_offset: 0,
+                    time_to_live: 250,
+                    protocol,
+                    source,
+                    destination,
+                };
+                header.copy_from_slice(&network.to_bytes());
+                Sum::pseudo_header_v4(source, destination, protocol, length)
+            }
+            Self::V6(source, destination) => {
+                let network = Ipv6Fields {
+                    traffic_class: 0,
+                    flow_label: 0,
+                    payload_length: length,
+                    next_header: protocol,
+                    hop_limit: 250,
+                    source,
+                    destination,
+                };
+                header.copy_from_slice(&network.to_bytes());
+                Sum::pseudo_header_v6(source, destination, protocol, length.into())
+            }
+        }
+    }
 }
 
 /// The frame without its ports, and the sum over its transport part.
@@ -94,19 +150,15 @@ fn template(length: usize, ends: &Ends, tcp: bool) -> (Vec<u8>, Sum) {
     let mut frame = alloc::vec![0; length];
     frame[..6].copy_from_slice(&ends.ethernet.1.0);
     frame[6..12].copy_from_slice(&ends.ethernet.0.0);
-    frame[12..NETWORK].copy_from_slice(&[0x08, 0x00]);
-    let transport = u16::try_from(length - TRANSPORT).unwrap_or(u16::MAX);
-    let network = Ipv4Fields {
-        type_of_service: 0,
-        total_length: transport.saturating_add(20),
-        identification: 0,
-        flags_and_offset: 0,
-        time_to_live: 250,
-        protocol: if tcp { protocol::TCP } else { protocol::UDP },
-        source: ends.addresses.0,
-        destination: ends.addresses.1,
+    let ethertype = match ends.addresses {
+        Addresses::V4(..) => ethertype::IPV4,
+        Addresses::V6(..) => ethertype::IPV6,
     };
-    frame[NETWORK..TRANSPORT].copy_from_slice(&network.to_bytes());
+    frame[12..NETWORK].copy_from_slice(&ethertype.to_be_bytes());
+    let (network, rest) = frame[NETWORK..].split_at_mut(ends.addresses.header_length());
+    let transport = u16::try_from(rest.len()).unwrap_or(u16::MAX);
+    let protocol = if tcp { protocol::TCP } else { protocol::UDP };
+    let pseudo_header = ends.addresses.write(network, protocol, transport);
     if tcp {
         let header = TcpFields {
             source_port: 0,
@@ -118,7 +170,7 @@ fn template(length: usize, ends: &Ends, tcp: bool) -> (Vec<u8>, Sum) {
             checksum: 0,
             urgent: 0,
         };
-        frame[TRANSPORT..TRANSPORT + 20].copy_from_slice(&header.to_bytes());
+        rest[..20].copy_from_slice(&header.to_bytes());
     } else {
         let header = UdpFields {
             source_port: 0,
@@ -126,25 +178,33 @@ fn template(length: usize, ends: &Ends, tcp: bool) -> (Vec<u8>, Sum) {
             length: transport,
             checksum: 0,
         };
-        frame[TRANSPORT..TRANSPORT + 8].copy_from_slice(&header.to_bytes());
+        rest[..8].copy_from_slice(&header.to_bytes());
     }
-    let sum = Sum::pseudo_header_v4(
-        network.source,
-        network.destination,
-        network.protocol,
-        transport,
-    )
-    .add_bytes(&frame[TRANSPORT..]);
+    let sum = pseudo_header.add_bytes(rest);
     (frame, sum)
 }
 
 /// Reads LENGTH; frames cannot be shorter than Ethernet's.
-fn read_length(arguments: &mut Arguments<'_>) -> Result<usize, Rejected> {
+fn read_length(arguments: &mut Arguments<'_>, shortest: u16) -> Result<usize, Rejected> {
     let length = arguments.required::<u16>("LENGTH")?;
-    if length < SHORTEST {
-        arguments.warning("packet length < 60, defaulting to 60");
+    if length < shortest {
+        arguments.warning(alloc::format!(
+            "packet length < {shortest}, defaulting to {shortest}"
+        ));
     }
-    Ok(usize::from(length.max(SHORTEST)))
+    Ok(usize::from(length.max(shortest)))
+}
+
+/// Reads an address of the kind that the class has, and another.
+fn read_addresses(
+    source: Result<Address, Rejected>,
+    destination: Result<Address, Rejected>,
+) -> Result<Addresses, Rejected> {
+    match (source?, destination?) {
+        (Address::V4(source), Address::V4(destination)) => Ok(Addresses::V4(source, destination)),
+        (Address::V6(source), Address::V6(destination)) => Ok(Addresses::V6(source, destination)),
+        _ => Err(Rejected),
+    }
 }
 
 impl Configure for FastSource {
@@ -154,12 +214,20 @@ impl Configure for FastSource {
     ) -> Result<Self, Rejected> {
         let class = configuration.class_of(configuration.id()).name;
         let tcp = class == FAST_TCP_FLOWS.name;
-        let single = class == FAST_UDP_SOURCE.name;
+        let six = class == FAST_UDP_SOURCE_IP6.name;
+        let single = six || class == FAST_UDP_SOURCE.name;
         let rate = arguments.required::<u32>("RATE");
         let limit = arguments.required::<i64>("LIMIT");
-        let length = read_length(arguments);
+        let length = read_length(arguments, if six { SHORTEST_IP6 } else { SHORTEST });
         let source = arguments.required("SRCETH");
-        let source_address = arguments.required("SRCIP");
+        let address = |arguments: &mut Arguments<'_>, name| {
+            if six {
+                arguments.required(name).map(Address::V6)
+            } else {
+                arguments.required(name).map(Address::V4)
+            }
+        };
+        let source_address = address(arguments, if six { "SRCIP6" } else { "SRCIP" });
         let port = |arguments: &mut Arguments<'_>, name| {
             if single {
                 arguments.required(name).map(|UdpPort(port)| port)
@@ -169,7 +237,7 @@ impl Configure for FastSource {
         };
         let source_port = port(arguments, "SPORT");
         let destination = arguments.required("DSTETH");
-        let destination_address = arguments.required("DSTIP");
+        let destination_address = address(arguments, if six { "DSTIP6" } else { "DSTIP" });
         let destination_port = port(arguments, "DPORT");
         let (flows, mut flow_size) = if single {
             (Ok(1), Ok(0))
@@ -194,8 +262,9 @@ impl Configure for FastSource {
         arguments.finish()?;
         let ends = Ends {
             ethernet: (source?, destination?),
-            addresses: (source_address?, destination_address?),
+            addresses: read_addresses(source_address, destination_address)?,
         };
+        let transport = NETWORK + ends.addresses.header_length();
         let (template, sum) = template(length?, &ends, tcp);
         let flow = Flow {
             source: source_port?,
@@ -207,6 +276,7 @@ impl Configure for FastSource {
             tcp,
             checksum,
             template,
+            transport,
             sum,
             flows: alloc::vec![flow; flows? as usize],
             next: 0,
@@ -271,7 +341,7 @@ impl FastSource {
             .packet_uninitialised(DEFAULT_HEADROOM, self.template.len());
         let frame = packet.data_mut();
         frame.copy_from_slice(&self.template);
-        let transport = &mut frame[TRANSPORT..];
+        let transport = &mut frame[self.transport..];
         transport[..2].copy_from_slice(&flow.source.to_be_bytes());
         transport[2..4].copy_from_slice(&flow.destination.to_be_bytes());
         let sum = self
@@ -286,7 +356,7 @@ impl FastSource {
             transport[6..8].copy_from_slice(&sum.finish_udp().to_be_bytes());
         }
         packet.set_mac_header(0);
-        packet.set_network_header(NETWORK, 20);
+        packet.set_network_header(NETWORK, self.transport - NETWORK);
         packet
     }
 

@@ -358,3 +358,33 @@ fn time_records_hold_number_moment_and_difference() {
     }
     assert_eq!(bench.read("s.count"), "2");
 }
+
+#[test]
+fn fast_udp_source_ip6_sends_frames_whose_checksum_is_right() {
+    let bench = Bench::new(
+        "FastUDPSourceIP6(0, 2, 60, 0:0:0:0:0:1, 2001:db8::1, 1234, 1:1:1:1:1:1, 2001:db8::2, 80,
+         true, 1) -> Unqueue -> ToDevice(out)",
+    );
+    bench.run();
+    let sent = bench.sent("out");
+    assert_eq!(sent.len(), 2);
+    for (number, frame) in sent.iter().enumerate() {
+        assert_eq!(frame.len(), 62);
+        assert_eq!(
+            frame[..14],
+            [1, 1, 1, 1, 1, 1, 0, 0, 0, 0, 0, 1, 0x86, 0xdd]
+        );
+        // Version 6, eight bytes of UDP.
+        assert_eq!(frame[14..21], [0x60, 0, 0, 0, 0, 8, 17]);
+        assert_eq!(
+            frame[54..56],
+            (1234 + u16::try_from(number).unwrap()).to_be_bytes()
+        );
+        // RFC 8200, section 8.1: addresses, length, protocol and the datagram add up to all ones.
+        let words = frame[22..]
+            .chunks(2)
+            .map(|two| u32::from(two[0]) << 8 | u32::from(two[1]));
+        let sum = words.sum::<u32>() + 8 + 17;
+        assert_eq!((sum >> 16) + (sum & 0xffff), 0xffff);
+    }
+}

@@ -279,6 +279,14 @@ impl<'a> Parser<'a> {
             self.at += 1;
             return Ok(true);
         }
+        if word == "ether" && self.ahead(1, &["host"]) {
+            if given.subject.is_some() {
+                return conflict(self);
+            }
+            given.subject = Some(Subject::EtherHost);
+            self.at += 2;
+            return Ok(true);
+        }
         // "ip" only introduces a keyword.
         if word == "ip" {
             self.at += 1;
@@ -316,7 +324,7 @@ impl<'a> Parser<'a> {
         Subject::of(word).is_some()
             || matches!(
                 word,
-                "src" | "dst" | "ip" | "true" | "false" | "any" | "all" | "none"
+                "src" | "dst" | "ip" | "ether" | "true" | "false" | "any" | "all" | "none"
             )
             || word.contains('[')
             || self.protocol(word).is_some()

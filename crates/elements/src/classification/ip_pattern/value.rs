@@ -5,6 +5,7 @@ use alloc::vec;
 use core::net::Ipv4Addr;
 
 use sprat_click::arguments::{Argument, IpProtocol, Ipv4Prefix, TcpPort};
+use sprat_packet::EtherAddress;
 
 use super::super::expression::Expression;
 use super::super::pattern_error::{PatternError, PatternErrorKind};
@@ -19,6 +20,7 @@ enum Value {
     Number(u32),
     Range(u32, u32),
     Address(Ipv4Prefix),
+    Ethernet([u8; 6]),
 }
 
 impl Parser<'_> {
@@ -85,6 +87,12 @@ impl Parser<'_> {
                 given.protocol = given.protocol.or(previous.protocol);
             }
         };
+        if previous.subject == Some(Subject::EtherHost)
+            && EtherAddress::parse(word, self.names).is_ok()
+        {
+            inherit(&mut given, Subject::EtherHost);
+            return Ok(given);
+        }
         if number(word).is_some() || range(word).is_some() {
             let subject = match previous.subject {
                 Some(subject) if !subject.stands_alone() && given.protocol.is_none() => subject,
@@ -153,7 +161,7 @@ impl Parser<'_> {
         }
         let direction = given.direction.unwrap_or(Direction::Either);
         let equality = relation.unwrap_or(Relation::Equal);
-        if equality.ordered() && is_address(subject) {
+        if equality.ordered() && (is_address(subject) || subject == Subject::EtherHost) {
             return Err(self.error(meaningless("an order")));
         }
         if subject == Subject::TcpOption {
@@ -185,6 +193,13 @@ impl Parser<'_> {
                     address & bits
                 };
                 let test = primitive::address(direction, bits, equality, address);
+                with_protocol(given.protocol, test)
+            }
+            (Subject::EtherHost, Value::Ethernet(address)) => {
+                if mask.is_some() {
+                    return Err(self.error(meaningless("a mask")));
+                }
+                let test = primitive::ethernet(direction, equality, address);
                 with_protocol(given.protocol, test)
             }
             (Subject::Port, Value::Range(low, high)) => {
@@ -246,6 +261,9 @@ impl Parser<'_> {
                 .ok()
                 .or_else(|| Ipv4Prefix::new(Ipv4Addr::parse(word, self.names).ok()?, 32))
                 .map(Value::Address),
+            Subject::EtherHost => EtherAddress::parse(word, self.names)
+                .ok()
+                .map(|address| Value::Ethernet(address.0)),
             Subject::Port => self.port(given, word),
             Subject::Protocol => self
                 .protocol(word)
