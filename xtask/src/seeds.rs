@@ -36,6 +36,28 @@ const SUMMARIES: [&str; 4] = [
      1.1.1.1 8+ rr{1.2.3.4,^}+5;eol 0x10 echo 0\n!aggregate 5\n2.2.2.2 0 - 0 3 1\n",
 ];
 
+/// Fields that packets are numbered by.
+const FIELDS: [&str; 5] = [
+    "ip src/8",
+    "transp[2:2] & 0x3f0",
+    "tcp flags",
+    "ip{4-7}, INCREMENTAL true",
+    "data[0:4]",
+];
+
+/// Traces of text, each behind the number of its reader.
+const TRACES: [&str; 4] = [
+    "\x04MULTIPACKET true\0\
+     192.4.1.32|18.26.4.44|0.0.0.0|14|16|5|1000|998006995|998006999|3917|80|0|18|6|0\n",
+    "\x05\0\
+     00:00:01.500000 IP 1.0.0.1.5 > 1.0.0.2.80: Flags [S], seq 9, win 1, options [mss 1460], length 0\n\
+     00:00:01.6 1.0.0.2.80 > 1.0.0.1.5: S 5:5(0) ack 10 win 90 <nop,sack 1 {5:9}> (DF)\n\
+     00:00:02.0 IP (tos 0x10, ttl 63, id 7, flags [DF], proto UDP (17), length 41)\n    \
+     1.0.0.1.5 > 1.0.0.2.7: UDP, length 13\n",
+    "\x06\0!data ip_src tcp_opt\n!binary\n\0\0\0\x0d\x01\x02\x03\x04\x04\x03\x03\x07\0",
+    "\x01\0\0\0\0\x03\0\0\0\x07\x0a\0\0\x01\x0a\0\0\x02\0\x3c\x06\x02\0\x05\0\x50",
+];
+
 /// Writes seeds for a target into its corpus.
 ///
 /// # Errors
@@ -63,6 +85,11 @@ fn seeds(target: &str) -> Result<Vec<Vec<u8>>> {
             captures.chain(summaries).collect()
         }
         "elements" => elements()?,
+        "flows" => {
+            let frames = encoded(&frames()?);
+            let field = |field: &str| [field.as_bytes(), b"\0", &frames].concat();
+            FIELDS.map(field).into()
+        }
         "headers" => {
             let layers = [0, 14, 34];
             let frames = frames()?
@@ -71,6 +98,11 @@ fn seeds(target: &str) -> Result<Vec<Vec<u8>>> {
             frames.collect()
         }
         "image" => images()?,
+        "ipsec" => {
+            let frames = encoded(&frames()?);
+            let association = |mode| [&[mode, 1, 0, 40, 1][..], &frames].concat();
+            [0, 1, 2, 3].map(association).into()
+        }
         "manifest" => images()?
             .iter()
             .filter_map(|image| manifest(image))
@@ -82,8 +114,37 @@ fn seeds(target: &str) -> Result<Vec<Vec<u8>>> {
                 .filter(|(class, _)| class == "Script");
             scripts.map(|(_, body)| body.into_bytes()).collect()
         }
+        "traces" => {
+            let frames = frames()?;
+            let records = frames.iter().map(|frame| erf_record(frame));
+            let binary = [b"\x03\0", &records.flatten().collect::<Vec<u8>>()[..]].concat();
+            let text = TRACES.map(|text| text.as_bytes().to_vec());
+            text.into_iter().chain([binary]).collect()
+        }
         _ => Vec::new(),
     })
+}
+
+/// Frames as targets read them: their length before each.
+fn encoded(frames: &[Vec<u8>]) -> Vec<u8> {
+    let frames = frames.iter().filter(|frame| frame.len() < 0x400);
+    let encode = |frame: &Vec<u8>| {
+        let length = u16::try_from(frame.len()).unwrap_or(0).to_le_bytes();
+        [&length[..], frame].concat()
+    };
+    frames.take(12).flat_map(encode).collect()
+}
+
+/// A frame as a record of Endace's format.
+fn erf_record(frame: &[u8]) -> Vec<u8> {
+    let length = u16::try_from(frame.len()).unwrap_or(0);
+    let mut record = vec![0, 0, 0, 0x80, 2, 0, 0, 0, 2, 0];
+    record.extend((length + 18).to_be_bytes());
+    record.extend([0, 0]);
+    record.extend((length + 4).to_be_bytes());
+    record.extend([0, 0]);
+    record.extend(frame);
+    record
 }
 
 /// For the target `elements`: each declaration in the sources, with frames of the captures.
@@ -296,6 +357,9 @@ mod tests {
             "script",
             "dumps",
             "conversation",
+            "flows",
+            "ipsec",
+            "traces",
         ] {
             let seeds = seeds(target).unwrap();
             assert!(seeds.len() >= 4, "{target}: {}", seeds.len());
