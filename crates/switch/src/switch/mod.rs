@@ -22,9 +22,12 @@
 //! of and their counters stay.
 
 mod bridge;
+mod drain;
 mod flow;
 mod forward;
 mod held;
+mod members;
+mod places;
 mod requests;
 mod rules;
 mod run;
@@ -39,7 +42,7 @@ use std::time::Duration;
 use sprat_abi::host::Lie;
 use sprat_monitor::{Death, Instance, monotonic_now};
 
-use crate::port::{Counters, DropCause, Port, PortError};
+use crate::port::{Counters, Port, PortError};
 
 pub use bridge::{Membership, Vlan};
 pub use flow::{Conversation, EthernetAddress, Flow, mapped};
@@ -288,20 +291,6 @@ impl Switch {
         }
     }
 
-    /// Adds the place of an instance with devices of these names. It is empty at first.
-    pub fn add_place(&mut self, name: &str, devices: &[String]) -> InstanceId {
-        let instance = self.instances.len();
-        let ports = (0..).zip(devices).map(|(network, device)| {
-            self.attach(
-                format!("{name}.{device}"),
-                Place::Device { instance, network },
-            )
-        });
-        let ports = ports.collect();
-        self.instances.push(Held::new(name.into(), ports));
-        InstanceId(number(instance))
-    }
-
     fn attach(&mut self, name: String, place: Place) -> usize {
         self.ports.push(Attached {
             name,
@@ -312,145 +301,6 @@ impl Switch {
             kick: false,
         });
         self.ports.len() - 1
-    }
-
-    /// Puts an instance in an empty place: it has the devices of that place, in their order. Frames
-    /// that were kept for it are delivered.
-    ///
-    /// # Panics
-    /// If an instance is there already.
-    pub fn put(&mut self, place: InstanceId, instance: Box<dyn Instance>) {
-        let index = place.index();
-        let held = &mut self.instances[index];
-        assert!(held.instance.is_none(), "an empty place");
-        held.begin(instance);
-        self.wake(index);
-        self.deliver_kept(index);
-    }
-
-    /// Takes the instance out of its place.
-    pub fn take(&mut self, place: InstanceId) -> Option<Remains> {
-        let index = place.index();
-        let mut instance = self.instances[index].instance.take()?;
-        instance.kill();
-        self.forget(index);
-        Some(Remains(instance))
-    }
-
-    /// Asks an instance to come to an end by itself.
-    pub fn stop(&mut self, place: InstanceId) {
-        self.instances[place.index()].stopping = true;
-        self.wake(place.index());
-    }
-
-    /// Whether frames that come for the place while it is empty are kept for the instance to come,
-    /// as many as [`SwitchOptions::awaiting`] says. Otherwise they are dropped.
-    pub fn keep_frames(&mut self, place: InstanceId, keep: bool) {
-        let held = &mut self.instances[place.index()];
-        held.keeps = keep;
-        if !keep {
-            let lost = held.kept.drain(..).map(|kept| held.ports[kept.network]);
-            for port in lost.collect::<Vec<_>>() {
-                self.ports[port].counters.drop_frame(DropCause::Ended);
-            }
-        }
-    }
-
-    /// The name of an instance's place.
-    #[must_use]
-    pub fn instance_name(&self, place: InstanceId) -> &str {
-        &self.instances[place.index()].name
-    }
-
-    /// The ports of an instance's devices.
-    pub fn devices(&self, place: InstanceId) -> impl ExactSizeIterator<Item = PortId> + '_ {
-        let ports = self.instances[place.index()].ports.iter();
-        ports.map(|port| PortId(number(*port)))
-    }
-
-    /// The instance, where one is there.
-    pub fn instance(&mut self, place: InstanceId) -> Option<&mut dyn Instance> {
-        match &mut self.instances[place.index()].instance {
-            Some(instance) => Some(&mut **instance),
-            None => None,
-        }
-    }
-
-    /// What the instances of a place have done.
-    #[must_use]
-    pub fn instance_counters(&self, place: InstanceId) -> &InstanceCounters {
-        &self.instances[place.index()].counters
-    }
-
-    /// Adds a join without members.
-    pub fn add_join(&mut self) -> JoinId {
-        self.joins.push(Join {
-            left: Targets::new(),
-            right: Targets::new(),
-        });
-        JoinId(number(self.joins.len() - 1))
-    }
-
-    /// Makes a port a member of a join, with a share of the conversations, or changes its share.
-    pub fn join(&mut self, join: JoinId, side: Side, port: PortId, share: u32) {
-        let network = Network::Join {
-            join: join.0 as usize,
-            side,
-        };
-        if self.ports[port.index()].network != network {
-            self.leave(port);
-            self.ports[port.index()].network = network;
-        }
-        self.joins[join.0 as usize].side_mut(side).set(port, share);
-    }
-
-    /// A join of two ports.
-    pub fn wire(&mut self, one: PortId, other: PortId) -> JoinId {
-        let join = self.add_join();
-        self.join(join, Side::Left, one, 1);
-        self.join(join, Side::Right, other, 1);
-        join
-    }
-
-    /// Adds a bridge without members.
-    pub fn add_bridge(&mut self) -> BridgeId {
-        self.bridges.push(Bridged {
-            bridge: Bridge::new(),
-            ports: Vec::new(),
-        });
-        BridgeId(number(self.bridges.len() - 1))
-    }
-
-    /// Makes a port a member of a bridge.
-    pub fn bridge(&mut self, bridge: BridgeId, port: PortId, membership: Membership) {
-        self.leave(port);
-        let bridge = bridge.0 as usize;
-        let bridged = &mut self.bridges[bridge];
-        let member = bridged.bridge.join(membership);
-        bridged.ports.push(port.index());
-        self.ports[port.index()].network = Network::Bridge { bridge, member };
-    }
-
-    /// Takes a port out of what it is part of.
-    pub fn leave(&mut self, port: PortId) {
-        let network = std::mem::replace(&mut self.ports[port.index()].network, Network::None);
-        match network {
-            Network::None => {}
-            Network::Join { join, side } => self.joins[join].side_mut(side).remove(port),
-            Network::Bridge { bridge, member } => self.bridges[bridge].bridge.leave(member),
-        }
-    }
-
-    /// The addresses that a bridge has seen: VLAN, address, port, and how long ago, in nanoseconds.
-    pub fn addresses(
-        &self,
-        bridge: BridgeId,
-    ) -> impl Iterator<Item = (Vlan, EthernetAddress, PortId, u64)> + '_ {
-        let bridged = &self.bridges[bridge.0 as usize];
-        let addresses = bridged.bridge.addresses(self.now);
-        addresses.map(|(vlan, address, member, ago)| {
-            (vlan, address, PortId(number(bridged.ports[member])), ago)
-        })
     }
 
     /// Sets the flow rules. The first that fits a frame counts.
@@ -499,24 +349,5 @@ impl Switch {
     /// Takes what has happened.
     pub fn take_events(&mut self) -> Vec<Event> {
         std::mem::take(&mut self.events)
-    }
-
-    /// Ends an instance.
-    fn end(&mut self, index: usize, mut instance: Box<dyn Instance>, death: Death) {
-        instance.kill();
-        self.collect_console(index, &mut *instance);
-        self.forget(index);
-        self.events.push(Event::Ended {
-            instance: InstanceId(number(index)),
-            death: Box::new(death),
-            remains: Remains(instance),
-        });
-    }
-
-    /// Forgets what there was to do for an instance that is gone.
-    fn forget(&mut self, index: usize) {
-        self.timers.set(index, None);
-        self.instances[index].rest();
-        self.abandon_requests(index);
     }
 }

@@ -8,7 +8,7 @@ use sprat_abi::frame::FrameHead;
 use sprat_abi::host::Frame;
 
 use super::*;
-use crate::port::{Arrival, Generator, GeneratorOptions, Sink};
+use crate::port::{Arrival, DropCause, Generator, GeneratorOptions, Sink};
 
 /// A port whose far end is the test.
 #[derive(Clone, Default)]
