@@ -69,6 +69,12 @@ impl Folders {
         self.lanes().join(format!("{tenant}.socket"))
     }
 
+    /// The control socket of an instance.
+    #[must_use]
+    pub fn instance(&self, name: &str) -> PathBuf {
+        self.run.join(format!("{name}.sock"))
+    }
+
     /// Reports of instances that did not end well.
     #[must_use]
     pub fn crashes(&self) -> PathBuf {

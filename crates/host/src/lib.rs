@@ -13,11 +13,20 @@
 pub mod client;
 pub mod control;
 pub mod daemon;
+mod descriptors;
 pub mod desired;
 pub mod file;
 pub mod folders;
 pub mod lane;
 pub mod protocol;
+
+/// Now, in milliseconds since 1970.
+pub(crate) fn wall_milliseconds() -> u64 {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    since.map_or(0, |since| {
+        u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+    })
+}
 
 /// What the command carries for those who run Click configurations.
 #[derive(Clone, Copy, Debug)]

@@ -1,23 +1,36 @@
 //! What a lane and those who ask it say to each other: one JSON value a line, over a Unix socket.
+//!
+//! A lane opens nothing itself. What it needs for something is given to it before, as descriptors
+//! that travel with [`Request::Take`].
 
-use std::io::{self, BufRead as _, BufReader, Write as _};
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::os::fd::BorrowedFd;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::descriptors::{Lines, send};
 use crate::desired::Desired;
 
 /// Longest line, in bytes.
-pub(crate) const LINE_LIMIT: u64 = 64 << 20;
+pub(crate) const LINE_LIMIT: usize = 64 << 20;
 
 /// What a lane is asked.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Request {
+    /// What it has been given.
+    Holds,
+    /// To take something that it cannot open itself.
+    Take(Given),
     /// To do this from now on; the smallest change is made.
     Apply(Box<Desired>),
+    /// To tell what happens, line by line, from now on: an [`Event`] each. Whoever asked before is
+    /// told nothing more.
+    Watch,
     /// What it does.
     Status,
     /// To read a handler of an instance.
@@ -54,12 +67,105 @@ pub enum Request {
     End,
 }
 
+/// What a lane is given, with the descriptors that belong to it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Given {
+    /// A port that leads outside: its descriptor.
+    Port {
+        /// Its name.
+        name: String,
+        /// What it was declared as.
+        spec: String,
+        /// The interface behind it.
+        interface: Interface,
+    },
+    /// The control socket of an instance that is to come: one that is listened on.
+    Socket {
+        /// The instance.
+        instance: String,
+    },
+    /// An image: its file, and perhaps that of its symbols.
+    Image {
+        /// Where it was found.
+        path: String,
+        /// Its build id.
+        build: String,
+    },
+}
+
+/// The interface behind a port.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Interface {
+    /// Its name.
+    pub name: String,
+    /// The longest frame it carries.
+    pub frame_limit: usize,
+    /// Its number and its address, where the port is a packet socket; else it is a tap.
+    pub packet: Option<(i32, [u8; 6])>,
+}
+
+/// What a lane has been given and still has.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Holdings {
+    /// Ports, and what they were declared as.
+    pub ports: BTreeMap<String, String>,
+    /// Instances with control sockets.
+    pub sockets: BTreeSet<String>,
+    /// Build ids of images, by their paths.
+    pub images: BTreeMap<String, String>,
+}
+
+/// Something that happened in a lane.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "event")]
+pub enum Event {
+    /// An instance is in another state.
+    Instance {
+        /// Which one.
+        instance: String,
+        /// The function it is an instance of.
+        function: String,
+        /// The state.
+        state: State,
+        /// How often it was replaced.
+        restarts: u64,
+    },
+    /// An instance did not end well.
+    Died {
+        /// Which one.
+        instance: String,
+        /// When, in milliseconds since 1970.
+        at: u64,
+        /// How.
+        how: String,
+        /// The report: how, with a backtrace, and the end of the console.
+        report: String,
+    },
+    /// A port failed.
+    PortFailed {
+        /// Its name.
+        port: String,
+        /// What it was declared as.
+        spec: String,
+        /// Why.
+        error: String,
+    },
+    /// A port that had failed is there again.
+    PortBack {
+        /// Its name.
+        port: String,
+    },
+}
+
 /// What a lane answers.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Answer {
     /// It is done.
     Done,
+    /// What the lane has been given.
+    Holds(Holdings),
     /// What the lane does.
     Status(Box<Status>),
     /// What a handler said.
@@ -82,10 +188,23 @@ pub struct Status {
     pub pid: u32,
     /// What holds its instances.
     pub monitor: String,
+    /// What holds the process itself.
+    pub confinement: Confinement,
     /// Its instances.
     pub instances: Vec<InstanceStatus>,
     /// Its ports, and the devices of its instances.
     pub ports: Vec<PortStatus>,
+}
+
+/// What holds a lane's process.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub struct Confinement {
+    /// The user it has become, where the daemon is root.
+    pub user: Option<u32>,
+    /// Whether it has namespaces of its own.
+    pub namespaces: bool,
+    /// Whether Landlock holds it too.
+    pub landlock: bool,
 }
 
 /// An instance, or the place of one.
@@ -166,16 +285,32 @@ pub struct PortStatus {
 /// # Errors
 /// Nobody listens, or the answer is none.
 pub fn ask(socket: &Path, request: &Request, patience: Duration) -> io::Result<Answer> {
-    let mut stream = UnixStream::connect(socket)?;
+    ask_with(socket, request, &[], patience)
+}
+
+/// The same, with descriptors.
+///
+/// # Errors
+/// As for [`ask`].
+pub fn ask_with(
+    socket: &Path,
+    request: &Request,
+    descriptors: &[BorrowedFd<'_>],
+    patience: Duration,
+) -> io::Result<Answer> {
+    let stream = UnixStream::connect(socket)?;
     stream.set_read_timeout(Some(patience))?;
     stream.set_write_timeout(Some(patience))?;
-    let mut line = serde_json::to_vec(request)?;
-    line.push(b'\n');
-    stream.write_all(&line)?;
-    let mut answer = String::new();
-    let mut reader = BufReader::new(io::Read::take(stream, LINE_LIMIT));
-    if reader.read_line(&mut answer)? == 0 {
-        return Err(io::ErrorKind::UnexpectedEof.into());
+    send(&stream, &line(request)?, descriptors)?;
+    match Lines::new(&stream, LINE_LIMIT).next()? {
+        Some((answer, _)) => Ok(serde_json::from_slice(&answer)?),
+        None => Err(io::ErrorKind::UnexpectedEof.into()),
     }
-    Ok(serde_json::from_str(&answer)?)
+}
+
+/// What is said, as a line.
+pub(crate) fn line(value: &impl Serialize) -> io::Result<Vec<u8>> {
+    let mut line = serde_json::to_vec(value)?;
+    line.push(b'\n');
+    Ok(line)
 }

@@ -39,6 +39,7 @@ mod blocks;
 #[cfg(test)]
 mod breach_tests;
 mod clock;
+mod confine;
 pub mod disk;
 mod image;
 mod instance;
@@ -47,6 +48,7 @@ mod memory;
 mod options;
 mod process;
 mod report;
+mod sealing;
 mod shared;
 mod stopwatch;
 mod symbols;
@@ -59,6 +61,7 @@ mod usage;
 mod vm;
 
 pub use clock::{StandingTime, monotonic_now, start_counting};
+pub use confine::{Confinement, confine, keep_descriptors};
 pub use image::{FILE_LIMIT, Image, ImageError, Protection, Segment, judge};
 pub use instance::{CreationTimes, Death, Instance, MemoryUse, Monitor, MonitorError, Outcome};
 pub use layout::LayoutError;

@@ -4,10 +4,12 @@
 //! by build id as distributions keep them: `.build-id/ab/cdef....debug`.
 
 use crate::report::Name;
-use addr2line::Loader;
-use object::{Object, ObjectSymbol};
+use addr2line::Context;
+use gimli::{Dwarf, EndianArcSlice, Error, RunTimeEndian, SectionId};
+use object::{Object, ObjectSection, ObjectSymbol};
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// Why symbols cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -35,7 +37,7 @@ pub enum SymbolsError {
 
 /// The symbols of one image.
 pub struct Symbols {
-    loader: Loader,
+    lines: Context<EndianArcSlice<RunTimeEndian>>,
     /// Function addresses and names, for images with a symbol table and no line tables.
     table: Vec<(u64, u64, String)>,
 }
@@ -61,13 +63,23 @@ impl Symbols {
     /// # Errors
     /// If the file cannot be read or belongs to another image.
     pub fn load(path: &Path, build_id: &[u8]) -> Result<Self, SymbolsError> {
+        let bytes = std::fs::read(path).map_err(|error| SymbolsError::Read {
+            path: path.to_owned(),
+            reason: error.to_string(),
+        })?;
+        Self::parse(path, &bytes, build_id)
+    }
+
+    /// Reads symbols that are at hand; `path` is what they are called in errors.
+    ///
+    /// # Errors
+    /// If they are damaged or belong to another image.
+    pub fn parse(path: &Path, bytes: &[u8], build_id: &[u8]) -> Result<Self, SymbolsError> {
         let failed = |reason: String| SymbolsError::Read {
             path: path.to_owned(),
             reason,
         };
-        let bytes = std::fs::read(path).map_err(|error| failed(error.to_string()))?;
-        let file =
-            object::File::parse(bytes.as_slice()).map_err(|error| failed(error.to_string()))?;
+        let file = object::File::parse(bytes).map_err(|error| failed(error.to_string()))?;
         let found = file.build_id().ok().flatten().unwrap_or_default();
         if found != build_id {
             let (found, wanted) = (build_id_text(found), build_id_text(build_id));
@@ -89,8 +101,15 @@ impl Symbols {
             })
             .collect();
         table.sort();
-        let loader = Loader::new(path).map_err(|error| failed(error.to_string()))?;
-        Ok(Self { loader, table })
+        let section = |id: SectionId| -> Result<_, Error> {
+            let section = file.section_by_name(id.name());
+            let data = section.and_then(|section| section.uncompressed_data().ok());
+            let data = Arc::from(&*data.unwrap_or_default());
+            Ok(EndianArcSlice::new(data, RunTimeEndian::Little))
+        };
+        let lines = Dwarf::load(section).and_then(Context::from_dwarf);
+        let lines = lines.map_err(|error| failed(error.to_string()))?;
+        Ok(Self { lines, table })
     }
 
     /// Looks for the symbols of an image: `IMAGE.symbols`, then each directory by build id, then the
@@ -120,7 +139,7 @@ impl Symbols {
     #[must_use]
     pub fn lookup(&self, address: u64) -> Vec<Name> {
         let mut names = vec![];
-        if let Ok(mut frames) = self.loader.find_frames(address) {
+        if let Ok(mut frames) = self.lines.find_frames(address).skip_all_loads() {
             while let Ok(Some(frame)) = frames.next() {
                 let place = frame
                     .location

@@ -5,6 +5,7 @@ use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, PermissionsExt as _};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
@@ -25,11 +26,12 @@ pub trait Asker: HandlerAccess + Clone + Send + 'static {}
 
 impl<T: HandlerAccess + Clone + Send + 'static> Asker for T {}
 
-/// A socket that is listened on; the file goes with it.
+/// A socket that is listened on.
 pub struct Server {
-    path: PathBuf,
-    /// The file's number: what stands under the path later may be another's.
-    inode: u64,
+    listener: Arc<UnixListener>,
+    /// Its file, which goes with it, and the file's number: what stands under the path later may be
+    /// another's.
+    file: Option<(PathBuf, u64)>,
     connections: Arc<Connections>,
 }
 
@@ -37,6 +39,8 @@ pub struct Server {
 struct Connections {
     open: Mutex<Vec<Arc<UnixStream>>>,
     closed: Condvar,
+    /// Nothing is listened to any more.
+    over: AtomicBool,
 }
 
 impl Connections {
@@ -74,12 +78,23 @@ impl Server {
     /// # Errors
     /// Somebody else does, or there cannot be one.
     pub fn open(path: &Path, asker: impl Asker) -> io::Result<Self> {
-        let listener = bind(path)?;
+        let mut server = Self::over(bind(path)?, asker)?;
+        server.file = Some((path.to_owned(), fs::symlink_metadata(path)?.ino()));
+        Ok(server)
+    }
+
+    /// Serves a socket that is listened on already, whose file is somebody else's care.
+    ///
+    /// # Errors
+    /// The system has no thread for it.
+    pub fn over(listener: UnixListener, asker: impl Asker) -> io::Result<Self> {
+        let listener = Arc::new(listener);
         let connections = Arc::<Connections>::default();
-        let all = connections.clone();
+        let (all, heard) = (connections.clone(), listener.clone());
         thread::Builder::new().spawn(move || {
-            for stream in listener.incoming() {
+            for stream in heard.incoming() {
                 match stream {
+                    _ if all.over.load(Ordering::Acquire) => return,
                     Ok(stream) => all.begin(stream, asker.clone()),
                     // No descriptor is free; one will be.
                     Err(_) => thread::sleep(Duration::from_millis(100)),
@@ -87,8 +102,8 @@ impl Server {
             }
         })?;
         Ok(Self {
-            path: path.to_owned(),
-            inode: fs::symlink_metadata(path)?.ino(),
+            listener,
+            file: None,
             connections,
         })
     }
@@ -96,9 +111,14 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        if fs::symlink_metadata(&self.path).is_ok_and(|found| found.ino() == self.inode) {
-            let _ = fs::remove_file(&self.path);
+        if let Some((path, inode)) = &self.file
+            && fs::symlink_metadata(path).is_ok_and(|found| found.ino() == *inode)
+        {
+            let _ = fs::remove_file(path);
         }
+        // What waits for connections is woken by this, and ends.
+        self.connections.over.store(true, Ordering::Release);
+        let _ = rustix::net::shutdown(&*self.listener, rustix::net::Shutdown::Both);
         let open = self.connections.lock();
         for stream in &*open {
             // Whoever is being answered still gets the answer.

@@ -1,22 +1,24 @@
 //! The lanes of a daemon: started where they are missing, watched, and asked.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::fs::OpenOptions;
 use std::io;
+use std::os::fd::{AsFd as _, OwnedFd};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::PathBuf;
 use std::process::Stdio;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::io::AsyncReadExt as _;
+use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::UnixStream;
 use tokio::process::Command;
+use tokio::task::AbortHandle;
 use tokio::time::{Instant, sleep};
 
-use super::Daemon;
+use super::{Daemon, crashes};
 use crate::folders::Folders;
-use crate::protocol::{Answer, Request, ask};
+use crate::protocol::{Answer, Event, Request, ask_with, line};
 
 /// How long a lane may take to begin.
 const START: Duration = Duration::from_secs(10);
@@ -27,6 +29,9 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// Between two lanes of a tenant that keep ending, at first and at most.
 const FIRST_WAIT: Duration = Duration::from_millis(10);
 const LONGEST_WAIT: Duration = Duration::from_secs(10);
+
+/// How long after it failed a port is opened again.
+const PORT_WAIT: Duration = Duration::from_millis(200);
 
 /// How lanes are started.
 #[derive(Clone, Debug)]
@@ -39,9 +44,22 @@ pub(super) struct Lanes {
 impl Lanes {
     /// Asks a tenant's lane.
     pub(super) async fn ask(&self, tenant: &str, request: Request) -> Result<Answer, String> {
+        self.ask_with(tenant, request, Vec::new()).await
+    }
+
+    /// The same, with descriptors.
+    pub(super) async fn ask_with(
+        &self,
+        tenant: &str,
+        request: Request,
+        descriptors: Vec<OwnedFd>,
+    ) -> Result<Answer, String> {
         let socket = self.folders.lane(tenant);
-        let asked = tokio::task::spawn_blocking(move || ask(&socket, &request, PATIENCE)).await;
-        match asked {
+        let ask = move || {
+            let borrowed: Vec<_> = descriptors.iter().map(|owned| owned.as_fd()).collect();
+            ask_with(&socket, &request, &borrowed, PATIENCE)
+        };
+        match tokio::task::spawn_blocking(ask).await {
             Ok(Ok(Answer::Refused(why))) => Err(why),
             Ok(Ok(answer)) => Ok(answer),
             Ok(Err(error)) => Err(format!("the lane of {tenant} does not answer: {error}")),
@@ -61,6 +79,13 @@ impl Lanes {
                 std::os::unix::net::UnixStream::connect(self.folders.lane(tenant)).is_ok()
             })
             .collect()
+    }
+
+    /// Ends a tenant's lane, which cannot remove its socket itself.
+    pub(super) async fn end(&self, tenant: &str) -> Result<(), String> {
+        self.ask(tenant, Request::End).await?;
+        let _ = std::fs::remove_file(self.folders.lane(tenant));
+        Ok(())
     }
 
     /// Starts a tenant's lane where there is none; a connection to it, which ends when it does.
@@ -113,14 +138,14 @@ impl Lanes {
     }
 }
 
-/// Starts a tenant's lane again whenever it ends, as long as the tenant has something to run.
+/// Hears what happens in a tenant's lane, and starts it again whenever it ends, as long as the tenant
+/// has something to run.
 pub(super) fn watch(daemon: Arc<Daemon>, tenant: String, mut stream: UnixStream) {
     tokio::spawn(async move {
         let mut wait = FIRST_WAIT;
         loop {
             let begin = Instant::now();
-            // Nothing is ever said here: it ends with the lane.
-            let _ = stream.read(&mut [0; 1]).await;
+            hear(&daemon, &tenant, stream).await;
             if begin.elapsed() > LONGEST_WAIT {
                 wait = FIRST_WAIT;
             }
@@ -141,4 +166,57 @@ pub(super) fn watch(daemon: Arc<Daemon>, tenant: String, mut stream: UnixStream)
             }
         }
     });
+}
+
+/// Hears what happens in a lane until it ends.
+async fn hear(daemon: &Arc<Daemon>, tenant: &str, mut stream: UnixStream) {
+    let Ok(request) = line(&Request::Watch) else {
+        return;
+    };
+    if stream.write_all(&request).await.is_err() {
+        return;
+    }
+    let mut opening: HashMap<String, AbortHandle> = HashMap::new();
+    let mut lines = BufReader::new(stream).lines();
+    while let Ok(Some(text)) = lines.next_line().await {
+        let Ok(event) = serde_json::from_str::<Event>(&text) else {
+            daemon.note(&format!(
+                "the lane of {tenant} tells what nobody understands"
+            ));
+            continue;
+        };
+        match &event {
+            Event::Died {
+                instance,
+                at,
+                report,
+                ..
+            } => crashes::write(&daemon.lanes.folders.crashes(), instance, *at, report),
+            Event::PortFailed { port, spec, .. } => {
+                let again = open_again(daemon.clone(), tenant.into(), port.clone(), spec.clone());
+                let again = tokio::spawn(again).abort_handle();
+                if let Some(old) = opening.insert(port.clone(), again) {
+                    old.abort();
+                }
+            }
+            Event::Instance { .. } | Event::PortBack { .. } => {}
+        }
+    }
+    for opening in opening.into_values() {
+        opening.abort();
+    }
+}
+
+/// Opens a port that has failed as soon as that is possible, while it is declared.
+async fn open_again(daemon: Arc<Daemon>, tenant: String, port: String, spec: String) {
+    loop {
+        sleep(PORT_WAIT).await;
+        let declared = daemon.declared.lock().await;
+        if declared.0.ports.get(&port) != Some(&spec) {
+            return;
+        }
+        if daemon.lanes.give_port(&tenant, &port, &spec).await.is_ok() {
+            return;
+        }
+    }
 }

@@ -1,6 +1,8 @@
 //! The daemon: keeps what was declared, and sees to it that every tenant has a lane that does it.
 
 mod api;
+mod crashes;
+mod gifts;
 mod lanes;
 mod store;
 
@@ -60,6 +62,8 @@ struct Daemon {
 /// # Errors
 /// It cannot begin.
 pub fn run(folders: &Folders, command: PathBuf, ready: impl FnOnce()) -> Result<(), DaemonError> {
+    // Lanes have nothing open that they were not given.
+    sprat_monitor::keep_descriptors();
     folders.make()?;
     let store = Store::open(&folders.state.join("daemon.redb"))?;
     let desired = store.load()?;
@@ -107,7 +111,7 @@ impl Daemon {
         let declared = self.declared.lock().await;
         let wanted = declared.0.tenants();
         for tenant in self.lanes.running().difference(&wanted) {
-            if let Err(error) = self.lanes.ask(tenant, Request::End).await {
+            if let Err(error) = self.lanes.end(tenant).await {
                 self.note(&error);
             }
         }
@@ -134,8 +138,17 @@ impl Daemon {
     async fn follow(self: &Arc<Self>, tenant: &str, desired: &Desired) -> Result<(), String> {
         let stream = self.lanes.ensure(tenant).await?;
         self.begin_watch(tenant, stream).await;
-        let part = Box::new(desired.part(tenant));
-        self.lanes.ask(tenant, Request::Apply(part)).await?;
+        self.apply(tenant, desired).await
+    }
+
+    /// Has a lane that runs do a tenant's part of what is declared, with all that it takes.
+    async fn apply(&self, tenant: &str, desired: &Desired) -> Result<(), String> {
+        let part = desired.part(tenant);
+        for without in self.lanes.provide(tenant, &part).await? {
+            self.note(&without);
+        }
+        let request = Request::Apply(Box::new(part));
+        self.lanes.ask(tenant, request).await?;
         Ok(())
     }
 
@@ -157,8 +170,7 @@ impl Daemon {
     async fn revive(self: &Arc<Self>, tenant: &str) -> Result<UnixStream, String> {
         let declared = self.declared.lock().await;
         let stream = self.lanes.ensure(tenant).await?;
-        let part = Box::new(declared.0.part(tenant));
-        self.lanes.ask(tenant, Request::Apply(part)).await?;
+        self.apply(tenant, &declared.0).await?;
         Ok(stream)
     }
 
@@ -224,7 +236,7 @@ impl Daemon {
                 let back = if before.tenants().contains(tenant) {
                     self.follow(tenant, before).await
                 } else {
-                    self.lanes.ask(tenant, Request::End).await.map(|_| ())
+                    self.lanes.end(tenant).await
                 };
                 if let Err(error) = back {
                     self.note(&error);
@@ -233,10 +245,11 @@ impl Daemon {
             return Err(error);
         }
         let changes = changes(before, &desired);
+        self.lanes.remove_sockets(before, &desired);
         declared.0 = desired;
         for tenant in &leaving {
             // The same.
-            let _ = self.lanes.ask(tenant, Request::End).await;
+            let _ = self.lanes.end(tenant).await;
         }
         Ok(changes)
     }

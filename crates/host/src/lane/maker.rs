@@ -1,18 +1,17 @@
 //! A thread beside the lane's own for what takes time: making instances, taking them apart, and
-//! writing down how they ended.
+//! putting into words how they ended.
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::fs::File;
+use std::io::{self, Read as _, Seek as _};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use sprat_monitor::{
-    Chosen, Death, Grant, GrantedDevice, Image, Instance, Monitor, MonitorKind, Options, Symbols,
-    build_id_text,
+    Death, Grant, GrantedDevice, Image, Instance, Monitor, Options, Symbols, build_id_text,
 };
 use sprat_switch::switch::Remains;
 
@@ -20,6 +19,7 @@ use super::bell::Bell;
 use crate::Programs;
 use crate::control::Server;
 use crate::desired::Program;
+use crate::wall_milliseconds;
 
 /// What an instance is made from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,8 +41,14 @@ pub(super) enum Job {
     Discard(Box<dyn Instance>),
     /// Close a control socket.
     Close(Server),
-    /// Write down how one ended.
-    Record {
+    /// Keep an image's file, and that of its symbols, for instances to come.
+    Keep {
+        path: String,
+        image: File,
+        symbols: Option<File>,
+    },
+    /// Put into words how one ended.
+    Report {
         instance: String,
         spec: Arc<Spec>,
         death: Box<Death>,
@@ -50,66 +56,85 @@ pub(super) enum Job {
     },
 }
 
-/// An instance that was asked for.
-pub(super) struct Made {
-    pub(super) ticket: u64,
-    pub(super) result: Result<Box<dyn Instance>, String>,
+/// What was asked for.
+pub(super) enum Made {
+    /// An instance.
+    Instance {
+        ticket: u64,
+        result: Result<Box<dyn Instance>, String>,
+    },
+    /// How one ended.
+    Report {
+        instance: String,
+        at: u64,
+        how: String,
+        report: String,
+    },
 }
 
 /// The thread.
 pub(super) struct Maker {
     jobs: Sender<Job>,
     made: Receiver<Made>,
-    /// What holds instances.
-    pub(super) monitor: String,
 }
 
 impl Maker {
-    pub(super) fn start(programs: Programs, crashes: PathBuf, bell: Bell) -> Result<Self, String> {
+    pub(super) fn start(
+        monitor: Box<dyn Monitor>,
+        programs: Programs,
+        bell: Bell,
+    ) -> io::Result<Self> {
         let (jobs, work) = channel();
         let (done, made) = channel();
-        let Chosen { monitor, .. } =
-            sprat_monitor::open(None).map_err(|error| error.to_string())?;
-        let kind = match monitor.kind() {
-            MonitorKind::Vm => "vm",
-            MonitorKind::Process => "process",
-            MonitorKind::Disk => "disk",
-        };
         let mut workshop = Workshop {
             monitor,
             programs,
-            crashes,
+            files: HashMap::new(),
             images: HashMap::new(),
         };
         let run = move || {
             for job in work {
-                match job {
-                    Job::Make { ticket, spec } => {
-                        let result = workshop.make(&spec);
-                        if done.send(Made { ticket, result }).is_err() {
-                            return;
-                        }
-                        bell.ring();
-                    }
-                    Job::Bury(remains) => drop(remains),
-                    Job::Discard(instance) => drop(instance),
-                    Job::Close(server) => drop(server),
-                    Job::Record {
+                let made = match job {
+                    Job::Make { ticket, spec } => Made::Instance {
+                        ticket,
+                        result: workshop.make(&spec),
+                    },
+                    Job::Report {
                         instance,
                         spec,
                         death,
                         console,
-                    } => workshop.record(&instance, &spec, *death, &console),
+                    } => workshop.report(instance, &spec, *death, &console),
+                    Job::Keep {
+                        path,
+                        image,
+                        symbols,
+                    } => {
+                        workshop.files.insert(path, Files { image, symbols });
+                        continue;
+                    }
+                    Job::Bury(remains) => {
+                        drop(remains);
+                        continue;
+                    }
+                    Job::Discard(instance) => {
+                        drop(instance);
+                        continue;
+                    }
+                    Job::Close(server) => {
+                        drop(server);
+                        continue;
+                    }
+                };
+                if done.send(made).is_err() {
+                    return;
                 }
+                bell.ring();
             }
         };
         let thread = thread::Builder::new().name("maker".into());
-        thread.spawn(run).map_err(|error| error.to_string())?;
-        Ok(Self {
-            jobs,
-            made,
-            monitor: kind.into(),
-        })
+        thread.spawn(run)?;
+        Ok(Self { jobs, made })
     }
 
     pub(super) fn give(&self, job: Job) {
@@ -122,16 +147,23 @@ impl Maker {
     }
 }
 
+/// An image's file, and that of its symbols.
+struct Files {
+    image: File,
+    symbols: Option<File>,
+}
+
 struct Workshop {
     monitor: Box<dyn Monitor>,
     programs: Programs,
-    crashes: PathBuf,
+    /// Files of images by path.
+    files: HashMap<String, Files>,
     /// Images by path; that of Click configurations by none.
     images: HashMap<Option<String>, Image>,
 }
 
-/// Reports of an instance that are kept.
-const MOST_REPORTS: usize = 16;
+/// Bytes of an instance's console that its report has: the last.
+const CONSOLE: usize = 64 << 10;
 
 impl Workshop {
     fn make(&mut self, spec: &Spec) -> Result<Box<dyn Instance>, String> {
@@ -177,28 +209,29 @@ impl Workshop {
     }
 
     fn load(&self, program: &Program) -> Result<Image, String> {
-        match program {
-            Program::Click { .. } => {
-                Image::load(self.programs.click).map_err(|error| error.to_string())
-            }
-            Program::Image { path, build } => {
-                let bytes = fs::read(path).map_err(|error| format!("{path}: {error}"))?;
-                let image = Image::load(&bytes).map_err(|error| format!("{path}: {error}"))?;
-                let found = build_id_text(image.build_id());
-                if found == *build {
-                    Ok(image)
-                } else {
-                    Err(format!(
-                        "{path} is another image now (build {found}, declared was {build}): sprat up \
-                         declares it"
-                    ))
-                }
-            }
+        let Program::Image { path, build } = program else {
+            return Image::load(self.programs.click).map_err(|error| error.to_string());
+        };
+        let failed = |error: &dyn std::error::Error| format!("{path}: {error}");
+        let files = self
+            .files
+            .get(path)
+            .ok_or_else(|| format!("{path} was not given"))?;
+        let bytes = whole(&files.image).map_err(|error| failed(&error))?;
+        let image = Image::load(&bytes).map_err(|error| failed(&error))?;
+        let found = build_id_text(image.build_id());
+        if found == *build {
+            Ok(image)
+        } else {
+            Err(format!(
+                "{path} is another image now (build {found}, declared was {build}): sprat up \
+                 declares it"
+            ))
         }
     }
 
-    /// Writes a report of an instance's end, and removes the oldest one too many.
-    fn record(&self, instance: &str, spec: &Spec, death: Death, console: &[u8]) {
+    /// Puts an instance's end into words.
+    fn report(&self, instance: String, spec: &Spec, death: Death, console: &[u8]) -> Made {
         let death = match death {
             Death::Faulted(mut report) => {
                 if let Some(symbols) = self.symbols(&spec.program) {
@@ -208,21 +241,21 @@ impl Workshop {
             }
             other => other,
         };
-        let now = SystemTime::now().duration_since(UNIX_EPOCH);
-        let now = now.map_or(0, |since| since.as_millis());
-        let mut text = String::new();
-        let said = String::from_utf8_lossy(console);
+        let at = wall_milliseconds();
+        let said = &console[console.len().saturating_sub(CONSOLE)..];
+        let said = String::from_utf8_lossy(said);
+        let how = death.to_string();
+        let mut report = String::new();
         // Writing to a text does not fail.
         let _ = write!(
-            text,
-            "instance {instance}\nat {now} ms after 1970\n{death}\n\nconsole:\n{said}"
+            report,
+            "instance {instance}\nat {at} ms after 1970\n{how}\n\nconsole:\n{said}"
         );
-        // Where there is no room the instance is replaced all the same.
-        let _ = fs::write(self.crashes.join(format!("{instance}-{now:014}.txt")), text);
-        let mut reports = reports(&self.crashes, instance);
-        let old = reports.len().saturating_sub(MOST_REPORTS);
-        for report in reports.drain(..old) {
-            let _ = fs::remove_file(report);
+        Made::Report {
+            instance,
+            at,
+            how: super::supervise::first_line(&how),
+            report,
         }
     }
 
@@ -230,35 +263,27 @@ impl Workshop {
         match program {
             Program::Click { .. } => {
                 let image = self.images.get(&None)?;
-                let file = tempfile::NamedTempFile::new().ok()?;
-                fs::write(file.path(), self.programs.symbols).ok()?;
-                Symbols::load(file.path(), image.build_id()).ok()
+                let name = Path::new("the built-in image's symbols");
+                Symbols::parse(name, self.programs.symbols, image.build_id()).ok()
             }
             Program::Image { path, .. } => {
                 let image = self.images.get(&Some(path.clone()))?;
-                Symbols::find(Path::new(path), image.build_id(), &[])
+                let files = self.files.get(path)?;
+                // An image that has not been stripped has its own.
+                let bytes = whole(files.symbols.as_ref().unwrap_or(&files.image)).ok()?;
+                Symbols::parse(Path::new(path), &bytes, image.build_id()).ok()
             }
         }
     }
 }
 
+/// All of a file that others may read too.
+fn whole(mut file: &File) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    file.rewind()?;
+    file.read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
 /// Longest frame of a device: Ethernet's own and a VLAN tag.
 const FRAME_LIMIT: u32 = 1518;
-
-/// The reports there are of an instance, oldest first.
-fn reports(folder: &Path, instance: &str) -> Vec<PathBuf> {
-    let files = fs::read_dir(folder).into_iter().flatten().flatten();
-    let mut reports: Vec<PathBuf> = files
-        .filter(|file| {
-            let name = file.file_name();
-            let name = name.to_string_lossy();
-            name.strip_prefix(instance)
-                .and_then(|rest| rest.strip_prefix('-'))
-                .and_then(|rest| rest.strip_suffix(".txt"))
-                .is_some_and(|time| time.bytes().all(|byte| byte.is_ascii_digit()))
-        })
-        .map(|file| file.path())
-        .collect();
-    reports.sort();
-    reports
-}

@@ -1,16 +1,22 @@
 //! A lane: a process of one tenant that keeps its instances running on one thread.
 //!
 //! The thread turns the switch, and between turns acts on what has happened: an instance that ended
-//! is replaced by one that was made ready before, a port that vanished is opened again when it is
-//! back, and questions from the lane's socket are answered. What takes time is done on another
-//! thread (`maker.rs`). Nothing of this needs the daemon.
+//! is replaced by one that was made ready before, and questions from the lane's socket are answered.
+//! What takes time is done on another thread (`maker.rs`). Nothing of this needs the daemon.
+//!
+//! Before it begins the process gives up all that it does not need for this ([`confine`]): it opens
+//! nothing itself any more. Ports, sockets and images come from the daemon (`given.rs`), and so does
+//! a port in the place of one that vanished; who listens to what happens writes crash reports
+//! (`teller.rs`).
 
 mod asker;
 mod bell;
+mod given;
 mod maker;
 mod plan;
 mod server;
 mod supervise;
+mod teller;
 mod unit;
 
 use std::collections::{BTreeMap, HashMap};
@@ -18,22 +24,26 @@ use std::io;
 use std::sync::mpsc::{Receiver, Sender, channel};
 
 use sprat_abi::control::MessageKind;
-use sprat_monitor::monotonic_now;
+use sprat_monitor::{Chosen, MonitorKind, SystemError, confine, monotonic_now};
 use sprat_switch::port::PortError;
 use sprat_switch::switch::{BridgeId, JoinId, PortId, Request as Ask, Switch, SwitchOptions};
 
 use asker::{Asked, HandlerQuestion, HandlerReply, InstanceAsker};
 use bell::Bell;
+use given::Stock;
 use maker::{Job, Maker};
 use plan::Pending;
 use server::Question;
+use teller::Teller;
 use unit::Unit;
 
 use crate::Programs;
 use crate::control::{Console, Server, bind};
 use crate::desired::Desired;
 use crate::folders::{FolderError, Folders};
-use crate::protocol::{Answer, InstanceStatus, PortStatus, Request, State, Status};
+use crate::protocol::{
+    Answer, Confinement, Event, InstanceStatus, PortStatus, Request, State, Status,
+};
 
 /// How long an instance may take to answer a request, in nanoseconds.
 const PATIENCE: u64 = 5_000_000_000;
@@ -59,6 +69,9 @@ pub enum LaneError {
     /// The system refuses something else.
     #[error(transparent)]
     System(#[from] io::Error),
+    /// It cannot give up what it must not keep.
+    #[error("the lane cannot be confined: {0}")]
+    Confinement(#[from] SystemError),
     /// The lane cannot sleep.
     #[error(transparent)]
     Port(#[from] PortError),
@@ -70,8 +83,17 @@ struct LanePort {
     /// What it is, as it was declared.
     spec: String,
     failed: Option<String>,
-    /// When it is opened again, where it has failed.
-    due: u64,
+}
+
+impl LanePort {
+    /// That it failed, as it is told.
+    fn failure(&self, name: &str, error: &str) -> Event {
+        Event::PortFailed {
+            port: name.into(),
+            spec: self.spec.clone(),
+            error: error.into(),
+        }
+    }
 }
 
 /// A join, and which ports are its members.
@@ -97,6 +119,12 @@ enum Making {
 struct Lane {
     switch: Switch,
     maker: Maker,
+    monitor: &'static str,
+    confinement: Confinement,
+    stock: Stock,
+    /// Build ids of the images it was given, by path.
+    images: BTreeMap<String, String>,
+    teller: Teller,
     units: BTreeMap<String, Unit>,
     ports: BTreeMap<String, LanePort>,
     joins: BTreeMap<String, LaneJoin>,
@@ -107,7 +135,6 @@ struct Lane {
     asked: HashMap<u64, Asked>,
     questions: Sender<Question>,
     bell: Bell,
-    folders: Folders,
     tickets: u64,
     now: u64,
     ended: bool,
@@ -130,13 +157,29 @@ pub fn run(folders: &Folders, tenant: &str, programs: Programs) -> Result<(), La
     };
     let listener = bind(&path).map_err(socket)?;
     let bell = Bell::new()?;
-    let maker =
-        Maker::start(programs, folders.crashes(), bell.clone()).map_err(LaneError::Monitor)?;
+    let Chosen { monitor, .. } =
+        sprat_monitor::open(None).map_err(|error| LaneError::Monitor(error.to_string()))?;
+    let kind = monitor.kind();
+    let confined = confine(kind, user(tenant))?;
+    let maker = Maker::start(monitor, programs, bell.clone())?;
     let (questions, waiting) = channel();
     server::serve(listener, questions.clone(), bell.clone())?;
     let mut lane = Lane {
         switch: Switch::new(SwitchOptions::default()),
         maker,
+        monitor: match kind {
+            MonitorKind::Vm => "vm",
+            MonitorKind::Process => "process",
+            MonitorKind::Disk => "disk",
+        },
+        confinement: Confinement {
+            user: confined.user,
+            namespaces: confined.namespaces,
+            landlock: confined.landlock,
+        },
+        stock: Stock::default(),
+        images: BTreeMap::new(),
+        teller: Teller::default(),
         units: BTreeMap::new(),
         ports: BTreeMap::new(),
         joins: BTreeMap::new(),
@@ -147,20 +190,27 @@ pub fn run(folders: &Folders, tenant: &str, programs: Programs) -> Result<(), La
         asked: HashMap::new(),
         questions,
         bell: bell.clone(),
-        folders: folders.clone(),
         tickets: 0,
         now: monotonic_now(),
         ended: false,
     };
     lane.go_on(&bell, &waiting)?;
-    // So that their files go.
+    // Whoever is being answered still gets the answer.
     for unit in std::mem::take(&mut lane.units).into_values() {
         unit.console.end();
         drop(unit.server);
     }
-    // Whoever asks from now on is not kept waiting.
-    let _ = std::fs::remove_file(&path);
     Ok(())
+}
+
+/// The user that a tenant's lane becomes, where it may: a number of its own, from those that systems
+/// leave unused (0x70000000 to 0x7fffffff).
+fn user(tenant: &str) -> u32 {
+    // FNV-1a, whose figures are fixed.
+    let hash = tenant.bytes().fold(0x811c_9dc5_u32, |hash, byte| {
+        (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193)
+    });
+    0x7000_0000 | hash >> 4
 }
 
 /// A question about a handler from the lane's own socket.
@@ -208,30 +258,44 @@ impl Lane {
         self.tickets
     }
 
-    /// A control socket for an instance. Without one it runs all the same.
-    fn listen(&self, name: &str, console: &Console) -> Option<Server> {
+    /// Serves the control socket that was given for an instance. Without one it runs all the same.
+    fn listen(&mut self, name: &str, console: &Console) -> Option<Server> {
+        let listener = self.stock.sockets.remove(name)?;
         let asker = InstanceAsker {
             instance: name.into(),
             questions: self.questions.clone(),
             bell: self.bell.clone(),
             console: console.clone(),
         };
-        let path = self.folders.run.join(format!("{name}.sock"));
-        Server::open(&path, asker)
-            .map_err(|error| {
-                let text = format!("{}: {error}\n", path.display());
-                console.write(text.as_bytes());
-            })
-            .ok()
+        Server::over(listener, asker).ok()
+    }
+
+    /// Tells this watcher what happens, and first what is not as it should be.
+    fn watch(&mut self, watcher: std::sync::mpsc::SyncSender<Event>) {
+        self.teller.watch(watcher);
+        for (name, port) in &self.ports {
+            if let Some(error) = &port.failed {
+                self.teller.tell(port.failure(name, error));
+            }
+        }
     }
 
     fn answer(&mut self, question: Question) {
-        let (request, reply) = match question {
-            Question::Lane { request, reply } => (request, reply),
+        let (request, descriptors, reply) = match question {
+            Question::Lane {
+                request,
+                descriptors,
+                reply,
+            } => (request, descriptors, reply),
             Question::Handler(question) => return self.ask(question),
+            Question::Watch(watcher) => return self.watch(watcher),
         };
         let answer = match request {
             Request::Apply(desired) => return self.apply(*desired, reply),
+            Request::Holds => Answer::Holds(self.holds()),
+            Request::Take(given) => self.take(given, descriptors),
+            // Its connection does that by itself.
+            Request::Watch => return,
             Request::Status => Answer::Status(Box::new(self.status())),
             Request::Read {
                 instance,
@@ -350,7 +414,8 @@ impl Lane {
         });
         Status {
             pid: std::process::id(),
-            monitor: self.maker.monitor.clone(),
+            monitor: self.monitor.into(),
+            confinement: self.confinement,
             instances: instances.collect(),
             ports: ports.collect(),
         }

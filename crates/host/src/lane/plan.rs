@@ -8,9 +8,10 @@ use std::sync::Arc;
 use std::sync::mpsc::Sender;
 
 use sprat_monitor::Instance;
-use sprat_switch::port::{Port, PortSpec};
+use sprat_switch::port::Port;
 use sprat_switch::switch::{Membership, PortId, Side, Vlan};
 
+use super::given::Stock;
 use super::maker::{Job, Spec};
 use super::unit::{Backoff, Unit};
 use super::{Lane, LaneBridge, LaneJoin, LanePort, Making};
@@ -63,9 +64,10 @@ impl Lane {
             let _ = reply.send(Answer::Refused("another change is under way".into()));
             return;
         }
-        let ports = match self.open_ports(&desired) {
+        let ports = match self.new_ports(&desired) {
             Ok(ports) => ports,
             Err(error) => {
+                self.stock = Stock::default();
                 let _ = reply.send(Answer::Refused(error));
                 return;
             }
@@ -104,23 +106,20 @@ impl Lane {
         self.commit_when_whole();
     }
 
-    fn open_ports(&self, desired: &Desired) -> Result<BTreeMap<String, Box<dyn Port>>, String> {
-        let mut opened = BTreeMap::new();
-        for (name, text) in &desired.ports {
-            if self
-                .ports
-                .get(name)
-                .is_some_and(|known| known.spec == *text)
-            {
+    /// Takes the ports of a change out of what was given, where they are not there yet.
+    fn new_ports(&mut self, desired: &Desired) -> Result<BTreeMap<String, Box<dyn Port>>, String> {
+        let mut ports = BTreeMap::new();
+        for (name, spec) in &desired.ports {
+            let known = self.ports.get(name);
+            if known.is_some_and(|known| known.spec == *spec) {
                 continue;
             }
-            let spec = PortSpec::parse(text).map_err(|what| format!("ports.{name}: {what}"))?;
-            let port = spec
-                .open(&[])
-                .map_err(|error| format!("ports.{name}: {error}"))?;
-            opened.insert(name.clone(), port.port);
+            match self.stock.ports.remove(name) {
+                Some((given, port)) if given == *spec => ports.insert(name.clone(), port),
+                _ => return Err(format!("ports.{name}: it was not given")),
+            };
         }
-        Ok(opened)
+        Ok(ports)
     }
 
     /// An instance that a change needs was made, or cannot be.
@@ -153,6 +152,7 @@ impl Lane {
                     }
                     let _ = pending.reply.send(answer);
                 }
+                self.stock = Stock::default();
             }
         }
     }
@@ -182,16 +182,8 @@ impl Lane {
                 }
                 None => self.switch.add_port(&name, port),
             };
-            let (failed, due) = (None, 0);
-            self.ports.insert(
-                name,
-                LanePort {
-                    id,
-                    spec,
-                    failed,
-                    due,
-                },
-            );
+            let failed = None;
+            self.ports.insert(name, LanePort { id, spec, failed });
         }
         let gone = |name: &String| !desired.ports.contains_key(name);
         for (_, port) in self.ports.extract_if(.., |name, _| gone(name)) {
@@ -224,6 +216,7 @@ impl Lane {
             }
         }
         self.desired = desired;
+        self.stock = Stock::default();
     }
 
     fn remove_unit(&mut self, name: &str) {
@@ -282,6 +275,7 @@ impl Lane {
                     last_end: None,
                     server: self.listen(&name, &console),
                     console,
+                    teller: self.teller.clone(),
                 };
                 self.units.insert(name.clone(), unit);
             }

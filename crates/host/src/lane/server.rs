@@ -1,24 +1,32 @@
 //! A lane's socket, and the threads of its connections.
 
-use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
+use std::io;
+use std::os::fd::OwnedFd;
 use std::os::unix::net::{UnixListener, UnixStream};
-use std::sync::mpsc::{Sender, channel};
+use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use std::thread;
 use std::time::Duration;
 
 use super::asker::HandlerQuestion;
 use super::bell::Bell;
-use crate::protocol::{Answer, LINE_LIMIT, Request};
+use crate::descriptors::{Lines, send};
+use crate::protocol::{Answer, Event, LINE_LIMIT, Request, line};
+
+/// Events that may wait to be told.
+const EVENTS: usize = 1024;
 
 /// What somebody asks, and where the answer goes.
 pub(super) enum Question {
     /// The lane.
     Lane {
         request: Request,
+        descriptors: Vec<OwnedFd>,
         reply: Sender<Answer>,
     },
     /// An instance.
     Handler(HandlerQuestion),
+    /// What happens from now on.
+    Watch(SyncSender<Event>),
 }
 
 /// Serves every connection on a thread of its own.
@@ -50,19 +58,24 @@ pub(super) fn serve(
 
 fn converse(stream: &UnixStream, questions: &Sender<Question>, bell: &Bell) -> io::Result<()> {
     stream.set_write_timeout(Some(Duration::from_secs(10)))?;
-    let mut reader = BufReader::new(stream);
-    loop {
-        let mut line = Vec::new();
-        (&mut reader)
-            .take(LINE_LIMIT)
-            .read_until(b'\n', &mut line)?;
-        if line.is_empty() {
-            return Ok(());
-        }
-        let answer = match serde_json::from_slice(&line) {
+    let mut lines = Lines::new(stream, LINE_LIMIT);
+    while let Some((text, descriptors)) = lines.next()? {
+        let answer = match serde_json::from_slice(&text) {
+            Ok(Request::Watch) => {
+                let (events, happening) = sync_channel(EVENTS);
+                if questions.send(Question::Watch(events)).is_ok() {
+                    bell.ring();
+                    tell(stream, &happening)?;
+                }
+                return Ok(());
+            }
             Ok(request) => {
                 let (reply, answer) = channel();
-                let question = Question::Lane { request, reply };
+                let question = Question::Lane {
+                    request,
+                    descriptors,
+                    reply,
+                };
                 if questions.send(question).is_err() {
                     return Ok(());
                 }
@@ -72,9 +85,15 @@ fn converse(stream: &UnixStream, questions: &Sender<Question>, bell: &Bell) -> i
             }
             Err(error) => Answer::Refused(format!("not understood: {error}")),
         };
-        let mut text = serde_json::to_vec(&answer)?;
-        text.push(b'\n');
-        let mut out = stream;
-        out.write_all(&text)?;
+        send(stream, &line(&answer)?, &[])?;
     }
+    Ok(())
+}
+
+/// Tells what happens until the lane ends, or another is told instead.
+fn tell(stream: &UnixStream, happening: &Receiver<Event>) -> io::Result<()> {
+    for event in happening {
+        send(stream, &line(&event)?, &[])?;
+    }
+    Ok(())
 }

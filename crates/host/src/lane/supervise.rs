@@ -1,16 +1,15 @@
 //! Watching instances and ports, and putting others in the place of those that ended.
 
 use sprat_monitor::{Death, Instance};
-use sprat_switch::port::PortSpec;
 use sprat_switch::switch::{Event, InstanceId};
 
 use super::maker::{Job, Made};
 use super::{Lane, Making};
 use crate::desired::{Boot, Restart};
-use crate::protocol::State;
+use crate::protocol::{self, State};
 
-/// How long after it failed a port is opened again, in nanoseconds.
-const PORT_WAIT: u64 = 200_000_000;
+/// How long after an instance could not be made it is tried again, at least, in nanoseconds.
+const ANOTHER_TRY: u64 = 200_000_000;
 
 /// How long an instance that is asked to stop may take, in nanoseconds.
 pub(super) const FAREWELL: u64 = 2_000_000_000;
@@ -47,10 +46,11 @@ impl Lane {
                 }
             }
             Event::PortFailed { port, error } => {
-                let mut ports = self.ports.values_mut();
-                if let Some(found) = ports.find(|found| found.id == port) {
+                let mut ports = self.ports.iter_mut();
+                if let Some((name, found)) = ports.find(|(_, found)| found.id == port) {
                     found.failed = Some(error.to_string());
-                    found.due = self.now.saturating_add(PORT_WAIT);
+                    // Whoever gave it gives another.
+                    self.teller.tell(found.failure(name, &error.to_string()));
                 }
             }
             _ => {}
@@ -73,7 +73,7 @@ impl Lane {
             unit.last_end = Some(first_line(&death.to_string()));
             let console = unit.console.read(0, false);
             let console = console.map_or(Vec::new(), |(_, text)| text);
-            self.maker.give(Job::Record {
+            self.maker.give(Job::Report {
                 instance: unit.name.clone(),
                 spec: unit.spec.clone(),
                 death: Box::new(death),
@@ -143,9 +143,26 @@ impl Lane {
         self.maker.give(Job::Make { ticket, spec });
     }
 
-    /// Finds the place of an instance that was made.
+    /// Finds the place of what was made.
     pub(super) fn place_made(&mut self, made: Made) {
-        match (self.making.remove(&made.ticket), made.result) {
+        let (ticket, result) = match made {
+            Made::Instance { ticket, result } => (ticket, result),
+            Made::Report {
+                instance,
+                at,
+                how,
+                report,
+            } => {
+                self.teller.tell(protocol::Event::Died {
+                    instance,
+                    at,
+                    how,
+                    report,
+                });
+                return;
+            }
+        };
+        match (self.making.remove(&ticket), result) {
             (Some(Making::Change(name)), result) => self.made_for_change(&name, result),
             (Some(Making::Spare(name)), Ok(instance)) => {
                 let Some(unit) = self.units.get_mut(&name) else {
@@ -166,7 +183,7 @@ impl Lane {
                     if unit.state == State::Starting {
                         let wait = unit.backoff.wait(0);
                         unit.enter(State::BackingOff, self.now);
-                        unit.due = Some(self.now.saturating_add(wait.max(PORT_WAIT)));
+                        unit.due = Some(self.now.saturating_add(wait.max(ANOTHER_TRY)));
                     }
                 }
             }
@@ -215,8 +232,7 @@ impl Lane {
         }
     }
 
-    /// Replaces what has backed off for long enough, gives up what does not stop, and opens ports
-    /// that have failed.
+    /// Replaces what has backed off for long enough, and gives up what does not stop.
     pub(super) fn see_what_is_due(&mut self) {
         let now = self.now;
         let due = |due: &Option<u64>| due.is_some_and(|due| due <= now);
@@ -229,31 +245,16 @@ impl Lane {
                 self.maker.give(Job::Bury(remains));
             }
         }
-        for port in self.ports.values_mut() {
-            if port.failed.is_none() || port.due > now {
-                continue;
-            }
-            let opened = PortSpec::parse(&port.spec).ok().map(|spec| spec.open(&[]));
-            match opened {
-                Some(Ok(opened)) => {
-                    port.failed = None;
-                    self.switch.replace_port(port.id, Some(opened.port));
-                }
-                _ => port.due = now.saturating_add(PORT_WAIT),
-            }
-        }
     }
 
     /// When there is something to do without anything happening.
     pub(super) fn next_due(&self) -> u64 {
-        let units = self.units.values().filter_map(|unit| unit.due);
-        let failed = self.ports.values().filter(|port| port.failed.is_some());
-        let due = units.chain(failed.map(|port| port.due));
+        let due = self.units.values().filter_map(|unit| unit.due);
         due.min().unwrap_or(u64::MAX)
     }
 }
 
 /// The beginning of a death, which may have a backtrace of many lines.
-fn first_line(text: &str) -> String {
+pub(super) fn first_line(text: &str) -> String {
     text.lines().next().unwrap_or_default().into()
 }

@@ -6,9 +6,10 @@ use sprat_monitor::Instance;
 use sprat_switch::switch::InstanceId;
 
 use super::maker::Spec;
+use super::teller::Teller;
 use crate::control::{Console, Server};
 use crate::desired::{Boot, Restart};
-use crate::protocol::State;
+use crate::protocol::{Event, State};
 
 /// An instance that has run so long counts as sound, in nanoseconds: its end is no repetition.
 const SOUND: u64 = 10_000_000_000;
@@ -63,6 +64,7 @@ pub(super) struct Unit {
     pub(super) console: Console,
     /// Its control socket, where there is one.
     pub(super) server: Option<Server>,
+    pub(super) teller: Teller,
 }
 
 impl Unit {
@@ -70,6 +72,12 @@ impl Unit {
         self.state = state;
         self.since = now;
         self.due = None;
+        self.teller.tell(Event::Instance {
+            instance: self.name.clone(),
+            function: self.function.clone(),
+            state,
+            restarts: self.restarts,
+        });
     }
 }
 

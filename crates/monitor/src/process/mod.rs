@@ -51,7 +51,7 @@ impl ProcessMonitor {
     #[must_use]
     pub fn new() -> Self {
         Self {
-            landlock: filter::no_files(),
+            landlock: crate::sealing::no_files().and_then(Into::into),
             prepared: Mutex::default(),
         }
     }

@@ -6,6 +6,7 @@
 mod assembly;
 mod capture_input;
 mod capture_output;
+mod claim;
 mod error;
 mod generator;
 mod interface;
@@ -22,6 +23,7 @@ mod user;
 pub(crate) use assembly::Assembly;
 pub use capture_input::CaptureInput;
 pub use capture_output::{CaptureOutput, Resolution};
+pub use claim::{Claim, Claimed};
 pub use error::PortError;
 pub use generator::{Generator, GeneratorOptions};
 pub use interface::Addresses;

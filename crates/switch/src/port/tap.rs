@@ -10,7 +10,7 @@ use sprat_abi::host::Frame;
 
 use super::assembly::Assembly;
 use super::interface::{Interface, Request};
-use super::{Arrival, Counters, DropCause, FRAME_LIMIT, Port, PortError, wall_now};
+use super::{Arrival, Claim, Claimed, Counters, DropCause, FRAME_LIMIT, Port, PortError, wall_now};
 
 /// What goes through an interface.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,15 +78,34 @@ impl Tap {
         request.ask(&device, libc::TUNSETIFF)?;
         let interface = Interface::new(&request.name())?;
         interface.bring_up()?;
-        Ok(Self {
-            name: request.name(),
-            frame_limit: interface.frame_limit()?,
+        Ok(Self::over(request.name(), device, interface.frame_limit()?))
+    }
+
+    fn over(name: String, device: OwnedFd, frame_limit: usize) -> Self {
+        Self {
+            name,
             device,
+            frame_limit,
             assembly: Assembly::default(),
             buffer: vec![0; FRAME_LIMIT],
             held: None,
             counters: Counters::default(),
-        })
+        }
+    }
+
+    /// What another process needs to use it.
+    pub(super) fn into_claim(self) -> Claim {
+        Claim {
+            what: Claimed::Tap,
+            name: self.name,
+            frame_limit: self.frame_limit,
+            descriptor: self.device,
+        }
+    }
+
+    /// One that was opened elsewhere.
+    pub(super) fn of_claim(claim: Claim) -> Self {
+        Self::over(claim.name, claim.descriptor, claim.frame_limit)
     }
 
     /// Hands over up to `limit` frames that have arrived; one that `deliver` does not take is kept.

@@ -51,7 +51,7 @@ impl Switch {
     }
 
     /// Whether frames that come for the place while it is empty are kept for the instance to come,
-    /// as many as [`SwitchOptions::awaiting`] says. Otherwise they are dropped.
+    /// as many as `SwitchOptions::awaiting` says. Otherwise they are dropped.
     pub fn keep_frames(&mut self, place: InstanceId, keep: bool) {
         let held = &mut self.instances[place.index()];
         held.keeps = keep;

@@ -15,7 +15,7 @@ use sprat_abi::host::Frame;
 use super::assembly::Assembly;
 use super::interface::Interface;
 use super::offload::complete;
-use super::{Arrival, Counters, DropCause, FRAME_LIMIT, Port, PortError, wall_now};
+use super::{Arrival, Claim, Claimed, Counters, DropCause, FRAME_LIMIT, Port, PortError, wall_now};
 use segment::{Cut, Lead};
 use socket::{Arrived, BATCH, Socket};
 
@@ -81,8 +81,18 @@ impl Packet {
                     source,
                 },
             })?;
-        Ok(Self {
-            name: name.into(),
+        Ok(Self::over(name.into(), index, address, socket, frame_limit))
+    }
+
+    fn over(
+        name: String,
+        index: i32,
+        address: [u8; 6],
+        socket: Socket,
+        frame_limit: usize,
+    ) -> Self {
+        Self {
+            name,
             index,
             address,
             socket,
@@ -97,7 +107,26 @@ impl Packet {
             leaving: Vec::new(),
             ends: Vec::new(),
             counters: Counters::default(),
-        })
+        }
+    }
+
+    /// What another process needs to use it.
+    pub(super) fn into_claim(self) -> Claim {
+        Claim {
+            what: Claimed::Packet {
+                index: self.index,
+                address: self.address,
+            },
+            name: self.name,
+            frame_limit: self.frame_limit,
+            descriptor: self.socket.into(),
+        }
+    }
+
+    /// One that was opened elsewhere.
+    pub(super) fn of_claim(claim: Claim, index: i32, address: [u8; 6]) -> Self {
+        let socket = claim.descriptor.into();
+        Self::over(claim.name, index, address, socket, claim.frame_limit)
     }
 
     fn failed(&self, source: io::Error) -> PortError {

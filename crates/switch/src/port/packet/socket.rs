@@ -207,6 +207,19 @@ impl Socket {
     }
 }
 
+impl From<OwnedFd> for Socket {
+    /// One that was opened elsewhere.
+    fn from(descriptor: OwnedFd) -> Self {
+        Self(descriptor)
+    }
+}
+
+impl From<Socket> for OwnedFd {
+    fn from(socket: Socket) -> Self {
+        socket.0
+    }
+}
+
 impl AsFd for Socket {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.0.as_fd()

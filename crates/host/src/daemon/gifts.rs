@@ -1,0 +1,135 @@
+//! What lanes cannot open themselves: ports, control sockets and images are opened here and handed to
+//! them.
+
+use std::fs::File;
+use std::os::fd::{AsFd as _, BorrowedFd};
+use std::path::PathBuf;
+
+use sprat_switch::port::{Claim, Claimed, PortSpec};
+
+use super::lanes::Lanes;
+use crate::control;
+use crate::desired::{Desired, Program, instance_names};
+use crate::protocol::{Answer, Given, Interface, Request};
+
+impl Lanes {
+    /// Gives a tenant's lane what its part needs and it does not have yet; what went without, in
+    /// words.
+    pub(super) async fn provide(
+        &self,
+        tenant: &str,
+        part: &Desired,
+    ) -> Result<Vec<String>, String> {
+        let holds = match self.ask(tenant, Request::Holds).await? {
+            Answer::Holds(holds) => holds,
+            _ => return Err(format!("the lane of {tenant} answers something else")),
+        };
+        for (name, spec) in &part.ports {
+            if holds.ports.get(name) != Some(spec) {
+                self.give_port(tenant, name, spec)
+                    .await
+                    .map_err(|error| format!("ports.{name}: {error}"))?;
+            }
+        }
+        let mut without = Vec::new();
+        for (name, function) in &part.functions {
+            if let Program::Image { path, build } = &function.program
+                && holds.images.get(path) != Some(build)
+            {
+                self.give_image(tenant, path, build).await?;
+            }
+            for instance in instance_names(name, function.replicas) {
+                if !holds.sockets.contains(&instance)
+                    && let Err(error) = self.give_socket(tenant, &instance).await
+                {
+                    without.push(error);
+                }
+            }
+        }
+        Ok(without)
+    }
+
+    /// Opens a port and gives it to a lane.
+    pub(super) async fn give_port(
+        &self,
+        tenant: &str,
+        name: &str,
+        spec: &str,
+    ) -> Result<(), String> {
+        let claim = PortSpec::parse(spec)
+            .and_then(|spec| Claim::open(&spec).map_err(|error| error.to_string()))?
+            .ok_or(
+                "a lane makes no sockets of its own: expected tap:INTERFACE or packet:INTERFACE",
+            )?;
+        let given = Given::Port {
+            name: name.into(),
+            spec: spec.into(),
+            interface: Interface {
+                name: claim.name,
+                frame_limit: claim.frame_limit,
+                packet: match claim.what {
+                    Claimed::Tap => None,
+                    Claimed::Packet { index, address } => Some((index, address)),
+                },
+            },
+        };
+        self.give(tenant, given, &[claim.descriptor.as_fd()]).await
+    }
+
+    async fn give_image(&self, tenant: &str, path: &str, build: &str) -> Result<(), String> {
+        let image = File::open(path).map_err(|error| format!("{path}: {error}"))?;
+        let mut beside = PathBuf::from(path).into_os_string();
+        beside.push(".symbols");
+        let symbols = File::open(beside).ok();
+        let files: Vec<_> = std::iter::once(&image).chain(&symbols).collect();
+        let descriptors: Vec<_> = files.iter().map(|file| file.as_fd()).collect();
+        let given = Given::Image {
+            path: path.into(),
+            build: build.into(),
+        };
+        self.give(tenant, given, &descriptors).await
+    }
+
+    async fn give_socket(&self, tenant: &str, instance: &str) -> Result<(), String> {
+        let path = self.folders.instance(instance);
+        let listener = control::bind(&path).map_err(|error| {
+            format!(
+                "no control socket for {instance}: {}: {error}",
+                path.display()
+            )
+        })?;
+        let given = Given::Socket {
+            instance: instance.into(),
+        };
+        self.give(tenant, given, &[listener.as_fd()]).await
+    }
+
+    /// Removes the control sockets of instances that are no longer declared.
+    pub(super) fn remove_sockets(&self, before: &Desired, after: &Desired) {
+        for (name, function) in &before.functions {
+            let left = after.functions.get(name).map_or(0, |left| left.replicas);
+            let left = instance_names(name, left);
+            for instance in instance_names(name, function.replicas) {
+                if !left.contains(&instance) {
+                    // It may not have had one.
+                    let _ = std::fs::remove_file(self.folders.instance(&instance));
+                }
+            }
+        }
+    }
+
+    async fn give(
+        &self,
+        tenant: &str,
+        given: Given,
+        descriptors: &[BorrowedFd<'_>],
+    ) -> Result<(), String> {
+        let clones: Result<Vec<_>, _> = descriptors
+            .iter()
+            .map(BorrowedFd::try_clone_to_owned)
+            .collect();
+        let clones = clones.map_err(|error| error.to_string())?;
+        self.ask_with(tenant, Request::Take(given), clones).await?;
+        Ok(())
+    }
+}

@@ -1,0 +1,94 @@
+//! What a lane was given: all that is open to it comes from outside.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixListener;
+
+use sprat_switch::port::{Claim, Claimed, Port};
+
+use super::Lane;
+use super::maker::Job;
+use crate::protocol::{Answer, Given, Holdings};
+
+/// What was given and is not used yet.
+#[derive(Default)]
+pub(super) struct Stock {
+    /// Ports by name, with what they were declared as.
+    pub(super) ports: BTreeMap<String, (String, Box<dyn Port>)>,
+    /// Control sockets by instance.
+    pub(super) sockets: BTreeMap<String, UnixListener>,
+}
+
+impl Lane {
+    /// Takes something that was opened for this lane.
+    pub(super) fn take(&mut self, given: Given, descriptors: Vec<OwnedFd>) -> Answer {
+        let mut descriptors = descriptors.into_iter();
+        let Some(first) = descriptors.next() else {
+            return Answer::Refused("no descriptor came with it".into());
+        };
+        match given {
+            Given::Port {
+                name,
+                spec,
+                interface,
+            } => {
+                let claim = Claim {
+                    what: match interface.packet {
+                        Some((index, address)) => Claimed::Packet { index, address },
+                        None => Claimed::Tap,
+                    },
+                    name: interface.name,
+                    frame_limit: interface.frame_limit,
+                    descriptor: first,
+                };
+                self.take_port(name, spec, claim.into_port());
+            }
+            Given::Socket { instance } => {
+                self.stock.sockets.insert(instance, first.into());
+            }
+            Given::Image { path, build } => {
+                self.images.insert(path.clone(), build);
+                self.maker.give(Job::Keep {
+                    path,
+                    image: File::from(first),
+                    symbols: descriptors.next().map(File::from),
+                });
+            }
+        }
+        Answer::Done
+    }
+
+    /// A port: of a change that is to come, or in the place of one that has failed.
+    fn take_port(&mut self, name: String, spec: String, port: Box<dyn Port>) {
+        match self.ports.get_mut(&name) {
+            Some(known) if known.spec == spec => {
+                self.switch.replace_port(known.id, Some(port));
+                if known.failed.take().is_some() {
+                    self.teller
+                        .tell(crate::protocol::Event::PortBack { port: name });
+                }
+            }
+            _ => {
+                self.stock.ports.insert(name, (spec, port));
+            }
+        }
+    }
+
+    /// What it has been given.
+    pub(super) fn holds(&self) -> Holdings {
+        let used = self.ports.iter().map(|(name, port)| (name, &port.spec));
+        let stock = self.stock.ports.iter();
+        let ports = used.chain(stock.map(|(name, (spec, _))| (name, spec)));
+        let units = self.units.iter();
+        let served = units.filter(|(_, unit)| unit.server.is_some());
+        let served = served.map(|(name, _)| name);
+        Holdings {
+            ports: ports
+                .map(|(name, spec)| (name.clone(), spec.clone()))
+                .collect(),
+            sockets: served.chain(self.stock.sockets.keys()).cloned().collect(),
+            images: self.images.clone(),
+        }
+    }
+}

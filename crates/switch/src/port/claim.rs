@@ -1,0 +1,113 @@
+//! A live port on its way from the process that may open it to the one that moves its frames.
+
+use std::os::fd::OwnedFd;
+
+use super::{Packet, Port, PortError, PortSpec, Tap};
+
+/// What a port is that was opened elsewhere.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Claimed {
+    /// A tap interface.
+    Tap,
+    /// An interface of the host, by a packet socket.
+    Packet {
+        /// The interface's number.
+        index: i32,
+        /// Its Ethernet address.
+        address: [u8; 6],
+    },
+}
+
+/// A live port that was opened and is not used yet: its descriptor, and what is known of it.
+#[derive(Debug)]
+pub struct Claim {
+    /// What it is.
+    pub what: Claimed,
+    /// The interface.
+    pub name: String,
+    /// The longest frame it carries.
+    pub frame_limit: usize,
+    /// Its descriptor.
+    pub descriptor: OwnedFd,
+}
+
+impl Claim {
+    /// Opens the port of a specification; `None` where it makes sockets of its own later on, and so
+    /// cannot be handed over.
+    ///
+    /// # Errors
+    /// The system refuses.
+    pub fn open(spec: &PortSpec) -> Result<Option<Self>, PortError> {
+        Ok(match spec {
+            PortSpec::User { .. } => None,
+            PortSpec::Tap(name) => Some(Tap::open(name)?.into_claim()),
+            PortSpec::Packet(name) => Some(Packet::open(name, true)?.into_claim()),
+        })
+    }
+
+    /// The port.
+    #[must_use]
+    pub fn into_port(self) -> Box<dyn Port> {
+        match self.what {
+            Claimed::Tap => Box::new(Tap::of_claim(self)),
+            Claimed::Packet { index, address } => Box::new(Packet::of_claim(self, index, address)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, Instant};
+
+    use super::*;
+    use crate::port::testing::{in_namespace, ip};
+    use sprat_abi::frame::FrameHead;
+    use sprat_abi::host::Frame;
+
+    #[test]
+    fn a_port_that_was_handed_over_carries_frames_both_ways() {
+        in_namespace(|| {
+            ip("link add one type veth peer name other");
+            for name in ["one", "other"] {
+                ip(&format!("link set {name} addrgenmode none up"));
+            }
+            let port = |name: &str| {
+                let spec = PortSpec::parse(name).expect("a port");
+                let claim = Claim::open(&spec).expect("permitted");
+                claim.expect("it can be handed over").into_port()
+            };
+            let (mut one, mut other) = (port("packet:one"), port("packet:other"));
+            assert_eq!(
+                one.frame_limit(),
+                1518,
+                "1,500 bytes and a header with a tag"
+            );
+            let mut frame = [7; 60];
+            frame[12..14].copy_from_slice(&[0x88, 0xb5]);
+            for _ in 0..2 {
+                one.send(&Frame::new(&frame, FrameHead::default()))
+                    .and_then(|()| one.kick())
+                    .expect("sent");
+                let mut came = Vec::new();
+                let begun = Instant::now();
+                while came.is_empty() {
+                    assert!(begun.elapsed() < Duration::from_secs(30), "nothing comes");
+                    other
+                        .receive(8, i64::MAX, &mut |frame| {
+                            frame.append_to(&mut came);
+                            true
+                        })
+                        .expect("received");
+                }
+                assert_eq!(came, frame);
+                std::mem::swap(&mut one, &mut other);
+            }
+        });
+    }
+
+    #[test]
+    fn a_network_of_its_own_cannot_be_handed_over() {
+        let spec = PortSpec::User { loopback: false };
+        assert!(Claim::open(&spec).expect("nothing to open").is_none());
+    }
+}
