@@ -158,7 +158,7 @@ pub fn serve() {
 
 /// What the handlers beside the application's own answer.
 fn beside(kind: Option<MessageKind>, name: &[u8], data: &[u8]) -> Option<Result<Vec<u8>, Refusal>> {
-    let inside = INSIDE.with(Cell::get)?;
+    let inside = INSIDE.with(|inside| inside.get())?;
     match kind {
         Some(MessageKind::Read) => inside(name, None),
         Some(MessageKind::Write) => inside(name, Some(data)),
@@ -169,7 +169,7 @@ fn beside(kind: Option<MessageKind>, name: &[u8], data: &[u8]) -> Option<Result<
 /// Whether the monitor asked the instance to come to an end.
 #[must_use]
 pub fn stopping() -> bool {
-    STOPPED.with(Cell::get)
+    STOPPED.with(|stopped| stopped.get())
 }
 
 /// Waits until the monitor asks the instance to come to an end.

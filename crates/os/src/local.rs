@@ -33,13 +33,16 @@ macro_rules! local {
     };
 }
 
-/// Declares a static that belongs to the instance's thread; its value must be a constant.
+/// Declares a static that belongs to the instance's thread; its value must be a constant. It is never
+/// dropped, as in an image: tasks that are left when a program ends hold timers and wake others, whose
+/// statics would be gone.
 #[cfg(not(sprat_target = "vm"))]
 macro_rules! local {
     ($(#[$attribute:meta])* static $name:ident: $type:ty = $value:expr;) => {
         std::thread_local! {
             $(#[$attribute])*
-            static $name: $type = const { $value };
+            static $name: core::mem::ManuallyDrop<$type> =
+                const { core::mem::ManuallyDrop::new($value) };
         }
     };
 }
