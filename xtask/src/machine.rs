@@ -4,7 +4,7 @@ use std::fs::OpenOptions;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-/// Whether a program of that name is on the PATH.
+/// Whether a program of that name is on the PATH, or a file of that whole name there.
 pub(crate) fn has_program(name: &str) -> bool {
     let path = std::env::var_os("PATH").unwrap_or_default();
     std::env::split_paths(&path)
@@ -50,7 +50,7 @@ pub(crate) fn contradicts(why: &str) -> bool {
 }
 
 /// The programs that tests start, and Debian's packages that hold them.
-const PROGRAMS: [(&str, &str); 11] = [
+const PROGRAMS: [(&str, &str); 14] = [
     // The fuzzer that fuzz targets are linked with is C++.
     ("c++", "g++"),
     // Two of Click's own cases talk to a control socket with it.
@@ -65,6 +65,10 @@ const PROGRAMS: [(&str, &str); 11] = [
     ("valgrind", "valgrind"),
     // Boots the images that boot by themselves.
     ("qemu-system-x86_64", "qemu-system-x86"),
+    // Boots one of them from a disk of its own. Its part for PCs has no program: a file of it.
+    ("grub-mkrescue", "grub-common"),
+    ("/usr/lib/grub/i386-pc/multiboot2.mod", "grub-pc-bin"),
+    ("xorriso", "xorriso"),
 ];
 
 /// Installs the programs that tests start and this machine lacks, saying what.

@@ -87,6 +87,23 @@ fn lints() -> Outcome {
         "warnings",
     ]);
     let mut report = Report::of("lints", process::show(&mut clippy)?);
+    // What runs in ring 0 is compiled for that place alone, and as a program only by the image's linker.
+    let mut ring_0 = process::cargo(&[
+        "clippy",
+        "--package",
+        "sprat-platform-disk",
+        "--lib",
+        "--target",
+        "x86_64-unknown-linux-gnu",
+        "--quiet",
+        "--locked",
+    ]);
+    ring_0
+        .arg("--target-dir")
+        .arg(crate::target_folder().join("ring-0"))
+        .args(["--", "-D", "warnings"])
+        .env("RUSTFLAGS", "--cfg=sprat_target=\"disk\"");
+    report.add(Report::of("lints of ring 0", process::show(&mut ring_0)?));
     // A workspace of its own, which nothing else here compiles. Testing changes no lock file.
     let mut fuzz = process::cargo(&["check", "--quiet", "--locked", "--manifest-path"]);
     fuzz.arg(crate::root().join("fuzz/Cargo.toml"));

@@ -75,13 +75,20 @@ pub fn self_booting(package: &str, binary: Option<&str>, options: &Options) -> V
 /// Whether there is a QEMU; says so where there is none.
 #[must_use]
 pub fn has_qemu() -> bool {
-    let found = Command::new(QEMU)
+    has_program(QEMU)
+}
+
+/// Whether a program can be started; says so where it cannot.
+#[must_use]
+pub fn has_program(name: &str) -> bool {
+    let found = Command::new(name)
         .arg("--version")
         .stdout(Stdio::null())
+        .stderr(Stdio::null())
         .status()
         .is_ok_and(|status| status.success());
     if !found {
-        println!("skipped: needs {QEMU}");
+        println!("skipped: needs {name}");
     }
     found
 }
