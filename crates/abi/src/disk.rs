@@ -103,6 +103,10 @@ pub const STOP_WORD: usize = 0;
 /// The word that counts how often the instance has yielded.
 pub const YIELDS_WORD: usize = 1;
 
+/// The word that says how many frames had come to the machine's cards, and one more, when the processor
+/// last had nothing to do. Zero until it had.
+pub const RESTED_WORD: usize = 2;
+
 /// A [`Piece::protection`]: can be read.
 pub const READ: u64 = 0;
 /// A [`Piece::protection`]: can be read and written.

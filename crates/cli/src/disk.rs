@@ -1,5 +1,8 @@
 //! Self-booting images: what `run` and `build` have in common of `--target disk`.
 
+use std::fs::File;
+use std::sync::Arc;
+
 use sprat_monitor::disk::{DiskMonitor, MachineKind, assemble, disk};
 use sprat_monitor::{Grant, GrantedDevice, Image, Options};
 
@@ -50,6 +53,8 @@ pub(crate) enum DiskBuildError {
     Disk(#[from] sprat_monitor::disk::DiskError),
     #[error("{0}: expected KEY=VALUE")]
     Parameter(String),
+    #[error("/dev/null: {0}")]
+    Nothing(#[source] std::io::Error),
 }
 
 /// A self-booting image: as an ELF file, and as a raw disk.
@@ -58,37 +63,51 @@ pub(crate) struct SelfBooting {
     pub(crate) disk: Vec<u8>,
 }
 
-/// Makes a self-booting image. Its network devices are `named`, or those that the image names itself.
+/// Makes a self-booting image. Its network devices are `named`, or those that the image names itself;
+/// it has the block devices that it cannot do without.
 pub(crate) fn make(
     image: &[u8],
     named: &[String],
     parameters: &[String],
 ) -> Result<SelfBooting, DiskBuildError> {
     let image = Image::load(image)?;
-    let mut names = named.to_vec();
-    if names.is_empty() {
-        let manifest = image.manifest();
-        let networks = manifest
-            .devices()
-            .filter(|device| device.kind == DeviceKind::Network as u16 && device.name != ANY_NAME);
-        names.extend(networks.map(|device| device.name.to_owned()));
+    let manifest = image.manifest();
+    let of_kind = |kind: DeviceKind| {
+        let named = manifest.devices().filter(|device| device.name != ANY_NAME);
+        named.filter(move |device| device.kind == kind as u16)
+    };
+    let mut networks = named.to_vec();
+    if networks.is_empty() {
+        let wanted = of_kind(DeviceKind::Network);
+        networks.extend(wanted.map(|device| device.name.to_owned()));
     }
-    let devices = (1..).zip(names).map(|(number, name)| Grant {
-        name,
+    let mut devices = Vec::new();
+    for (number, name) in (1..).zip(networks) {
         // The card's own address takes the place of this one.
-        device: GrantedDevice::Network {
+        let device = GrantedDevice::Network {
             address: [2, 0, 0, 0, 0, number],
             frame_limit: 1514,
             features: 0,
-        },
-    });
+        };
+        devices.push(Grant { name, device });
+    }
+    for wanted in of_kind(DeviceKind::Block).filter(|device| device.required) {
+        // A disk of the machine's takes the place of this file.
+        let device = GrantedDevice::Block {
+            file: Arc::new(File::open("/dev/null").map_err(DiskBuildError::Nothing)?),
+            blocks: 0,
+            read_only: false,
+        };
+        let name = wanted.name.to_owned();
+        devices.push(Grant { name, device });
+    }
     let parameters = parameters.iter().map(|parameter| {
         let pair = parameter.split_once('=');
         let (name, value) = pair.ok_or_else(|| DiskBuildError::Parameter(parameter.clone()))?;
         Ok((name.to_owned(), value.to_owned()))
     });
     let options = Options {
-        devices: devices.collect(),
+        devices,
         parameters: parameters.collect::<Result<_, DiskBuildError>>()?,
         ..Options::default()
     };

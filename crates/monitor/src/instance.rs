@@ -190,6 +190,12 @@ pub trait Instance: Send + fmt::Debug {
     /// [`MonitorError::Ended`] after the instance's end, or what the system refused.
     fn enter(&mut self, budget: Duration, stop: bool) -> Result<Outcome, MonitorError>;
 
+    /// Whether it has still to take in what it was given before, which only one on a machine of its own
+    /// ever has after it was entered.
+    fn is_behind(&mut self) -> bool {
+        false
+    }
+
     /// What the instance shares with the host.
     fn shared(&mut self) -> &mut Shared;
 

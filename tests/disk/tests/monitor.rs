@@ -1,11 +1,13 @@
 //! Emulated machines as one more monitor: the same calls as for any instance.
 #![allow(missing_docs)]
 
-use std::time::Duration;
+use std::fs;
+use std::time::{Duration, Instant};
 
-use self_booting::{boot_monitor, has_qemu, image};
+use self_booting::{boot_monitor, has_qemu, image, workspace};
+use sprat_abi::control::{MessageHead, MessageKind};
 use sprat_monitor::disk::{DiskMonitor, MachineKind};
-use sprat_monitor::{Cause, Image, Instance, Monitor as _, Options, Outcome};
+use sprat_monitor::{Cause, Grant, GrantedDevice, Image, Instance, Monitor as _, Options, Outcome};
 
 /// Enters an instance until it ends; how, and what was on its console.
 fn run(instance: &mut dyn Instance) -> (Outcome, String) {
@@ -70,4 +72,75 @@ fn a_fault_is_reported_with_registers_region_and_backtrace() {
     assert!(report.backtrace.len() > 1, "{report}");
     let code = image.segments()[1].pages.clone();
     assert!(code.contains(&report.registers.rip), "{report}");
+}
+
+/// Asks a running instance for a handler: the answer's status and text.
+fn ask(instance: &mut dyn Instance, handler: &str) -> (u32, String) {
+    let head = MessageHead {
+        id: 1,
+        kind: MessageKind::Read as u16,
+        ..MessageHead::default()
+    };
+    let sent = instance
+        .shared()
+        .send_request(head, handler.as_bytes(), b"");
+    assert_eq!(sent, Ok(true));
+    let begin = Instant::now();
+    while begin.elapsed() < Duration::from_secs(60) {
+        let outcome = instance.enter(Duration::from_millis(100), false);
+        assert!(
+            matches!(outcome, Ok(Outcome::Yielded { .. })),
+            "{outcome:?}"
+        );
+        let mut buffer = vec![0; instance.shared().answer_limit()];
+        let answer = instance.shared().receive_answer(&mut buffer);
+        if let Some(answer) = answer.expect("an honest ring") {
+            let text = String::from_utf8_lossy(answer.data).into_owned();
+            return (answer.head.status, text);
+        }
+    }
+    panic!("no answer");
+}
+
+fn cards(count: u8) -> Vec<Grant> {
+    let card = |number| Grant {
+        name: format!("eth{number}"),
+        device: GrantedDevice::Network {
+            address: [2, 0, 0, 0, 0, number],
+            frame_limit: 1514,
+            features: 0,
+        },
+    };
+    (0..count).map(card).collect()
+}
+
+#[test]
+fn the_firewall_runs_in_8_megabytes_and_the_web_server_in_16() {
+    if !has_qemu() {
+        return;
+    }
+    let path = workspace().join("examples/firewall/firewall.click");
+    let firewall = Options {
+        configuration: fs::read(path).expect("there"),
+        devices: cards(2),
+        ..Options::default()
+    };
+    let web = Options {
+        devices: cards(1),
+        ..Options::default()
+    };
+    // The middlebox here has every element, of which a firewall's own image has few.
+    for (package, memory, options, handler) in [
+        ("click", 8, firewall, "arp.count"),
+        ("web", 16, web, "os.tasks"),
+    ] {
+        let image = Image::load(&image(package, None).image).expect("an image");
+        for kind in MachineKind::ALL {
+            let monitor = DiskMonitor::new(boot_monitor(), kind, Some(memory));
+            let made = monitor.create(&image, &options);
+            let mut instance = made.unwrap_or_else(|error| panic!("{package} {kind:?}: {error}"));
+            let (status, text) = ask(&mut *instance, handler);
+            assert_eq!(status, 200, "{package} {kind:?}: {text}");
+        }
+    }
 }

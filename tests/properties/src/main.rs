@@ -6,8 +6,10 @@
 
 extern crate alloc;
 
+mod blocks;
 mod broken;
 mod computing;
+mod connections;
 mod console;
 mod frames;
 mod outside;
@@ -38,6 +40,7 @@ sprat::manifest! {
     |manifest| manifest
         .memory(Memory { heap: 2 << 20, stack: 64 << 10 })
         .device(ANY_NAME, DeviceKind::Network, false)
+        .device(ANY_NAME, DeviceKind::Block, false)
         .device(ANY_NAME, DeviceKind::InputFile, false)
         .device(ANY_NAME, DeviceKind::OutputFile, false)
 }
@@ -51,6 +54,8 @@ fn run(options: Options) -> Result<(), Status> {
         Some("console" | "parameter" | "configuration" | "exit") => console::show(&options),
         Some("clock" | "timer" | "task") => time::show(options.property),
         Some("heap" | "random" | "code") => computing::show(options.property),
+        Some("tcp") => connections::show(options.property),
+        Some("block") => blocks::show(options.property),
         Some("frames") => frames::show(options.property),
         Some("file" | "handler" | "stop" | "statistics") => outside::show(options.property),
         Some("broken") => broken::show(options.property),

@@ -52,6 +52,11 @@ pub(crate) fn show(property: &str) -> Option<Shown> {
                 format!("{passed:?} by one clock, {walled:?} by the other")
             })
         }),
+        // The outside moves the wall clock once it reads this line.
+        "clock-steps" => {
+            sprat::place::write_console(b"ready\n");
+            sprat::run(step())
+        }
         "timer-not-early" => sprat::run(async {
             for span in [1, 3, 10, 20] {
                 let before = Instant::now();
@@ -120,4 +125,27 @@ pub(crate) fn show(property: &str) -> Option<Shown> {
         }),
         _ => return None,
     })
+}
+
+/// The wall clock is moved, by two seconds at least; the other one goes on as if nothing had been.
+async fn step() -> Shown {
+    let nanoseconds = |instant: Instant| instant.since(Instant::from_nanoseconds(0)).as_nanos();
+    let difference = |now| i128::from(wall()) - i128::try_from(nanoseconds(now)).unwrap_or(0);
+    let begin = Instant::now();
+    let first = difference(begin);
+    let mut last = begin;
+    loop {
+        sleep(milliseconds(10)).await;
+        let now = Instant::now();
+        expect(now.since(last) < milliseconds(2000), || {
+            format!("{:?} passed between two readings", now.since(last))
+        })?;
+        last = now;
+        if (difference(now) - first).abs() >= 2_000_000_000 {
+            return Ok(());
+        }
+        expect(now.since(begin) < milliseconds(60_000), || {
+            "nobody moved it".into()
+        })?;
+    }
 }

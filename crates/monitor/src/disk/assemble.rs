@@ -51,14 +51,6 @@ pub(super) fn lay_out(
     options: &Options,
     mut flags: u64,
 ) -> Result<SelfBooting, DiskError> {
-    for grant in &options.devices {
-        if matches!(grant.device, GrantedDevice::Block { .. }) {
-            return Err(DiskError::Device {
-                name: grant.name.clone(),
-                kind: grant.device.kind().name(),
-            });
-        }
-    }
     let mut plan = Plan::new(image, options, MonitorKind::Disk)?;
     if let Some(seed) = options.seed {
         plan.boot.seed = seed;

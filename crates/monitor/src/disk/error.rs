@@ -35,14 +35,6 @@ pub enum DiskError {
     /// An image longer than the BIOS's calls and the disk's table can say.
     #[error("the image is too long for a disk that a BIOS boots")]
     Long,
-    /// A device of a kind that the boot monitor does not drive.
-    #[error("a self-booting image has no {kind} devices, and `{name}` is one")]
-    Device {
-        /// Its name.
-        name: String,
-        /// Its kind.
-        kind: &'static str,
-    },
 }
 
 impl From<LayoutError> for DiskError {

@@ -5,11 +5,9 @@
 //! line, its frames are datagrams ([`super::wire`]).
 
 use std::fs::File;
-use std::io::{Read as _, Write as _};
-use std::os::fd::{AsRawFd, RawFd};
+use std::io::Write as _;
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::MetadataExt as _;
-use std::os::unix::process::CommandExt as _;
-use std::process::{Child, ChildStdout, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -17,31 +15,32 @@ use std::time::{Duration, Instant};
 use sprat_abi::boot::MonitorKind;
 use sprat_abi::bytes::ByteProducer;
 use sprat_abi::call::{AT_ONCE, CallBlock};
-use sprat_abi::disk::{PLAN_MAGIC, PlanHead, STOP_WORD, YIELDS_WORD, flags};
+use sprat_abi::disk::{RESTED_WORD, STOP_WORD, YIELDS_WORD, flags};
 use sprat_abi::guest::Pool;
 use sprat_abi::ring::{Consumer, Producer};
 
 use super::assemble::{SelfBooting, lay_out};
-use super::qemu::{End, Machine, MachineKind, QEMU};
+use super::qemu::{End, Machine, MachineKind};
 use super::report;
-use super::wire::{Buffers, Wire, pair};
+use super::running::{Running, cards, disks, path_of};
+use super::wire::{Buffers, Wire};
 use crate::clock;
 use crate::image::{Image, Protection};
 use crate::instance::{CreationTimes, Instance, MemoryUse, Monitor, MonitorError, Outcome};
 use crate::layout::{Content, DevicePlan, Plan};
 use crate::memory::{Mapping, SystemError, memory_file};
-use crate::options::{GrantedDevice, Options};
+use crate::options::Options;
 use crate::shared::{Board, Shared};
 use crate::stopwatch::Stopwatch;
 
-/// Longest that a machine may take until it enters its image.
-const BOOT_LIMIT: Duration = Duration::from_secs(20);
+/// How many times as long as an instance of its own processor's an emulated one may take.
+const SLOWNESS: u32 = 10;
+
+/// Longest that a machine is waited for that takes in nothing of what it was given.
+const STANDSTILL: Duration = Duration::from_secs(60);
 
 /// How long a machine that has nothing to say is left alone.
 const GLANCE: Duration = Duration::from_millis(1);
-
-/// Longest end of a console that is kept for reports.
-const TAIL: usize = 16 << 10;
 
 /// Memory of a machine beside what its image takes: firmware, page tables, queues.
 const MARGIN: u64 = 2 << 20;
@@ -96,17 +95,9 @@ impl Monitor for DiskMonitor {
         let mut machine = Machine::new(self.kind, &path_of(&on_disk), mebibytes);
         machine.share_memory(&path_of(&memory), length);
         let (wires, theirs) = cards(&mut machine, options)?;
+        disks(&mut machine, options);
         machine.add_device("rng", "");
-        let mut child = start(&machine, theirs)?;
-        let Some(console) = child.stdout.take() else {
-            unreachable!("the pipe was asked for");
-        };
-        set_nonblocking(console.as_raw_fd())?;
-        let mut machine = Running {
-            child,
-            console,
-            tail: Vec::new(),
-        };
+        let mut machine = Running::start(&machine, theirs)?;
         times.memory = watch.lap();
         let rings = machine.wait_for_image(&mapped, made.payload)?;
         let instance = join(machine, memory, mapped, rings, &made, options, wires)?;
@@ -118,146 +109,6 @@ impl Monitor for DiskMonitor {
 /// Name of a machine's memory, as `/proc` shows it.
 const MEMORY_NAME: &str = "sprat-machine";
 
-/// A path by which the emulator opens a file of this process.
-fn path_of(file: &File) -> std::path::PathBuf {
-    format!("/proc/{}/fd/{}", std::process::id(), file.as_raw_fd()).into()
-}
-
-/// Adds a card for each network device; our ends of their datagrams, and the emulator's.
-fn cards(
-    machine: &mut Machine,
-    options: &Options,
-) -> Result<(Vec<std::os::fd::OwnedFd>, Vec<std::os::fd::OwnedFd>), SystemError> {
-    let (mut ours, mut theirs) = (Vec::new(), Vec::new());
-    for grant in &options.devices {
-        let GrantedDevice::Network { address, .. } = grant.device else {
-            continue;
-        };
-        let (one, other) = pair()?;
-        machine.add_card(ours.len(), other.as_raw_fd(), address);
-        ours.push(one);
-        theirs.push(other);
-    }
-    Ok((ours, theirs))
-}
-
-/// Starts the emulator with the descriptors that it was told of.
-fn start(machine: &Machine, passed: Vec<std::os::fd::OwnedFd>) -> Result<Child, MonitorError> {
-    let numbers: Vec<RawFd> = passed.iter().map(AsRawFd::as_raw_fd).collect();
-    let mut command = machine.command();
-    command
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::inherit());
-    // SAFETY: between fork and exec only two system calls are made, which touch no memory of others.
-    unsafe {
-        command.pre_exec(move || {
-            libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL);
-            for number in &numbers {
-                if libc::fcntl(*number, libc::F_SETFD, 0) < 0 {
-                    return Err(std::io::Error::last_os_error());
-                }
-            }
-            Ok(())
-        });
-    }
-    command.spawn().map_err(|error| MonitorError::Emulator {
-        program: QEMU,
-        error,
-    })
-}
-
-fn set_nonblocking(descriptor: RawFd) -> Result<(), SystemError> {
-    // SAFETY: a descriptor of ours; the call touches no memory.
-    if unsafe { libc::fcntl(descriptor, libc::F_SETFL, libc::O_NONBLOCK) } < 0 {
-        return Err(SystemError::last("changing a pipe"));
-    }
-    Ok(())
-}
-
-/// The emulator's process and what it says.
-#[derive(Debug)]
-struct Running {
-    child: Child,
-    console: ChildStdout,
-    /// The end of what was on the console.
-    tail: Vec<u8>,
-}
-
-impl Running {
-    /// Waits until the boot monitor enters the image; where the rings are then.
-    fn wait_for_image(&mut self, memory: &Mapping, payload: u64) -> Result<u64, MonitorError> {
-        let begin = Instant::now();
-        let word = |offset: usize| {
-            let at = memory.at(payload + offset as u64, 8).cast::<u64>();
-            // SAFETY: inside the machine's memory, which is kept, and aligned; the machine may write it.
-            unsafe { at.read_volatile() }
-        };
-        loop {
-            let rings = word(std::mem::offset_of!(PlanHead, rings_at));
-            if word(0) == PLAN_MAGIC && rings != 0 {
-                return Ok(rings);
-            }
-            let mut text = [0; 4096];
-            while self.hear(&mut text)? > 0 {}
-            if let Some(end) = self.end()? {
-                return Err(self.ended(end));
-            }
-            if begin.elapsed() > BOOT_LIMIT {
-                return Err(MonitorError::Machine(format!(
-                    "it did not start the image within {} s",
-                    BOOT_LIMIT.as_secs()
-                )));
-            }
-            std::thread::sleep(Duration::from_micros(200));
-        }
-    }
-
-    /// Reads some of the console; zero where nothing is there.
-    fn hear(&mut self, text: &mut [u8]) -> Result<usize, SystemError> {
-        let count = match self.console.read(text) {
-            Ok(count) => count,
-            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => 0,
-            Err(error) => return Err(SystemError::new("reading the machine's console", error)),
-        };
-        self.tail.extend_from_slice(&text[..count]);
-        let excess = self.tail.len().saturating_sub(TAIL);
-        self.tail.drain(..excess);
-        Ok(count)
-    }
-
-    /// How the machine ended, if it has.
-    fn end(&mut self) -> Result<Option<End>, SystemError> {
-        let status = self.child.try_wait();
-        let status = status.map_err(|error| SystemError::new("waiting for the emulator", error))?;
-        Ok(status.map(|status| End::from_code(status.code())))
-    }
-
-    /// Why a machine is no more, in the boot monitor's words if it left any.
-    fn ended(&mut self, end: End) -> MonitorError {
-        let mut text = [0; 4096];
-        while self.hear(&mut text).is_ok_and(|count| count > 0) {}
-        let said = String::from_utf8_lossy(&self.tail);
-        let line = said
-            .lines()
-            .rev()
-            .find_map(|line| line.strip_prefix("sprat: "));
-        MonitorError::Machine(match (line, end) {
-            (Some(line), _) => line.to_owned(),
-            (None, End::Other(Some(code))) => format!("the emulator's exit status is {code}"),
-            (None, _) => format!("{end:?}"),
-        })
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        // It may have ended by itself.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
 /// Takes the guest's side of the rings that the lane uses, and the host's of those in the machine.
 fn join(
     machine: Running,
@@ -266,7 +117,7 @@ fn join(
     rings: u64,
     made: &SelfBooting,
     options: &Options,
-    wires: Vec<std::os::fd::OwnedFd>,
+    wires: Vec<OwnedFd>,
 ) -> Result<DiskInstance, MonitorError> {
     let plan = &made.plan;
     let contract = Arc::new(Mapping::anonymous(plan.contract_length)?);
@@ -331,6 +182,8 @@ fn join(
         memory,
         times: CreationTimes::default(),
         unsaid: Vec::new(),
+        sent: 0,
+        rested: (0, Instant::now()),
         ended: false,
         _keep: [contract, pool, mapped],
     })
@@ -361,6 +214,10 @@ struct DiskInstance {
     times: CreationTimes,
     /// What the console's ring had no room for.
     unsaid: Vec<u8>,
+    /// How many frames were sent to it.
+    sent: u64,
+    /// What it said last of having taken them in, and since when it says that.
+    rested: (u64, Instant),
     ended: bool,
     _keep: [Arc<Mapping>; 3],
 }
@@ -375,8 +232,9 @@ impl DiskInstance {
         if let Some(buffers) = &mut self.buffers {
             let arrived = clock::point_now(0).wall;
             for wire in &mut self.wires {
-                moved += wire.send(buffers)?;
-                moved += wire.receive(buffers, arrived)?;
+                let sent = wire.send(buffers)?;
+                self.sent += sent as u64;
+                moved += sent + wire.receive(buffers, arrived)?;
             }
         }
         Ok(moved > 0 || self.listen()?)
@@ -414,7 +272,7 @@ impl DiskInstance {
             .wires
             .iter()
             .map(|wire| readable(wire.descriptor()))
-            .chain([readable(self.machine.console.as_raw_fd())])
+            .chain([readable(self.machine.descriptor())])
             .collect();
         let timeout = i32::try_from(longest.as_millis()).unwrap_or(i32::MAX);
         // SAFETY: an array of so many entries; what a failed wait means is seen by who asked for it.
@@ -442,7 +300,7 @@ impl DiskInstance {
                 status: status.into(),
             }),
             End::Faulted => Ok(Outcome::Faulted(Box::new(report::read(
-                &String::from_utf8_lossy(&self.machine.tail),
+                &self.machine.last_words(),
             )))),
             End::Refused | End::Other(_) => Err(self.machine.ended(end)),
         }
@@ -459,6 +317,7 @@ impl Instance for DiskInstance {
             word.store(1, Ordering::Relaxed);
         }
         let begin = Instant::now();
+        let budget = budget * SLOWNESS;
         // An entry lasts until the instance has answered what it is asked: it takes the requests, and
         // yields once more.
         let mut asked = self.shared.has_requests();
@@ -490,14 +349,22 @@ impl Instance for DiskInstance {
         }
     }
 
+    fn is_behind(&mut self) -> bool {
+        let rested = self.call_block().private(RESTED_WORD);
+        let rested = rested.load(Ordering::Acquire);
+        if rested != self.rested.0 {
+            self.rested = (rested, Instant::now());
+        }
+        !self.ended && rested != self.sent + 1 && self.rested.1.elapsed() < STANDSTILL
+    }
+
     fn shared(&mut self) -> &mut Shared {
         &mut self.shared
     }
 
     fn kill(&mut self) {
         self.ended = true;
-        // It may have ended by itself.
-        let _ = self.machine.child.kill();
+        self.machine.kill();
     }
 
     fn creation_times(&self) -> CreationTimes {

@@ -9,6 +9,7 @@ mod error;
 mod instance;
 mod qemu;
 mod report;
+mod running;
 mod wire;
 
 pub use assemble::assemble;

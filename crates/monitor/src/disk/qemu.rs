@@ -7,6 +7,9 @@ use std::process::Command;
 /// The emulator's program.
 pub const QEMU: &str = "qemu-system-x86_64";
 
+/// Longest name that a virtio disk can have.
+const DISK_NAME: usize = 20;
+
 /// What machine a self-booting image is started on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum MachineKind {
@@ -81,10 +84,7 @@ impl Machine {
             made.add(&["-global", "virtio-mmio.force-legacy=false"]);
         }
         if kind == MachineKind::Bios {
-            let mut drive = OsString::from("if=ide,format=raw,snapshot=on,file=");
-            // A comma ends a file's name here unless it is doubled.
-            drive.push(image.to_string_lossy().replace(',', ",,"));
-            made.command.extend(["-drive".into(), drive]);
+            made.add_file("if=ide,format=raw,snapshot=on", image);
         } else {
             made.command.extend(["-kernel".into(), image.into()]);
         }
@@ -95,10 +95,31 @@ impl Machine {
         self.command.extend(arguments.iter().map(OsString::from));
     }
 
-    /// Adds a virtio device of this kind: `net`, `rng`; `options` follow a comma.
+    /// Adds a virtio device of this kind: `net`, `rng`, `serial`; `options` follow a comma.
     pub fn add_device(&mut self, kind: &str, options: &str) {
         let device = format!("virtio-{kind}-{}{options}", self.kind.bus());
         self.add(&["-device", &device]);
+    }
+
+    /// Adds a disk's file, with these options.
+    fn add_file(&mut self, options: &str, file: &Path) {
+        let mut drive = OsString::from(format!("{options},file="));
+        // A comma ends a file's name here unless it is doubled.
+        drive.push(file.to_string_lossy().replace(',', ",,"));
+        self.command.extend(["-drive".into(), drive]);
+    }
+
+    /// Adds a disk that holds the blocks of a file, under a name.
+    pub fn add_disk(&mut self, number: usize, name: &str, file: &Path, read_only: bool) {
+        let read_only = if read_only { "on" } else { "off" };
+        let options = format!("if=none,id=disk{number},format=raw,readonly={read_only}");
+        self.add_file(&options, file);
+        // A longer name than a disk can have is none; disks are then told apart by their order.
+        let name = match name {
+            name if name.len() <= DISK_NAME && !name.contains(',') => format!(",serial={name}"),
+            _ => String::new(),
+        };
+        self.add_device("blk", &format!(",drive=disk{number}{name}"));
     }
 
     /// Has the machine's memory be a file of `length` bytes.

@@ -75,7 +75,7 @@ bios_drive:
     .byte 0
 
     .org bios_start + 446
-    .byte 0x80, 0, 2, 0, 0xda, 0xff, 0xff, 0xff
+    .byte 0x80, 0, 2, 0, {kind}, 0xff, 0xff, 0xff
 bios_image_first:
     .long 0
 bios_image_sectors:
@@ -190,4 +190,13 @@ bios_protected:
     failed = const crate::power::FAILED,
     exit_port = const crate::power::EXIT_PORT,
     map = const 0x5000,
+    kind = const KIND,
 );
+
+/// The kind of partition that an image is: data of no file system.
+const KIND: u8 = 0xda;
+
+/// Whether a disk begins with this boot sector, whatever follows: by its partition table.
+pub(crate) fn is_boot_sector(block: &[u8; 512]) -> bool {
+    block[446..454] == [0x80, 0, 2, 0, KIND, 0xff, 0xff, 0xff] && block[510..] == [0x55, 0xaa]
+}

@@ -7,18 +7,23 @@ use sprat_abi::boot::BootPage;
 use sprat_abi::bytes::{ByteConsumer, byte_ring_capacity};
 use sprat_abi::call::{CallBlock, Wake};
 use sprat_abi::clock::{ClockPage, ClockPoint};
-use sprat_abi::disk::{STOP_WORD, YIELDS_WORD};
+use sprat_abi::disk::{RESTED_WORD, STOP_WORD, YIELDS_WORD};
 use sprat_abi::pointer;
 
 use crate::cell::Local;
 use crate::controller::Timer;
-use crate::{clock, devices, interrupts, ports, power, serial};
+use crate::devices::Devices;
+use crate::{clock, devices, interrupts, ports, power};
 
 /// What the calls work on.
 struct Machine {
     console: Option<ByteConsumer>,
     call_block: &'static CallBlock,
     point: ClockPoint,
+    /// The instance's clock, where it can be written.
+    clock: &'static ClockPage,
+    /// When the battery's clock was looked at last, by the time stamp counter.
+    looked: u64,
     timer: Timer,
     /// The two indexes of the ring of requests: what stands in it is what they differ by.
     requests: Option<[&'static AtomicU32; 2]>,
@@ -44,18 +49,27 @@ pub(crate) fn point() -> ClockPoint {
 /// Longest that it is halted where a device does not interrupt, or somebody watches.
 const GLANCE: u64 = 1_000_000;
 
-/// Takes the host's side of what the boot page grants.
-pub(crate) fn start(boot: &'static BootPage, timer: Timer, watched: bool) {
+/// How often the battery's clock is looked at, in nanoseconds.
+const LOOKS: u64 = 1_000_000_000;
+
+/// How far it must be from the instance's wall clock, in nanoseconds, to have been set: it counts in
+/// seconds, and both clocks are a little fast or slow.
+const STEP: u64 = 2_000_000_000;
+
+/// Takes the host's side of what the boot page grants. Its clock can be written at `clock`.
+pub(crate) fn start(boot: &'static BootPage, clock: u64, timer: Timer, watched: bool) {
     // SAFETY: the plan laid the boot page's structures out as the contract says, they are mapped for
     // ever, and each ring's other side is the instance. Called once.
     unsafe {
-        let clock = &*pointer(boot.clock).cast::<ClockPage>();
+        let clock = &*pointer(clock).cast::<ClockPage>();
         let console = byte_ring_capacity(boot.console.length)
             .map(|capacity| ByteConsumer::attach(pointer(boot.console.address), capacity));
         *MACHINE.get_mut() = Some(Machine {
             console,
             call_block: &*pointer(boot.call_block).cast::<CallBlock>(),
             point: clock.read(),
+            clock,
+            looked: clock::counter(),
             timer,
             requests: byte_ring_capacity(boot.control_requests.length).map(|_| {
                 let first = pointer(boot.control_requests.address);
@@ -71,22 +85,43 @@ impl Machine {
         self.point.monotonic_at(clock::counter())
     }
 
-    /// Writes what stands in the console's ring to the serial line.
-    fn say(&mut self) {
+    /// Writes out what stands in the console's ring.
+    fn say(&mut self, devices: &mut Devices) {
         let Some(console) = self.console.as_mut() else {
             return;
         };
-        let mut text = [0; 256];
+        let mut text = [0; 512];
         while let Ok(count @ 1..) = console.read(&mut text) {
-            serial::write(&text[..count]);
+            devices.say(&text[..count]);
+        }
+    }
+
+    /// Follows the battery's clock where somebody has set it, or the machine stood still: every second.
+    fn follow(&mut self) {
+        let counter = clock::counter();
+        if counter.saturating_sub(self.looked) < clock::ticks(LOOKS) {
+            return;
+        }
+        self.looked = counter;
+        let wall = clock::wall();
+        let there_is_one = wall != 0;
+        if there_is_one && wall.abs_diff(self.point.wall_at(counter)) >= STEP {
+            self.point = ClockPoint {
+                counter,
+                monotonic: self.point.monotonic_at(counter),
+                wall,
+                ..self.point
+            };
+            self.clock.write(self.point);
         }
     }
 
     /// Moves what there is to move; the bits of devices that have something for the instance.
     fn serve(&mut self) -> u64 {
-        self.say();
         // SAFETY: the only user after boot is this loop.
         let devices = unsafe { devices::all() };
+        self.say(devices);
+        self.follow();
         let mut ready = devices.serve(self.point.wall_at(clock::counter()));
         if let Some([filled, taken]) = self.requests
             && filled.load(Ordering::Acquire) != taken.load(Ordering::Relaxed)
@@ -122,6 +157,8 @@ impl Machine {
             GLANCE
         };
         if !devices.watch(true) {
+            let rested = self.call_block.private(RESTED_WORD);
+            rested.store(devices.arrived() + 1, Ordering::Release);
             self.timer.arm(clock::ticks(nanoseconds.min(longest)));
             ports::disable_interrupts();
             if interrupts::count() == seen {
@@ -162,8 +199,10 @@ pub(crate) unsafe extern "sysv64" fn exit_call(status: i32) -> ! {
 /// Writes out what the instance left behind.
 pub(crate) fn say_rest() {
     // SAFETY: the instance is over, so no other call goes on.
-    if let Some(machine) = unsafe { MACHINE.get_mut() } {
-        machine.say();
+    unsafe {
+        if let Some(machine) = MACHINE.get_mut() {
+            machine.say(devices::all());
+        }
     }
 }
 

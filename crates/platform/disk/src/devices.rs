@@ -2,23 +2,27 @@
 
 use core::arch::x86_64::__cpuid;
 
-use sprat_abi::boot::{BootPage, Device as Granted, DeviceEntry};
+use sprat_abi::boot::{BootPage, Device as Granted, DeviceEntry, DeviceKind};
 
 use crate::cell::Local;
+use crate::console::Console;
+use crate::drive::Drive;
 use crate::firmware::Firmware;
 use crate::interrupts::{FIRST, INTERRUPTS};
 use crate::network::{Buffers, Card};
 use crate::queue::Queue;
-use crate::virtio::{ENTROPY, Interrupt, NETWORK};
+use crate::virtio::{BLOCK, CONSOLE, ENTROPY, Interrupt, NETWORK};
 use crate::window::{OutOfMemory, Window};
-use crate::{clock, pci, power, virtio};
+use crate::{clock, pci, power, serial, virtio};
 
-/// Most cards that are driven.
+/// Most cards, and most disks, that are driven.
 const MOST: usize = 8;
 
 /// The devices of the machine.
 pub(crate) struct Devices {
     cards: [Option<&'static mut Card>; MOST],
+    drives: [Option<&'static mut Drive>; MOST],
+    console: Option<Console>,
     buffers: Option<Buffers>,
     entropy: [u8; 32],
     /// Devices that were found, which is how interrupts are numbered.
@@ -27,6 +31,8 @@ pub(crate) struct Devices {
 
 static DEVICES: Local<Devices> = Local::new(Devices {
     cards: [const { None }; MOST],
+    drives: [const { None }; MOST],
+    console: None,
     buffers: None,
     entropy: [0; 32],
     found: 0,
@@ -83,20 +89,17 @@ impl Devices {
     ) -> Result<(), OutOfMemory> {
         self.found = self.found.saturating_add(1);
         match kind {
-            NETWORK => {
-                let mut places = self.cards.iter_mut();
-                if let (Some(place), Some(card)) = (
-                    places.find(|place| place.is_none()),
-                    Card::start(device, window)?,
-                ) {
-                    // A card is several kilobytes of queues: only those that are there take memory.
-                    let (memory, _) = window.memory(size_of::<Card>() as u64)?;
-                    let at = sprat_abi::pointer(memory).cast::<Card>();
-                    // SAFETY: fresh memory, on a page and long enough, mapped for ever.
-                    *place = Some(unsafe {
-                        at.write(card);
-                        &mut *at
-                    });
+            NETWORK => match Card::start(device, window)? {
+                Some(card) => keep(card, &mut self.cards, window),
+                None => Ok(()),
+            },
+            BLOCK => match Drive::start(device, window)? {
+                Some(drive) => keep(drive, &mut self.drives, window),
+                None => Ok(()),
+            },
+            CONSOLE => {
+                if self.console.is_none() {
+                    self.console = Console::start(device, window)?;
                 }
                 Ok(())
             }
@@ -118,7 +121,7 @@ impl Devices {
         };
         let (bytes, physical) = window.memory(32)?;
         device.finish();
-        queue.add(&[(physical, 32)], true, 0);
+        queue.add(&[], &[(physical, 32)], 0);
         if queue.publish() {
             bell.ring();
         }
@@ -139,30 +142,33 @@ impl Devices {
         self.entropy
     }
 
+    /// Writes what the instance says: to the console, or the serial line of a machine without one.
+    pub(crate) fn say(&mut self, text: &[u8]) {
+        let said = self.console.as_mut().map(|console| console.write(text));
+        if said != Some(true) {
+            // One that takes nothing is not tried again.
+            self.console = None;
+            serial::write(text);
+        }
+    }
+
     /// Joins the boot page's network devices to cards: to the one with the planned address where there
     /// is one, the others in the order that both were found. The table gets the cards' addresses.
     ///
     /// # Safety
     /// What the boot page grants must be mapped for ever where it says, once the instance's tables are
     /// in use; its pool must lie at `pool`. To be called once.
-    pub(crate) unsafe fn join(
+    pub(crate) unsafe fn join_cards(
         &mut self,
         boot: &BootPage,
         table: &mut [DeviceEntry],
         pool: u64,
         window: &mut Window<'_>,
     ) -> Result<(), OutOfMemory> {
-        let wanted = table.iter().filter(|entry| is_network(entry)).count();
+        let cards = self.cards.iter().flatten().count();
+        let wanted = expect(table, DeviceKind::Network, "network card", cards);
         if wanted == 0 {
             return Ok(());
-        }
-        let cards = self.cards.iter().flatten().count();
-        if cards < wanted {
-            let which = table.iter().filter(|entry| is_network(entry)).nth(cards);
-            power::refuse(format_args!(
-                "no virtio network card for the device {}: the image wants {wanted}, and the machine has {cards}",
-                which.map_or("?", name)
-            ));
         }
         // SAFETY: the caller's promise.
         let buffers = unsafe { Buffers::new(boot, pool, window) }?;
@@ -202,14 +208,64 @@ impl Devices {
         Ok(())
     }
 
-    /// Moves frames; the bits of devices that have something for the instance.
+    /// Joins the boot page's block devices to disks: to the one that is called like the device where
+    /// there is one, the others in the order that both were found. The table gets the disks' sizes.
+    /// `physical` says where an address of the instance's rings lies.
+    ///
+    /// # Safety
+    /// As of [`Devices::join_cards`].
+    pub(crate) unsafe fn join_drives(
+        &mut self,
+        table: &mut [DeviceEntry],
+        physical: &dyn Fn(u64) -> u64,
+    ) {
+        let drives = self.drives.iter().flatten().count();
+        expect(table, DeviceKind::Block, "disk", drives);
+        let mut joined = 0_u64;
+        let mut taken = [false; MOST];
+        for by_name in [true, false] {
+            for (index, entry) in table.iter_mut().enumerate() {
+                let Granted::Block(mut device) = entry.device() else {
+                    continue;
+                };
+                let mut drives = self.drives.iter_mut().zip(&mut taken);
+                let wanted = crate::start::planned(entry.name).unwrap_or_default();
+                let fits = |drive: &Drive| !by_name || drive.is_called(wanted);
+                let found =
+                    drives.find(|(drive, taken)| !**taken && drive.as_deref().is_some_and(fits));
+                if joined & 1 << index != 0 {
+                    continue;
+                }
+                let Some((Some(drive), taken)) = found else {
+                    continue;
+                };
+                *taken = true;
+                joined |= 1 << index;
+                let data = physical(device.data.address);
+                // SAFETY: the caller's promise; no two devices get the same disk.
+                unsafe { drive.join(&mut device, index, data) };
+                *entry = device.to_entry(entry.name);
+            }
+        }
+    }
+
+    /// Moves frames and blocks; the bits of devices that have something for the instance.
     pub(crate) fn serve(&mut self, wall: i64) -> u64 {
+        let mut ready = 0;
+        for drive in self.drives.iter_mut().flatten() {
+            ready |= drive.serve();
+        }
         let Some(buffers) = &mut self.buffers else {
-            return 0;
+            return ready;
         };
         buffers.reclaim();
         let cards = self.cards.iter_mut().flatten();
-        cards.fold(0, |ready, card| ready | card.serve(buffers, wall))
+        cards.fold(ready, |ready, card| ready | card.serve(buffers, wall))
+    }
+
+    /// How many frames have come to the cards.
+    pub(crate) fn arrived(&self) -> u64 {
+        self.cards.iter().flatten().map(|card| card.arrived).sum()
     }
 
     /// Has the devices interrupt, or not; whether there is something to do already.
@@ -218,16 +274,29 @@ impl Devices {
         for card in self.cards.iter_mut().flatten() {
             busy |= card.watch(on);
         }
+        for drive in self.drives.iter_mut().flatten() {
+            busy |= drive.watch(on);
+        }
         busy
     }
 
     /// Whether all devices interrupt.
     pub(crate) fn interrupt(&self) -> bool {
-        self.cards.iter().flatten().all(|card| card.interrupts())
+        let cards = self.cards.iter().flatten().all(|card| card.interrupts());
+        cards && self.drives.iter().flatten().all(|drive| drive.interrupts())
     }
 
-    /// Waits, not for long, until what was sent has left.
+    /// Waits, not for long, until what was written is with the disks and what was sent has left.
     pub(crate) fn flush(&mut self) {
+        /// How long a disk may take for what it was given last.
+        const DISKS: u64 = 5_000_000_000;
+        let begin = clock::counter();
+        for drive in self.drives.iter_mut().flatten() {
+            while drive.is_busy() && clock::counter() - begin < clock::ticks(DISKS) {
+                drive.serve();
+                core::hint::spin_loop();
+            }
+        }
         let begin = clock::counter();
         while self
             .cards
@@ -241,8 +310,37 @@ impl Devices {
     }
 }
 
-fn is_network(entry: &DeviceEntry) -> bool {
-    matches!(entry.device(), Granted::Network(_))
+/// Puts a device where it stays. It is several kilobytes of queues: only those that are there take
+/// memory.
+fn keep<T>(
+    device: T,
+    places: &mut [Option<&'static mut T>],
+    window: &mut Window<'_>,
+) -> Result<(), OutOfMemory> {
+    let Some(place) = places.iter_mut().find(|place| place.is_none()) else {
+        return Ok(());
+    };
+    let (memory, _) = window.memory(size_of::<T>() as u64)?;
+    let at = sprat_abi::pointer(memory).cast::<T>();
+    // SAFETY: fresh memory, on a page and long enough, mapped for ever.
+    *place = Some(unsafe {
+        at.write(device);
+        &mut *at
+    });
+    Ok(())
+}
+
+/// How many devices of a kind the table has; ends the machine, which has `there`, if that is more.
+fn expect(table: &[DeviceEntry], kind: DeviceKind, what: &str, there: usize) -> usize {
+    let mut of_the_kind = table.iter().filter(|entry| entry.kind == kind as u16);
+    let wanted = of_the_kind.clone().count();
+    if let Some(first) = of_the_kind.nth(there) {
+        power::refuse(format_args!(
+            "no virtio {what} for the device {}: the image wants {wanted}, and the machine has {there}",
+            name(first)
+        ));
+    }
+    wanted
 }
 
 /// A device's name, while the payload is where it was loaded.

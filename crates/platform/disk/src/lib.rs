@@ -5,7 +5,7 @@
 //! Multiboot2 loader or by our boot sector (`entry`), reads what the firmware tells of the machine
 //! ([`firmware`]), makes the page tables that the plan asks for ([`tables`]), looks for devices, and
 //! calls the image. From then on it is what the instance's two calls lead to (`calls`): `yield` moves
-//! frames between the instance's rings and the devices' queues and halts the processor until there is
+//! frames and blocks between the instance's rings and the devices' queues and halts the processor until there is
 //! something to do, `exit` powers off.
 //!
 //! # What holds an instance
@@ -29,6 +29,7 @@ pub mod firmware;
 pub mod frames;
 pub mod queue;
 pub mod tables;
+pub mod transfers;
 
 #[cfg(sprat_target = "disk")]
 mod bios;
@@ -39,9 +40,13 @@ mod cell;
 #[cfg(sprat_target = "disk")]
 mod clock;
 #[cfg(sprat_target = "disk")]
+mod console;
+#[cfg(sprat_target = "disk")]
 mod controller;
 #[cfg(sprat_target = "disk")]
 mod devices;
+#[cfg(sprat_target = "disk")]
+mod drive;
 #[cfg(sprat_target = "disk")]
 mod entry;
 #[cfg(sprat_target = "disk")]

@@ -37,6 +37,8 @@ pub(crate) struct Card {
     transmit_bell: Bell,
     /// Its own Ethernet address, if it knows one.
     pub(crate) address: Option<[u8; 6]>,
+    /// How many frames have come to it.
+    pub(crate) arrived: u64,
     rings: Option<Rings>,
     /// Physical address of a header, for frames without room in front.
     header: u64,
@@ -66,6 +68,7 @@ impl Card {
             receive_bell: Bell::NONE,
             transmit_bell: Bell::NONE,
             address: None,
+            arrived: 0,
             rings: None,
             header: 0,
         };
@@ -150,11 +153,11 @@ impl Card {
             } else if usize::from(slot.offset) >= HEADER {
                 buffers.clear(slot.buffer, data - HEADER, HEADER);
                 let whole = (physical - HEADER as u64, length + HEADER_LENGTH);
-                self.transmit.add(&[whole], false, slot.buffer)
+                self.transmit.add(&[whole], &[], slot.buffer)
             } else {
                 let header = (self.header, HEADER_LENGTH);
                 self.transmit
-                    .add(&[header, (physical, length)], false, slot.buffer)
+                    .add(&[header, (physical, length)], &[], slot.buffer)
             };
             if !added {
                 buffers.put(slot.buffer);
@@ -188,6 +191,7 @@ impl Card {
             let Some((buffer, written)) = self.receive.take() else {
                 break;
             };
+            self.arrived += 1;
             let length = (written as usize).saturating_sub(HEADER);
             if length == 0 || length > SINGLE_FRAME_LIMIT {
                 buffers.put(buffer);
@@ -221,10 +225,7 @@ impl Card {
             };
             let start = HEAD_SIZE + usize::from(RECEIVE_OFFSET) - HEADER;
             let physical = buffers.physical(buffer) + start as u64;
-            if !self
-                .receive
-                .add(&[(physical, RECEIVE_LENGTH)], true, buffer)
-            {
+            if !self.receive.add(&[], &[(physical, RECEIVE_LENGTH)], buffer) {
                 buffers.put(buffer);
                 break;
             }

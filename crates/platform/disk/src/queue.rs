@@ -22,9 +22,6 @@ const WRITE: u16 = 2;
 /// A flag of both rings: no interrupt, or no notification, is wanted.
 const QUIET: u16 = 1;
 
-/// Descriptors that a chain may have at most.
-pub const CHAIN: usize = 40;
-
 /// A queue.
 #[derive(Debug)]
 pub struct Queue {
@@ -122,19 +119,21 @@ impl Queue {
         }
     }
 
-    /// Adds a chain of stretches (physical address and length) that stands for `token`; the device
-    /// writes them if `write`. Whether there was room. [`Queue::publish`] hands it over.
-    pub fn add(&mut self, stretches: &[(u64, u32)], write: bool, token: u32) -> bool {
-        let count = stretches.len();
+    /// Adds a chain of stretches (physical address and length) that stands for `token`: those that the
+    /// device reads, and behind them those that it writes. Whether there was room. [`Queue::publish`]
+    /// hands it over.
+    pub fn add(&mut self, read: &[(u64, u32)], written: &[(u64, u32)], token: u32) -> bool {
+        let count = read.len() + written.len();
         let Ok(length @ 1..) = u8::try_from(count) else {
             return false;
         };
         if count > self.room() {
             return false;
         }
-        let kind = if write { WRITE } else { 0 };
+        let read = read.iter().map(|stretch| (stretch, 0));
+        let written = written.iter().map(|stretch| (stretch, WRITE));
         let mut following = None;
-        for (index, (address, length)) in stretches.iter().enumerate().rev() {
+        for ((address, length), kind) in read.chain(written).rev() {
             self.free_count -= 1;
             let descriptor = self.free[usize::from(self.free_count)];
             let at = u64::from(descriptor) * 16;
@@ -144,7 +143,6 @@ impl Queue {
             self.write(at + 14, following.unwrap_or(0));
             self.next[usize::from(descriptor)] = following.unwrap_or(descriptor);
             following = Some(descriptor);
-            debug_assert!(index < count);
         }
         let first = following.unwrap_or(0);
         self.chains[usize::from(first)] = (length, token);
@@ -257,7 +255,7 @@ mod tests {
     fn a_chain_is_laid_out_as_the_specification_says() {
         let mut memory = Memory([0; BYTES]);
         let mut queue = memory.queue(8);
-        assert!(queue.add(&[(0x1234_5678_9000, 12), (0x5000, 1500)], false, 7));
+        assert!(queue.add(&[(0x1234_5678_9000, 12), (0x5000, 1500)], &[], 7));
         assert_eq!(queue.read(AVAILABLE + 2), 0, "not published");
         assert!(queue.publish());
         assert!(!queue.publish(), "nothing new");
@@ -272,14 +270,28 @@ mod tests {
     }
 
     #[test]
+    fn what_the_device_writes_stands_behind_what_it_reads() {
+        let mut memory = Memory([0; BYTES]);
+        let mut queue = memory.queue(8);
+        let written = [(0x2000, 512), (0x3000, 1)];
+        assert!(queue.add(&[(0x1000, 16)], &written, 3));
+        assert!(queue.publish());
+        let (address, length, flags, next) = descriptor(&queue, queue.read(AVAILABLE + 4));
+        assert_eq!((address, length, flags), (0x1000, 16, NEXT));
+        let (address, length, flags, next) = descriptor(&queue, next);
+        assert_eq!((address, length, flags), (0x2000, 512, WRITE | NEXT));
+        assert_eq!(descriptor(&queue, next), (0x3000, 1, WRITE, 0));
+    }
+
+    #[test]
     fn a_queue_goes_round_any_number_of_times_and_never_overfills() {
         let mut memory = Memory([0; BYTES]);
         let mut queue = memory.queue(4);
         for token in 0..200_000 {
             for part in 0..4 {
-                assert!(queue.add(&[(0x1000, 64)], true, token * 4 + part));
+                assert!(queue.add(&[], &[(0x1000, 64)], token * 4 + part));
             }
-            assert!(!queue.add(&[(0x1000, 64)], true, 0), "full");
+            assert!(!queue.add(&[], &[(0x1000, 64)], 0), "full");
             queue.publish();
             let chains = [0, 1, 2, 3].map(|place| queue.read(AVAILABLE + 4 + 2 * place));
             // Out of order, as a device may.
@@ -297,7 +309,7 @@ mod tests {
     fn a_device_that_uses_what_it_was_not_given_changes_nothing() {
         let mut memory = Memory([0; BYTES]);
         let mut queue = memory.queue(4);
-        assert!(queue.add(&[(0x1000, 64)], true, 9));
+        assert!(queue.add(&[], &[(0x1000, 64)], 9));
         queue.publish();
         let first = queue.read(AVAILABLE + 4);
         for wrong in [first ^ 1, 77, u16::MAX] {
@@ -317,7 +329,7 @@ mod tests {
         queue.set_interrupts(true);
         assert_eq!(queue.read(AVAILABLE), 0);
         queue.write(USED, QUIET);
-        assert!(queue.add(&[(0x1000, 64)], true, 0));
+        assert!(queue.add(&[], &[(0x1000, 64)], 0));
         assert!(!queue.publish(), "the device wants no notification");
     }
 }

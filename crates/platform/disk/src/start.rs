@@ -62,26 +62,26 @@ pub(crate) unsafe extern "C" fn start(information: u64, magic: u64) -> ! {
     let mut frames = firmware.frames.clone();
     frames.exclude(address(&raw const boot_start), payload() + plan.length);
     let whole = frames.left();
-    let (tables, boot, rings) = lay_out(&firmware, &mut frames, &plan, pieces).unwrap_or_else(|_| {
-        let needed = pieces.iter().map(|piece| piece.length - piece.stored);
+    let made = lay_out(&firmware, &mut frames, &plan, pieces).unwrap_or_else(|_| {
         power::refuse(format_args!(
-            "too little memory: the image takes {} KiB beside its own {} KiB, and {} KiB are free",
-            needed.sum::<u64>() / 1024,
+            "too little memory: the image takes {} KiB at least beside its own {} KiB, and {} KiB are free",
+            needed(&plan, pieces) / 1024,
             plan.length / 1024,
             whole * PAGE / 1024,
         ))
     });
-    instance::know(pieces, boot);
+    instance::know(pieces, made.boot);
     // SAFETY: the plan's head, mapped until the next step; whoever watches reads it from outside.
     unsafe {
         let head = sprat_abi::pointer(payload()).cast::<PlanHead>();
-        (&raw mut (*head).rings_at).write_volatile(rings);
+        (&raw mut (*head).rings_at).write_volatile(made.rings);
     }
     // SAFETY: the tables map this code, its variables and its stack where they are, and everything that
     // is used from here on; what they do not map is not used again.
-    unsafe { asm!("mov cr3, {}", in(reg) tables.root(), options(nostack)) };
+    unsafe { asm!("mov cr3, {}", in(reg) made.tables.root(), options(nostack)) };
     calls::start(
-        boot,
+        made.boot,
+        made.clock,
         controller::start(),
         plan.flags & disk::flags::WATCHED != 0,
     );
@@ -171,13 +171,35 @@ pub(crate) fn planned(area: Area) -> Option<&'static [u8]> {
     Some(unsafe { core::slice::from_raw_parts(sprat_abi::pointer(at), length) })
 }
 
+/// An instance's address space, and where some of it lies.
+struct LaidOut {
+    tables: Tables,
+    boot: &'static BootPage,
+    /// The physical address of the rings.
+    rings: u64,
+    /// Where the clock is mapped to be written.
+    clock: u64,
+}
+
+/// Bytes of memory that an image cannot do without, beside its own.
+fn needed(plan: &PlanHead, pieces: &[Piece]) -> u64 {
+    let heap = plan.boot_page + core::mem::offset_of!(BootPage, heap) as u64;
+    let heap = planned(Area::new(heap, 8)).and_then(|bytes| bytes.try_into().ok());
+    let heap = heap.map_or(0, u64::from_le_bytes);
+    let bytes = |piece: &Piece| match piece.address == heap {
+        true => plan.least_heap,
+        false => piece.length - piece.stored,
+    };
+    pieces.iter().map(bytes).sum()
+}
+
 /// Makes the page tables, and completes the boot page.
 fn lay_out(
     firmware: &Firmware,
     frames: &mut Frames,
     plan: &PlanHead,
     pieces: &[Piece],
-) -> Result<(Tables, &'static BootPage, u64), OutOfMemory> {
+) -> Result<LaidOut, OutOfMemory> {
     // SAFETY: free memory, mapped where it lies until `start` changes the tables.
     let mut tables = unsafe { Tables::new(frames) }?;
     map_monitor(frames, &mut tables)?;
@@ -190,12 +212,12 @@ fn lay_out(
     let in_memory = |address: u64| payload() + stored.offset + (address - stored.address);
     // SAFETY: the plan's boot page, where it was loaded: nobody else reads or writes it yet.
     let boot = unsafe { &mut *sprat_abi::pointer(in_memory(plan.boot_page)).cast::<BootPage>() };
-    // The clock lies on the boot page's page, which nobody can write later: it is the time stamp
+    // The clock lies on the boot page's page, which the instance cannot write: it is the time stamp
     // counter's from now on.
     // SAFETY: as above; the clock follows the boot page.
     unsafe { &*sprat_abi::pointer(in_memory(boot.clock)).cast::<ClockPage>() }
         .write(calls::point());
-    let (mut pool, mut rings) = (0, 0);
+    let (mut pool, mut rings, mut rings_from) = (0, 0, 0);
     for piece in pieces {
         let access = match piece.protection {
             disk::READ_WRITE => Access::ReadWrite,
@@ -212,7 +234,7 @@ fn lay_out(
                 pool = memory;
             }
             if (piece.address..piece.address + piece.length).contains(&boot.call_block) {
-                rings = memory;
+                (rings, rings_from) = (memory, piece.address + piece.stored);
             }
             tables.map(frames, (piece.address + piece.stored, memory), zero, access)?;
         }
@@ -221,6 +243,7 @@ fn lay_out(
     let devices = unsafe { devices::all() };
     let mut window = Window::new(&mut tables, frames, entry::first_tables());
     devices.find(firmware, &mut window)?;
+    let clock = window.writable(in_memory(boot.clock))?;
     // SAFETY: the plan's device table, where it was loaded, which nobody else reads or writes yet; and
     // the pool and the rings are mapped by the pieces above.
     unsafe {
@@ -228,7 +251,8 @@ fn lay_out(
             sprat_abi::pointer(in_memory(boot.device_table)).cast::<DeviceEntry>(),
             boot.device_count as usize,
         );
-        devices.join(boot, table, pool, &mut window)?;
+        devices.join_cards(boot, table, pool, &mut window)?;
+        devices.join_drives(table, &|address| address - rings_from + rings);
     }
     boot.heap.length = map_heap(frames, &mut tables, boot.heap.address, boot.heap.length)?;
     if boot.heap.length < plan.least_heap {
@@ -241,7 +265,12 @@ fn lay_out(
     }
     // SAFETY: mapped there by the pieces above, once the tables are in use, and never written again.
     let boot = unsafe { &*sprat_abi::pointer(plan.boot_page).cast() };
-    Ok((tables, boot, rings))
+    Ok(LaidOut {
+        tables,
+        boot,
+        rings,
+        clock,
+    })
 }
 
 /// Maps this program, and the interrupt controller.

@@ -8,7 +8,14 @@ use crate::window::{OutOfMemory, Window};
 
 /// Kinds of devices.
 pub(crate) const NETWORK: u32 = 1;
+pub(crate) const BLOCK: u32 = 2;
+pub(crate) const CONSOLE: u32 = 3;
 pub(crate) const ENTROPY: u32 = 4;
+
+/// Whether there is a driver for a kind of devices.
+fn is_driven(kind: u32) -> bool {
+    matches!(kind, NETWORK | BLOCK | CONSOLE | ENTROPY)
+}
 
 /// Bits of a device's status.
 const ACKNOWLEDGE: u8 = 1;
@@ -110,11 +117,13 @@ impl Device {
         let kind = match number {
             // Those that also know the old way have the old way's numbers.
             0x1000 => NETWORK,
+            0x1001 => BLOCK,
+            0x1003 => CONSOLE,
             0x1005 => ENTROPY,
             0x1040..=0x107f => u32::from(number - 0x1040),
             _ => return Ok(None),
         };
-        if maker != MAKER || !matches!(kind, NETWORK | ENTROPY) {
+        if maker != MAKER || !is_driven(kind) {
             return Ok(None);
         }
         function.turn_on();
@@ -191,7 +200,7 @@ impl Device {
         if read::<u32>(base) != MAGIC || read::<u32>(base + 4) != 2 {
             return Ok(None);
         }
-        if !matches!(kind, NETWORK | ENTROPY) {
+        if !is_driven(kind) {
             return Ok(None);
         }
         Ok(Some((

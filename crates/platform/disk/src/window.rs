@@ -1,5 +1,5 @@
 //! Where devices are mapped: their registers, and the memory of their queues, far above everything of
-//! the instance's.
+//! the instance's. The clock, which the instance only reads, is there to be written too.
 
 use crate::frames::{Frames, PAGE};
 use crate::tables::{Access, Tables};
@@ -45,6 +45,12 @@ impl<'m> Window<'m> {
         let within = physical & (PAGE - 1);
         let pages = (within + length.clamp(1, 1 << 20)).next_multiple_of(PAGE);
         Ok(self.map(physical - within, pages, Access::Device)? + within)
+    }
+
+    /// Maps a page once more, to be written; where it is then.
+    pub(crate) fn writable(&mut self, physical: u64) -> Result<u64, OutOfMemory> {
+        let within = physical & (PAGE - 1);
+        Ok(self.map(physical - within, PAGE, Access::ReadWrite)? + within)
     }
 
     /// Zeroed memory for a device; where it is mapped, and where it lies.

@@ -51,7 +51,7 @@ impl Lane {
                 let collected = self.collect()?;
                 // It may have waited for room, or for buffers.
                 again = collected > 0;
-                if fed > 0 || collected > 0 {
+                if fed > 0 || collected > 0 || self.instance.is_behind() {
                     quiet_since = now;
                 } else if over(arrival, deadline, now - quiet_since, linger) {
                     return Ok(());

@@ -133,6 +133,47 @@ fn echoed(runner: &mut Runner<'_>, frames: Vec<Vec<u8>>) -> Result<(), String> {
     }
 }
 
+/// A disk of 64 blocks, of which each begins with its number.
+fn numbered_blocks() -> Vec<u8> {
+    (0..64_u64)
+        .flat_map(|number| [number.to_le_bytes(); 64])
+        .flatten()
+        .collect()
+}
+
+fn blocks(read_only: bool) -> Script {
+    Script {
+        disk: Some((numbered_blocks(), read_only)),
+        ..Script::default()
+    }
+}
+
+/// The program itself sees that the property of its disk holds.
+fn on_blocks(runner: &mut Runner<'_>) -> Result<(), String> {
+    ends(&runner(&blocks(false)), &End::Exited(0))
+}
+
+/// The program says again what it is told over TCP.
+fn said_again(runner: &mut Runner<'_>) -> Result<(), String> {
+    let bytes: Vec<u8> = (0..60_000_u32)
+        .map(|at| (at / 7).to_le_bytes()[0])
+        .collect();
+    let run = runner(&Script {
+        sends: Some(bytes.clone()),
+        ..Script::default()
+    });
+    match run.said_again == bytes {
+        true => ends(&run, &End::Exited(0)),
+        false => Err(format!(
+            "{} of {} bytes came back: {:?}, {}",
+            run.said_again.len(),
+            bytes.len(),
+            run.end,
+            tail(&run)
+        )),
+    }
+}
+
 /// Vectors: Intel's manual, volume 3, table 6-1.
 const DIVIDE: u8 = 0;
 const BREAKPOINT: u8 = 3;
@@ -221,6 +262,13 @@ pub(crate) const PROPERTIES: &[Property] = &[
         }
     }),
     property("clock-wall-advances", holds),
+    sealed("clock-steps", |runner| {
+        let run = runner(&Script {
+            step: true,
+            ..Script::default()
+        });
+        ends(&run, &End::Exited(0))
+    }),
     property("timer-not-early", holds),
     property("timer-not-late", holds),
     property("timer-order", holds),
@@ -305,6 +353,33 @@ pub(crate) const PROPERTIES: &[Property] = &[
         match run.frames == [[vec![0x5a; 60]]] {
             true => Ok(()),
             false => Err(format!("{} frames", run.frames[0].len())),
+        }
+    }),
+    property("tcp-echo", said_again),
+    property("tcp-with-loss", said_again),
+    property("block-size", on_blocks),
+    property("block-read", on_blocks),
+    property("block-write", |runner| {
+        let run = runner(&blocks(false));
+        ends(&run, &End::Exited(0))?;
+        // Everything but what was written is as it was.
+        let mut expected = numbered_blocks();
+        let written = (0..60 * 512_usize).map(|at| (at * 31 / 7).to_le_bytes()[0]);
+        expected.splice(3 * 512..63 * 512, written);
+        match run.disk == expected {
+            true => Ok(()),
+            false => Err("other bytes are on the disk".into()),
+        }
+    }),
+    property("block-order", on_blocks),
+    property("block-many", on_blocks),
+    property("block-outside", on_blocks),
+    sealed("block-read-only", |runner| {
+        let run = runner(&blocks(true));
+        ends(&run, &End::Exited(0))?;
+        match run.disk == numbered_blocks() {
+            true => Ok(()),
+            false => Err("it was written".into()),
         }
     }),
     property("file-read", |runner| {

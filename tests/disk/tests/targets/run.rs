@@ -4,7 +4,8 @@ use std::fs::{self, File};
 use std::io::{BufReader, BufWriter};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
 
 use pcap_file::pcap::{PcapPacket, PcapReader, PcapWriter};
 use self_booting::{boot_monitor, has_qemu, image, workspace};
@@ -14,9 +15,12 @@ use sprat_abi::host::Frame;
 use sprat_monitor::disk::{DiskMonitor, MachineKind};
 use sprat_monitor::{
     Cause, Grant, GrantedDevice, Image, Instance, Monitor, Options, Outcome, ProcessMonitor,
-    VmMonitor,
+    StandingTime, VmMonitor, monotonic_now,
 };
 use tempfile::TempDir;
+
+use crate::machine;
+use crate::peer::{self, Peer};
 
 /// Longest that a run may take.
 const LIMIT: Duration = Duration::from_secs(90);
@@ -64,8 +68,8 @@ impl Target {
 
 /// The program, for each kind of target.
 pub(crate) struct Programs {
-    image: Image,
-    boot_monitor: Vec<u8>,
+    pub(crate) image: Image,
+    pub(crate) boot_monitor: Vec<u8>,
     unix: PathBuf,
 }
 
@@ -101,6 +105,12 @@ pub(crate) struct Script {
     pub(crate) writes: bool,
     /// Requests, one after the other: a handler, and the value if it is a write.
     pub(crate) requests: Vec<(&'static str, Option<&'static str>)>,
+    /// A disk's bytes, `data`, and whether they cannot be written.
+    pub(crate) disk: Option<(Vec<u8>, bool)>,
+    /// Bytes for the program's TCP port 7, which is to say them again: over a network in user mode.
+    pub(crate) sends: Option<Vec<u8>>,
+    /// Moves the wall clock once the program says that it is ready.
+    pub(crate) step: bool,
     /// Asks for the end once nothing moves.
     pub(crate) stop: bool,
 }
@@ -125,10 +135,27 @@ pub(crate) struct Run {
     pub(crate) written: Vec<u8>,
     /// Status and text of each answer.
     pub(crate) answers: Vec<(u32, Vec<u8>)>,
+    /// What was on the disk in the end.
+    pub(crate) disk: Vec<u8>,
+    /// What the program said again.
+    pub(crate) said_again: Vec<u8>,
     pub(crate) elapsed: Duration,
 }
 
 impl Run {
+    pub(crate) fn new(script: &Script) -> Self {
+        Self {
+            end: End::Other("never ended".into()),
+            console: Vec::new(),
+            frames: vec![Vec::new(); script.devices.len()],
+            written: Vec::new(),
+            answers: Vec::new(),
+            disk: Vec::new(),
+            said_again: Vec::new(),
+            elapsed: Duration::ZERO,
+        }
+    }
+
     pub(crate) fn text(&self) -> String {
         String::from_utf8_lossy(&self.console).into_owned()
     }
@@ -144,6 +171,7 @@ pub(crate) fn run(target: Target, programs: &Programs, name: &str, script: &Scri
             script,
         ),
         Target::Process => held(&ProcessMonitor::new(), programs, name, script),
+        Target::Disk(kind) if script.step => machine::stopped_for_a_while(kind, programs, name),
         Target::Disk(kind) => {
             let monitor = DiskMonitor::new(programs.boot_monitor.clone(), kind, None);
             held(&monitor, programs, name, script)
@@ -160,19 +188,22 @@ fn parameters(name: &str, script: &Script) -> Vec<(String, String)> {
         .collect()
 }
 
+/// The network device of that number.
+fn network(number: usize) -> Grant {
+    Grant {
+        name: format!("eth{number}"),
+        device: GrantedDevice::Network {
+            address: [2, 0, 0, 0, 0, u8::try_from(number + 1).expect("few")],
+            frame_limit: 1514,
+            features: 0,
+        },
+    }
+}
+
 fn held(monitor: &dyn Monitor, programs: &Programs, name: &str, script: &Script) -> Run {
     let begin = Instant::now();
     let folder = TempDir::new().expect("a folder");
-    let mut devices: Vec<Grant> = (0..script.devices.len())
-        .map(|at| Grant {
-            name: format!("eth{at}"),
-            device: GrantedDevice::Network {
-                address: [2, 0, 0, 0, 0, u8::try_from(at + 1).expect("few")],
-                frame_limit: 1514,
-                features: 0,
-            },
-        })
-        .collect();
+    let mut devices: Vec<Grant> = (0..script.devices.len()).map(network).collect();
     if let Some(bytes) = &script.file {
         let path = folder.path().join("given");
         fs::write(&path, bytes).expect("written");
@@ -180,6 +211,22 @@ fn held(monitor: &dyn Monitor, programs: &Programs, name: &str, script: &Script)
             name: "given.txt".into(),
             device: GrantedDevice::InputFile(File::open(&path).expect("there")),
         });
+    }
+    if let Some((bytes, read_only)) = &script.disk {
+        let path = folder.path().join("disk");
+        fs::write(&path, bytes).expect("written");
+        let file = File::options().read(true).write(!read_only).open(&path);
+        devices.push(Grant {
+            name: "data".into(),
+            device: GrantedDevice::Block {
+                file: Arc::new(file.expect("there")),
+                blocks: bytes.len() as u64 / 512,
+                read_only: *read_only,
+            },
+        });
+    }
+    if script.sends.is_some() {
+        devices.push(network(0));
     }
     if script.writes {
         devices.push(Grant {
@@ -193,19 +240,13 @@ fn held(monitor: &dyn Monitor, programs: &Programs, name: &str, script: &Script)
         devices,
         ..Options::default()
     };
-    let mut run = Run {
-        end: End::Other("never ended".into()),
-        console: Vec::new(),
-        frames: vec![Vec::new(); script.devices.len()],
-        written: Vec::new(),
-        answers: Vec::new(),
-        elapsed: Duration::ZERO,
-    };
+    let mut run = Run::new(script);
     match monitor.create(&programs.image, &options) {
         Ok(mut instance) => drive(&mut *instance, script, &mut run),
         Err(error) => run.end = End::Other(error.to_string()),
     }
     run.elapsed = begin.elapsed();
+    run.disk = fs::read(folder.path().join("disk")).unwrap_or_default();
     run
 }
 
@@ -215,6 +256,7 @@ fn drive(instance: &mut dyn Instance, script: &Script, run: &mut Run) {
     let mut last_moved = Instant::now();
     let mut sent = vec![0; script.devices.len()];
     let mut asked = 0;
+    let mut peer = script.sends.as_ref().map(|bytes| Peer::new(bytes.clone()));
     while begin.elapsed() < LIMIT {
         let came_in: usize = script.devices.iter().map(Vec::len).sum();
         let went_out: usize = run.frames.iter().map(Vec::len).sum();
@@ -223,6 +265,12 @@ fn drive(instance: &mut dyn Instance, script: &Script, run: &mut Run) {
             last_moved.elapsed() > long_enough && run.answers.len() == script.requests.len();
         let outcome = instance.enter(Duration::from_millis(100), script.stop && quiet);
         let mut moved = exchange(instance, script, run, &mut sent);
+        if let Some(peer) = &mut peer {
+            moved |= peer.exchange(instance.shared());
+        }
+        if script.step && run.console.ends_with(b"ready\n") {
+            instance.shared().set_time(Some(an_hour_on()));
+        }
         if asked < script.requests.len() && asked == run.answers.len() {
             let (handler, value) = script.requests[asked];
             let kind = match value {
@@ -258,7 +306,20 @@ fn drive(instance: &mut dyn Instance, script: &Script, run: &mut Run) {
             },
             Err(error) => End::Other(error.to_string()),
         };
-        return;
+        break;
+    }
+    if let Some(peer) = peer {
+        run.said_again = peer.finish();
+    }
+}
+
+/// The host's time, but for a wall clock that was moved.
+fn an_hour_on() -> StandingTime {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    let wall = since.map_or(0, |since| since.as_nanos()) + 3_600_000_000_000;
+    StandingTime {
+        monotonic: monotonic_now(),
+        wall: i64::try_from(wall).expect("before the year 2262"),
     }
 }
 
@@ -287,6 +348,7 @@ fn exchange(
         moved |= delivered > 0 || drained.is_ok_and(|count| count > 0);
     }
     let _ = shared.reclaim();
+    moved |= shared.serve_blocks().is_ok_and(|served| served > 0);
     let mut part = [0; 4096];
     while let Ok(count @ 1..) = shared.read_console(&mut part) {
         run.console.extend_from_slice(&part[..count]);
@@ -327,6 +389,16 @@ fn as_program(program: &Path, name: &str, script: &Script) -> Run {
     if script.writes {
         command.args(["--write", "out.txt"]);
     }
+    if let Some((bytes, _)) = &script.disk {
+        fs::write(at("disk"), bytes).expect("written");
+        command.args(["--block", "data=disk"]);
+    }
+    let speaker = script.sends.as_ref().map(|bytes| {
+        let port = peer::free_port();
+        command.args(["--port", "eth0=user", "--publish"]);
+        command.arg(format!("127.0.0.1:{port}:7"));
+        peer::speak(port, bytes.clone())
+    });
     for (number, frames) in script.devices.iter().enumerate() {
         let (input, output) = (format!("in{number}.pcap"), format!("out{number}.pcap"));
         let file = BufWriter::new(File::create(at(&input)).expect("made"));
@@ -357,7 +429,9 @@ fn as_program(program: &Path, name: &str, script: &Script) -> Run {
         console: output.stdout,
         frames: frames.collect(),
         written: fs::read(at("out.txt")).unwrap_or_default(),
-        answers: Vec::new(),
+        disk: fs::read(at("disk")).unwrap_or_default(),
+        said_again: speaker.map_or(Vec::new(), |speaker| speaker.join().expect("no panic")),
         elapsed: begin.elapsed(),
+        ..Run::new(script)
     }
 }

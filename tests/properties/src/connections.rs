@@ -1,0 +1,89 @@
+//! TCP over a link that loses frames: the outside connects, and has back what it sends.
+
+use alloc::rc::Rc;
+use core::net::Ipv4Addr;
+use core::time::Duration;
+
+use sprat::devices::Random as _;
+use sprat::net::{Configuration, Ipv4, Options, Stack, TcpOptions};
+use sprat::network::Device;
+use sprat::packet::Batch;
+use sprat::time::sleep;
+use sprat::{Env, SystemClock};
+
+use crate::Shown;
+
+/// The address that a network in user mode gives its instance.
+const ADDRESS: Ipv4Addr = Ipv4Addr::new(10, 0, 2, 15);
+
+/// The port of who says everything again.
+const PORT: u16 = 7;
+
+/// Of so many frames each way one is lost.
+const LOSS: usize = 9;
+
+pub(crate) fn show(property: &str) -> Option<Shown> {
+    let losing = match property {
+        "tcp-echo" => false,
+        "tcp-with-loss" => true,
+        _ => return None,
+    };
+    Some(match Env::take().frames("eth0") {
+        Ok(device) => sprat::run(echo(device, losing)),
+        Err(error) => Err(alloc::format!("{error}")),
+    })
+}
+
+async fn echo(device: Device, losing: bool) -> Shown {
+    let configuration = Configuration {
+        ipv4: Ipv4::Static {
+            address: ADDRESS,
+            prefix: 24,
+            gateway: None,
+        },
+        ..Configuration::default()
+    };
+    let mut seed = [0; 32];
+    sprat::random().fill(&mut seed);
+    let options = Options {
+        configuration,
+        ..Options::new(device.address(), seed)
+    };
+    let stack = Stack::new(options, sprat::network::pool(), Rc::new(SystemClock));
+    let listener = stack
+        .listen((Ipv4Addr::UNSPECIFIED, PORT), TcpOptions::default())
+        .map_err(|error| alloc::format!("{error}"))?;
+    sprat::spawn(carry(device, stack.clone(), losing)).detach();
+    let wrong = |error: sprat::net::Error| alloc::format!("{error}");
+    let (mut stream, _) = listener.accept().await;
+    let mut bytes = alloc::vec![0; 4096];
+    loop {
+        match stream.read(&mut bytes).await.map_err(wrong)? {
+            // The outside ends when it has everything.
+            0 => return Ok(()),
+            count => stream.write_all(&bytes[..count]).await.map_err(wrong)?,
+        }
+    }
+}
+
+/// Moves frames between a device and a stack, but for those that are lost.
+async fn carry(mut device: Device, stack: Stack, losing: bool) {
+    let (mut received, mut sent) = (Batch::new(), Batch::new());
+    let mut counts = [0, LOSS / 2];
+    let mut lose = |which: usize, frames: &mut Batch| {
+        frames.retain(|_| {
+            counts[which] += 1;
+            !losing || !counts[which].is_multiple_of(LOSS)
+        });
+    };
+    loop {
+        device.try_receive(&mut received, 64);
+        lose(0, &mut received);
+        let mut new = Batch::new();
+        stack.poll(&mut received, &mut new, 64);
+        lose(1, &mut new);
+        sent.append(&mut new);
+        device.try_send(&mut sent);
+        sleep(Duration::from_millis(1)).await;
+    }
+}
