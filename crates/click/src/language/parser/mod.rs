@@ -3,18 +3,17 @@
 //! The grammar is that of Click's manual, click(5). The parser gives out one statement of the file
 //! at a time, so that messages about form and about meaning come in the order of the text.
 
+mod chain;
+
 use alloc::boxed::Box;
 use alloc::format;
 use alloc::rc::Rc;
-use alloc::string::{String, ToString};
+use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::lexer::{Kind, Lexer, Token};
 use super::source::Source;
-use super::syntax::{
-    Chain, Class, Compound, Formal, FormalKind, Link, Operand, Overload, Ports, Reference,
-    Statement,
-};
+use super::syntax::{Class, Compound, Formal, FormalKind, Overload, Statement};
 use crate::diagnostics::{Diagnostic, Diagnostics, Landmark};
 
 /// How deep groups and compounds may lie in each other. Deeper is a mistake, or an attack on the
@@ -343,200 +342,6 @@ impl Parser {
             }
         }
     }
-
-    fn chain(&mut self, diagnostics: &mut Diagnostics) -> Parsed<Chain> {
-        let mut chain = Chain {
-            first: self.stage(Place::First, diagnostics)?,
-            rest: Vec::new(),
-        };
-        loop {
-            let link = self.lexer.peek();
-            let pairwise = match link.kind {
-                Kind::Arrow => false,
-                Kind::DoubleArrow => true,
-                _ => return Ok(chain),
-            };
-            self.lexer.next();
-            let at = self.lexer.landmark(&link);
-            match self.stage(Place::Later, diagnostics) {
-                Ok(stage) => chain.rest.push((Link { pairwise, at }, stage)),
-                Err(Abandoned) => {
-                    self.broken = true;
-                    return Ok(chain);
-                }
-            }
-        }
-    }
-
-    fn stage(&mut self, place: Place, diagnostics: &mut Diagnostics) -> Parsed<Vec<Operand>> {
-        let mut operands = Vec::new();
-        loop {
-            operands.push(self.operand(place, operands.is_empty(), diagnostics)?);
-            if !self.accept(Kind::Sign(',')) {
-                return Ok(operands);
-            }
-        }
-    }
-
-    fn operand(
-        &mut self,
-        place: Place,
-        foremost: bool,
-        diagnostics: &mut Diagnostics,
-    ) -> Parsed<Operand> {
-        let at = self.landmark();
-        let inputs = self.ports(diagnostics)?;
-        let name = self.landmark();
-        if let Some(reference) = self.reference(diagnostics)? {
-            let outputs = self.ports(diagnostics)?;
-            let at = if matches!(reference, Reference::Group(_)) {
-                at
-            } else {
-                name
-            };
-            return Ok(Operand {
-                inputs,
-                reference,
-                outputs,
-                at,
-            });
-        }
-        // Without a name this is the surrounding input at the start, the surrounding output at the
-        // end; the ports are those at its open side.
-        let next = self.lexer.peek_kind();
-        let arrow = matches!(next, Kind::Arrow | Kind::DoubleArrow);
-        let comma = next == Kind::Sign(',');
-        let bare = foremost && !comma;
-        match place {
-            _ if self.depth == 0 || (inputs.is_none() && !bare) => {
-                self.unexpected("an element", diagnostics)
-            }
-            Place::First if arrow || comma => Ok(Operand {
-                inputs: None,
-                reference: Reference::Implicit,
-                outputs: inputs,
-                at,
-            }),
-            Place::Later if !arrow => Ok(Operand {
-                inputs,
-                reference: Reference::Implicit,
-                outputs: None,
-                at,
-            }),
-            _ => self.unexpected("an element", diagnostics),
-        }
-    }
-
-    /// An element, if one is named here.
-    fn reference(&mut self, diagnostics: &mut Diagnostics) -> Parsed<Option<Reference>> {
-        if !self.at_element() {
-            return Ok(None);
-        }
-        match self.lexer.peek_kind() {
-            Kind::Sign('(') => self.nested(diagnostics, Self::group).map(Some),
-            Kind::Word => {
-                let at = self.landmark();
-                let token = self.lexer.next();
-                let word: Rc<str> = self.lexer.text(&token).into();
-                check_identifier("element", &word, &at, diagnostics);
-                match self.lexer.peek_kind() {
-                    Kind::Colons => {
-                        self.lexer.next();
-                        let class = self.class(diagnostics)?;
-                        let configuration = self.configuration(diagnostics)?;
-                        Ok(Some(Reference::Declaration {
-                            name: word,
-                            class,
-                            configuration,
-                        }))
-                    }
-                    Kind::Sign('(') => {
-                        let configuration = self.configuration(diagnostics)?;
-                        Ok(Some(Reference::Anonymous {
-                            class: Class::Named(word, at),
-                            configuration,
-                        }))
-                    }
-                    _ => Ok(Some(Reference::Word(word))),
-                }
-            }
-            Kind::Sign('{') => {
-                let class = self.class(diagnostics)?;
-                let configuration = self.configuration(diagnostics)?;
-                Ok(Some(Reference::Anonymous {
-                    class,
-                    configuration,
-                }))
-            }
-            _ => Ok(None),
-        }
-    }
-
-    fn group(&mut self, diagnostics: &mut Diagnostics) -> Parsed<Reference> {
-        self.lexer.next();
-        let statements = self.statements(diagnostics)?;
-        self.expect(Kind::Sign(')'), "')'", diagnostics)?;
-        Ok(Reference::Group(statements))
-    }
-
-    /// `[0,2-3]`, if it stands here.
-    fn ports(&mut self, diagnostics: &mut Diagnostics) -> Parsed<Option<Ports>> {
-        if !self.accept(Kind::Sign('[')) {
-            return Ok(None);
-        }
-        let mut ports = Ports::default();
-        if self.accept(Kind::Sign(']')) {
-            return Ok(Some(ports));
-        }
-        loop {
-            let first = self.port(diagnostics)?;
-            let last = if self.accept(Kind::Sign('-')) {
-                self.port(diagnostics)?
-            } else {
-                first
-            };
-            if last < first {
-                let at = self.landmark();
-                diagnostics.error(&at, format!("port range '{first}-{last}' runs backwards"));
-                return Err(Abandoned);
-            }
-            ports.add(first, last);
-            if self.accept(Kind::Sign(']')) {
-                return Ok(Some(ports));
-            }
-            self.expect(Kind::Sign(','), "',' or ']'", diagnostics)?;
-        }
-    }
-
-    fn port(&mut self, diagnostics: &mut Diagnostics) -> Parsed<u16> {
-        let token = self.lexer.peek();
-        let text = self.lexer.text(&token).to_string();
-        if token.kind != Kind::Word || !text.bytes().all(|b| b.is_ascii_digit()) {
-            return self.unexpected("a port number", diagnostics);
-        }
-        match text.parse() {
-            Ok(port) => {
-                self.lexer.next();
-                Ok(port)
-            }
-            Err(_) => {
-                let at = self.lexer.landmark(&token);
-                diagnostics.push(
-                    Diagnostic::error(format!("port number '{text}' too large"))
-                        .at(&at)
-                        .help("ports go up to 65535"),
-                );
-                Err(Abandoned)
-            }
-        }
-    }
-}
-
-/// Where in a chain an element stands.
-#[derive(Clone, Copy)]
-enum Place {
-    First,
-    Later,
 }
 
 /// Reports a name that may not be declared. The declaration stands, so that its uses are no

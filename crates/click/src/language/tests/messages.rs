@@ -1,0 +1,121 @@
+//! What is said of mistakes, and where they are.
+
+use super::*;
+
+#[test]
+fn messages_are_those_of_click() {
+    for (text, expected) in [
+        ("Idle -> a", "t.click:1: undeclared element 'a'"),
+        ("a :: Foo", "t.click:1: unknown element class 'Foo'"),
+        ("Foo(1)", "t.click:1: unknown element class 'Foo'"),
+        ("-> Idle", "t.click:1: syntax error near '->'"),
+        ("Idle -> -> Null", "t.click:1: syntax error near '->'"),
+        ("\nIdle ->\n", "t.click:3: syntax error near end of file"),
+        ("provide(foo)", "t.click:1: syntax error near 'provide'"),
+        (
+            "1/x :: Idle",
+            "t.click:1: element name '1/x' has all-digit component",
+        ),
+        ("a :: Idle(", "t.click:1: syntax error near '('"),
+    ] {
+        assert_eq!(errors(text)[0], expected, "{text}");
+    }
+    assert_eq!(
+        errors("a :: Idle;\na :: Null"),
+        [
+            "t.click:2: redeclaration of element 'a'",
+            "t.click:1: element 'a' previously declared here"
+        ]
+    );
+}
+
+#[test]
+fn every_mistake_is_reported_and_none_twice() {
+    assert_eq!(
+        errors("Idle -> a;\na -> b :: Foo;\nb [x] -> Null;\nNull ->;\nIdle -> c"),
+        [
+            "t.click:1: undeclared element 'a'",
+            "t.click:2: unknown element class 'Foo'",
+            "t.click:3: syntax error near 'x'",
+            "t.click:4: syntax error near ';'",
+            "t.click:5: undeclared element 'c'",
+        ]
+    );
+    // What stands before a mistake in a statement is declared all the same.
+    assert_eq!(
+        errors("i :: Idle -> q :: Queue -> [x] Discard; i -> q"),
+        ["t.click:1: syntax error near 'x'"]
+    );
+}
+
+#[test]
+fn messages_within_compounds_know_their_line_and_column() {
+    let options = Options {
+        classes: &Known,
+        requirements: &NoLibraries,
+        definitions: &[],
+    };
+    let mut diagnostics = Diagnostics::new();
+    let _ = parse(
+        Source::new("t.click", "Idle -> {\n  -> Nul -> } -> Discard"),
+        &options,
+        &mut diagnostics,
+    );
+    let first = diagnostics.iter().next().unwrap();
+    let landmark = first.landmark.as_ref().unwrap();
+    assert_eq!((landmark.line, landmark.column), (2, 6));
+    assert_eq!(landmark.excerpt(), Some("  -> Nul -> } -> Discard"));
+    assert!(first.help.is_some());
+}
+
+#[test]
+fn line_directives_name_the_place_of_elements() {
+    let flat = flat("m :: Message(\n# 100 \"foobar.click\"\n\"test\");\nm2 :: Message(\"test2\");");
+    assert_eq!(flat.elements[0].landmark.to_string(), "t.click:1");
+    assert_eq!(&*flat.elements[0].config, "\"test\"");
+    assert_eq!(flat.elements[1].landmark.to_string(), "foobar.click:101");
+}
+
+#[test]
+fn archives_hold_a_configuration() {
+    let header = alloc::format!(
+        "{:<16}{:<12}{:<6}{:<6}{:<8}{:<10}`\n",
+        "config/",
+        0,
+        0,
+        0,
+        "644",
+        5
+    );
+    let archive = alloc::format!("!<arch>\n{header}Idle;\n");
+    let source = Source::from_bytes("t.click", archive.as_bytes()).unwrap();
+    assert_eq!(&*source.text, "Idle;");
+    assert_eq!(
+        Source::from_bytes("t.click", b"!<arch>\n").unwrap_err(),
+        SourceError::NoConfigMember
+    );
+    assert_eq!(
+        Source::from_bytes("t.click", b"!<arch>\nx").unwrap_err(),
+        SourceError::BrokenArchive
+    );
+}
+
+#[test]
+fn flat_text_strings_connections_together() {
+    let text = "require(compact_config) a :: Idle -> b :: X [1] -> [1] c :: Queue(10) [1] -> Discard; b -> c";
+    assert_eq!(
+        flat(text).to_string(),
+        "require(compact_config);
+
+a :: Idle;
+b :: X;
+c :: Queue(10);
+Discard@4 :: Discard;
+
+a -> b
+    -> c;
+b [1] -> [1] c [1]
+    -> Discard@4;
+"
+    );
+}
