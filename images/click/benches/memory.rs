@@ -1,13 +1,18 @@
 //! What an idle firewall costs in memory, the host's side included: processes, page tables and what
-//! the kernel keeps for them.
+//! the kernel keeps for them; and what the last of many costs in time.
 //!
 //! The kernel's own count is used: this process moves into a memory control group of its own and
-//! makes many instances, each of which forwards a frame and then idles. That needs root.
+//! makes many instances, each of which forwards a frame and then idles. That needs root. Afterwards
+//! each has to forward another frame. Arguments say how many, and under which monitor alone.
+//!
+//! A line for each monitor: `MEMORY`, which, how many, bytes for each; microseconds from nothing to the
+//! first frame forwarded, of the first hundredth of them and of the last, and from a frame to its
+//! forwarding afterwards, each a median.
 
 #![allow(missing_docs)]
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use std::{fs, io};
 
 use sprat_abi::frame::FrameHead;
@@ -17,7 +22,8 @@ use sprat_monitor::{
     Grant, GrantedDevice, Image, Instance, Monitor, Options, Outcome, ProcessMonitor, VmMonitor,
 };
 
-const INSTANCES: u64 = 64;
+/// How many instances unless an argument says.
+const INSTANCES: usize = 64;
 
 /// A memory control group that holds this process until it is dropped.
 struct Group {
@@ -82,12 +88,14 @@ fn options(configuration: &str) -> Options {
     }
 }
 
-/// An instance that has forwarded an ARP request and waits for more.
-fn idle(monitor: &dyn Monitor, image: &Image, options: &Options) -> Box<dyn Instance> {
-    let mut instance = monitor.create(image, options).expect("created");
+/// Has an instance take an ARP request and forward it: true if it did.
+fn forwards(instance: &mut dyn Instance) -> bool {
     let mut frame = [0; 60];
     frame[..14].copy_from_slice(&[255, 255, 255, 255, 255, 255, 2, 0, 0, 0, 0, 9, 8, 6]);
+    let frames = [Frame::new(&frame, FrameHead::at(1))];
+    instance.shared().deliver(0, frames).expect("honest");
     let mut sent = 0;
+    // A new one first sets itself up.
     for _ in 0..4 {
         let outcome = instance
             .enter(Duration::from_secs(5), false)
@@ -96,11 +104,33 @@ fn idle(monitor: &dyn Monitor, image: &Image, options: &Options) -> Box<dyn Inst
         let shared = instance.shared();
         shared.drain(1, u32::MAX, |_| sent += 1).expect("honest");
         shared.reclaim().expect("honest");
-        let frames = [Frame::new(&frame, FrameHead::at(1))];
-        shared.deliver(0, frames).expect("honest");
+        if sent > 0 {
+            break;
+        }
     }
-    assert!(sent > 0, "it forwards");
-    instance
+    sent > 0
+}
+
+/// An instance that has forwarded a frame and waits for more, and how long that took.
+fn idle(monitor: &dyn Monitor, image: &Image, options: &Options) -> (Box<dyn Instance>, Duration) {
+    let begin = Instant::now();
+    let mut instance = monitor.create(image, options).expect("created");
+    assert!(forwards(&mut *instance), "it forwards");
+    let time = begin.elapsed();
+    // What it does when there is nothing more.
+    let outcome = instance.enter(Duration::from_secs(5), false);
+    assert!(
+        matches!(outcome, Ok(Outcome::Yielded { .. })),
+        "{outcome:?}"
+    );
+    (instance, time)
+}
+
+/// The median, in microseconds.
+fn middle(times: &[Duration]) -> u128 {
+    let mut times = times.to_vec();
+    times.sort_unstable();
+    times[times.len() / 2].as_micros()
 }
 
 fn main() {
@@ -126,12 +156,43 @@ fn main() {
     if let Ok(monitor) = VmMonitor::open() {
         monitors.push(Box::new(monitor));
     }
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    let count = words.iter().find_map(|word| word.parse().ok());
+    let count: usize = count.unwrap_or(INSTANCES);
+    let wanted = |word: &str| words.iter().any(|other| other == word);
+    let all = !["vm", "process"].into_iter().any(wanted);
+    monitors.retain(|monitor| all || wanted(&format!("{:?}", monitor.kind()).to_lowercase()));
+    allow_descriptors();
     for monitor in monitors {
         // The first brings in what all of them share.
-        let mut instances = vec![idle(&*monitor, &image, &options)];
+        let first = idle(&*monitor, &image, &options);
         let before = group.bytes();
-        instances.extend((0..INSTANCES).map(|_| idle(&*monitor, &image, &options)));
-        let each = group.bytes().saturating_sub(before) / INSTANCES;
-        println!("MEMORY {:?} {each}", monitor.kind());
+        let (mut instances, times): (Vec<_>, Vec<_>) = (0..count)
+            .map(|_| idle(&*monitor, &image, &options))
+            .unzip();
+        let each = group.bytes().saturating_sub(before) / count as u64;
+        let probes: Vec<Duration> = instances
+            .iter_mut()
+            .map(|instance| {
+                let begin = Instant::now();
+                assert!(forwards(&mut **instance), "it still forwards");
+                begin.elapsed()
+            })
+            .collect();
+        let some = count.div_ceil(100).max(count.min(16));
+        let (early, late) = (middle(&times[..some]), middle(&times[count - some..]));
+        let kind = monitor.kind();
+        let probe = middle(&probes);
+        println!("MEMORY {kind:?} {count} {each} {early} {late} {probe}");
+        drop(first);
     }
+}
+
+/// As many open files as this process may have: an instance takes three.
+fn allow_descriptors() {
+    use rustix::process::{Resource, getrlimit, setrlimit};
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    // Where it is not allowed, fewer instances are.
+    let _ = setrlimit(Resource::Nofile, limit);
 }

@@ -28,11 +28,16 @@ struct Bench {
 
 type Measure = fn(&Bench) -> Result<Vec<Row>>;
 
-const BENCHMARKS: [(&str, &str, Measure); 9] = [
+const BENCHMARKS: [(&str, &str, Measure); 10] = [
     (
         "boot",
         "from nothing to the first frame out, under both monitors",
         sealed::boot,
+    ),
+    (
+        "density",
+        "thousands of idle instances at once",
+        sealed::density,
     ),
     ("size", "bytes of the images", sealed::size),
     ("memory", "private memory of an instance", sealed::memory),
