@@ -11,7 +11,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use sprat_image::{BuildOptions, Package, build};
-use sprat_monitor::{Grant, GrantedDevice, Image, Monitor, Options, open};
+use sprat_monitor::{Grant, GrantedDevice, Image, Instance, Monitor, Options, open};
 use sprat_switch::port::{Generator, GeneratorOptions, Sink};
 use sprat_switch::switch::{InstanceId, PortId, Side, Switch, SwitchOptions};
 
@@ -41,18 +41,22 @@ fn main() {
     let monitor = open(None).expect("a monitor").monitor;
     println!("{:?}", monitor.kind());
     let only = std::env::args().nth(1).unwrap_or_default();
-    for (name, instances, size) in [
-        ("alone-64", 0, 64),
-        ("one-64", 1, 64),
-        ("one-1500", 1, 1500),
-        ("hundred-64", 100, 64),
-        ("hundred-1500", 100, 1500),
+    for (name, arrangement, size) in [
+        ("alone-64", Arrangement::Chain(0), 64),
+        ("one-64", Arrangement::Spread(1), 64),
+        ("one-1500", Arrangement::Spread(1), 1500),
+        ("hundred-64", Arrangement::Spread(100), 64),
+        ("hundred-1500", Arrangement::Spread(100), 1500),
+        ("chain-1", Arrangement::Chain(1), 64),
+        ("chain-2", Arrangement::Chain(2), 64),
+        ("chain-4", Arrangement::Chain(4), 64),
+        ("chain-8", Arrangement::Chain(8), 64),
     ] {
         if !only.starts_with('-') && !name.starts_with(&only) {
             continue;
         }
         let mut runs: Vec<_> = (0..RUNS)
-            .map(|_| measure(&*monitor, &image, instances, size))
+            .map(|_| measure(&*monitor, &image, arrangement, size))
             .collect();
         runs.sort_by(|one, other| one.0.total_cmp(&other.0));
         let (rate, batch) = runs[RUNS / 2];
@@ -82,34 +86,77 @@ fn options() -> Options {
     }
 }
 
+/// How instances stand between generator and sink.
+#[derive(Clone, Copy)]
+enum Arrangement {
+    /// Each takes a share of the flows.
+    Spread(usize),
+    /// Every frame passes through each.
+    Chain(usize),
+}
+
+impl Arrangement {
+    /// Puts the instances between two ports.
+    fn put(
+        self,
+        switch: &mut Switch,
+        ends: (PortId, PortId),
+        create: &dyn Fn() -> Box<dyn Instance>,
+    ) -> Vec<InstanceId> {
+        let (Self::Spread(count) | Self::Chain(count)) = self;
+        let mut places = Vec::new();
+        let mut devices = Vec::new();
+        for number in 0..count {
+            let place = switch.add_place(&number.to_string(), &["eth0".into(), "eth1".into()]);
+            switch.put(place, create());
+            let ports: Vec<PortId> = switch.devices(place).collect();
+            devices.push((ports[0], ports[1]));
+            places.push(place);
+        }
+        match self {
+            Self::Spread(_) => {
+                let (before, after) = (switch.add_join(), switch.add_join());
+                switch.join(before, Side::Left, ends.0, 1);
+                switch.join(after, Side::Right, ends.1, 1);
+                for (first, second) in devices {
+                    switch.join(before, Side::Right, first, 1);
+                    switch.join(after, Side::Left, second, 1);
+                }
+            }
+            Self::Chain(_) => {
+                let mut last = ends.0;
+                for (first, second) in devices {
+                    switch.wire(last, first);
+                    last = second;
+                }
+                switch.wire(last, ends.1);
+            }
+        }
+        places
+    }
+}
+
 /// Millions of frames a second, and frames for each entry.
-fn measure(monitor: &dyn Monitor, image: &Image, instances: usize, size: usize) -> (f64, f64) {
+fn measure(
+    monitor: &dyn Monitor,
+    image: &Image,
+    arrangement: Arrangement,
+    size: usize,
+) -> (f64, f64) {
     let mut switch = Switch::new(SwitchOptions::default());
+    let flows = match arrangement {
+        Arrangement::Spread(count) if count > 1 => 10_000,
+        _ => 1,
+    };
     let generator = Generator::new(GeneratorOptions {
         size,
         count: None,
-        flows: if instances > 1 { 10_000 } else { 1 },
+        flows,
     });
     let generator = switch.add_port("generator", Box::new(generator));
     let sink = switch.add_port("sink", Box::new(Sink::default()));
-    let mut places = Vec::new();
-    if instances == 0 {
-        switch.wire(generator, sink);
-    } else {
-        let (before, after) = (switch.add_join(), switch.add_join());
-        switch.join(before, Side::Left, generator, 1);
-        switch.join(after, Side::Right, sink, 1);
-        for number in 0..instances {
-            let devices = ["eth0".into(), "eth1".into()];
-            let place = switch.add_place(&number.to_string(), &devices);
-            let instance = monitor.create(image, &options()).expect("created");
-            switch.put(place, instance);
-            let ports: Vec<PortId> = switch.devices(place).collect();
-            switch.join(before, Side::Right, ports[0], 1);
-            switch.join(after, Side::Left, ports[1], 1);
-            places.push(place);
-        }
-    }
+    let create = || monitor.create(image, &options()).expect("created");
+    let places = arrangement.put(&mut switch, (generator, sink), &create);
     run_for(&mut switch, LENGTH);
     let before = counted(&switch, sink, &places);
     let begin = core_time();

@@ -6,8 +6,10 @@
 
 mod click;
 mod filter;
+mod idle;
 mod package;
 mod sealed;
+mod switch;
 mod table;
 mod trace;
 
@@ -37,10 +39,10 @@ const BENCHMARKS: [(&str, &str, Measure); 10] = [
     (
         "density",
         "thousands of idle instances at once",
-        sealed::density,
+        idle::density,
     ),
     ("size", "bytes of the images", sealed::size),
-    ("memory", "private memory of an instance", sealed::memory),
+    ("memory", "private memory of an instance", idle::memory),
     (
         "forward",
         "frames through one sealed instance",
@@ -49,7 +51,7 @@ const BENCHMARKS: [(&str, &str, Measure); 10] = [
     (
         "switch",
         "frames through a switch, alone and with 1 and 100 instances",
-        sealed::switch,
+        switch::switch,
     ),
     (
         "package",

@@ -32,7 +32,7 @@ fn report_of(mut command: Command, arguments: &[&str]) -> Result<Value> {
     serde_json::from_slice(&output.stdout).map_err(Error::other)
 }
 
-fn number(report: &Value, pointer: &str) -> Result<f64> {
+pub(super) fn number(report: &Value, pointer: &str) -> Result<f64> {
     report
         .pointer(pointer)
         .and_then(Value::as_f64)
@@ -40,7 +40,7 @@ fn number(report: &Value, pointer: &str) -> Result<f64> {
 }
 
 /// The firewall over its own capture.
-fn firewall<'a>(bench: &Bench, monitor: &'a str, example: &'a str) -> Result<Value> {
+pub(super) fn firewall<'a>(bench: &Bench, monitor: &'a str, example: &'a str) -> Result<Value> {
     let output = bench.scratch.join("clean.pcap");
     let out = format!("eth1={}", output.display());
     report(bench, &[example, "--monitor", monitor, "--out", &out])
@@ -95,132 +95,6 @@ pub(super) fn boot(bench: &Bench) -> Result<Vec<Row>> {
     Ok(rows)
 }
 
-/// Memory of an instance that has forwarded and is idle: what it has touched itself, and what it
-/// costs the host in all by the kernel's count.
-pub(super) fn memory(bench: &Bench) -> Result<Vec<Row>> {
-    let example = crate::root().join("examples/firewall");
-    let example = example.to_string_lossy();
-    let monitor = if crate::machine::has_kvm() {
-        "vm"
-    } else {
-        "process"
-    };
-    let sample = Sample::take(3, || {
-        Ok(number(&firewall(bench, monitor, &example)?, "/memory/private")? / 1048576.0)
-    })?;
-    let what = format!("memory that the firewall has touched, {monitor}");
-    let mut rows = vec![Row::plain(&what, sample.text("MiB"))];
-    match idle_instances(64)? {
-        Ok(many) => rows.extend(many.into_iter().map(|idle| {
-            let what = format!(
-                "private memory of an idle firewall, host side included, {}",
-                idle.monitor
-            );
-            Row::at_most(&what, &Sample::of(vec![idle.mebibytes]), 1.5, "MiB")
-        })),
-        Err(why) => rows.push(Row::plain("the host's side included", why)),
-    }
-    Ok(rows)
-}
-
-/// Instances on this machine at once, each of which answers at the end.
-const MANY: usize = 5000;
-
-/// What many idle instances cost: the last of them as well.
-pub(super) fn density(_: &Bench) -> Result<Vec<Row>> {
-    let many = match idle_instances(MANY)? {
-        Ok(many) => many,
-        Err(why) => return Ok(vec![Row::plain("idle firewalls at once", why)]),
-    };
-    let mut rows = Vec::new();
-    for idle in many {
-        let monitor = &idle.monitor;
-        let one = |value| Sample::of(vec![value]);
-        rows.extend([
-            Row::at_least(
-                &format!("idle firewalls at once, each answers at the end, {monitor}"),
-                &one(idle.count),
-                5000.0,
-                "instances",
-            ),
-            Row::at_most(
-                &format!("private memory of each, host side included, {monitor}"),
-                &one(idle.mebibytes),
-                1.2,
-                "MiB",
-            ),
-            Row::at_most(
-                &format!(
-                    "to the first frame forwarded, the last ones against the first, {monitor}"
-                ),
-                &one(idle.late / idle.early),
-                1.5,
-                "times",
-            ),
-            Row::plain(
-                &format!("a frame through one that was idle, {monitor}"),
-                one(idle.probe).text("µs"),
-            ),
-        ]);
-    }
-    Ok(rows)
-}
-
-/// Idle instances under one monitor, as the bench `memory` reports them.
-struct Idle {
-    monitor: String,
-    count: f64,
-    mebibytes: f64,
-    early: f64,
-    late: f64,
-    probe: f64,
-}
-
-/// Makes many idle instances under each monitor; or says why that cannot be measured.
-fn idle_instances(count: usize) -> Result<std::result::Result<Vec<Idle>, String>> {
-    let count = count.to_string();
-    let arguments = [
-        "bench",
-        "--locked",
-        "--package",
-        "click",
-        "--bench",
-        "memory",
-        "--",
-        &*count,
-    ];
-    let output = crate::process::cargo(&arguments).output()?;
-    if !output.status.success() {
-        let errors = String::from_utf8_lossy(&output.stderr);
-        return Err(Error::other(format!("the memory bench failed: {errors}")));
-    }
-    let text = String::from_utf8_lossy(&output.stdout);
-    let mut found = Vec::new();
-    for line in text.lines() {
-        let words: Vec<&str> = line.split_whitespace().collect();
-        if words.starts_with(&["not", "measured:"]) {
-            return Ok(Err(line.to_owned()));
-        }
-        let ["MEMORY", monitor, numbers @ ..] = &words[..] else {
-            continue;
-        };
-        let numbers: std::result::Result<Vec<f64>, _> =
-            numbers.iter().map(|number| number.parse()).collect();
-        let [count, bytes, early, late, probe] = numbers.map_err(Error::other)?[..] else {
-            return Err(Error::other(format!("not understood: {line}")));
-        };
-        found.push(Idle {
-            monitor: monitor.to_lowercase(),
-            count,
-            mebibytes: bytes / 1_048_576.0,
-            early,
-            late,
-            probe,
-        });
-    }
-    Ok(Ok(found))
-}
-
 /// Bytes of the images.
 pub(super) fn size(bench: &Bench) -> Result<Vec<Row>> {
     let example = crate::root().join("examples/firewall");
@@ -265,56 +139,6 @@ fn built(bench: &Bench, configuration: &str) -> Result<f64> {
     }
     let bytes = std::fs::metadata(&image)?.len();
     u32::try_from(bytes).map(f64::from).map_err(Error::other)
-}
-
-/// Frames from a generator to a sink through a switch and its instances, on one core.
-pub(super) fn switch(_: &Bench) -> Result<Vec<Row>> {
-    let arguments = [
-        "bench",
-        "--locked",
-        "--package",
-        "click",
-        "--bench",
-        "switch",
-    ];
-    let output = crate::process::cargo(&arguments).output()?;
-    if !output.status.success() {
-        let errors = String::from_utf8_lossy(&output.stderr);
-        return Err(Error::other(format!("the switch bench failed: {errors}")));
-    }
-    let text = String::from_utf8_lossy(&output.stdout);
-    let mut rows = Vec::new();
-    for line in text.lines() {
-        let words: Vec<_> = line.split_whitespace().collect();
-        if let ["REPLACE", milliseconds] = words[..] {
-            let sample = Sample::of(vec![milliseconds.parse().map_err(Error::other)?]);
-            let what = "end of an instance to first frame through the one that was ready";
-            rows.push(Row::at_most(what, &sample, 5.0, "ms"));
-            continue;
-        }
-        let ["SWITCH", name, rate, batch] = words[..] else {
-            continue;
-        };
-        let (what, bar) = match name {
-            "alone-64" => ("port to port through the switch alone, 64 bytes", 40.0),
-            "one-64" => ("through 1 instance (EtherMirror), 64 bytes", 10.0),
-            "one-1500" => ("through 1 instance (EtherMirror), 1,500 bytes", 2.5),
-            "hundred-64" => ("over 100 instances (EtherMirror), 64 bytes", 3.0),
-            "hundred-1500" => ("over 100 instances (EtherMirror), 1,500 bytes", 0.0),
-            other => (other, 0.0),
-        };
-        let what = match name {
-            "alone-64" => what.to_owned(),
-            _ => format!("{what}, {batch} frames an entry"),
-        };
-        let sample = Sample::of(vec![rate.parse().map_err(Error::other)?]);
-        rows.push(if bar > 0.0 {
-            Row::at_least(&what, &sample, bar, "million frames/s")
-        } else {
-            Row::plain(&what, sample.text("million frames/s"))
-        });
-    }
-    Ok(rows)
 }
 
 /// The same router in a plain process: frames are copied from the trace instead of by a lane.

@@ -1,0 +1,133 @@
+//! What instances cost that have nothing to do.
+
+use std::io::{Error, Result};
+
+use super::Bench;
+use super::sealed::{firewall, number};
+use super::table::{Row, Sample};
+
+/// Memory of an instance that has forwarded and is idle: what it has touched itself, and what it
+/// costs the host in all by the kernel's count.
+pub(super) fn memory(bench: &Bench) -> Result<Vec<Row>> {
+    let example = crate::root().join("examples/firewall");
+    let example = example.to_string_lossy();
+    let monitor = if crate::machine::has_kvm() {
+        "vm"
+    } else {
+        "process"
+    };
+    let sample = Sample::take(3, || {
+        Ok(number(&firewall(bench, monitor, &example)?, "/memory/private")? / 1048576.0)
+    })?;
+    let what = format!("memory that the firewall has touched, {monitor}");
+    let mut rows = vec![Row::plain(&what, sample.text("MiB"))];
+    match idle_instances(64)? {
+        Ok(many) => rows.extend(many.into_iter().map(|idle| {
+            let what = format!(
+                "private memory of an idle firewall, host side included, {}",
+                idle.monitor
+            );
+            Row::at_most(&what, &Sample::of(vec![idle.mebibytes]), 1.5, "MiB")
+        })),
+        Err(why) => rows.push(Row::plain("the host's side included", why)),
+    }
+    Ok(rows)
+}
+
+/// Instances on this machine at once, each of which answers at the end.
+const MANY: usize = 5000;
+
+/// What many idle instances cost: the last of them as well.
+pub(super) fn density(_: &Bench) -> Result<Vec<Row>> {
+    let many = match idle_instances(MANY)? {
+        Ok(many) => many,
+        Err(why) => return Ok(vec![Row::plain("idle firewalls at once", why)]),
+    };
+    let mut rows = Vec::new();
+    for idle in many {
+        let monitor = &idle.monitor;
+        let one = |value| Sample::of(vec![value]);
+        rows.extend([
+            Row::at_least(
+                &format!("idle firewalls at once, each answers at the end, {monitor}"),
+                &one(idle.count),
+                5000.0,
+                "instances",
+            ),
+            Row::at_most(
+                &format!("private memory of each, host side included, {monitor}"),
+                &one(idle.mebibytes),
+                1.2,
+                "MiB",
+            ),
+            Row::at_most(
+                &format!(
+                    "to the first frame forwarded, the last ones against the first, {monitor}"
+                ),
+                &one(idle.late / idle.early),
+                1.5,
+                "times",
+            ),
+            Row::plain(
+                &format!("a frame through one that was idle, {monitor}"),
+                one(idle.probe).text("µs"),
+            ),
+        ]);
+    }
+    Ok(rows)
+}
+
+/// Idle instances under one monitor, as the bench `memory` reports them.
+struct Idle {
+    monitor: String,
+    count: f64,
+    mebibytes: f64,
+    early: f64,
+    late: f64,
+    probe: f64,
+}
+
+/// Makes many idle instances under each monitor; or says why that cannot be measured.
+fn idle_instances(count: usize) -> Result<std::result::Result<Vec<Idle>, String>> {
+    let count = count.to_string();
+    let arguments = [
+        "bench",
+        "--locked",
+        "--package",
+        "click",
+        "--bench",
+        "memory",
+        "--",
+        &*count,
+    ];
+    let output = crate::process::cargo(&arguments).output()?;
+    if !output.status.success() {
+        let errors = String::from_utf8_lossy(&output.stderr);
+        return Err(Error::other(format!("the memory bench failed: {errors}")));
+    }
+    let text = String::from_utf8_lossy(&output.stdout);
+    let mut found = Vec::new();
+    for line in text.lines() {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        if words.starts_with(&["not", "measured:"]) {
+            return Ok(Err(line.to_owned()));
+        }
+        let ["MEMORY", monitor, numbers @ ..] = &words[..] else {
+            continue;
+        };
+        let numbers: std::result::Result<Vec<f64>, _> =
+            numbers.iter().map(|number| number.parse()).collect();
+        let [count, bytes, early, late, probe] = numbers.map_err(Error::other)?[..] else {
+            return Err(Error::other(format!("not understood: {line}")));
+        };
+        found.push(Idle {
+            monitor: monitor.to_lowercase(),
+            count,
+            mebibytes: bytes / 1_048_576.0,
+            early,
+            late,
+            probe,
+        });
+    }
+    Ok(Ok(found))
+}
