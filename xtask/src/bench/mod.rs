@@ -5,6 +5,7 @@
 //! are noisy: compare figures of one run with each other rather than with yesterday's.
 
 mod click;
+mod delay;
 mod filter;
 mod idle;
 mod package;
@@ -30,11 +31,16 @@ struct Bench {
 
 type Measure = fn(&Bench) -> Result<Vec<Row>>;
 
-const BENCHMARKS: [(&str, &str, Measure); 10] = [
+const BENCHMARKS: [(&str, &str, Measure); 11] = [
     (
         "boot",
         "from nothing to the first frame out, under both monitors",
         sealed::boot,
+    ),
+    (
+        "delay",
+        "what an idle instance adds to a ping",
+        delay::delay,
     ),
     (
         "density",
