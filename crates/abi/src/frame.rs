@@ -94,7 +94,7 @@ pub struct Slot {
     pub offset: u16,
     /// Its length in bytes.
     pub length: u16,
-    /// Bits of [`Slot`]: [`Slot::CHAINED`], [`Slot::RETURNED`].
+    /// Bits of [`Slot`]: [`Slot::CHAINED`], [`Slot::RETURNED`], [`Slot::OWN`].
     pub flags: u16,
     /// Zero.
     pub reserved: u16,
@@ -119,6 +119,11 @@ impl Slot {
     /// again. The host does so when it holds its own share of the pool already, so that an instance
     /// that makes more packets than it receives never runs out of buffers.
     pub const RETURNED: u16 = 1 << 1;
+
+    /// Written by the instance into a transmit slot: the buffer is one it makes packets in, and it
+    /// needs it back though the host has not its share. What it has received may fill its queues
+    /// meanwhile, and only sending empties those.
+    pub const OWN: u16 = 1 << 2;
 
     /// Whether the frame goes on in the next slot.
     #[must_use]

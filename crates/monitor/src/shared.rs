@@ -262,6 +262,18 @@ impl Shared {
         self.networks[network].port.has_sent()
     }
 
+    /// Whether the instance has filled the ring that a network device sends by, so that it may wait
+    /// for room.
+    ///
+    /// # Errors
+    /// If the instance broke a ring.
+    ///
+    /// # Panics
+    /// If there is no such device.
+    pub fn is_full(&self, network: usize) -> Result<bool, Lie> {
+        self.networks[network].port.is_full()
+    }
+
     /// Begins a delivery to a network device; `None` never happens for one that
     /// [`networks`](Self::networks) lists.
     ///

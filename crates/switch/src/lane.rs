@@ -202,7 +202,7 @@ impl Lane {
             let (arrival, until) = self.advance(full)?;
             let fed = self.feed(until)?;
             let deadline = self.enter(false)?;
-            let moved = fed + self.collect()?;
+            let moved = fed + self.collect()?.count;
             if !watch(self) {
                 return Ok(());
             }

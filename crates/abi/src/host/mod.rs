@@ -8,7 +8,9 @@
 //!
 //! The host keeps no more buffers than its share. What an instance sends beyond that stays the
 //! instance's: the drained slot says so ([`Slot::RETURNED`](crate::frame::Slot::RETURNED)), and the instance takes the buffer back
-//! when it next uses the slot. So one that makes all its packets itself never runs out.
+//! when it next uses the slot. So one that makes all its packets itself never runs out; nor does one
+//! whose queues hold all that it has received, since it says which buffers it needs back
+//! ([`Slot::OWN`](crate::frame::Slot::OWN)).
 //!
 //! Nothing read from shared memory is used before it was checked, and what is used is the copy that
 //! was checked. A buffer is accepted from the instance only if it is the instance's at that moment, so

@@ -41,6 +41,15 @@ impl NetworkPort {
             .min(pool.free()))
     }
 
+    /// Whether the instance has filled the ring it sends by, so that it may wait for room.
+    ///
+    /// # Errors
+    /// If the transmit ring's index cannot be.
+    pub fn is_full(&self) -> Result<bool, Lie> {
+        let sent = self.transmit.available().map_err(Lie::TransmitIndex)?;
+        Ok(sent == self.transmit.capacity())
+    }
+
     /// Whether the instance has sent something that was not drained yet.
     ///
     /// # Errors
@@ -178,7 +187,7 @@ impl NetworkPort {
                 chain = 0;
             }
             sink(frame);
-            if pool.free() < pool.share {
+            if slot.flags & Slot::OWN == 0 && pool.free() < pool.share {
                 pool.give_back(slot.buffer);
             } else {
                 let flags = Slot::RETURNED;

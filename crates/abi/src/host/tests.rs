@@ -146,6 +146,14 @@ fn buffers_beyond_the_host_s_share_stay_with_the_instance() {
     assert_eq!(world.pool.free(), 12);
     let flags = [0, 1, 2].map(|at| world.transmit.read((8 - 3) + at).flags);
     assert_eq!(flags, [0, Slot::RETURNED, Slot::RETURNED]);
+    // Even such a host leaves what the instance says it needs.
+    assert_eq!(world.deliver(&[&[1; 60]]), 1);
+    let flags = Slot::OWN;
+    let needed = Slot { flags, ..own[1] };
+    assert_eq!(world.transmit.push(&[needed]), Ok(1));
+    assert_eq!(world.drain().expect("honest").len(), 1);
+    assert_eq!(world.pool.free(), 11);
+    assert_eq!(world.transmit.read(8 - 1).flags, Slot::RETURNED);
 }
 
 #[test]

@@ -19,20 +19,20 @@ use sprat_packet::Pool;
 use sprat_platform::{Platform, Request, Wake};
 
 use crate::block::RingBlock;
-use crate::network::RingDevice;
+use crate::network::{Buffers, Retry, RingDevice};
 
 /// Yields without progress after which text for a console or file that nobody empties is dropped.
 const PATIENCE: usize = 1 << 16;
+
+/// In how many nanoseconds [`Retry::Later`] is.
+const RETRY: u64 = 100_000;
 
 /// A sealed instance's side of the contract.
 pub struct Vm {
     contract: Contract,
     console: RefCell<Option<ByteProducer>>,
     control: RefCell<Option<Control>>,
-    pool: Pool,
-    /// Buffers that the instance keeps for packets it makes; what it holds free beyond them goes
-    /// back to the monitor.
-    own_buffers: usize,
+    buffers: Buffers,
     supply: RefCell<Option<Producer<u32>>>,
     networks: RefCell<Vec<RingDevice>>,
     blocks_taken: Cell<bool>,
@@ -73,6 +73,11 @@ impl Vm {
             _ => Pool::growing(),
         };
         let missed = Rc::new(Cell::new(0));
+        let buffers = Buffers {
+            pool,
+            own: memory.own().len().max(usize::from(page.buffer_count > 0)),
+            retry: Rc::default(),
+        };
         let mut networks = Vec::new();
         let mut output_files = Vec::new();
         for (index, name, device) in contract.devices() {
@@ -81,7 +86,7 @@ impl Vm {
                 Device::Network(device) => {
                     // SAFETY: the rings are taken once, here, by the caller's promise.
                     networks
-                        .extend(unsafe { open_network(&contract, index, name, &device, &pool) });
+                        .extend(unsafe { open_network(&contract, index, name, &device, &buffers) });
                 }
                 Device::OutputFile(file) => {
                     // SAFETY: as above.
@@ -103,8 +108,7 @@ impl Vm {
                 answers,
                 partial: None,
             })),
-            own_buffers: memory.own().len().max(usize::from(page.buffer_count > 0)),
-            pool,
+            buffers,
             // SAFETY: as above.
             supply: RefCell::new(unsafe { contract.supply() }),
             networks: RefCell::new(networks),
@@ -122,14 +126,20 @@ impl Vm {
         let Some(supply) = supply.as_mut() else {
             return;
         };
-        let surplus = self.pool.available().saturating_sub(self.own_buffers);
+        let surplus = self
+            .buffers
+            .pool
+            .available()
+            .saturating_sub(self.buffers.own);
         if surplus == 0 {
             return;
         }
         let room = supply.available().unwrap_or(0);
         let mut count = 0;
         while (count as usize) < surplus && count < room {
-            let Some(index) = self.pool.take() else { break };
+            let Some(index) = self.buffers.pool.take() else {
+                break;
+            };
             supply.write(count, index);
             count += 1;
         }
@@ -192,7 +202,7 @@ unsafe fn open_network(
     index: u32,
     name: &'static str,
     device: &NetworkDevice,
-    pool: &Pool,
+    buffers: &Buffers,
 ) -> Option<RingDevice> {
     // SAFETY: the caller's promise.
     let (receive, transmit) = unsafe { contract.network(device) }?;
@@ -202,7 +212,7 @@ unsafe fn open_network(
         device,
         receive,
         transmit,
-        pool.clone(),
+        buffers.clone(),
     ))
 }
 
@@ -262,7 +272,7 @@ impl Platform for Vm {
     }
 
     fn pool(&self) -> Pool {
-        self.pool.clone()
+        self.buffers.pool.clone()
     }
 
     fn take_networks(&self) -> Vec<RingDevice> {
@@ -310,11 +320,18 @@ impl Platform for Vm {
         }
         // Something that was missed is to be looked at now.
         let missed = self.missed.take();
-        let deadline = if missed == 0 {
+        let mut deadline = if missed == 0 {
             deadline.unwrap_or(NO_DEADLINE)
         } else {
             AT_ONCE
         };
+        match self.buffers.retry.take() {
+            Some(Retry::AtOnce) => deadline = AT_ONCE,
+            Some(Retry::Later) => {
+                deadline = deadline.min(self.monotonic().saturating_add(RETRY));
+            }
+            None => {}
+        }
         let wake = self.contract.yield_until(deadline);
         let ready = wake.ready | missed;
         Wake {

@@ -1,5 +1,7 @@
 //! A network device over its two rings.
 
+use alloc::rc::Rc;
+use core::cell::Cell;
 use core::mem;
 
 use sprat_abi::boot::NetworkDevice;
@@ -15,6 +17,25 @@ const _: () = {
     assert!(sprat_packet::BUFFER_CAPACITY == frame::DATA_SIZE);
 };
 
+/// When to try again what could not be sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Retry {
+    /// When the monitor has taken what stands in the ring: that makes room.
+    AtOnce,
+    /// Some time later: who knows when there will be buffers.
+    Later,
+}
+
+/// The buffers that all network devices of an instance share.
+#[derive(Clone)]
+pub(crate) struct Buffers {
+    pub(crate) pool: Pool,
+    /// Free buffers that the instance keeps for packets it makes.
+    pub(crate) own: usize,
+    /// Set when something could not be sent.
+    pub(crate) retry: Rc<Cell<Option<Retry>>>,
+}
+
 /// A network device: frames move by handing buffers over, never by copying them.
 pub struct RingDevice {
     index: usize,
@@ -23,7 +44,10 @@ pub struct RingDevice {
     frame_limit: usize,
     receive: Consumer<Slot>,
     transmit: Producer<Slot>,
-    pool: Pool,
+    buffers: Buffers,
+    /// Buffers of the instance's own that were missing when it began to send, and are not yet asked
+    /// back.
+    missing: usize,
     /// Holds what found no room while a batch is sorted out; keeps its memory.
     leftover: Batch,
     /// Frames too long for the link, dropped.
@@ -37,7 +61,7 @@ impl RingDevice {
         device: &NetworkDevice,
         receive: Consumer<Slot>,
         transmit: Producer<Slot>,
-        pool: Pool,
+        buffers: Buffers,
     ) -> Self {
         Self {
             index: index as usize,
@@ -46,7 +70,8 @@ impl RingDevice {
             frame_limit: device.frame_limit as usize,
             receive,
             transmit,
-            pool,
+            buffers,
+            missing: 0,
             leftover: Batch::new(),
             oversized: 0,
         }
@@ -61,7 +86,11 @@ impl RingDevice {
     fn adopt(&self, slot: Slot) -> Option<Packet> {
         // SAFETY: the monitor hands over buffers of this pool, each to one owner: it is in no
         // packet and not free.
-        unsafe { self.pool.adopt(slot.buffer, slot.offset, slot.length) }
+        unsafe {
+            self.buffers
+                .pool
+                .adopt(slot.buffer, slot.offset, slot.length)
+        }
     }
 
     /// A frame over several buffers, gathered into one packet; the slots it took. `None` while its
@@ -80,7 +109,10 @@ impl RingDevice {
                 break;
             }
         }
-        let mut whole = self.pool.packet_uninitialised(DEFAULT_HEADROOM, total);
+        let mut whole = self
+            .buffers
+            .pool
+            .packet_uninitialised(DEFAULT_HEADROOM, total);
         let mut at = 0;
         for ahead in start..start + count {
             let Some(part) = self.adopt(self.receive.read(ahead)) else {
@@ -93,6 +125,14 @@ impl RingDevice {
             at += part.len();
         }
         Some((Some(whole), count))
+    }
+
+    /// The flags of the next slot: whether its buffer is asked back.
+    #[inline]
+    fn flags(&mut self) -> u16 {
+        let wanted = self.missing > 0;
+        self.missing -= usize::from(wanted);
+        u16::from(wanted) * Slot::OWN
     }
 
     /// Writes a slot, after taking back the buffer that the monitor may have left in its place.
@@ -109,7 +149,7 @@ impl RingDevice {
         if returned {
             // SAFETY: the monitor says that the buffer is the instance's again; its packet was
             // surrendered when it was sent, so nobody here has it.
-            unsafe { self.pool.give(old.buffer) };
+            unsafe { self.buffers.pool.give(old.buffer) };
         }
         returned
     }
@@ -127,14 +167,16 @@ impl RingDevice {
     /// Writes the slots of one frame `ahead` of the next free one; how many it took. The frame
     /// comes back when slots or buffers are missing.
     fn send_one(&mut self, packet: Packet, ahead: u32, room: u32) -> Result<u32, Packet> {
-        match self.pool.surrender(packet) {
+        match self.buffers.pool.surrender(packet) {
             Ok((buffer, offset, length)) => {
+                let flags = self.flags();
                 self.put(
                     ahead,
                     Slot {
                         buffer,
                         offset,
                         length,
+                        flags,
                         ..Slot::default()
                     },
                 );
@@ -149,28 +191,25 @@ impl RingDevice {
     #[cold]
     fn send_copy(&mut self, packet: Packet, ahead: u32, room: u32) -> Result<u32, Packet> {
         let parts = packet.len().div_ceil(frame::DATA_SIZE).max(1);
-        if parts > MAX_CHAIN || parts > room as usize || parts > self.pool.available() {
+        if parts > MAX_CHAIN || parts > room as usize || parts > self.buffers.pool.available() {
             return Err(packet);
         }
         let mut count = 0;
         let mut chunks = packet.data().chunks(frame::DATA_SIZE).peekable();
         loop {
             let chunk = chunks.next().unwrap_or(&[]);
-            let mut copy = self.pool.packet_uninitialised(0, chunk.len());
+            let mut copy = self.buffers.pool.packet_uninitialised(0, chunk.len());
             copy.data_mut().copy_from_slice(chunk);
             if count == 0 {
                 copy.set_timestamp(packet.timestamp());
                 copy.set_offload(packet.offload());
             }
             // A buffer was available for each part, so the copy lies in the region.
-            let Ok((buffer, offset, length)) = self.pool.surrender(copy) else {
+            let Ok((buffer, offset, length)) = self.buffers.pool.surrender(copy) else {
                 return Err(packet);
             };
-            let flags = if chunks.peek().is_some() {
-                Slot::CHAINED
-            } else {
-                0
-            };
+            let more = chunks.peek().is_some();
+            let flags = self.flags() | if more { Slot::CHAINED } else { 0 };
             self.put(
                 ahead + count,
                 Slot {
@@ -182,7 +221,7 @@ impl RingDevice {
                 },
             );
             count += 1;
-            if flags == 0 {
+            if !more {
                 return Ok(count);
             }
         }
@@ -236,9 +275,13 @@ impl Network for RingDevice {
 
     fn transmit(&mut self, frames: &mut Batch) -> usize {
         let room = self.transmit.available().unwrap_or(0);
-        if self.pool.available() < frames.len() {
+        if self.buffers.pool.available() < frames.len() {
             self.recover_all(room);
         }
+        self.missing = self
+            .buffers
+            .own
+            .saturating_sub(self.buffers.pool.available());
         let mut written = 0;
         let mut taken = 0;
         let mut leftover = mem::take(&mut self.leftover);
@@ -272,6 +315,12 @@ impl Network for RingDevice {
         self.leftover = leftover;
         if written > 0 {
             self.transmit.publish(written);
+        }
+        if !frames.is_empty() {
+            let stands = self.transmit.available().unwrap_or(0) < self.transmit.capacity();
+            let retry = if stands { Retry::AtOnce } else { Retry::Later };
+            let known = self.buffers.retry.get().unwrap_or(retry);
+            self.buffers.retry.set(Some(known.min(retry)));
         }
         taken
     }

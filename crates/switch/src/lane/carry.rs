@@ -8,6 +8,14 @@ use crate::port::Arrival;
 /// Console and file bytes are moved in pieces of this size.
 pub(super) const PIECE: usize = 16 << 10;
 
+/// What was taken from an instance.
+pub(super) struct Collected {
+    /// Frames and requests.
+    pub(super) count: u64,
+    /// Whether the instance may have waited for that: for room in a ring, or for a request.
+    pub(super) awaited: bool,
+}
+
 impl Lane {
     /// Hands arrived frames to the instance, a batch for each device.
     pub(super) fn feed(&mut self, until: i64) -> Result<u64, LaneError> {
@@ -39,14 +47,18 @@ impl Lane {
         Ok(fed)
     }
 
-    /// Takes what the instance sent, wrote and dropped, and serves its block devices. Says how many
-    /// frames and requests that were.
-    pub(super) fn collect(&mut self) -> Result<u64, LaneError> {
+    /// Takes what the instance sent, wrote and dropped, and serves its block devices.
+    pub(super) fn collect(&mut self) -> Result<Collected, LaneError> {
         let mut collected = 0;
         let shared = self.instance.shared();
         let mut failed = None;
         let mut lie = None;
+        let mut full = false;
         for (network, link) in self.links.iter_mut().enumerate() {
+            match shared.is_full(network) {
+                Ok(it_is) => full |= it_is,
+                Err(found) => lie = Some(found),
+            }
             let drained = shared.drain(network, u32::MAX, |part| {
                 let whole = u64::from(!part.has_more());
                 collected += whole;
@@ -85,7 +97,10 @@ impl Lane {
             }
         }
         self.collect_texts()?;
-        Ok(collected + served)
+        Ok(Collected {
+            count: collected + served,
+            awaited: full || served > 0,
+        })
     }
 
     /// Takes what the instance wrote to its console and its files.

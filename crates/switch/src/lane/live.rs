@@ -1,7 +1,7 @@
 //! A lane on the machine's own time: it polls while frames move and sleeps while none do.
 //!
 //! The instance is entered when there is something for it: frames, its deadline, or room after it
-//! has sent. Between that the lane sleeps until a port's descriptor can be read, the earliest
+//! has filled a ring. Between that the lane sleeps until a port's descriptor can be read, the earliest
 //! deadline of instance and ports, or the alarm. Nothing is looked at while nothing happens.
 
 use std::os::fd::{AsFd, OwnedFd};
@@ -49,14 +49,17 @@ impl Lane {
             if fed > 0 || again || deadline.is_due(now) {
                 deadline = self.enter(false)?;
                 let collected = self.collect()?;
-                // It may have waited for room, or for buffers.
-                again = collected > 0;
-                if fed > 0 || collected > 0 || self.instance.is_behind() {
+                again = collected.awaited;
+                if fed > 0 || collected.count > 0 || self.instance.is_behind() {
                     quiet_since = now;
                 } else if over(arrival, deadline, now - quiet_since, linger) {
                     return Ok(());
                 }
             } else {
+                let quiet = now - quiet_since;
+                if over(arrival, deadline, quiet, linger) && !self.instance.is_behind() {
+                    return Ok(());
+                }
                 let mut until = deadline.moment().min(end.unwrap_or(u64::MAX));
                 if arrival == Arrival::Never {
                     until = until.min(quiet_since.saturating_add(linger));

@@ -118,6 +118,16 @@ impl Switch {
         }
     }
 
+    /// Whether an instance has filled a ring that it sends by.
+    pub(super) fn is_full(&self, index: usize, instance: &mut dyn Instance) -> Result<bool, Lie> {
+        for network in 0..self.instances[index].ports.len() {
+            if instance.shared().is_full(network)? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
     /// Takes what an instance has sent. Without `lossy` what has no room at the other end of a wire
     /// stays in the instance's ring; whether that is so is noted.
     pub(super) fn drain(

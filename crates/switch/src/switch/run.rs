@@ -151,13 +151,19 @@ impl Switch {
             Ok(Outcome::Faulted(report)) => return Some(Death::Faulted(report)),
             Err(_) => return Some(Death::Killed),
         }
+        let full = match self.is_full(index, instance) {
+            Ok(full) => full,
+            Err(lie) => return Some(Death::Lied(lie)),
+        };
         // What it sent before its end leaves too.
         match self.drain(index, instance, death.is_some()) {
             Ok(0) => {}
             Ok(collected) => {
                 self.instances[index].counters.collected += collected;
-                // It may have waited for room, or for buffers.
-                self.wake(index);
+                if full {
+                    // It may have waited for room.
+                    self.wake(index);
+                }
             }
             Err(lie) => return Some(Death::Lied(lie)),
         }
