@@ -50,12 +50,14 @@ pub(crate) fn contradicts(why: &str) -> bool {
 }
 
 /// The programs that tests start, and Debian's packages that hold them.
-const PROGRAMS: [(&str, &str); 14] = [
+const PROGRAMS: [(&str, &str); 15] = [
     // The fuzzer that fuzz targets are linked with is C++.
     ("c++", "g++"),
     // Two of Click's own cases talk to a control socket with it.
     ("nc", "netcat-openbsd"),
     ("curl", "curl"),
+    // Makes certificates, and is the other side of TLS.
+    ("openssl", "openssl"),
     ("dig", "bind9-dnsutils"),
     ("redis-cli", "redis-tools"),
     ("redis-benchmark", "redis-tools"),

@@ -51,7 +51,15 @@ impl Profile {
     /// image, and do little for each packet.
     pub(crate) fn small(self) -> &'static [&'static str] {
         match self {
-            Self::Release => &["sprat", "sprat-net", "smoltcp"],
+            Self::Release => &[
+                "sprat",
+                "sprat-net",
+                "smoltcp",
+                "sprat-tls",
+                "rustls",
+                "rustls-webpki",
+                "rustls-pki-types",
+            ],
             Self::Development => &[],
         }
     }

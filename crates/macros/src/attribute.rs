@@ -8,25 +8,31 @@ use crate::{Mistake, punctuation, split_at_commas};
 pub(crate) struct Attribute {
     /// `"NAME": KIND,` for each device.
     pub(crate) needs: TokenStream,
+    /// The same for those it takes where they are given.
+    pub(crate) takes: TokenStream,
     /// `WHAT = EXPRESSION,` for each size.
     pub(crate) sizes: TokenStream,
 }
 
-const EXPECTED: &str =
-    "expected `needs(NAME: KIND, ..)`, `heap = BYTES`, `stack = BYTES` or `buffers = COUNT`";
+const EXPECTED: &str = "expected `needs(NAME: KIND, ..)`, `takes(NAME: KIND, ..)`, `heap = BYTES`, \
+                        `stack = BYTES` or `buffers = COUNT`";
 
 /// The kinds of devices that there are.
 const KINDS: [&str; 4] = ["Network", "Block", "InputFile", "OutputFile"];
 
 pub(crate) fn read(tokens: TokenStream) -> Result<Attribute, Mistake> {
     let mut needs = None;
+    let mut takes = TokenStream::new();
     let mut sizes = TokenStream::new();
     for part in split_at_commas(tokens) {
         match &part[..] {
             [TokenTree::Ident(word), TokenTree::Group(list)] if word.to_string() == "needs" => {
                 needs
                     .get_or_insert_with(TokenStream::new)
-                    .extend(read_needs(list.stream())?);
+                    .extend(read_devices(list.stream())?);
+            }
+            [TokenTree::Ident(word), TokenTree::Group(list)] if word.to_string() == "takes" => {
+                takes.extend(read_devices(list.stream())?);
             }
             [TokenTree::Ident(word), TokenTree::Punct(equals), _, ..]
                 if equals.as_char() == '='
@@ -40,6 +46,7 @@ pub(crate) fn read(tokens: TokenStream) -> Result<Attribute, Mistake> {
     }
     Ok(Attribute {
         needs: needs.map_or_else(one_network, Ok)?,
+        takes,
         sizes,
     })
 }
@@ -51,8 +58,8 @@ fn one_network() -> Result<TokenStream, Mistake> {
         .map_err(|_| Mistake::new(proc_macro::Span::call_site(), EXPECTED))
 }
 
-fn read_needs(tokens: TokenStream) -> Result<TokenStream, Mistake> {
-    let mut needs = TokenStream::new();
+fn read_devices(tokens: TokenStream) -> Result<TokenStream, Mistake> {
+    let mut devices = TokenStream::new();
     for part in split_at_commas(tokens) {
         let [name, TokenTree::Punct(colon), TokenTree::Ident(kind)] = &part[..] else {
             return Err(Mistake::new(
@@ -82,12 +89,12 @@ fn read_needs(tokens: TokenStream) -> Result<TokenStream, Mistake> {
             }
         };
         name.set_span(part[0].span());
-        needs.extend([
+        devices.extend([
             name,
             TokenTree::Punct(colon.clone()),
             TokenTree::Ident(kind.clone()),
         ]);
-        needs.extend(punctuation(',', kind.span()));
+        devices.extend(punctuation(',', kind.span()));
     }
-    Ok(needs)
+    Ok(devices)
 }

@@ -53,6 +53,8 @@ impl Mistake {
 /// of them optional:
 ///
 /// - `needs(NAME: KIND, ..)`: the devices it cannot do without. Without it: `eth0: Network`.
+/// - `takes(NAME: KIND, ..)`: the devices it makes use of where it is given them; the name `"*"` stands
+///   for any number of any name, such as the files that a user names in parameters.
 /// - `heap = BYTES`, `stack = BYTES`: how much memory it wants.
 /// - `buffers = COUNT`: how many frames its network devices may hold.
 #[proc_macro_attribute]
@@ -84,6 +86,11 @@ fn expand(attribute: TokenStream, item: TokenStream) -> Result<TokenStream, Mist
     service.extend(field(
         "needs",
         group(Delimiter::Bracket, attribute.needs),
+        place,
+    ));
+    service.extend(field(
+        "takes",
+        group(Delimiter::Bracket, attribute.takes),
         place,
     ));
     service.extend(field(

@@ -1,7 +1,8 @@
 //! TCP, UDP and names over a network device.
 //!
 //! [`Env::network`](crate::Env::network) starts a task that moves frames between the device and a
-//! [`Stack`]; the sockets are the stack's. See [`sprat_net`].
+//! [`Stack`]; the sockets are the stack's. See [`sprat_net`]. With the feature `tls`, `tls` encrypts
+//! what goes over them.
 
 use alloc::rc::Rc;
 use alloc::string::{String, ToString as _};
@@ -17,6 +18,9 @@ use sprat_packet::Batch;
 use sprat_platform::Platform as _;
 
 pub use sprat_net::*;
+
+#[cfg(feature = "tls")]
+pub mod tls;
 
 use crate::EnvError;
 use crate::network::Device;

@@ -50,13 +50,23 @@ impl Sizes {
 pub const fn wants(
     builder: ManifestBuilder,
     needs: &[(&str, DeviceKind)],
+    takes: &[(&str, DeviceKind)],
     sizes: Sizes,
 ) -> ManifestBuilder {
-    let mut builder = builder.memory(sizes.memory).network_sizes(sizes.network);
+    let builder = builder.memory(sizes.memory).network_sizes(sizes.network);
+    devices(devices(builder, needs, true), takes, false)
+}
+
+/// Adds devices to a manifest.
+const fn devices(
+    mut builder: ManifestBuilder,
+    devices: &[(&str, DeviceKind)],
+    required: bool,
+) -> ManifestBuilder {
     let mut index = 0;
-    while index < needs.len() {
-        let (name, kind) = needs[index];
-        builder = builder.device(name, kind, true);
+    while index < devices.len() {
+        let (name, kind) = devices[index];
+        builder = builder.device(name, kind, required);
         index += 1;
     }
     builder
@@ -100,6 +110,7 @@ macro_rules! service {
         arguments: [$($argument:ident)*],
         parameters: $parameters:ty,
         needs: [$($name:literal: $kind:ident,)*],
+        takes: [$($taken:literal: $of:ident,)*],
         sizes: [$($size:ident = $value:expr,)*],
     ) => {
         $crate::manifest! {
@@ -107,6 +118,7 @@ macro_rules! service {
             |manifest| $crate::service::wants(
                 manifest,
                 &[$(($name, $crate::abi::boot::DeviceKind::$kind)),*],
+                &[$(($taken, $crate::abi::boot::DeviceKind::$of)),*],
                 $crate::service::Sizes::DEFAULT$(.$size($value))*,
             )
         }

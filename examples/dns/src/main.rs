@@ -54,7 +54,7 @@ struct Server {
     connections: Gauge,
 }
 
-#[sprat::main(heap = 16 << 20)]
+#[sprat::main(takes("*": InputFile), heap = 16 << 20)]
 async fn main(mut env: Env, options: Options) -> Result<()> {
     let zone = match options.zone {
         "" => Zone::parse(include_str!("../example.zone"), "example.zone"),

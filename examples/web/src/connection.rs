@@ -3,6 +3,7 @@
 use alloc::vec::Vec;
 use core::time::Duration;
 
+use embedded_io_async::{Read, Write};
 use sprat::devices::KeyValue;
 use sprat::net::TcpStream;
 use sprat::time::timeout;
@@ -16,7 +17,7 @@ use crate::{Counters, date};
 const HEAD: usize = 8 << 10;
 
 /// How long a whole head may take, and how long a connection may be idle before one.
-const PATIENCE: Duration = Duration::from_secs(10);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 
 /// How long the peer may take to accept some of an answer.
 const STALLED: Duration = Duration::from_secs(30);
@@ -24,8 +25,21 @@ const STALLED: Duration = Duration::from_secs(30);
 /// Bytes written before the peer must have shown life.
 const PIECE: usize = 64 << 10;
 
+/// What requests come over.
+pub(crate) trait Connection: Read<Error: 'static> + Write {
+    /// Says that nothing more is sent, and goes on reading.
+    async fn finish(&mut self) -> Result<()>;
+}
+
+impl Connection for TcpStream {
+    async fn finish(&mut self) -> Result<()> {
+        Self::finish(self);
+        Ok(())
+    }
+}
+
 pub(crate) async fn serve(
-    mut stream: TcpStream,
+    mut stream: impl Connection,
     files: &impl KeyValue,
     counters: &Counters,
 ) -> Result<()> {
@@ -44,7 +58,7 @@ pub(crate) async fn serve(
         let keep = answer(&mut stream, files, counters, &request).await?;
         head.drain(..length);
         if !keep {
-            stream.finish();
+            timeout(STALLED, stream.finish()).await??;
             // What the peer still sends is read for a while: closing before would reset the
             // connection and take the answer with it (RFC 9112, section 9.6).
             let drain = async { while matches!(stream.read(&mut [0; 512]).await, Ok(1..)) {} };
@@ -58,7 +72,7 @@ pub(crate) async fn serve(
 type Parsed = (usize, Result<Request, Status>);
 
 /// Reads until there is a whole head; none where the peer ends before.
-async fn read_head(stream: &mut TcpStream, head: &mut Vec<u8>) -> Result<Option<Parsed>> {
+async fn read_head(stream: &mut impl Connection, head: &mut Vec<u8>) -> Result<Option<Parsed>> {
     loop {
         if let Some((length, request)) = request::parse(head) {
             return Ok(Some((length, request)));
@@ -77,7 +91,7 @@ async fn read_head(stream: &mut TcpStream, head: &mut Vec<u8>) -> Result<Option<
 
 /// Answers a request; whether the connection goes on.
 async fn answer(
-    stream: &mut TcpStream,
+    stream: &mut impl Connection,
     files: &impl KeyValue,
     counters: &Counters,
     request: &Result<Request, Status>,
@@ -99,5 +113,6 @@ async fn answer(
     {
         timeout(STALLED, stream.write_all(piece)).await??;
     }
+    timeout(STALLED, stream.flush()).await??;
     Ok(answer.keep)
 }

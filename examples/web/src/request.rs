@@ -87,7 +87,10 @@ fn read(head: &httparse::Request<'_, '_>) -> Result<Request, Status> {
 
 /// The file that a target names: without the host and the query, and with the escapes resolved.
 fn path(target: &str) -> Option<String> {
-    let target = match target.strip_prefix("http://") {
+    let host = target
+        .strip_prefix("http://")
+        .or_else(|| target.strip_prefix("https://"));
+    let target = match host {
         Some(rest) => rest.find('/').map_or("/", |at| &rest[at..]),
         None => target,
     };
@@ -152,6 +155,7 @@ mod tests {
             ("/a%20b.css?v=1", Ok("a b.css")),
             ("http://x/y", Ok("y")),
             ("http://x", Ok("index.html")),
+            ("https://x/y", Ok("y")),
             ("/%", Err(Status::BAD_REQUEST)),
             ("/%zz", Err(Status::BAD_REQUEST)),
             ("/%ff", Err(Status::BAD_REQUEST)),

@@ -284,6 +284,46 @@ fn a_package_is_not_made_where_there_is_something_or_by_a_name_it_cannot_have() 
 }
 
 #[test]
+fn a_feature_is_one_of_the_package_and_of_nothing_else() {
+    let (folder, package) = new_package();
+    let folder = folder.path();
+    let words = ["--features tsl", "hello has no such feature", "it has none"];
+    for arguments in [
+        &["run"][..],
+        &["run", "--watch"],
+        &["build"],
+        &["build", "-t", "unix"],
+    ] {
+        let done = sprat(&package, arguments.iter().chain(&["--features", "tsl"]));
+        assert_refused(folder, &done, &words, &["hello"]);
+    }
+    let manifest = package.join("Cargo.toml");
+    replace(
+        &manifest,
+        "[dependencies]",
+        "[features]\nmore = []\nless = []\n\n[dependencies]",
+    );
+    let done = sprat(&package, ["build", "--features", "more,tsl"]);
+    assert_refused(
+        folder,
+        &done,
+        &["--features tsl", "there is less, more"],
+        &["hello"],
+    );
+
+    fs::write(folder.join("a.click"), "Idle -> Discard;\n").expect("written");
+    for command in ["run", "build"] {
+        let done = sprat(folder, [command, "a.click", "--features", "tls"]);
+        assert_refused(
+            folder,
+            &done,
+            &["a.click is no package"],
+            &["a.click", "hello"],
+        );
+    }
+}
+
+#[test]
 fn what_is_no_package_is_neither_run_nor_built_nor_tested() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let folder = folder.path();

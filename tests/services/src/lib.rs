@@ -23,6 +23,15 @@ use sprat_switch::port::{Publish, User, UserOptions};
 /// When it does not build.
 #[must_use]
 pub fn built(package: &str) -> BuiltImage {
+    built_with(package, &[])
+}
+
+/// The same with features of the package.
+///
+/// # Panics
+/// When it does not build.
+#[must_use]
+pub fn built_with(package: &str, features: &[&str]) -> BuiltImage {
     let workspace = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
         .join("../..")
         .canonicalize()
@@ -31,12 +40,9 @@ pub fn built(package: &str) -> BuiltImage {
         workspace: workspace.clone(),
         name: package.into(),
     };
-    build(
-        &package,
-        &BuildOptions::new(workspace.join("target/images")),
-        &mut |_| {},
-    )
-    .expect("the image builds")
+    let mut options = BuildOptions::new(workspace.join("target/images"));
+    options.features = features.iter().map(|&feature| feature.into()).collect();
+    build(&package, &options, &mut |_| {}).expect("the image builds")
 }
 
 /// Every monitor that this machine has.
@@ -64,6 +70,15 @@ pub fn block_device(name: &str, file: File) -> Grant {
             blocks: length / 512,
             read_only: false,
         },
+    }
+}
+
+/// A file that may be read, under this name.
+#[must_use]
+pub fn input_file(name: &str, file: File) -> Grant {
+    Grant {
+        name: name.into(),
+        device: GrantedDevice::InputFile(file),
     }
 }
 

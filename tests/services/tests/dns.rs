@@ -6,7 +6,7 @@ use std::net::{SocketAddr, TcpStream, UdpSocket};
 use std::process::Command;
 use std::time::Duration;
 
-use services::{Service, built, monitors};
+use services::{Service, built, input_file, monitors};
 
 const PATIENCE: Option<Duration> = Some(Duration::from_secs(20));
 
@@ -32,6 +32,26 @@ fn read(stream: &mut TcpStream, length: usize) -> Vec<u8> {
     let mut bytes = vec![0; length];
     stream.read_exact(&mut bytes).expect("an answer");
     bytes
+}
+
+#[test]
+fn a_granted_zone_is_answered_for_instead() {
+    let image = built("dns");
+    let zone = concat!(
+        "$ORIGIN example.test.\n",
+        "@ 300 IN SOA ns hostmaster 1 1 1 1 1\n",
+        "www 300 IN A 198.51.100.7\n",
+    );
+    for monitor in monitors() {
+        let mut file = tempfile::tempfile().expect("a file");
+        file.write_all(zone.as_bytes()).expect("written");
+        let parameters = [("zone", "other.zone")];
+        let service = Service::start(&*monitor, &image, &parameters, &["udp/53"], |_, options| {
+            options.devices.push(input_file("other.zone", file));
+        });
+        let answer = ask(service.address(0), QUESTION);
+        assert!(answer.ends_with(&[198, 51, 100, 7]), "{answer:?}");
+    }
 }
 
 #[test]

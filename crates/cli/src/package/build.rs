@@ -35,6 +35,9 @@ pub(crate) struct BuildCommand {
     /// A boot parameter that a self-booting image is started with.
     #[arg(long = "param", value_name = "KEY=VALUE")]
     parameters: Vec<String>,
+    /// A feature of the package to build it with; several with commas between.
+    #[arg(long, value_name = "FEATURE", value_delimiter = ',')]
+    features: Vec<String>,
     /// Builds quickly, for trying out, instead of small and fast.
     #[arg(long)]
     development: bool,
@@ -75,6 +78,10 @@ impl BuildCommand {
         {
             return Err(PackageError::Parameter(parameter.clone()));
         }
+        if !self.features.is_empty() && router::is_in(&self.subject) {
+            let path = self.subject.clone();
+            return Err(PackageError::NoFeatures { path });
+        }
         if self.sign.is_some() && (self.development || self.target == Target::Unix) {
             return Err(PackageError::NothingToSign);
         }
@@ -88,7 +95,7 @@ impl BuildCommand {
                 (built.write(output.unwrap_or(&here))?, built.record)
             }
             Target::Vm => {
-                let package = Package::open(&self.subject)?;
+                let package = self.package()?;
                 let built = package.compile(profile, None, &recording)?;
                 let place = package.image(profile);
                 (built.write(output.unwrap_or(&place))?, built.record)
@@ -109,12 +116,16 @@ impl BuildCommand {
         print(&text).map_err(PackageError::Output)
     }
 
+    fn package(&self) -> Result<Package, PackageError> {
+        Package::open(&self.subject)?.with_features(&self.features)
+    }
+
     fn program(&self, profile: Profile) -> Result<PathBuf, PackageError> {
         if router::is_in(&self.subject) {
             let path = self.subject.clone();
             return Err(PackageError::NoProgram { path });
         }
-        let program = Package::open(&self.subject)?.build_program(profile)?;
+        let program = self.package()?.build_program(profile)?;
         let Some(path) = &self.output else {
             return Ok(program);
         };
@@ -138,7 +149,7 @@ impl BuildCommand {
         let (built, networks) = if router::is_in(&self.subject) {
             router::build(&self.subject, profile, &recording)?
         } else {
-            let package = Package::open(&self.subject)?;
+            let package = self.package()?;
             (package.compile(profile, None, &recording)?, Vec::new())
         };
         let made = disk::make(&built.image, &networks, &self.parameters)?;

@@ -9,6 +9,7 @@ mod target;
 mod test;
 mod watch;
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::{self, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
@@ -83,6 +84,14 @@ pub(crate) enum PackageError {
     NoProgram { path: PathBuf },
     #[error("{name} builds {count} programs; expected exactly one")]
     Programs { name: String, count: usize },
+    #[error("--features {feature}: {name} has no such feature; {}", said(known))]
+    NoFeature {
+        feature: String,
+        name: String,
+        known: Vec<String>,
+    },
+    #[error("--features: {} is no package, and only those have features", path.display())]
+    NoFeatures { path: PathBuf },
     /// Cargo has said why.
     #[error("building {name} failed")]
     Program { name: String },
@@ -106,6 +115,14 @@ pub(crate) enum PackageError {
     Output(io::Error),
 }
 
+/// The features that there are.
+fn said(known: &[String]) -> String {
+    match known {
+        [] => "it has none".into(),
+        known => format!("there is {}", known.join(", ")),
+    }
+}
+
 impl PackageError {
     fn file(path: &Path, source: io::Error) -> Self {
         Self::File {
@@ -122,6 +139,9 @@ pub(crate) struct Package {
     name: String,
     workspace: PathBuf,
     target: PathBuf,
+    /// The features that it is built with, and those that there are.
+    features: Vec<String>,
+    known_features: Vec<String>,
     /// `[package.metadata.sprat]`: what a run does where nothing else is said.
     pub(crate) run_settings: Option<serde_json::Value>,
 }
@@ -138,6 +158,7 @@ struct Metadata {
 struct FoundPackage {
     name: String,
     manifest_path: PathBuf,
+    features: BTreeMap<String, serde_json::Value>,
     metadata: Option<AllSettings>,
 }
 
@@ -179,8 +200,25 @@ impl Package {
             name: found.name,
             workspace: resolved.workspace_root,
             target: resolved.target_directory,
+            features: Vec::new(),
+            known_features: found.features.into_keys().collect(),
             run_settings: found.metadata.and_then(|all| all.sprat),
         })
+    }
+
+    /// The package, to be built with these of its features.
+    pub(crate) fn with_features(mut self, features: &[String]) -> Result<Self, PackageError> {
+        for feature in features {
+            if !self.known_features.contains(feature) {
+                return Err(PackageError::NoFeature {
+                    feature: feature.clone(),
+                    name: self.name,
+                    known: self.known_features,
+                });
+            }
+        }
+        self.features = features.to_vec();
+        Ok(self)
     }
 
     pub(crate) fn folder(&self) -> &Path {
@@ -225,6 +263,7 @@ impl Package {
     ) -> Result<Built, PackageError> {
         let mut options = BuildOptions::new(self.target.join("images"));
         options.profile = profile;
+        options.features.clone_from(&self.features);
         options.renamed = library::place()
             .map(|place| (place, "sprat".into()))
             .into_iter()

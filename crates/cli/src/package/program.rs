@@ -61,6 +61,9 @@ impl Package {
         command
             .args([subcommand, "--package", &self.name, "--manifest-path"])
             .arg(self.folder.join("Cargo.toml"));
+        for feature in &self.features {
+            command.args(["--features", feature]);
+        }
         if profile == Profile::Release {
             command.arg("--release");
         }

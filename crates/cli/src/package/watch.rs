@@ -26,11 +26,13 @@ const LOOKS_BETWEEN: u32 = 5;
 /// While a change does not compile, what ran before goes on.
 pub(crate) fn watch(
     folder: &Path,
+    features: &[String],
     build: impl Fn(&Package) -> Result<(), PackageError>,
     mut start: impl FnMut() -> Command,
 ) -> Result<(), PackageError> {
+    let open = || Package::open(folder)?.with_features(features);
     // Where there is no package yet, no change will bring one.
-    Package::open(folder)?;
+    open()?;
     let interrupted = Arc::new(AtomicBool::new(false));
     for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
         signal_hook::flag::register(signal, interrupted.clone()).map_err(PackageError::Signals)?;
@@ -38,7 +40,7 @@ pub(crate) fn watch(
     let mut running: Option<Child> = None;
     while !interrupted.load(Ordering::Relaxed) {
         let state = state(folder);
-        match Package::open(folder).and_then(|package| build(&package)) {
+        match open().and_then(|package| build(&package)) {
             Ok(()) => {
                 end(running.take());
                 running = Some(start().spawn().map_err(PackageError::Cargo)?);

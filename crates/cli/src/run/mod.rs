@@ -65,6 +65,9 @@ pub(crate) struct RunCommand {
     /// Builds a package small and fast, as it ships, instead of quickly.
     #[arg(long)]
     release: bool,
+    /// A feature of a package to build it with; several with commas between.
+    #[arg(long, value_name = "FEATURE", value_delimiter = ',')]
+    features: Vec<String>,
     /// Builds a package and boots it again whenever one of its files changes.
     #[arg(long)]
     watch: bool,
@@ -189,7 +192,7 @@ impl RunCommand {
             std::env::current_exe().map_err(|source| RunError::read(&self.program, source))?;
         let arguments = || std::env::args_os().skip(1).filter(|word| word != "--watch");
         let build = |package: &Package| package.build_for(self.target, self.profile()).map(drop);
-        package::watch(&self.program, build, || {
+        package::watch(&self.program, &self.features, build, || {
             let mut command = std::process::Command::new(&program);
             command.args(arguments());
             command

@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::Deserialize;
-use sprat_image::Profile;
 use sprat_switch::port::{PortSpec, Publish, PublishError};
 
 use super::RunCommand;
@@ -13,7 +12,7 @@ use super::blocks::BlockSpec;
 use super::error::RunError;
 use super::ports::{InputSpec, OutputSpec, name_and_value};
 use super::run_file::RunFile;
-use crate::package::{Package, Target};
+use crate::package::{Package, PackageError, Target};
 
 /// Everything a run is told.
 #[derive(Debug)]
@@ -83,11 +82,14 @@ const ELF_MAGIC: &[u8] = b"\x7fELF";
 impl Settings {
     pub(super) fn gather(arguments: &RunCommand) -> Result<Self, RunError> {
         let path = &arguments.program;
-        let mut settings = if path.is_dir() {
-            match Package::is_in(path) && !path.join("run.toml").exists() {
-                true => Self::from_package(path, arguments.profile())?,
-                false => Self::from_folder(path)?,
-            }
+        let is_package = path.is_dir() && Package::is_in(path) && !path.join("run.toml").exists();
+        if !is_package && !arguments.features.is_empty() {
+            return Err(PackageError::NoFeatures { path: path.clone() }.into());
+        }
+        let mut settings = if is_package {
+            Self::from_package(path, arguments)?
+        } else if path.is_dir() {
+            Self::from_folder(path)?
         } else {
             Self::from_file(path)?
         };
@@ -157,8 +159,8 @@ impl Settings {
         }))
     }
 
-    fn from_package(folder: &Path, profile: Profile) -> Result<Self, RunError> {
-        let mut package = Package::open(folder)?;
+    fn from_package(folder: &Path, arguments: &RunCommand) -> Result<Self, RunError> {
+        let mut package = Package::open(folder)?.with_features(&arguments.features)?;
         let path = package.folder().join("Cargo.toml");
         let wrong = |what| RunError::RunFileValue {
             path: path.clone(),
@@ -173,7 +175,7 @@ impl Settings {
         if file.config.is_some() {
             return Err(wrong("config: what runs is the package itself".into()));
         }
-        let mut settings = Self::new(Program::Image(package.image(profile)));
+        let mut settings = Self::new(Program::Image(package.image(arguments.profile())));
         file.add_to(&mut settings, folder).map_err(wrong)?;
         settings.package = Some(package);
         Ok(settings)
