@@ -138,6 +138,12 @@ pub trait Device {
         false
     }
 
+    /// Whether frames are written down in the order in which they are sent, so that they must go
+    /// through the router one by one, as Click's do.
+    fn records_order(&self) -> bool {
+        false
+    }
+
     /// Gives frames that are for others too from now on, where it did not.
     ///
     /// # Errors

@@ -117,6 +117,10 @@ impl Device for CaptureDevice {
         batch.clear();
     }
 
+    fn records_order(&self) -> bool {
+        self.output.borrow().is_some()
+    }
+
     fn exhausted(&self) -> bool {
         self.input.borrow().as_ref().is_none_or(|input| input.ended)
     }

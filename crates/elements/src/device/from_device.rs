@@ -47,9 +47,6 @@ struct FromDevice {
     batch: Batch,
 }
 
-/// Frames taken at a time unless BURST says otherwise: enough to pay for a round.
-const DEFAULT_BURST: usize = 256;
-
 /// Arguments of Click's and FastClick's device elements that have no meaning here.
 const IGNORED: [&str; 18] = [
     "SNIFFER",
@@ -141,7 +138,7 @@ impl Element for FromDevice {
         if !self.active {
             return false;
         }
-        let burst = self.burst.unwrap_or(DEFAULT_BURST);
+        let burst = context.burst(self.burst);
         self.device.receive(context.pool(), burst, &mut self.batch);
         let worked = !self.batch.is_empty();
         if worked {

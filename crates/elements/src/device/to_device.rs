@@ -42,9 +42,6 @@ struct ToDevice {
     waiting: Batch,
 }
 
-/// Packets sent at a time unless BURST says otherwise.
-const DEFAULT_BURST: usize = 256;
-
 impl Configure for ToDevice {
     fn configure(
         arguments: &mut Arguments<'_>,
@@ -74,6 +71,9 @@ impl Configure for ToDevice {
 
 impl Element for ToDevice {
     fn initialize(&mut self, context: &mut Context<'_>) -> Result<(), Rejected> {
+        if self.device.records_order() {
+            context.observe_order();
+        }
         if context.input_pulls(0) {
             context.wake_when_nonempty(0);
             context.schedule_task();
@@ -92,7 +92,7 @@ impl Element for ToDevice {
     }
 
     fn run_task(&mut self, context: &mut Context<'_>) -> bool {
-        let burst = self.burst.unwrap_or(DEFAULT_BURST);
+        let burst = context.burst(self.burst);
         if self.waiting.is_empty() {
             context.pull(0, burst, &mut self.waiting);
         }

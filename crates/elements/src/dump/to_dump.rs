@@ -146,6 +146,7 @@ impl ToDump {
 
 impl Element for ToDump {
     fn initialize(&mut self, context: &mut Context<'_>) -> Result<(), Rejected> {
+        context.observe_order();
         let fail = |error: AccessError| context.error(format!("{}: {error}", self.name));
         let mut file = context
             .environment()
@@ -253,6 +254,8 @@ mod tests {
         for path in [
             "FromDump(in, STOP true) -> ToDump(out)",
             "FromDump(in) -> Queue -> ToDump(out)",
+            // Nor do packets overtake each other on different ways.
+            "FromDump(in) -> r :: RoundRobinSwitch -> out :: ToDump(out); r[1] -> out",
         ] {
             assert_eq!(
                 copy(path, &input),
