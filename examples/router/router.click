@@ -41,10 +41,10 @@ elementclass Forward { $address, $mtu |
   fragment[1] -> ICMPError($address, unreachable, needfrag, PMTU $mtu) -> [1] output;
 }
 
-eth0 :: Interface(eth0, 10.0.0.1,    net0);
-eth1 :: Interface(eth1, 10.0.1.1,    net1);
-eth2 :: Interface(eth2, 10.0.2.1,    net2);
-eth3 :: Interface(eth3, 203.0.113.2, net3);
+eth0 :: Interface(eth0, 10.0.0.1,    net0:eth);
+eth1 :: Interface(eth1, 10.0.1.1,    net1:eth);
+eth2 :: Interface(eth2, 10.0.2.1,    net2:eth);
+eth3 :: Interface(eth3, 203.0.113.2, net3:eth);
 
 // Every packet, whichever way it came.
 eth0, eth1, eth2, eth3

@@ -8,7 +8,7 @@ use crate::output;
 /// Reads a handler of an instance that runs.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  \
-    sprat read fw drops.count\n  \
+    sprat read fw web.count\n  \
     sprat read fw list\n  \
     sprat read web os.tasks")]
 pub(crate) struct ReadCommand {

@@ -7,7 +7,7 @@ use crate::control::with_instance;
 /// Writes a handler of an instance that runs.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  \
-    sprat write fw drops.reset\n  \
+    sprat write fw web.reset\n  \
     sprat write web os.log warn,web=debug")]
 pub(crate) struct WriteCommand {
     /// The instance: its name, or the path of its control socket.

@@ -90,7 +90,7 @@ impl Environment for Machine {
         match self.ports.iter().find(|port| port.name() == name) {
             Some(port) => Ok(port.clone()),
             None => Err(AccessError::NotGranted {
-                grant: format!("--port {name}=... or --in {name}=FILE"),
+                grant: format!("--port {name}=..., --in {name}=FILE or --out {name}=FILE"),
             }),
         }
     }

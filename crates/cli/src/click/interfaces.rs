@@ -1,5 +1,6 @@
 //! Interfaces of the host as a router's devices: by packet sockets.
 
+use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd as _, BorrowedFd};
 use std::time::SystemTime;
@@ -26,6 +27,35 @@ pub(super) fn open(name: &str) -> io::Result<Box<dyn Interface>> {
             Err(io::Error::other(format!("{text} ({hint})")))
         }
         Err(error) => Err(io::Error::other(error)),
+    }
+}
+
+/// An interface that has nothing to do with the host: for a router that is only looked at.
+pub(super) fn imagine(_: &str) -> io::Result<Box<dyn Interface>> {
+    Ok(Box::new(Imagined(File::open("/dev/null")?)))
+}
+
+struct Imagined(File);
+
+impl Interface for Imagined {
+    fn receive(&mut self, _: usize, _: &mut dyn FnMut(i64, &[u8])) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn send(&mut self, _: &mut dyn Iterator<Item = &[u8]>) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn hear_all(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn address(&self) -> Option<[u8; 6]> {
+        None
+    }
+
+    fn descriptor(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
     }
 }
 

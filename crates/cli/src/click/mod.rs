@@ -68,7 +68,11 @@ fn run(request: &Request) -> Result<u8, Failure> {
         simulated_time: request.simulated_time,
         seed: None,
     });
-    process.open_interfaces(Box::new(interfaces::open));
+    let open = match request.dump {
+        Some(_) => interfaces::imagine,
+        None => interfaces::open,
+    };
+    process.open_interfaces(Box::new(open));
     process.know_interfaces(Box::new(interfaces::addresses));
     process.open_tunnels(Box::new(tunnels::open));
     for (device, path) in &request.inputs {

@@ -15,7 +15,7 @@ use std::io::{self, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Deserialize;
@@ -316,6 +316,9 @@ impl Default for Recording {
     }
 }
 
+/// How often a build says how far it is where there is no terminal.
+const REMINDER: Duration = Duration::from_secs(10);
+
 /// Does a build, and shows how far it is; what cargo had to say is said when it is done.
 pub(crate) fn watched<T, E>(
     build: impl FnOnce(&mut dyn FnMut(Progress)) -> Result<T, E>,
@@ -326,9 +329,21 @@ pub(crate) fn watched<T, E>(
     );
     bar.enable_steady_tick(Duration::from_millis(100));
     let mut messages = Vec::new();
+    // Without a terminal nothing turns and counts; a line now and then says that it goes on.
+    let hidden = bar.is_hidden();
+    let mut said = Instant::now();
     let built = build(&mut |progress| match progress {
-        Progress::Planned { crates } => bar.set_length(crates as u64),
+        Progress::Planned { crates } => {
+            if hidden {
+                complain!("building {crates} crates");
+            }
+            bar.set_length(crates as u64);
+        }
         Progress::Compiled { name, done, .. } => {
+            if hidden && said.elapsed() >= REMINDER {
+                complain!("built {done} of {}", bar.length().unwrap_or_default());
+                said = Instant::now();
+            }
             bar.set_position(done as u64);
             bar.set_message(name);
         }

@@ -6,6 +6,8 @@ use std::time::{Duration, Instant};
 use indicatif::{ProgressBar, ProgressStyle};
 use sprat_switch::lane::Lane;
 
+use super::report;
+
 /// How often progress is shown.
 const PROGRESS_PERIOD: Duration = Duration::from_millis(100);
 
@@ -37,8 +39,8 @@ impl Progress {
             ProgressBar::new_spinner().with_style(style)
         });
         let frames = lane.counters().delivered;
-        let rate = frames as f64 / elapsed.as_secs_f64() / 1e6;
-        bar.set_message(format!("{frames} frames, {rate:.2} million/s"));
+        let rate = frames as f64 / elapsed.as_secs_f64();
+        bar.set_message(format!("{frames} frames, {}/s", report::rate(rate)));
         bar.tick();
     }
 

@@ -14,6 +14,8 @@ pub(super) struct Report {
     pub(super) monitor: &'static str,
     pub(super) monitor_reason: String,
     pub(super) image_bytes: u64,
+    /// Whether the image holds every element, and not only those that are used.
+    pub(super) image_is_general: bool,
     pub(super) memory: Memory,
     pub(super) boot: Boot,
     pub(super) frames: Frames,
@@ -79,6 +81,8 @@ pub(super) struct Device {
     pub(super) received_bytes: u64,
     pub(super) sent: u64,
     pub(super) sent_bytes: u64,
+    /// The capture that was written.
+    pub(super) capture: Option<String>,
     pub(super) dropped: Vec<Drop>,
 }
 
@@ -148,7 +152,13 @@ impl Report {
             }
         }
         if self.groups.is_empty() {
-            let _ = self.write_elements(&mut text);
+            let all = self.elements.iter();
+            let _ = write_elements(&mut text, "where frames ended or were made", all.collect());
+        } else {
+            // Whoever wrote the report counts what goes where it is thrown away.
+            let elements = self.elements.iter();
+            let others = elements.filter(|one| one.ended() > 0 && one.class != "Discard");
+            let _ = write_elements(&mut text, "ended elsewhere", others.collect());
         }
         text
     }
@@ -158,10 +168,15 @@ impl Report {
         writeln!(text, "  monitor  {}: {}", self.monitor, self.monitor_reason)?;
         writeln!(
             text,
-            "  memory   {} private, {} shared; image {}",
+            "  memory   {} private, {} shared; image {}{}",
             bytes(self.memory.private),
             bytes(self.memory.shared),
-            bytes(self.image_bytes)
+            bytes(self.image_bytes),
+            if self.image_is_general {
+                ", with every element (`sprat build` makes one with those that are used)"
+            } else {
+                ""
+            }
         )?;
         let first = boot.first_frame.map_or_else(
             || ", no frame came out".into(),
@@ -217,12 +232,17 @@ impl Report {
         for device in &self.devices {
             writeln!(
                 text,
-                "  {:width$}  in {:>10} ({})  out {:>10} ({})",
+                "  {:width$}  in {:>10} ({})  out {:>10} ({}){}",
                 device.name,
                 device.received,
                 bytes(device.received_bytes),
                 device.sent,
-                bytes(device.sent_bytes)
+                bytes(device.sent_bytes),
+                device
+                    .capture
+                    .as_ref()
+                    .map(|path| format!(": {path}"))
+                    .unwrap_or_default()
             )?;
             for drop in &device.dropped {
                 writeln!(
@@ -234,27 +254,23 @@ impl Report {
         }
         Ok(())
     }
+}
 
-    fn write_elements(&self, text: &mut String) -> std::fmt::Result {
-        if self.elements.is_empty() {
-            return Ok(());
-        }
-        writeln!(text, "\nwhere frames ended or were made")?;
-        let width = self
-            .elements
-            .iter()
-            .map(|element| element.name.chars().count())
-            .max()
-            .unwrap_or(0);
-        for element in &self.elements {
-            let (what, count) = match element.ended() {
-                0 => ("made", element.made()),
-                ended => ("ended", ended),
-            };
-            writeln!(text, "  {:width$}  {count:>12} {what}", element.name)?;
-        }
-        Ok(())
+fn write_elements(text: &mut String, title: &str, elements: Vec<&Element>) -> std::fmt::Result {
+    if elements.is_empty() {
+        return Ok(());
     }
+    writeln!(text, "\n{title}")?;
+    let lengths = elements.iter().map(|element| element.name.chars().count());
+    let width = lengths.max().unwrap_or(0);
+    for element in elements {
+        let (what, count) = match element.ended() {
+            0 => ("made", element.made()),
+            ended => ("ended", ended),
+        };
+        writeln!(text, "  {:width$}  {count:>12} {what}", element.name)?;
+    }
+    Ok(())
 }
 
 fn bytes(count: u64) -> String {
@@ -281,7 +297,8 @@ fn seconds(count: f64) -> String {
     }
 }
 
-fn rate(count: f64) -> String {
+/// A rate, by the second.
+pub(super) fn rate(count: f64) -> String {
     if count >= 1e6 {
         format!("{:.2} million", count / 1e6)
     } else {

@@ -1,6 +1,7 @@
 //! A run under way, and what it came to.
 
 use std::io::Write;
+use std::path::Path;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
@@ -16,7 +17,7 @@ use super::progress::Progress;
 use super::report::{
     Boot, Device, Drop, Element, Frames, Group, Line, Memory, Report, microseconds,
 };
-use super::settings::Settings;
+use super::settings::{Program, Settings};
 
 /// A run under way.
 pub(super) struct Session {
@@ -45,7 +46,12 @@ impl Session {
             if let Err(error) = control.answer(lane) {
                 failed = Some(error.into());
             }
-            say(&lane.take_console(), control);
+            let said = lane.take_console();
+            if !said.is_empty() {
+                // Not behind the line that shows progress.
+                progress.clear();
+                say(&said, control);
+            }
             if let Err(error) = files.write(&lane.take_files()) {
                 failed.get_or_insert(error);
             }
@@ -74,7 +80,7 @@ impl Session {
             private: memory.private,
             shared: memory.shared,
         };
-        Ok(self.report(groups, elements, memory, elapsed))
+        Ok(self.report(settings, groups, elements, memory, elapsed))
     }
 
     pub(super) fn say_console(&mut self) {
@@ -94,13 +100,19 @@ impl Session {
 
     fn report(
         &mut self,
+        settings: &Settings,
         groups: Vec<Group>,
         elements: Vec<Element>,
         memory: Memory,
         elapsed: Duration,
     ) -> Report {
         let counters = *self.lane.counters();
-        let devices: Vec<Device> = self.lane.links().iter().map(device).collect();
+        let devices: Vec<Device> = self
+            .lane
+            .links()
+            .iter()
+            .map(|link| device(link, settings.capture_of(&link.device)))
+            .collect();
         let received = devices.iter().map(|device| device.received).sum();
         let sent = devices.iter().map(|device| device.sent).sum();
         let drops = devices.iter().flat_map(|device| &device.dropped);
@@ -119,6 +131,7 @@ impl Session {
             monitor: self.facts.monitor,
             monitor_reason: self.facts.reason.clone(),
             image_bytes: self.facts.image_bytes,
+            image_is_general: matches!(settings.program, Program::Click { .. }),
             memory,
             boot: Boot {
                 monitor: microseconds(self.facts.open),
@@ -226,7 +239,7 @@ impl Session {
     }
 }
 
-fn device(link: &Link) -> Device {
+fn device(link: &Link, capture: Option<&Path>) -> Device {
     let input = link
         .input()
         .map(|port| port.counters().clone())
@@ -262,6 +275,7 @@ fn device(link: &Link) -> Device {
         received_bytes: input.received.bytes,
         sent: output.sent.frames,
         sent_bytes: output.sent.bytes,
+        capture: capture.map(|path| path.display().to_string()),
         dropped,
     }
 }

@@ -342,6 +342,15 @@ impl Settings {
         Ok(())
     }
 
+    /// The capture that a device's frames are written to.
+    pub(super) fn capture_of(&self, device: &str) -> Option<&Path> {
+        let (_, output) = self.outputs.iter().find(|(name, _)| name == device)?;
+        match output {
+            OutputSpec::Capture(path) => Some(path),
+            OutputSpec::Sink => None,
+        }
+    }
+
     /// What is published leads to the one network that the instance has of its own.
     fn check_publications(&self) -> Result<(), RunError> {
         let Some(publish) = self.publish.first() else {

@@ -74,7 +74,7 @@ pub enum PortError {
     #[error("cannot wait for the ports: {0}")]
     Wait(io::Error),
     /// A port of the host cannot be published.
-    #[error("cannot publish {host}/{transport}: {source}")]
+    #[error("cannot publish {host}/{transport}: {source}{}", advice(.source))]
     Publish {
         /// The host's address and port.
         host: SocketAddr,
@@ -115,4 +115,15 @@ pub enum PortError {
         /// What it can do.
         can: &'static str,
     },
+}
+
+/// What to do about a port of the host that cannot be published.
+fn advice(source: &io::Error) -> &'static str {
+    match source.kind() {
+        io::ErrorKind::AddrInUse => {
+            "; something else listens there: choose another, such as 8081:80"
+        }
+        io::ErrorKind::PermissionDenied => "; ports below 1024 take root: choose another",
+        _ => "",
+    }
 }
