@@ -4,6 +4,7 @@ use core::fmt::Write;
 use core::time::Duration;
 
 use sprat_click::arguments::{Raw, split_words};
+use sprat_click::decimal;
 use sprat_click::{
     Arguments, Class, Configuration, Configure, Context, Element, HandlerError, HandlerList,
     Instant, Rejected,
@@ -99,7 +100,7 @@ fn sum(context: &Context<'_>, handlers: &str) -> Option<f64> {
     let mut sum = None;
     for name in &words {
         let target = router.find_handler(Some(context.id()), name).ok()?;
-        let value: f64 = router.read_target(&target, "").ok()?.trim().parse().ok()?;
+        let value = decimal::parse(router.read_target(&target, "").ok()?.trim())?;
         sum = Some(sum.unwrap_or(0.0) + value);
     }
     sum
@@ -250,9 +251,11 @@ impl Element for ProgressBar {
         _: &str,
     ) -> Result<String, HandlerError> {
         match name {
-            "pos" => Ok(sum(context, &self.position_handlers)
-                .map_or_else(String::new, |position| position.to_string())),
-            "size" => Ok(self.size.map_or_else(String::new, |size| size.to_string())),
+            "pos" => {
+                Ok(sum(context, &self.position_handlers)
+                    .map_or_else(String::new, decimal::shortest))
+            }
+            "size" => Ok(self.size.map_or_else(String::new, decimal::shortest)),
             "active" => Ok(self.active.to_string()),
             "banner" => Ok(self.banner.clone()),
             "poshandler" => Ok(self.position_handlers.clone()),

@@ -4,6 +4,7 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 use sprat_click::arguments::Milliseconds;
+use sprat_click::decimal;
 use sprat_click::{
     Arguments, Class, Configuration, Configure, Context, Element, HandlerError, HandlerList,
     Rejected, Signals,
@@ -306,8 +307,8 @@ impl Element for FqCoDel {
             "overflows" => Ok(self.overflows.to_string()),
             "active_flows" => Ok((self.new.len() + self.old.len()).to_string()),
             "new_flows" => Ok(self.began.to_string()),
-            "target" => Ok((self.target as f64 / 1e6).to_string()),
-            "interval" => Ok((self.interval.as_secs_f64() * 1000.0).to_string()),
+            "target" => Ok(decimal::shortest(self.target as f64 / 1e6)),
+            "interval" => Ok(decimal::shortest(self.interval.as_secs_f64() * 1000.0)),
             _ => Err(HandlerError::NoHandler(name.into())),
         }
     }

@@ -3,6 +3,7 @@ use alloc::string::{String, ToString};
 use core::time::Duration;
 
 use sprat_click::arguments::Raw;
+use sprat_click::decimal;
 use sprat_click::{
     Arguments, Class, Configuration, Configure, Context, Element, HandlerError, HandlerList,
     Rejected,
@@ -127,11 +128,11 @@ impl Element for Pi {
         _: &str,
     ) -> Result<String, HandlerError> {
         match name {
-            "w" => Ok(self.rate.to_string()),
-            "a" => Ok(self.a.to_string()),
-            "b" => Ok(self.b.to_string()),
+            "w" => Ok(decimal::shortest(self.rate)),
+            "a" => Ok(decimal::shortest(self.a)),
+            "b" => Ok(decimal::shortest(self.b)),
             "target_q" => Ok(self.target.to_string()),
-            "p" => Ok(self.probability.to_string()),
+            "p" => Ok(decimal::shortest(self.probability)),
             "drops" => Ok(self.drops.to_string()),
             "queues" => Ok(self.queues.elements().fold(String::new(), |text, id| {
                 format!("{text}{}\n", context.router().name(id))
