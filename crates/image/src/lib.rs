@@ -18,6 +18,7 @@ mod difference;
 mod elf;
 mod error;
 mod inspect;
+mod job;
 mod profile;
 mod progress;
 #[cfg(feature = "store")]
