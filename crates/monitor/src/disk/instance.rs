@@ -355,7 +355,9 @@ impl Instance for DiskInstance {
         if rested != self.rested.0 {
             self.rested = (rested, Instant::now());
         }
-        !self.ended && rested != self.sent + 1 && self.rested.1.elapsed() < STANDSTILL
+        let unsent = self.wires.iter().any(Wire::has_more);
+        let behind = unsent || rested != self.sent + 1;
+        !self.ended && behind && self.rested.1.elapsed() < STANDSTILL
     }
 
     fn shared(&mut self) -> &mut Shared {

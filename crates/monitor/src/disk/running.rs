@@ -16,7 +16,7 @@ use crate::memory::{Mapping, SystemError};
 use crate::options::{GrantedDevice, Options};
 
 /// Longest that a machine may take until it enters its image.
-const BOOT_LIMIT: Duration = Duration::from_secs(20);
+const BOOT_LIMIT: Duration = Duration::from_secs(60);
 
 /// Longest end of a console that is kept for reports.
 const TAIL: usize = 16 << 10;

@@ -58,6 +58,11 @@ impl Wire {
         self.socket.as_raw_fd()
     }
 
+    /// Whether something that the lane delivered has still to be sent.
+    pub(super) fn has_more(&self) -> bool {
+        self.receive.available().unwrap_or(0) > 0
+    }
+
     /// Sends what the lane delivered, until the machine takes no more; how many frames.
     pub(super) fn send(&mut self, buffers: &mut Buffers) -> Result<usize, SystemError> {
         let mut count = 0;

@@ -162,7 +162,7 @@ impl Card {
             if !added {
                 buffers.put(slot.buffer);
             }
-            if let Some(spare) = buffers.surplus() {
+            if let Some(spare) = buffers.surplus(slot.flags & Slot::OWN != 0) {
                 let returned = Slot {
                     buffer: spare,
                     flags: Slot::RETURNED,
@@ -371,9 +371,10 @@ impl Buffers {
         })
     }
 
-    /// A buffer to be given back to the instance, if this side has more than its share.
-    fn surplus(&mut self) -> Option<u32> {
-        if self.held <= self.share {
+    /// A buffer to be given back to the instance, if this side has more than its share, or the instance
+    /// needs it.
+    fn surplus(&mut self, needed: bool) -> Option<u32> {
+        if !needed && self.held <= self.share {
             return None;
         }
         let buffer = self.take()?;

@@ -41,12 +41,14 @@ impl Lane {
         let mut quiet_since = monotonic_now();
         while self.exited.is_none() {
             let (arrival, until) = self.advance(false)?;
-            let fed = self.feed(until)?;
+            // What comes from files is in order: no answer overtakes its question.
+            let waits = self.instance.is_behind() && !self.is_live();
+            let fed = if waits { 0 } else { self.feed(until)? };
             let now = monotonic_now();
             if end.is_some_and(|end| now >= end) {
                 return Ok(());
             }
-            if fed > 0 || again || deadline.is_due(now) {
+            if fed > 0 || again || waits || deadline.is_due(now) {
                 deadline = self.enter(false)?;
                 let collected = self.collect()?;
                 again = collected.awaited;
