@@ -60,7 +60,7 @@ mod tests {
     use std::time::{Duration, Instant};
 
     use super::*;
-    use crate::port::testing::{in_namespace, ip};
+    use crate::port::testing::{in_namespace, ip, wait_until_up};
     use sprat_abi::frame::FrameHead;
     use sprat_abi::host::Frame;
 
@@ -70,6 +70,9 @@ mod tests {
             ip("link add one type veth peer name other");
             for name in ["one", "other"] {
                 ip(&format!("link set {name} addrgenmode none up"));
+            }
+            for name in ["one", "other"] {
+                wait_until_up(name);
             }
             let port = |name: &str| {
                 let spec = PortSpec::parse(name).expect("a port");

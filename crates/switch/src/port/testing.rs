@@ -219,3 +219,20 @@ pub(super) fn ip(arguments: &str) {
     let done = Command::new("ip").args(arguments.split(' ')).status();
     assert!(done.expect("ip starts").success(), "ip {arguments}");
 }
+
+/// Waits until an interface of the test's network carries frames: some time after it was set up.
+pub(super) fn wait_until_up(name: &str) {
+    let begun = HostInstant::now();
+    loop {
+        let shown = Command::new("ip").args(["link", "show", name]).output();
+        let shown = shown.expect("ip starts").stdout;
+        if String::from_utf8_lossy(&shown).contains("state UP") {
+            return;
+        }
+        assert!(
+            begun.elapsed() < Duration::from_secs(30),
+            "{name} stays down"
+        );
+        thread::sleep(Duration::from_millis(5));
+    }
+}

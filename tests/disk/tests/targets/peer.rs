@@ -14,7 +14,7 @@ use sprat_usernet::{Options, Publish, Transport, UserNetwork};
 const PROGRAM: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::new(10, 0, 2, 15), 7);
 
 /// Longest that a conversation may take.
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_secs(240);
 
 /// A port that nobody listens on.
 pub(crate) fn free_port() -> u16 {

@@ -23,7 +23,7 @@ use crate::machine;
 use crate::peer::{self, Peer};
 
 /// Longest that a run may take.
-const LIMIT: Duration = Duration::from_secs(90);
+const LIMIT: Duration = Duration::from_secs(300);
 
 /// How long nothing must move before a run is asked to end.
 const QUIET: Duration = Duration::from_millis(400);
