@@ -10,6 +10,7 @@ mod filter;
 mod idle;
 mod package;
 mod sealed;
+mod services;
 mod switch;
 mod table;
 mod trace;
@@ -31,7 +32,7 @@ struct Bench {
 
 type Measure = fn(&Bench) -> Result<Vec<Row>>;
 
-const BENCHMARKS: [(&str, &str, Measure); 11] = [
+const BENCHMARKS: [(&str, &str, Measure); 12] = [
     (
         "boot",
         "from nothing to the first frame out, under both monitors",
@@ -63,6 +64,11 @@ const BENCHMARKS: [(&str, &str, Measure); 11] = [
         "package",
         "a new service, an edit and a build, as whoever waits for them sees it",
         package::measure,
+    ),
+    (
+        "services",
+        "a name server, a web server and a store beside NSD, Knot, nginx and Redis",
+        services::measure,
     ),
     (
         "filter",
