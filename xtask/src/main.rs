@@ -9,6 +9,7 @@
 mod audit;
 mod bench;
 mod captures;
+mod chaos;
 mod conformance;
 mod element_pages;
 mod fuzz;
@@ -30,6 +31,7 @@ usage: cargo xtask <command>
   conformance                   Click's own cases, run by `sprat click`
   conformance targets           what holds on every target, run there, as a table
   captures [FOLDER]             every capture of a folder through every example, every frame counted
+  chaos [MOMENTS]               instances, lanes and daemons killed under load, frames accounted for
   fuzz [TARGET..] [--seconds N] fuzz targets under the address sanitizer, 60 seconds each
   bench [NAME..] [--peer NAME=COMMAND]
                                 what SPECIFICATION.md promises, measured
@@ -48,6 +50,7 @@ fn main() -> ExitCode {
         "test" => test::run(rest),
         "conformance" => conformance::run(rest),
         "captures" => captures::run(rest),
+        "chaos" => chaos::run(rest),
         "fuzz" => fuzz::run(rest),
         "bench" => bench::run(rest),
         "reproduce" => reproduce::run(rest),
