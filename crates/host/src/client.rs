@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use http_body_util::{BodyExt as _, Full};
-use hyper::body::Bytes;
-use hyper::{Request, StatusCode};
+use hyper::body::{Bytes, Incoming};
+use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use serde_json::Value;
 use tokio::net::UnixStream;
@@ -34,6 +34,12 @@ pub enum ClientError {
     /// It refused.
     #[error("{0}")]
     Refused(String),
+    /// It answers something else than it was asked.
+    #[error("the daemon is of another version: {0}")]
+    Version(serde_json::Error),
+    /// What came could not be written.
+    #[error("{0}")]
+    Output(io::Error),
 }
 
 /// Asks the daemon one thing, and waits for its answer.
@@ -59,12 +65,79 @@ pub fn ask(
     })
 }
 
+/// Asks the daemon for something that goes on, and takes it piece by piece until it ends, or `take`
+/// has had enough.
+///
+/// # Errors
+/// As for [`ask`], and what `take` says.
+pub fn stream(
+    folders: &Folders,
+    path: &str,
+    take: &mut dyn FnMut(&[u8]) -> io::Result<bool>,
+) -> Result<(), ClientError> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| ClientError::Connection(error.to_string()))?;
+    runtime.block_on(async {
+        let mut answer = send(folders, "GET", path, None).await?;
+        if answer.status() != StatusCode::OK {
+            let status = answer.status();
+            return Err(refusal(status, &whole(answer).await?));
+        }
+        while let Some(frame) = answer.body_mut().frame().await {
+            let frame = frame.map_err(|error| failed(&error))?;
+            if let Some(piece) = frame.data_ref()
+                && !take(piece).map_err(ClientError::Output)?
+            {
+                break;
+            }
+        }
+        Ok(())
+    })
+}
+
 async fn exchange(
     folders: &Folders,
     method: &str,
     path: &str,
     body: Option<&Value>,
 ) -> Result<Value, ClientError> {
+    let answer = send(folders, method, path, body).await?;
+    let status = answer.status();
+    let bytes = whole(answer).await?;
+    if status == StatusCode::OK {
+        return serde_json::from_slice(&bytes).map_err(ClientError::Version);
+    }
+    Err(refusal(status, &bytes))
+}
+
+fn failed(error: &dyn std::error::Error) -> ClientError {
+    ClientError::Connection(error.to_string())
+}
+
+async fn whole(answer: Response<Incoming>) -> Result<Bytes, ClientError> {
+    let body = answer.into_body().collect().await;
+    Ok(body.map_err(|error| failed(&error))?.to_bytes())
+}
+
+/// What a refusal says.
+fn refusal(status: StatusCode, bytes: &[u8]) -> ClientError {
+    let error = serde_json::from_slice(bytes)
+        .ok()
+        .and_then(|value: Value| Some(value.get("error")?.as_str()?.to_string()));
+    ClientError::Refused(
+        error.unwrap_or_else(|| format!("{status}: {}", String::from_utf8_lossy(bytes))),
+    )
+}
+
+/// Sends a request; the answer's head is there.
+async fn send(
+    folders: &Folders,
+    method: &str,
+    path: &str,
+    body: Option<&Value>,
+) -> Result<Response<Incoming>, ClientError> {
     let socket = folders.daemon();
     let stream = UnixStream::connect(&socket)
         .await
@@ -72,7 +145,6 @@ async fn exchange(
             path: socket,
             source,
         })?;
-    let failed = |error: &dyn std::error::Error| ClientError::Connection(error.to_string());
     let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
         .await
         .map_err(|error| failed(&error))?;
@@ -85,24 +157,6 @@ async fn exchange(
         .header("content-type", "application/json")
         .body(Full::new(Bytes::from(text)))
         .map_err(|error| failed(&error))?;
-    let answer = sender
-        .send_request(request)
-        .await
-        .map_err(|error| failed(&error))?;
-    let status = answer.status();
-    let bytes = answer
-        .into_body()
-        .collect()
-        .await
-        .map_err(|error| failed(&error))?
-        .to_bytes();
-    if status == StatusCode::OK {
-        return serde_json::from_slice(&bytes).map_err(|error| failed(&error));
-    }
-    let error = serde_json::from_slice(&bytes)
-        .ok()
-        .and_then(|value: Value| Some(value.get("error")?.as_str()?.to_string()));
-    Err(ClientError::Refused(error.unwrap_or_else(|| {
-        format!("{status}: {}", String::from_utf8_lossy(&bytes))
-    })))
+    let answer = sender.send_request(request).await;
+    answer.map_err(|error| failed(&error))
 }

@@ -3,12 +3,17 @@
 //! A person writes it as one TOML file ([`crate::file`]). Once read it holds everything that a lane
 //! needs, the text of configurations included: a file that changes later changes nothing.
 
+mod check;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::flows::FlowRule;
 
 /// What is to run.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Desired {
     /// Functions by name.
     pub functions: BTreeMap<String, Function>,
@@ -18,13 +23,16 @@ pub struct Desired {
     pub chains: Vec<Chain>,
     /// Bridges by name.
     pub bridges: BTreeMap<String, Bridge>,
+    /// Flow rules: the first that fits a frame counts.
+    #[serde(default)]
+    pub flows: Vec<FlowRule>,
     /// Functions that are not to run for now.
     #[serde(default)]
     pub stopped: BTreeSet<String>,
 }
 
 /// A function: one program, as one instance or several.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Function {
     /// What runs.
     pub program: Program,
@@ -45,7 +53,7 @@ pub struct Function {
 }
 
 /// What runs in an instance.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Program {
     /// A Click configuration, in the middlebox image.
@@ -65,7 +73,7 @@ pub enum Program {
 }
 
 /// When an instance that ended is replaced.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Restart {
     /// However it ended.
@@ -78,7 +86,7 @@ pub enum Restart {
 }
 
 /// When a function begins to run.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Boot {
     /// At once.
@@ -89,7 +97,7 @@ pub enum Boot {
 }
 
 /// An ordered list of functions between two ports.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Chain {
     /// The port at its beginning.
     pub from: String,
@@ -100,7 +108,7 @@ pub struct Chain {
 }
 
 /// A learning bridge.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Bridge {
     /// Its members: ports, and devices of functions as `FUNCTION.DEVICE`.
     pub members: Vec<String>,
@@ -111,7 +119,7 @@ pub struct Bridge {
 }
 
 /// The VLANs of a bridge's member.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Vlans {
     /// The one whose frames have no tag here.
@@ -131,147 +139,54 @@ pub struct Mistake {
     pub what: String,
 }
 
-fn mistake(place: impl Into<String>, what: impl Into<String>) -> Mistake {
-    Mistake {
-        place: place.into(),
-        what: what.into(),
-    }
-}
-
-/// Longest name of a function, tenant or port.
-const NAME_LIMIT: usize = 32;
-
-/// Most instances of a function.
-const MOST_REPLICAS: u32 = 64;
-
 impl Desired {
-    /// Checks that all names mean something and that nothing is joined twice.
+    /// Changes the shares of functions at their place in a chain: those that are not there come to
+    /// it, and those whose share is none leave it.
     ///
     /// # Errors
-    /// The first thing that is wrong.
-    pub fn check(&self) -> Result<(), Mistake> {
-        for (name, function) in &self.functions {
-            let place = format!("functions.{name}");
-            check_name(&place, name)?;
-            check_name(&format!("{place}.tenant"), &function.tenant)?;
-            if self.ports.contains_key(name) {
-                return Err(mistake(place, "a port has this name too"));
-            }
-            if !(1..=MOST_REPLICAS).contains(&function.replicas) {
-                let what = format!("expected 1 to {MOST_REPLICAS}, found {}", function.replicas);
-                return Err(mistake(format!("{place}.replicas"), what));
-            }
-            let mut devices = BTreeSet::new();
-            if let Some(twice) = function
-                .devices
-                .iter()
-                .find(|device| !devices.insert(*device))
-            {
-                let what = format!("{twice} is named twice");
-                return Err(mistake(format!("{place}.devices"), what));
-            }
+    /// They are not at one place.
+    pub fn steer(&mut self, shares: &BTreeMap<String, u32>) -> Result<(), String> {
+        for name in shares.keys() {
+            self.known(name)?;
         }
-        for name in self.ports.keys() {
-            check_name(&format!("ports.{name}"), name)?;
+        let mut places = (1..).zip(&mut self.chains).flat_map(|(number, chain)| {
+            let through = chain.through.iter_mut();
+            through.map(move |place| (number, place))
+        });
+        let named =
+            |place: &BTreeMap<String, u32>| place.keys().any(|name| shares.contains_key(name));
+        let Some((number, place)) = places.find(|(_, place)| named(place)) else {
+            let names: Vec<&str> = shares.keys().map(String::as_str).collect();
+            return Err(format!("no chain has {}", names.join(" or ")));
+        };
+        if let Some((other, _)) = places.find(|(_, place)| named(place)) {
+            let names: Vec<&str> = shares.keys().map(String::as_str).collect();
+            let names = names.join(" and ");
+            return Err(match other == number {
+                true => format!("{names} stand one after another in chain {number}"),
+                false => format!("{names} stand in chains {number} and {other}"),
+            });
         }
-        for name in &self.stopped {
-            if !self.functions.contains_key(name) {
-                return Err(mistake("stopped", format!("no function {name}")));
-            }
-        }
-        let mut joined = BTreeMap::new();
-        let mut join =
-            |place: &str, end: String| match joined.insert(end.clone(), place.to_string()) {
-                Some(other) => Err(mistake(
-                    place,
-                    format!("{end} is part of {other} already, and can be joined once"),
-                )),
-                None => Ok(()),
+        for (name, share) in shares {
+            match share {
+                0 => place.remove(name),
+                share => place.insert(name.clone(), *share),
             };
-        for (number, chain) in (1..).zip(&self.chains) {
-            let place = format!("chain {number}");
-            let mut tenants = BTreeSet::new();
-            for port in [&chain.from, &chain.to] {
-                if !self.ports.contains_key(port) {
-                    return Err(self.unknown(&place, port, "a chain begins and ends with a port"));
-                }
-                join(&place, port.clone())?;
-            }
-            for alternatives in &chain.through {
-                for (name, share) in alternatives {
-                    let Some(function) = self.functions.get(name) else {
-                        return Err(self.unknown(&place, name, "between its ends are functions"));
-                    };
-                    if function.devices.len() < 2 {
-                        let what = format!("{name} has one device, and a chain needs two");
-                        return Err(mistake(place, what));
-                    }
-                    if !(1..=1_000_000).contains(share) {
-                        return Err(mistake(place, format!("{name}: a share is 1 or more")));
-                    }
-                    tenants.insert(&function.tenant);
-                    for device in &function.devices[..2] {
-                        join(&place, format!("{name}.{device}"))?;
-                    }
-                }
-            }
-            one_tenant(&place, &tenants)?;
-            if tenants.is_empty() {
-                return Err(mistake(place, "between its ends is no function"));
-            }
         }
-        for (name, bridge) in &self.bridges {
-            let place = format!("bridges.{name}");
-            check_name(&place, name)?;
-            let mut tenants = BTreeSet::new();
-            for member in &bridge.members {
-                match member.split_once('.') {
-                    None if self.ports.contains_key(member) => {}
-                    Some((function, device)) => {
-                        let found = self.functions.get(function);
-                        let found = found.filter(|found| found.devices.iter().any(|d| d == device));
-                        let Some(found) = found else {
-                            return Err(self.unknown(&place, member, "expected FUNCTION.DEVICE"));
-                        };
-                        tenants.insert(&found.tenant);
-                    }
-                    None => {
-                        let expected = "members are ports and FUNCTION.DEVICE";
-                        return Err(self.unknown(&place, member, expected));
-                    }
-                }
-                join(&place, member.clone())?;
-            }
-            for (member, vlans) in &bridge.vlans {
-                let place = format!("{place}.vlans.{member}");
-                if !bridge.members.contains(member) {
-                    return Err(mistake(place, "it is no member of the bridge"));
-                }
-                let mut numbers = vlans.untagged.iter().chain(&vlans.tagged);
-                if let Some(wrong) = numbers.find(|number| !(1..=4094).contains(*number)) {
-                    return Err(mistake(place, format!("expected 1 to 4094, found {wrong}")));
-                }
-            }
-            for function in &bridge.any_source {
-                if !self.functions.contains_key(function) {
-                    let place = format!("{place}.any-source");
-                    return Err(self.unknown(&place, function, "expected functions"));
-                }
-            }
-            one_tenant(&place, &tenants)?;
-            if tenants.is_empty() {
-                return Err(mistake(place, "no function is a member"));
-            }
+        match place.is_empty() {
+            true => Err(format!(
+                "nobody would be left at this place of chain {number}"
+            )),
+            false => Ok(()),
         }
-        Ok(())
     }
 
-    /// An error about a name, with those that there are.
-    fn unknown(&self, place: &str, name: &str, expected: &str) -> Mistake {
-        let known = self.functions.keys().chain(self.ports.keys());
-        let known: Vec<&str> = known.map(String::as_str).collect();
-        let what = format!("`{name}`: {expected}; there are {}", known.join(", "));
-        mistake(place, what)
+    /// A function, or which there are.
+    pub(crate) fn known(&self, name: &str) -> Result<&Function, String> {
+        self.functions.get(name).ok_or_else(|| {
+            let known: Vec<&str> = self.functions.keys().map(String::as_str).collect();
+            format!("no function {name}; there are: {}", known.join(", "))
+        })
     }
 
     /// All tenants.
@@ -316,7 +231,10 @@ impl Desired {
         let ports = ports.map(|(name, port)| (name.clone(), port.clone()));
         let stopped = self.stopped.iter();
         let stopped = stopped.filter(|name| functions.contains_key(*name));
+        let flows = self.flows.iter();
+        let flows = flows.filter(|flow| used.contains(&flow.on) || own(&flow.on));
         Self {
+            flows: flows.cloned().collect(),
             ports: ports.collect(),
             stopped: stopped.cloned().collect(),
             functions,
@@ -324,29 +242,6 @@ impl Desired {
             bridges,
         }
     }
-}
-
-fn one_tenant(place: &str, tenants: &BTreeSet<&String>) -> Result<(), Mistake> {
-    let names: Vec<&str> = tenants.iter().map(|tenant| tenant.as_str()).collect();
-    match names.len() {
-        0 | 1 => Ok(()),
-        _ => {
-            let what = format!(
-                "tenants are kept apart, and it joins {}",
-                names.join(" and ")
-            );
-            Err(mistake(place, what))
-        }
-    }
-}
-
-fn check_name(place: &str, name: &str) -> Result<(), Mistake> {
-    let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
-    if name.is_empty() || name.len() > NAME_LIMIT || !name.chars().all(fits) {
-        let what = format!("expected up to {NAME_LIMIT} letters, digits, - and _, found `{name}`");
-        return Err(mistake(place, what));
-    }
-    Ok(())
 }
 
 /// The names of a function's instances.
@@ -357,5 +252,76 @@ pub fn instance_names(function: &str, replicas: u32) -> Vec<String> {
         several => (1..=several)
             .map(|number| format!("{function}.{number}"))
             .collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Two places of one chain, and a function at none.
+    fn chained() -> Desired {
+        let function = Function {
+            program: Program::Click {
+                name: "pass.click".into(),
+                text: String::new(),
+            },
+            devices: vec!["eth0".into(), "eth1".into()],
+            parameters: Vec::new(),
+            memory: None,
+            tenant: "default".into(),
+            replicas: 1,
+            restart: Restart::Always,
+            boot: Boot::Now,
+        };
+        let names = ["fw", "nat", "next"];
+        let ports = ["wan", "lan"].map(|name| (name.into(), format!("tap:{name}")));
+        Desired {
+            functions: names.map(|name| (name.into(), function.clone())).into(),
+            ports: ports.into(),
+            chains: vec![Chain {
+                from: "wan".into(),
+                through: ["fw", "nat"].map(|name| [(name.into(), 1)].into()).into(),
+                to: "lan".into(),
+            }],
+            ..Desired::default()
+        }
+    }
+
+    #[test]
+    fn shares_are_changed_at_one_place_and_functions_come_to_it_and_leave() {
+        let steer = |desired: &mut Desired, shares: &[(&str, u32)]| {
+            let shares = shares.iter().map(|(name, share)| ((*name).into(), *share));
+            let steered = desired.steer(&shares.collect());
+            assert_eq!(desired.check(), Ok(()));
+            steered.map(|()| desired.chains[0].through[0].clone())
+        };
+        let mut desired = chained();
+        let both = steer(&mut desired, &[("fw", 90), ("next", 10)]).expect("one place");
+        assert_eq!(both, [("fw".into(), 90), ("next".into(), 10)].into());
+        let other = steer(&mut desired, &[("next", 50)]).expect("one place");
+        assert_eq!(other, [("fw".into(), 90), ("next".into(), 50)].into());
+        let alone = steer(&mut desired, &[("fw", 0)]).expect("one is left");
+        assert_eq!(alone, [("next".into(), 50)].into());
+        for (shares, expected) in [
+            (
+                &[("none", 1)][..],
+                "no function none; there are: fw, nat, next",
+            ),
+            (&[("fw", 1)], "no chain has fw"),
+            (
+                &[("nat", 1), ("next", 1)],
+                "nat and next stand one after another in chain 1",
+            ),
+        ] {
+            assert_eq!(steer(&mut desired, shares), Err(expected.into()));
+        }
+    }
+
+    #[test]
+    fn nobody_left_at_a_place_is_refused() {
+        let shares = [("fw".to_string(), 0)].into();
+        let error = chained().steer(&shares).expect_err("nobody");
+        assert_eq!(error, "nobody would be left at this place of chain 1");
     }
 }

@@ -9,6 +9,7 @@ use serde::Deserialize;
 use sprat_monitor::{Image, ImageError, build_id_text};
 
 use crate::desired::{Boot, Bridge, Chain, Desired, Function, Mistake, Program, Restart, Vlans};
+use crate::flows::FlowRule;
 
 /// Why a file says nothing that could run.
 #[derive(Debug, thiserror::Error)]
@@ -62,6 +63,8 @@ struct File {
     chains: Vec<FileChain>,
     #[serde(default)]
     bridges: BTreeMap<String, FileBridge>,
+    #[serde(default)]
+    flows: Vec<FlowRule>,
 }
 
 #[derive(Deserialize)]
@@ -150,6 +153,7 @@ pub fn read(path: &Path) -> Result<Desired, FileError> {
     let folder = path.parent().unwrap_or(Path::new(""));
     let mut desired = Desired {
         ports: file.ports,
+        flows: file.flows,
         ..Desired::default()
     };
     for (name, function) in file.functions {
@@ -382,6 +386,34 @@ mod tests {
             error.contains("line 3") && error.contains("replica"),
             "{error}"
         );
+    }
+
+    #[test]
+    fn flow_rules_are_about_places_of_one_tenant() {
+        let ruled = |rule: &str| say(&format!("{EDGE}\n[[flows]]\n{rule}"));
+        let desired = ruled("on = 'wan'\nto-ports = 53\nthen = 'new.eth0'").expect("sound");
+        assert_eq!(desired.part("default").flows, desired.flows);
+        for (rule, expected) in [
+            (
+                "on = 'van'",
+                "`van`: expected a port that is joined, or FUNCTION.DEVICE; there are fw, new, lan, wan",
+            ),
+            (
+                "on = 'fw.eth2'",
+                "`fw.eth2`: expected a port that is joined, or FUNCTION.DEVICE; there are fw, new, lan, wan",
+            ),
+            (
+                "on = 'wan'\nthen = 'fw.eth0'",
+                "fw has several instances: which is meant?",
+            ),
+            (
+                "on = 'wan'\nvlan = 4095",
+                "vlan: expected 1 to 4094, found 4095",
+            ),
+        ] {
+            let expected = format!("edge.toml: flow 1: {expected}");
+            assert_eq!(ruled(rule).expect_err(rule), expected);
+        }
     }
 
     #[test]

@@ -16,6 +16,7 @@ pub mod daemon;
 mod descriptors;
 pub mod desired;
 pub mod file;
+pub mod flows;
 pub mod folders;
 pub mod lane;
 pub mod protocol;

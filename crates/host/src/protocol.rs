@@ -11,9 +11,11 @@ use std::path::Path;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::descriptors::{Lines, send};
 use crate::desired::Desired;
+use crate::flows::FlowRule;
 
 /// Longest line, in bytes.
 pub(crate) const LINE_LIMIT: usize = 64 << 20;
@@ -58,6 +60,16 @@ pub enum Request {
         /// The first byte, counted from the first that was ever written.
         from: u64,
     },
+    /// What the elements of an instance have counted.
+    Elements {
+        /// The instance.
+        instance: String,
+    },
+    /// What an instance counts, and the host for it, as Prometheus text.
+    Metrics {
+        /// The instance.
+        instance: String,
+    },
     /// To end an instance at once; it is replaced as after any other end.
     Kill {
         /// The instance.
@@ -84,6 +96,13 @@ pub enum Given {
     Socket {
         /// The instance.
         instance: String,
+    },
+    /// Somebody who reads the frames of a port, as a capture: a socket.
+    Reader {
+        /// The port, or INSTANCE.DEVICE.
+        port: String,
+        /// How many frames; without it, as long as it is read.
+        count: Option<u64>,
     },
     /// An image: its file, and perhaps that of its symbols.
     Image {
@@ -117,7 +136,7 @@ pub struct Holdings {
 }
 
 /// Something that happened in a lane.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "kebab-case", tag = "event")]
 pub enum Event {
     /// An instance is in another state.
@@ -139,7 +158,8 @@ pub enum Event {
         at: u64,
         /// How.
         how: String,
-        /// The report: how, with a backtrace, and the end of the console.
+        /// The report: how, with a backtrace, and the end of the console. Who listens to the daemon
+        /// is told the file that it is in.
         report: String,
     },
     /// A port failed.
@@ -156,6 +176,83 @@ pub enum Event {
         /// Its name.
         port: String,
     },
+    /// A tenant's lane runs from now on.
+    LaneStarted,
+    /// A tenant's lane has ended.
+    LaneEnded,
+    /// Something else is declared.
+    Declared {
+        /// What has changed.
+        changes: Vec<String>,
+    },
+}
+
+/// An event, when it was, and in whose lane.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Happening {
+    /// In milliseconds since 1970.
+    pub at: u64,
+    /// The tenant, where it is about one.
+    pub tenant: Option<String>,
+    /// The event.
+    #[serde(flatten)]
+    pub what: Event,
+}
+
+/// What all lanes do.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct Lanes {
+    /// Each tenant's.
+    pub lanes: Vec<TenantLane>,
+}
+
+/// What a tenant's lane does, or why it does not say.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct TenantLane {
+    /// The tenant.
+    pub tenant: String,
+    /// What its lane does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub status: Option<Status>,
+    /// Why it does not say.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+}
+
+/// What has changed.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct Changes {
+    /// In words, one each.
+    pub changes: Vec<String>,
+}
+
+/// What a handler said.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct Text {
+    /// The text.
+    pub text: String,
+}
+
+/// What an instance wrote.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct LogPiece {
+    /// What comes next begins here.
+    pub next: u64,
+    /// The text.
+    pub text: String,
+}
+
+/// What an element of a router has counted.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct ElementStatus {
+    /// Its name.
+    pub name: String,
+    /// Packets that came in.
+    pub received: u64,
+    /// Packets that went out.
+    pub sent: u64,
+    /// Times its task ran.
+    pub runs: u64,
 }
 
 /// What a lane answers.
@@ -171,18 +268,15 @@ pub enum Answer {
     /// What a handler said.
     Text(String),
     /// What an instance wrote.
-    Logs {
-        /// What comes next begins here.
-        next: u64,
-        /// The text.
-        text: String,
-    },
+    Logs(LogPiece),
+    /// What elements have counted.
+    Elements(Vec<ElementStatus>),
     /// It could not be done.
     Refused(String),
 }
 
 /// What a lane does.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct Status {
     /// Its process.
     pub pid: u32,
@@ -194,10 +288,30 @@ pub struct Status {
     pub instances: Vec<InstanceStatus>,
     /// Its ports, and the devices of its instances.
     pub ports: Vec<PortStatus>,
+    /// Its flow rules, in their order.
+    pub flows: Vec<FlowStatus>,
+}
+
+/// A flow rule, and what it has done.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct FlowStatus {
+    /// The rule.
+    pub rule: FlowRule,
+    /// Frames that it fitted.
+    pub frames: u64,
+    /// Of those, how many were over its limit.
+    pub over_limit: u64,
+}
+
+/// Shares of conversations.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct Shares {
+    /// By function; one whose share is 0 leaves its place.
+    pub shares: BTreeMap<String, u32>,
 }
 
 /// What holds a lane's process.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize, ToSchema)]
 pub struct Confinement {
     /// The user it has become, where the daemon is root.
     pub user: Option<u32>,
@@ -208,7 +322,7 @@ pub struct Confinement {
 }
 
 /// An instance, or the place of one.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct InstanceStatus {
     /// Its name.
     pub name: String,
@@ -228,12 +342,14 @@ pub struct InstanceStatus {
     pub dropped: u64,
     /// Times it was entered.
     pub entries: u64,
+    /// Time spent in it, in microseconds.
+    pub inside: u64,
     /// How the last one ended that did not end well.
     pub last_end: Option<String>,
 }
 
 /// Whether an instance runs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum State {
     /// It runs.
@@ -266,7 +382,7 @@ impl State {
 }
 
 /// What passed a port.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct PortStatus {
     /// Its name.
     pub name: String,
@@ -278,6 +394,8 @@ pub struct PortStatus {
     pub sent: (u64, u64),
     /// Frames that were dropped, by cause.
     pub dropped: Vec<(String, u64)>,
+    /// Frames that captures of the port had no room for.
+    pub uncaptured: u64,
 }
 
 /// Asks a lane one thing.

@@ -105,6 +105,14 @@ impl Live {
         self.wait()
     }
 
+    /// Whether it has ended by itself.
+    ///
+    /// # Panics
+    /// When the system does not say.
+    pub fn has_ended(&mut self) -> bool {
+        self.child.try_wait().expect("a child").is_some()
+    }
+
     /// Waits until it ends by itself; what it came to.
     ///
     /// # Panics

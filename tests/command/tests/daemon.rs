@@ -1,12 +1,13 @@
 //! What is declared runs: under the daemon, without it, and after whatever ends.
 
 use std::fs;
+use std::io::{BufRead as _, BufReader};
 use std::os::unix::fs::MetadataExt as _;
 use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use end_to_end::{Host, in_namespace, ip, kill, sprat};
+use end_to_end::{Host, Live, binary, in_namespace, ip, kill, read_capture, sprat};
 
 /// How long something may take on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -142,6 +143,83 @@ fn an_instance_is_killed_stopped_and_started() {
     }
     host.wait("one", "backing-off");
     host.wait("one", "running");
+}
+
+#[test]
+fn what_instances_do_is_shown_and_what_happens_is_told() {
+    let host = Host::start(ALONE);
+    let source = "TimedSource(INTERVAL 0.01) -> c :: Counter -> q :: Queue(1) -> Idle;";
+    fs::write(host.path().join("one.click"), source).expect("written");
+    host.good(&["up", "edge.toml"]);
+    host.wait("one", "running");
+    let top = |arguments: &[&str]| -> Vec<serde_json::Value> {
+        let all = [&["top", "--once", "--json", "--interval", "0.2"], arguments].concat();
+        let rows = host.run(&all).json();
+        rows.as_array().expect("rows").clone()
+    };
+    host.until(|| {
+        let rows = top(&[]);
+        let names: Vec<_> = rows.iter().map(|row| row["instance"].clone()).collect();
+        assert_eq!(names, ["one", "two"]);
+        (rows[0]["entries"].as_f64() > Some(0.0)).then_some(())
+    });
+    host.until(|| {
+        let rows = top(&["one"]);
+        let element = |name: &str| rows.iter().find(|row| row["element"] == name).cloned();
+        let (counter, queue) = (element("c").expect("c"), element("q").expect("q"));
+        assert!(counter["dropped"].is_null(), "{counter}");
+        let moves = counter["sent"].as_f64() > Some(0.0);
+        // Nobody takes from the queue, which has room for one.
+        (moves && queue["dropped"].as_f64() > Some(0.0)).then_some(())
+    });
+    let refused = host.run(&["top", "three", "--once"]);
+    assert_eq!(
+        refused.errors,
+        "error: no instance three; there are one, two\n"
+    );
+    let metrics = host.good(&["metrics", "one"]);
+    assert!(
+        metrics.contains("sprat_element_packets_total{element=\"c\",direction=\"in\"}"),
+        "{metrics}"
+    );
+
+    let mut told = Command::new(binary())
+        .args(["events", "--json"])
+        .env("XDG_RUNTIME_DIR", host.path())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("it starts");
+    let lines = BufReader::new(told.stdout.take().expect("a pipe")).lines();
+    let hear = thread::spawn(move || {
+        let mut seen = Vec::new();
+        for line in lines {
+            let event: serde_json::Value =
+                serde_json::from_str(&line.expect("text")).expect("JSON");
+            assert!(event["at"].as_u64() > Some(1_700_000_000_000), "{event}");
+            let died = event["event"] == "died" && event["instance"] == "one";
+            seen.push(event);
+            if died {
+                break;
+            }
+        }
+        seen
+    });
+    // It may not be listening yet.
+    host.until(|| {
+        let _ = host.run(&["kill", "one"]);
+        hear.is_finished().then_some(())
+    });
+    let _ = told.kill();
+    let _ = told.wait();
+    let seen = hear.join().expect("no panic");
+    let died = seen.last().expect("an event");
+    assert_eq!(
+        (&died["tenant"], &died["how"]),
+        (&"default".into(), &"was ended by the host".into())
+    );
+    let report = died["report"].as_str().expect("a file");
+    let report = fs::read_to_string(report).expect("readable");
+    assert!(report.starts_with("instance one\n"), "{report}");
 }
 
 #[test]
@@ -367,6 +445,91 @@ fn a_chain_between_two_networks_survives_the_end_of_what_it_is_made_of() {
     assert!(left.reaches("192.0.2.2") || left.reaches("192.0.2.2"));
     host.begin();
     host.wait("first", "running");
+
+    // Frames are seen as they pass: of a device, and of a port.
+    for (port, file) in [("first:eth1", "first.pcap"), ("right", "right.pcap")] {
+        let mut capture = Live::start(host.path(), ["capture", port, "-c", "4", "-w", file]);
+        host.until(|| (left.reaches("192.0.2.2") && capture.has_ended()).then_some(()));
+        let done = capture.wait();
+        assert!(
+            done.good && done.errors.starts_with("4 frames"),
+            "{}",
+            done.errors
+        );
+        let records = read_capture(&host.path().join(file));
+        assert_eq!(records.len(), 4);
+        for record in records {
+            // ARP or IPv4 between the two.
+            assert!(
+                matches!(record.frame[12..14], [8, 6] | [8, 0]),
+                "{record:?}"
+            );
+        }
+    }
+    for (port, expected) in [
+        (
+            "first:eth2",
+            "error: first has no device eth2; it has eth0, eth1\n",
+        ),
+        (
+            "third:eth0",
+            "error: no instance third; there are first, second.1, second.2\n",
+        ),
+        (
+            "middle",
+            "error: no port middle: expected INSTANCE:DEVICE, or one of left, right\n",
+        ),
+    ] {
+        let refused = host.run(&["capture", port, "-w", "none.pcap"]);
+        assert_eq!(refused.errors, expected);
+        assert!(!host.path().join("none.pcap").exists());
+    }
+
+    // Flow rules come before the chain.
+    let rule = "[[flows]]\non = 'left'\nprotocol = 'tcp'\nto-ports = 9\nthen = 'drop'\n";
+    assert_eq!(host.declare(&format!("{chain}\n{rule}")), "~ flow rules\n");
+    assert!(!left.reaches("192.0.2.2"));
+    let flows = host.run(&["flow", "--json"]).json();
+    assert!(flows[0]["frames"].as_u64() > Some(0), "{flows}");
+    let shown = host.good(&["flow"]);
+    assert!(
+        shown.contains("on left protocol tcp to-ports 9 then drop"),
+        "{shown}"
+    );
+    assert_eq!(host.declare(chain), "~ flow rules\n");
+    host.until(|| left.reaches("192.0.2.2").then_some(()));
+
+    // Shares change, and functions come and go, while frames pass.
+    let third = format!("{chain}\n[functions.third]\nrun = 'pass.click'\n");
+    assert_eq!(host.declare(&third), "+ third\n");
+    host.wait("third", "running");
+    for (shares, expected) in [
+        (&["third=1"][..], "error: no chain has third\n"),
+        (
+            &["first=1", "second=1"],
+            "error: first and second stand one after another in chain 1\n",
+        ),
+        (
+            &["fourth=1"],
+            "error: no function fourth; there are: first, second, third\n",
+        ),
+        (
+            &["second=0"],
+            "error: nobody would be left at this place of chain 1\n",
+        ),
+    ] {
+        let refused = host.run(&[&["steer"], shares].concat());
+        assert_eq!(refused.errors, expected);
+    }
+    for shares in [
+        &["second=50", "third=50"][..],
+        &["second=0"],
+        &["third=0", "second=1"],
+    ] {
+        let steered = host.good(&[&["steer"], shares].concat());
+        assert_eq!(steered, "~ ports and how they are joined\n");
+        host.until(|| left.reaches("192.0.2.2").then_some(()));
+    }
 
     // An interface that vanishes and returns is taken up again.
     ip("link set left down");

@@ -1,19 +1,28 @@
 //! What is declared to run, and the daemon that keeps it running.
 
 mod act;
+mod capture;
 mod daemon;
+mod events;
+mod flow;
 mod ps;
+mod top;
 mod up;
 
 use std::path::PathBuf;
 
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 use sprat_host::client::{self, ClientError};
 use sprat_host::folders::Folders;
 
 pub(crate) use act::{KillCommand, StartCommand, StopCommand};
+pub(crate) use capture::CaptureCommand;
 pub(crate) use daemon::{DaemonCommand, LaneCommand};
+pub(crate) use events::EventsCommand;
+pub(crate) use flow::{FlowCommand, SteerCommand};
 pub(crate) use ps::PsCommand;
+pub(crate) use top::TopCommand;
 pub(crate) use up::{DownCommand, UpCommand};
 
 use crate::output::complain;
@@ -42,6 +51,12 @@ impl FolderArguments {
     /// Asks the daemon.
     fn ask(&self, method: &str, path: &str, body: Option<&Value>) -> Result<Value, ClientError> {
         client::ask(&self.folders(), method, path, body)
+    }
+
+    /// Asks the daemon for something.
+    fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, ClientError> {
+        let value = self.ask("GET", path, None)?;
+        serde_json::from_value(value).map_err(ClientError::Version)
     }
 }
 

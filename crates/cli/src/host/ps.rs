@@ -2,8 +2,7 @@
 
 use std::process::ExitCode;
 
-use serde::Deserialize;
-use sprat_host::protocol::{InstanceStatus, Status};
+use sprat_host::protocol::{InstanceStatus, Lanes, TenantLane};
 
 use super::{FolderArguments, complain_of};
 use crate::output::{self, complain, table};
@@ -19,18 +18,6 @@ pub(crate) struct PsCommand {
     json: bool,
     #[command(flatten)]
     folders: FolderArguments,
-}
-
-#[derive(Deserialize)]
-struct Lanes {
-    lanes: Vec<TenantLane>,
-}
-
-#[derive(Deserialize)]
-struct TenantLane {
-    tenant: String,
-    status: Option<Status>,
-    error: Option<String>,
 }
 
 impl PsCommand {

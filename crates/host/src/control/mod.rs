@@ -5,6 +5,7 @@
 //! instance wrote to its console is kept, and given without asking it.
 
 mod console;
+pub mod metrics;
 mod refusal;
 mod server;
 

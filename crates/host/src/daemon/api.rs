@@ -1,110 +1,222 @@
-//! The daemon's HTTP API, under `/v1`.
+//! The daemon's HTTP API, under `/v1`. What there is says `/v1/openapi.json`, which is made of the
+//! functions here.
 //!
-//! | request | what |
-//! |---|---|
-//! | `GET /v1/version` | the daemon's version |
-//! | `GET /v1/declared`, `PUT /v1/declared` | what is to run |
-//! | `GET /v1/status` | what runs, by tenant |
-//! | `POST /v1/functions/NAME/stop`, `/start` | has a function stop, or run again |
-//! | `POST /v1/instances/NAME/kill` | ends an instance at once |
-//! | `GET /v1/instances/NAME/log?from=N` | its console from a byte on |
-//! | `GET` and `PUT /v1/instances/NAME/handlers/HANDLER` | reads or writes a handler |
-//!
-//! Answers are JSON; a refusal has the status 400 and `{"error": "…"}`.
+//! Answers are JSON but for streams and metrics; a refusal has the status 400 and `{"error": "…"}`.
 
 use std::sync::Arc;
 
 use axum::Json;
 use axum::Router;
+use axum::body::Body;
 use axum::extract::{DefaultBodyLimit, Path, Query, State};
-use axum::http::StatusCode;
+use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::get;
 use serde::{Deserialize, Serialize};
-use serde_json::json;
+use tokio::net::UnixStream;
+use utoipa::{IntoParams, OpenApi, ToSchema};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
-use super::Daemon;
+use super::stream::Stream;
+use super::{Daemon, metrics};
 use crate::desired::Desired;
-use crate::protocol::{Answer, Request};
+use crate::protocol::{
+    Answer, Changes, ElementStatus, Happening, Lanes, LogPiece, Request, Shares, TenantLane, Text,
+};
 
 /// Most bytes of a request.
 const BODY_LIMIT: usize = 32 << 20;
 
 type Held = State<Arc<Daemon>>;
 
+/// Keeps what was declared running. Access: whoever may write to the socket may do everything.
+#[derive(OpenApi)]
+#[openapi(info(title = "sprat daemon"))]
+struct Document;
+
+fn routes() -> OpenApiRouter<Arc<Daemon>> {
+    OpenApiRouter::with_openapi(Document::openapi())
+        .routes(routes!(version))
+        .routes(routes!(declared, declare))
+        .routes(routes!(status))
+        .routes(routes!(all_metrics))
+        .routes(routes!(events))
+        .routes(routes!(steer))
+        .routes(routes!(stop))
+        .routes(routes!(start))
+        .routes(routes!(kill))
+        .routes(routes!(log))
+        .routes(routes!(elements))
+        .routes(routes!(instance_metrics))
+        .routes(routes!(read, write))
+        .routes(routes!(capture))
+}
+
 pub(super) fn router(daemon: Arc<Daemon>) -> Router {
-    Router::new()
-        .route("/v1/version", get(version))
-        .route("/v1/declared", get(declared).put(declare))
-        .route("/v1/status", get(status))
-        .route("/v1/functions/{name}/stop", post(stop))
-        .route("/v1/functions/{name}/start", post(start))
-        .route("/v1/instances/{name}/kill", post(kill))
-        .route("/v1/instances/{name}/log", get(log))
-        .route(
-            "/v1/instances/{name}/handlers/{handler}",
-            get(read).put(write),
-        )
+    let (router, document) = routes().split_for_parts();
+    router
+        .route("/v1/openapi.json", get(async move || Json(document)))
         .fallback(unknown)
         .layer(DefaultBodyLimit::max(BODY_LIMIT))
         .with_state(daemon)
 }
 
+/// Why something was refused.
+#[derive(Serialize, ToSchema)]
+struct Refusal {
+    error: String,
+}
+
 fn answer<T: Serialize>(result: Result<T, String>) -> Response {
     match result {
         Ok(value) => Json(value).into_response(),
-        Err(error) => refuse(StatusCode::BAD_REQUEST, &error),
+        Err(error) => refuse(StatusCode::BAD_REQUEST, error),
     }
 }
 
-fn refuse(status: StatusCode, error: &str) -> Response {
-    (status, Json(json!({ "error": error }))).into_response()
+fn refuse(status: StatusCode, error: String) -> Response {
+    (status, Json(Refusal { error })).into_response()
 }
 
 async fn unknown() -> Response {
-    refuse(
-        StatusCode::NOT_FOUND,
-        "no such resource; all begin with /v1",
-    )
+    let error = "no such resource; /v1/openapi.json says what there is";
+    refuse(StatusCode::NOT_FOUND, error.into())
 }
 
-async fn version() -> Response {
-    Json(json!({ "version": env!("CARGO_PKG_VERSION"), "pid": std::process::id() })).into_response()
+/// The daemon.
+#[derive(Serialize, ToSchema)]
+struct Version {
+    version: &'static str,
+    /// Its process.
+    pid: u32,
 }
 
-async fn declared(State(daemon): Held) -> Response {
-    Json(daemon.declared.lock().await.0.clone()).into_response()
+/// The daemon's version.
+#[utoipa::path(get, path = "/v1/version", responses((status = 200, body = Version)))]
+async fn version() -> Json<Version> {
+    Json(Version {
+        version: env!("CARGO_PKG_VERSION"),
+        pid: std::process::id(),
+    })
 }
 
+/// What is to run.
+#[utoipa::path(get, path = "/v1/declared", responses((status = 200, body = Desired)))]
+async fn declared(State(daemon): Held) -> Json<Desired> {
+    Json(daemon.declared.lock().await.0.clone())
+}
+
+/// Declares what is to run from now on; the smallest change is made, or none.
+#[utoipa::path(
+    put,
+    path = "/v1/declared",
+    request_body = Desired,
+    responses((status = 200, body = Changes), (status = 400, body = Refusal))
+)]
 async fn declare(State(daemon): Held, Json(desired): Json<Desired>) -> Response {
     // On a task of its own: whoever asked may go, and what was begun is still brought to its end.
     let declared = tokio::spawn(async move { daemon.declare(desired).await });
-    answer(
-        finish(declared)
-            .await
-            .map(|changes| json!({ "changes": changes })),
-    )
+    answer(finish(declared).await)
 }
 
-async fn finish<T>(task: tokio::task::JoinHandle<Result<T, String>>) -> Result<T, String> {
-    task.await.unwrap_or_else(|error| Err(error.to_string()))
+async fn finish(
+    task: tokio::task::JoinHandle<Result<Vec<String>, String>>,
+) -> Result<Changes, String> {
+    let changes = task.await.unwrap_or_else(|error| Err(error.to_string()))?;
+    Ok(Changes { changes })
 }
 
-async fn status(State(daemon): Held) -> Response {
+/// What runs, by tenant.
+#[utoipa::path(get, path = "/v1/status", responses((status = 200, body = Lanes)))]
+async fn status(State(daemon): Held) -> Json<Lanes> {
     let lanes = daemon.status().await.into_iter();
-    let lanes: Vec<_> = lanes
-        .map(|(tenant, status)| match status {
-            Ok(status) => json!({ "tenant": tenant, "status": status }),
-            Err(error) => json!({ "tenant": tenant, "error": error }),
-        })
-        .collect();
-    Json(json!({ "lanes": lanes })).into_response()
+    let lanes = lanes.map(|(tenant, status)| match status {
+        Ok(status) => TenantLane {
+            tenant,
+            status: Some(status),
+            error: None,
+        },
+        Err(error) => TenantLane {
+            tenant,
+            status: None,
+            error: Some(error),
+        },
+    });
+    Json(Lanes {
+        lanes: lanes.collect(),
+    })
 }
 
+/// What all lanes count, as Prometheus text.
+#[utoipa::path(
+    get,
+    path = "/v1/metrics",
+    responses((status = 200, body = String, content_type = "text/plain"))
+)]
+async fn all_metrics(State(daemon): Held) -> Response {
+    prometheus(metrics::text(&daemon.status().await))
+}
+
+fn prometheus(text: String) -> Response {
+    let kind = "text/plain; version=0.0.4; charset=utf-8";
+    ([(header::CONTENT_TYPE, kind)], text).into_response()
+}
+
+/// What happens from now on, a line of JSON each.
+#[utoipa::path(
+    get,
+    path = "/v1/events",
+    responses((status = 200, body = Happening, content_type = "application/x-ndjson"))
+)]
+async fn events(State(daemon): Held) -> Response {
+    match UnixStream::pair() {
+        Ok((ours, theirs)) => {
+            daemon.happenings.tell(ours);
+            stream("application/x-ndjson", theirs)
+        }
+        Err(error) => refuse(StatusCode::SERVICE_UNAVAILABLE, error.to_string()),
+    }
+}
+
+fn stream(kind: &'static str, end: UnixStream) -> Response {
+    ([(header::CONTENT_TYPE, kind)], Body::new(Stream(end))).into_response()
+}
+
+/// Changes the shares of functions at their place in a chain. Conversations that are under way stay
+/// where they are.
+#[utoipa::path(
+    post,
+    path = "/v1/steer",
+    request_body = Shares,
+    responses((status = 200, body = Changes), (status = 400, body = Refusal))
+)]
+async fn steer(State(daemon): Held, Json(Shares { shares }): Json<Shares>) -> Response {
+    let change = tokio::spawn(async move {
+        let amend = |desired: &mut Desired| desired.steer(&shares);
+        daemon.amend(amend).await
+    });
+    answer(finish(change).await)
+}
+
+/// Has a function stop, until it is started or declared again.
+#[utoipa::path(
+    post,
+    path = "/v1/functions/{name}/stop",
+    params(("name" = String, Path, description = "The function.")),
+    responses((status = 200, body = Changes), (status = 400, body = Refusal))
+)]
 async fn stop(held: Held, name: Path<String>) -> Response {
     set_stopped(held, name, true).await
 }
 
+/// Has a function run again.
+#[utoipa::path(
+    post,
+    path = "/v1/functions/{name}/start",
+    params(("name" = String, Path, description = "The function.")),
+    responses((status = 200, body = Changes), (status = 400, body = Refusal))
+)]
 async fn start(held: Held, name: Path<String>) -> Response {
     set_stopped(held, name, false).await
 }
@@ -112,11 +224,7 @@ async fn start(held: Held, name: Path<String>) -> Response {
 async fn set_stopped(State(daemon): Held, Path(name): Path<String>, stopped: bool) -> Response {
     let change = tokio::spawn(async move {
         let amend = |desired: &mut Desired| {
-            if !desired.functions.contains_key(&name) {
-                let known: Vec<&str> = desired.functions.keys().map(String::as_str).collect();
-                let known = known.join(", ");
-                return Err(format!("no function {name}; there are: {known}"));
-            }
+            desired.known(&name)?;
             match stopped {
                 true => desired.stopped.insert(name),
                 false => desired.stopped.remove(&name),
@@ -125,11 +233,7 @@ async fn set_stopped(State(daemon): Held, Path(name): Path<String>, stopped: boo
         };
         daemon.amend(amend).await
     });
-    answer(
-        finish(change)
-            .await
-            .map(|changes| json!({ "changes": changes })),
-    )
+    answer(finish(change).await)
 }
 
 /// Asks the lane of an instance.
@@ -138,19 +242,42 @@ async fn ask(daemon: &Daemon, instance: &str, request: Request) -> Result<Answer
     daemon.lanes.ask(&tenant, request).await
 }
 
+/// What a lane says that answers something else than it was asked.
+fn strange() -> String {
+    "the lane answers something else".into()
+}
+
+/// Ends an instance at once; it is replaced as after any other end.
+#[utoipa::path(
+    post,
+    path = "/v1/instances/{name}/kill",
+    params(("name" = String, Path, description = "The instance.")),
+    responses((status = 200, body = Changes), (status = 400, body = Refusal))
+)]
 async fn kill(State(daemon): Held, Path(instance): Path<String>) -> Response {
     let request = Request::Kill {
         instance: instance.clone(),
     };
-    answer(ask(&daemon, &instance, request).await)
+    let killed = ask(&daemon, &instance, request).await;
+    answer(killed.map(|_| Changes {
+        changes: vec![format!("killed {instance}")],
+    }))
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
 struct From {
+    /// The first byte, counted from the first that was ever written.
     #[serde(default)]
     from: u64,
 }
 
+/// What an instance wrote to its console, from a byte on.
+#[utoipa::path(
+    get,
+    path = "/v1/instances/{name}/log",
+    params(("name" = String, Path, description = "The instance."), From),
+    responses((status = 200, body = LogPiece), (status = 400, body = Refusal))
+)]
 async fn log(
     State(daemon): Held,
     Path(instance): Path<String>,
@@ -160,15 +287,70 @@ async fn log(
         instance: instance.clone(),
         from,
     };
-    answer(ask(&daemon, &instance, request).await)
+    answer(match ask(&daemon, &instance, request).await {
+        Ok(Answer::Logs(piece)) => Ok(piece),
+        Ok(_) => Err(strange()),
+        Err(error) => Err(error),
+    })
 }
 
-#[derive(Deserialize)]
+/// What the elements of an instance have counted.
+#[utoipa::path(
+    get,
+    path = "/v1/instances/{name}/elements",
+    params(("name" = String, Path, description = "The instance.")),
+    responses((status = 200, body = Vec<ElementStatus>), (status = 400, body = Refusal))
+)]
+async fn elements(State(daemon): Held, Path(instance): Path<String>) -> Response {
+    let request = Request::Elements {
+        instance: instance.clone(),
+    };
+    answer(match ask(&daemon, &instance, request).await {
+        Ok(Answer::Elements(elements)) => Ok(elements),
+        Ok(_) => Err(strange()),
+        Err(error) => Err(error),
+    })
+}
+
+/// What an instance counts, and the host for it, as Prometheus text.
+#[utoipa::path(
+    get,
+    path = "/v1/instances/{name}/metrics",
+    params(("name" = String, Path, description = "The instance.")),
+    responses(
+        (status = 200, body = String, content_type = "text/plain"),
+        (status = 400, body = Refusal)
+    )
+)]
+async fn instance_metrics(State(daemon): Held, Path(instance): Path<String>) -> Response {
+    let request = Request::Metrics {
+        instance: instance.clone(),
+    };
+    match ask(&daemon, &instance, request).await {
+        Ok(Answer::Text(text)) => prometheus(text),
+        Ok(_) => refuse(StatusCode::BAD_REQUEST, strange()),
+        Err(error) => refuse(StatusCode::BAD_REQUEST, error),
+    }
+}
+
+#[derive(Deserialize, IntoParams)]
 struct Parameters {
+    /// What the handler is given.
     #[serde(default)]
     parameters: String,
 }
 
+/// Reads a handler.
+#[utoipa::path(
+    get,
+    path = "/v1/instances/{name}/handlers/{handler}",
+    params(
+        ("name" = String, Path, description = "The instance."),
+        ("handler" = String, Path, description = "The handler, such as ELEMENT.HANDLER."),
+        Parameters
+    ),
+    responses((status = 200, body = Text), (status = 400, body = Refusal))
+)]
 async fn read(
     State(daemon): Held,
     Path((instance, handler)): Path<(String, String)>,
@@ -179,9 +361,28 @@ async fn read(
         handler,
         parameters,
     };
-    answer(ask(&daemon, &instance, request).await)
+    text(ask(&daemon, &instance, request).await)
 }
 
+fn text(result: Result<Answer, String>) -> Response {
+    answer(match result {
+        Ok(Answer::Text(text)) => Ok(Text { text }),
+        Ok(_) => Err(strange()),
+        Err(error) => Err(error),
+    })
+}
+
+/// Writes a handler.
+#[utoipa::path(
+    put,
+    path = "/v1/instances/{name}/handlers/{handler}",
+    params(
+        ("name" = String, Path, description = "The instance."),
+        ("handler" = String, Path, description = "The handler, such as ELEMENT.HANDLER.")
+    ),
+    request_body = String,
+    responses((status = 200, body = Text), (status = 400, body = Refusal))
+)]
 async fn write(
     State(daemon): Held,
     Path((instance, handler)): Path<(String, String)>,
@@ -192,5 +393,96 @@ async fn write(
         handler,
         value,
     };
-    answer(ask(&daemon, &instance, request).await)
+    text(ask(&daemon, &instance, request).await)
+}
+
+#[derive(Deserialize, IntoParams)]
+struct Count {
+    /// How many; without it, until whoever reads them has gone.
+    count: Option<u64>,
+}
+
+/// The frames that pass a port from now on, as a pcap capture. Those that nobody takes in time are
+/// left out and counted.
+#[utoipa::path(
+    get,
+    path = "/v1/ports/{name}/capture",
+    params(
+        ("name" = String, Path, description = "A port, or INSTANCE.DEVICE."),
+        Count
+    ),
+    responses(
+        (status = 200, body = Vec<u8>, content_type = "application/vnd.tcpdump.pcap"),
+        (status = 400, body = Refusal)
+    )
+)]
+async fn capture(
+    State(daemon): Held,
+    Path(port): Path<String>,
+    Query(Count { count }): Query<Count>,
+) -> Response {
+    match daemon.capture(port, count).await {
+        Ok(end) => stream("application/vnd.tcpdump.pcap", end),
+        Err(error) => refuse(StatusCode::BAD_REQUEST, error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    /// Every resource, as docs/edge.md names them.
+    #[test]
+    fn the_document_has_every_resource_that_the_manual_names_and_no_other() {
+        let (_, document) = routes().split_for_parts();
+        let document = serde_json::to_value(document).expect("JSON");
+        let mut described = BTreeSet::new();
+        for (path, methods) in document["paths"].as_object().expect("paths") {
+            for method in methods.as_object().expect("methods").keys() {
+                described.insert(format!("{} {path}", method.to_uppercase()));
+            }
+        }
+        let manual = include_str!("../../../../docs/edge.md");
+        let mut named = BTreeSet::new();
+        for line in manual.lines().filter_map(|line| line.strip_prefix("| `")) {
+            let Some((requests, _)) = line.split_once(" | ") else {
+                continue;
+            };
+            let (methods, path) = requests.rsplit_once(' ').unwrap_or(("", requests));
+            let path = path.trim_matches('`').split('?').next().unwrap_or_default();
+            if let ("/v1/openapi.json", _) | (_, false) = (path, path.starts_with("/v1")) {
+                continue;
+            }
+            let path = path
+                .replace("NAME", "{name}")
+                .replace("HANDLER", "{handler}");
+            for method in methods.split(", ") {
+                named.insert(format!("{} {path}", method.trim_matches('`')));
+            }
+        }
+        assert_eq!(described, named);
+    }
+
+    #[test]
+    fn whatever_the_document_refers_to_is_in_it() {
+        let (_, document) = routes().split_for_parts();
+        let document = serde_json::to_value(document).expect("JSON");
+        let mut open = vec![&document];
+        let mut references = 0;
+        while let Some(value) = open.pop() {
+            if let Some(reference) = value.get("$ref").and_then(|value| value.as_str()) {
+                let pointer = reference.strip_prefix('#').expect("in this document");
+                assert!(document.pointer(pointer).is_some(), "{reference}");
+                references += 1;
+            }
+            match value {
+                serde_json::Value::Object(fields) => open.extend(fields.values()),
+                serde_json::Value::Array(items) => open.extend(items),
+                _ => {}
+            }
+        }
+        assert!(references > 10, "{references}");
+    }
 }

@@ -6,15 +6,20 @@ use std::path::{Path, PathBuf};
 /// Reports of an instance that are kept.
 const MOST_REPORTS: usize = 16;
 
-/// Writes a report of an instance's end, and removes the oldest one too many. Where there is no room
-/// the instance is replaced all the same.
-pub(super) fn write(folder: &Path, instance: &str, at: u64, report: &str) {
-    let _ = fs::write(folder.join(format!("{instance}-{at:014}.txt")), report);
+/// Writes a report of an instance's end, and removes the oldest one too many; says where it is, or
+/// what was in the way. The instance is replaced all the same.
+pub(super) fn write(folder: &Path, instance: &str, at: u64, report: &str) -> String {
+    let path = folder.join(format!("{instance}-{at:014}.txt"));
+    let written = match fs::write(&path, report) {
+        Ok(()) => path.display().to_string(),
+        Err(error) => format!("{}: {error}", path.display()),
+    };
     let mut reports = reports(folder, instance);
     let old = reports.len().saturating_sub(MOST_REPORTS);
     for report in reports.drain(..old) {
         let _ = fs::remove_file(report);
     }
+    written
 }
 
 /// The reports there are of an instance, oldest first.

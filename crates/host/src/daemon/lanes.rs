@@ -176,22 +176,26 @@ async fn hear(daemon: &Arc<Daemon>, tenant: &str, mut stream: UnixStream) {
     if stream.write_all(&request).await.is_err() {
         return;
     }
+    daemon.happenings.say(Some(tenant), Event::LaneStarted);
     let mut opening: HashMap<String, AbortHandle> = HashMap::new();
     let mut lines = BufReader::new(stream).lines();
     while let Ok(Some(text)) = lines.next_line().await {
-        let Ok(event) = serde_json::from_str::<Event>(&text) else {
+        let Ok(mut event) = serde_json::from_str::<Event>(&text) else {
             daemon.note(&format!(
                 "the lane of {tenant} tells what nobody understands"
             ));
             continue;
         };
-        match &event {
+        match &mut event {
             Event::Died {
                 instance,
                 at,
                 report,
                 ..
-            } => crashes::write(&daemon.lanes.folders.crashes(), instance, *at, report),
+            } => {
+                let folder = daemon.lanes.folders.crashes();
+                *report = crashes::write(&folder, instance, *at, report);
+            }
             Event::PortFailed { port, spec, .. } => {
                 let again = open_again(daemon.clone(), tenant.into(), port.clone(), spec.clone());
                 let again = tokio::spawn(again).abort_handle();
@@ -199,9 +203,11 @@ async fn hear(daemon: &Arc<Daemon>, tenant: &str, mut stream: UnixStream) {
                     old.abort();
                 }
             }
-            Event::Instance { .. } | Event::PortBack { .. } => {}
+            _ => {}
         }
+        daemon.happenings.say(Some(tenant), event);
     }
+    daemon.happenings.say(Some(tenant), Event::LaneEnded);
     for opening in opening.into_values() {
         opening.abort();
     }

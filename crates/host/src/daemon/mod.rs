@@ -3,13 +3,17 @@
 mod api;
 mod crashes;
 mod gifts;
+mod happenings;
 mod lanes;
+mod metrics;
 mod store;
+mod stream;
 
 use std::collections::BTreeSet;
 use std::io::{self, Write as _};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::net::{UnixListener, UnixStream};
 use tokio::signal::unix::{SignalKind, signal};
@@ -17,7 +21,8 @@ use tokio::sync::Mutex;
 
 use crate::desired::{Desired, instance_names};
 use crate::folders::{FolderError, Folders};
-use crate::protocol::{Answer, Request, Status};
+use crate::protocol::{Answer, Event, Given, Request, Status};
+use happenings::Happenings;
 use lanes::Lanes;
 use store::Store;
 pub use store::StoreError;
@@ -45,6 +50,9 @@ pub enum DaemonError {
     System(#[from] io::Error),
 }
 
+/// How long whoever is being answered has when the daemon is to end.
+const FAREWELL: Duration = Duration::from_secs(1);
+
 /// What the daemon knows.
 struct Daemon {
     lanes: Lanes,
@@ -52,6 +60,7 @@ struct Daemon {
     /// have followed.
     declared: Mutex<(Desired, Store)>,
     watched: Mutex<BTreeSet<String>>,
+    happenings: Happenings,
 }
 
 /// Runs until it is told to end, by a signal. Lanes go on without it.
@@ -85,6 +94,7 @@ pub fn run(folders: &Folders, command: PathBuf, ready: impl FnOnce()) -> Result<
             },
             declared: Mutex::new((desired, store)),
             watched: Mutex::default(),
+            happenings: Happenings::new(),
         });
         let begun = daemon.clone();
         tokio::spawn(async move { begun.take_up().await });
@@ -97,8 +107,24 @@ pub fn run(folders: &Folders, command: PathBuf, ready: impl FnOnce()) -> Result<
             }
         };
         ready();
-        let served = axum::serve(listener, api::router(daemon));
-        served.with_graceful_shutdown(end).await?;
+        let (tell, told) = tokio::sync::oneshot::channel();
+        let end = async move {
+            end.await;
+            let _ = tell.send(());
+        };
+        let served = axum::serve(listener, api::router(daemon.clone()));
+        let served = served.with_graceful_shutdown(end).into_future();
+        // Streams have no end of their own.
+        let patience = async {
+            let _ = told.await;
+            tokio::time::sleep(FAREWELL).await;
+        };
+        tokio::select! {
+            done = served => done?,
+            () = patience => {}
+        }
+        // A change that has begun is brought to its end.
+        drop(daemon.declared.lock().await);
         Ok::<(), io::Error>(())
     })?;
     let _ = std::fs::remove_file(path);
@@ -189,6 +215,7 @@ impl Daemon {
         let mut declared = self.declared.lock().await;
         let mut desired = declared.0.clone();
         change(&mut desired)?;
+        desired.check().map_err(|mistake| mistake.to_string())?;
         self.replace(&mut declared, desired).await
     }
 
@@ -246,6 +273,10 @@ impl Daemon {
         }
         let changes = changes(before, &desired);
         self.lanes.remove_sockets(before, &desired);
+        if !changes.is_empty() {
+            let changes = changes.clone();
+            self.happenings.say(None, Event::Declared { changes });
+        }
         declared.0 = desired;
         for tenant in &leaving {
             // The same.
@@ -267,6 +298,38 @@ impl Daemon {
             all.push((tenant, status));
         }
         all
+    }
+
+    /// Frames of a port from now on, as a capture: the end to read them from.
+    async fn capture(&self, port: String, count: Option<u64>) -> Result<UnixStream, String> {
+        let tenant = self.owner_of_port(&port).await?;
+        let failed = |error: io::Error| error.to_string();
+        let (ours, theirs) = std::os::unix::net::UnixStream::pair().map_err(failed)?;
+        let request = Request::Take(Given::Reader { port, count });
+        let given = vec![theirs.into()];
+        self.lanes.ask_with(&tenant, request, given).await?;
+        ours.set_nonblocking(true).map_err(failed)?;
+        UnixStream::from_std(ours).map_err(failed)
+    }
+
+    /// The tenant of a port, or of an instance's device.
+    async fn owner_of_port(&self, port: &str) -> Result<String, String> {
+        if let Some((instance, _)) = port.rsplit_once('.') {
+            return self.owner(instance).await.map(|(tenant, _)| tenant);
+        }
+        let declared = self.declared.lock().await;
+        let tenants = declared.0.tenants().into_iter();
+        let mut owners = tenants.filter(|tenant| declared.0.part(tenant).ports.contains_key(port));
+        owners.next().ok_or_else(|| {
+            let known: Vec<&str> = declared.0.ports.keys().map(String::as_str).collect();
+            match known.is_empty() {
+                true => format!("no port {port}: expected INSTANCE:DEVICE"),
+                false => {
+                    let known = known.join(", ");
+                    format!("no port {port}: expected INSTANCE:DEVICE, or one of {known}")
+                }
+            }
+        })
     }
 
     /// The tenant of an instance, and its function.
@@ -320,6 +383,9 @@ fn changes(before: &Desired, after: &Desired) -> Vec<String> {
         != (&after.ports, &after.chains, &after.bridges)
     {
         changes.push("~ ports and how they are joined".into());
+    }
+    if before.flows != after.flows {
+        changes.push("~ flow rules".into());
     }
     changes
 }

@@ -22,6 +22,13 @@ pub(super) struct HandlerQuestion {
     pub(super) reply: HandlerReply,
 }
 
+/// What the host counts for an instance, with what it says itself.
+pub(super) struct MetricsQuestion {
+    pub(super) instance: String,
+    pub(super) own: String,
+    pub(super) reply: Sender<Result<String, HandlerError>>,
+}
+
 /// Where the answer goes.
 pub(super) enum HandlerReply {
     /// To the lane's socket.
@@ -69,6 +76,22 @@ pub(super) struct InstanceAsker {
 }
 
 impl InstanceAsker {
+    /// A router has no metrics beside its elements', and nobody answers once it has ended.
+    fn metrics(&self) -> Result<String, HandlerError> {
+        let own = self.ask(MessageKind::Read, control::metrics::OWN, "");
+        let (reply, answer) = channel();
+        let ended = || HandlerError::failed("the lane has ended");
+        let question = MetricsQuestion {
+            instance: self.instance.clone(),
+            own: own.unwrap_or_default(),
+            reply,
+        };
+        let sent = self.questions.send(Question::Metrics(question));
+        sent.map_err(|_| ended())?;
+        self.bell.ring();
+        answer.recv().unwrap_or_else(|_| Err(ended()))
+    }
+
     fn ask(&self, kind: MessageKind, handler: &str, data: &str) -> Result<String, HandlerError> {
         let (reply, answer) = channel();
         let ended = || HandlerError::failed("the lane has ended");
@@ -90,7 +113,7 @@ impl HandlerAccess for InstanceAsker {
     fn read(&mut self, handler: &str, parameters: &str) -> Result<String, HandlerError> {
         match handler {
             CONSOLE => control::read_console(&self.console, parameters),
-            METRICS => Err(HandlerError::NoHandler(handler.into())),
+            METRICS => self.metrics(),
             _ => self.ask(MessageKind::Read, handler, parameters),
         }
     }

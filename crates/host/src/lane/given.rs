@@ -3,11 +3,13 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::os::fd::OwnedFd;
-use std::os::unix::net::UnixListener;
+use std::os::unix::net::{UnixListener, UnixStream};
 
 use sprat_switch::port::{Claim, Claimed, Port};
+use sprat_switch::switch::PortId;
 
 use super::Lane;
+use super::capture::Capture;
 use super::maker::Job;
 use crate::protocol::{Answer, Given, Holdings};
 
@@ -47,6 +49,7 @@ impl Lane {
             Given::Socket { instance } => {
                 self.stock.sockets.insert(instance, first.into());
             }
+            Given::Reader { port, count } => return self.read_frames(&port, count, first.into()),
             Given::Image { path, build } => {
                 self.images.insert(path.clone(), build);
                 self.maker.give(Job::Keep {
@@ -57,6 +60,30 @@ impl Lane {
             }
         }
         Answer::Done
+    }
+
+    /// Has the frames of a port written to a stream from now on.
+    fn read_frames(&mut self, name: &str, count: Option<u64>, stream: UnixStream) -> Answer {
+        let named = |port: &PortId| self.switch.port_name(*port) == name;
+        // The newest: those that were removed stay in the switch.
+        let Some(port) = self.switch.ports().rfind(named) else {
+            let (instance, device) = name.rsplit_once('.').unwrap_or((name, ""));
+            return match self.units.get(instance) {
+                Some(unit) => {
+                    let known = unit.spec.devices.iter().map(|(name, _)| name.as_str());
+                    let known = known.collect::<Vec<_>>().join(", ");
+                    Answer::Refused(format!("{instance} has no device {device}; it has {known}"))
+                }
+                None => self.no_such(instance),
+            };
+        };
+        match Capture::new(stream, count) {
+            Ok(capture) => {
+                self.switch.mirror(port, Box::new(capture));
+                Answer::Done
+            }
+            Err(error) => Answer::Refused(error.to_string()),
+        }
     }
 
     /// A port: of a change that is to come, or in the place of one that has failed.

@@ -11,13 +11,16 @@
 
 mod asker;
 mod bell;
+mod capture;
 mod given;
 mod maker;
 mod plan;
 mod server;
+mod status;
 mod supervise;
 mod teller;
 mod unit;
+mod wiring;
 
 use std::collections::{BTreeMap, HashMap};
 use std::io;
@@ -41,9 +44,7 @@ use crate::Programs;
 use crate::control::{Console, Server, bind};
 use crate::desired::Desired;
 use crate::folders::{FolderError, Folders};
-use crate::protocol::{
-    Answer, Confinement, Event, InstanceStatus, PortStatus, Request, State, Status,
-};
+use crate::protocol::{Answer, Confinement, Event, LogPiece, Request, State};
 
 /// How long an instance may take to answer a request, in nanoseconds.
 const PATIENCE: u64 = 5_000_000_000;
@@ -129,6 +130,8 @@ struct Lane {
     ports: BTreeMap<String, LanePort>,
     joins: BTreeMap<String, LaneJoin>,
     bridges: BTreeMap<String, LaneBridge>,
+    /// For each rule of the switch, which of the flow rules it stands for.
+    flows: Vec<usize>,
     desired: Desired,
     pending: Option<Pending>,
     making: HashMap<u64, Making>,
@@ -184,6 +187,7 @@ pub fn run(folders: &Folders, tenant: &str, programs: Programs) -> Result<(), La
         ports: BTreeMap::new(),
         joins: BTreeMap::new(),
         bridges: BTreeMap::new(),
+        flows: Vec::new(),
         desired: Desired::default(),
         pending: None,
         making: HashMap::new(),
@@ -288,14 +292,16 @@ impl Lane {
                 reply,
             } => (request, descriptors, reply),
             Question::Handler(question) => return self.ask(question),
+            Question::Metrics(question) => return self.answer_metrics(question),
             Question::Watch(watcher) => return self.watch(watcher),
         };
         let answer = match request {
             Request::Apply(desired) => return self.apply(*desired, reply),
             Request::Holds => Answer::Holds(self.holds()),
             Request::Take(given) => self.take(given, descriptors),
-            // Its connection does that by itself.
-            Request::Watch => return,
+            // Their connections do that by themselves.
+            Request::Watch | Request::Metrics { .. } => return,
+            Request::Elements { instance } => self.elements(&instance),
             Request::Status => Answer::Status(Box::new(self.status())),
             Request::Read {
                 instance,
@@ -317,7 +323,7 @@ impl Lane {
                 Some(unit) => {
                     let (next, text) = unit.console.read(from, false).unwrap_or_default();
                     let text = String::from_utf8_lossy(&text).into_owned();
-                    Answer::Logs { next, text }
+                    Answer::Logs(LogPiece { next, text })
                 }
                 None => self.no_such(&instance),
             },
@@ -369,56 +375,6 @@ impl Lane {
             until: self.now.saturating_add(PATIENCE),
         };
         self.switch.request(place, request);
-    }
-
-    fn status(&self) -> Status {
-        let instances = self.units.values().map(|unit| {
-            let (mut received, mut sent, mut dropped) = (0, 0, 0);
-            for port in self.switch.devices(unit.place) {
-                let counters = self.switch.port_counters(port);
-                received += counters.sent.frames;
-                sent += counters.received.frames;
-                dropped += counters.total_dropped();
-            }
-            InstanceStatus {
-                name: unit.name.clone(),
-                function: unit.function.clone(),
-                state: unit.state,
-                milliseconds: self.now.saturating_sub(unit.since) / 1_000_000,
-                restarts: unit.restarts,
-                received,
-                sent,
-                dropped,
-                entries: self.switch.instance_counters(unit.place).entries,
-                last_end: unit.last_end.clone(),
-            }
-        });
-        let outside = self.ports.iter();
-        let outside = outside.map(|(name, port)| (name.clone(), port.id, port.failed.clone()));
-        let devices = self.units.values().flat_map(|unit| {
-            let ports = self.switch.devices(unit.place);
-            ports.map(|port| (self.switch.port_name(port).to_string(), port, None))
-        });
-        let ports = outside.chain(devices).map(|(name, port, failed)| {
-            let counters = self.switch.port_counters(port);
-            let dropped = counters.dropped.iter();
-            PortStatus {
-                name,
-                failed,
-                received: (counters.received.frames, counters.received.bytes),
-                sent: (counters.sent.frames, counters.sent.bytes),
-                dropped: dropped
-                    .map(|(cause, frames)| (cause.to_string(), *frames))
-                    .collect(),
-            }
-        });
-        Status {
-            pid: std::process::id(),
-            monitor: self.monitor.into(),
-            confinement: self.confinement,
-            instances: instances.collect(),
-            ports: ports.collect(),
-        }
     }
 
     /// Ends an instance at once.

@@ -9,12 +9,12 @@ use std::sync::mpsc::Sender;
 
 use sprat_monitor::Instance;
 use sprat_switch::port::Port;
-use sprat_switch::switch::{Membership, PortId, Side, Vlan};
+use sprat_switch::switch::PortId;
 
 use super::given::Stock;
 use super::maker::{Job, Spec};
 use super::unit::{Backoff, Unit};
-use super::{Lane, LaneBridge, LaneJoin, LanePort, Making};
+use super::{Lane, LanePort, Making};
 use crate::control::Console;
 use crate::desired::{Boot, Desired, Function, instance_names};
 use crate::protocol::{Answer, State};
@@ -35,7 +35,7 @@ pub(super) struct Pending {
 
 /// A device's Ethernet address: the same wherever and whenever the function runs. Replicas have it
 /// in common, for they stand for one function.
-fn address(function: &str, device: &str) -> [u8; 6] {
+pub(super) fn address(function: &str, device: &str) -> [u8; 6] {
     // FNV-1a, whose figures are fixed.
     let mut hash = 0xcbf2_9ce4_8422_2325_u64;
     for byte in function.bytes().chain([0]).chain(device.bytes()) {
@@ -209,6 +209,7 @@ impl Lane {
         }
         self.change_units(&desired, units);
         self.rewire(&desired);
+        self.set_flows(&desired);
         for (name, function) in &desired.functions {
             let stopped = desired.stopped.contains(name);
             for unit in instance_names(name, function.replicas) {
@@ -307,136 +308,5 @@ impl Lane {
                 None => self.begin(&name),
             }
         }
-    }
-
-    /// Joins ports as is declared, and leaves alone what is so already.
-    fn rewire(&mut self, desired: &Desired) {
-        let mut joins: BTreeMap<String, [Vec<(PortId, u32)>; 2]> = BTreeMap::new();
-        for chain in &desired.chains {
-            // Each hop is named after the chain's beginning, so that it is known again.
-            let mut left = self.port(&chain.from);
-            let mut number = 0;
-            let mut hop = |left: Vec<(PortId, u32)>, right: Vec<(PortId, u32)>| {
-                joins.insert(format!("{} {number}", chain.from), [left, right]);
-                number += 1;
-            };
-            for alternatives in &chain.through {
-                hop(left, self.devices(desired, alternatives, 0));
-                left = self.devices(desired, alternatives, 1);
-            }
-            hop(left, self.port(&chain.to));
-        }
-        let bridges = self.memberships(desired);
-        // First out, then in: a port may change its place.
-        for (name, join) in &mut self.joins {
-            let sides = joins.get(name);
-            let stays = |port: &PortId| {
-                let mut sides = sides.into_iter().flatten().flatten();
-                sides.any(|(other, _)| other == port)
-            };
-            for port in join.members.extract_if(.., |port| !stays(port)) {
-                self.switch.leave(port);
-            }
-        }
-        for (name, bridge) in &mut self.bridges {
-            let members = bridges.get(name);
-            let stays = |port: PortId| {
-                let mut members = members.into_iter().flatten();
-                members.any(|(other, _)| *other == port)
-            };
-            for (port, _) in bridge.members.extract_if(.., |(port, _)| !stays(*port)) {
-                self.switch.leave(port);
-            }
-        }
-        for (name, sides) in joins {
-            let join = self.joins.entry(name).or_insert_with(|| LaneJoin {
-                id: self.switch.add_join(),
-                members: Vec::new(),
-            });
-            for (side, members) in [Side::Left, Side::Right].into_iter().zip(sides) {
-                for (port, share) in members {
-                    self.switch.join(join.id, side, port, share);
-                    if !join.members.contains(&port) {
-                        join.members.push(port);
-                    }
-                }
-            }
-        }
-        for (name, members) in bridges {
-            let bridge = self.bridges.entry(name).or_insert_with(|| LaneBridge {
-                id: self.switch.add_bridge(),
-                members: Vec::new(),
-            });
-            for (port, membership) in members {
-                let known = bridge.members.iter_mut().find(|(known, _)| *known == port);
-                match known {
-                    Some((_, known)) if *known == membership => continue,
-                    Some((_, known)) => *known = membership.clone(),
-                    None => bridge.members.push((port, membership.clone())),
-                }
-                self.switch.bridge(bridge.id, port, membership);
-            }
-        }
-    }
-
-    fn port(&self, name: &str) -> Vec<(PortId, u32)> {
-        let port = self.ports.get(name);
-        port.map(|port| (port.id, 1)).into_iter().collect()
-    }
-
-    /// The ports of all instances of functions that share a place in a chain: their first devices, or
-    /// their second.
-    fn devices(
-        &self,
-        desired: &Desired,
-        alternatives: &BTreeMap<String, u32>,
-        device: usize,
-    ) -> Vec<(PortId, u32)> {
-        let mut ports = Vec::new();
-        for (name, share) in alternatives {
-            let replicas = desired.functions.get(name).map_or(0, |what| what.replicas);
-            for unit in instance_names(name, replicas) {
-                let unit = self.units.get(&unit);
-                let port = unit.and_then(|unit| self.switch.devices(unit.place).nth(device));
-                // A share of the whole is divided among replicas without a rest.
-                let each = share.saturating_mul(64) / replicas.max(1);
-                ports.extend(port.map(|port| (port, each.max(1))));
-            }
-        }
-        ports
-    }
-
-    fn memberships(&self, desired: &Desired) -> BTreeMap<String, Vec<(PortId, Membership)>> {
-        let mut bridges = BTreeMap::new();
-        for (name, bridge) in &desired.bridges {
-            let mut members = Vec::new();
-            for member in &bridge.members {
-                let mut membership = Membership::default();
-                if let Some(vlans) = bridge.vlans.get(member) {
-                    membership.untagged = vlans.untagged.and_then(Vlan::new);
-                    membership.tagged =
-                        vlans.tagged.iter().copied().filter_map(Vlan::new).collect();
-                }
-                let Some((function, device)) = member.split_once('.') else {
-                    let ports = self.port(member).into_iter();
-                    members.extend(ports.map(|(port, _)| (port, membership.clone())));
-                    continue;
-                };
-                if !bridge.any_source.contains(function) {
-                    membership.sources = Some(vec![address(function, device)]);
-                }
-                let what = desired.functions.get(function);
-                let place = what.and_then(|what| what.devices.iter().position(|d| d == device));
-                for unit in instance_names(function, what.map_or(0, |what| what.replicas)) {
-                    let unit = self.units.get(&unit);
-                    let port = unit
-                        .zip(place)
-                        .and_then(|(unit, place)| self.switch.devices(unit.place).nth(place));
-                    members.extend(port.map(|port| (port, membership.clone())));
-                }
-            }
-            bridges.insert(name.clone(), members);
-        }
-        bridges
     }
 }

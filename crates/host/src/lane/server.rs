@@ -7,8 +7,11 @@ use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use std::thread;
 use std::time::Duration;
 
-use super::asker::HandlerQuestion;
+use sprat_elements::control::HandlerAccess as _;
+
+use super::asker::{HandlerQuestion, InstanceAsker, MetricsQuestion};
 use super::bell::Bell;
+use crate::control::{Console, METRICS};
 use crate::descriptors::{Lines, send};
 use crate::protocol::{Answer, Event, LINE_LIMIT, Request, line};
 
@@ -25,6 +28,8 @@ pub(super) enum Question {
     },
     /// An instance.
     Handler(HandlerQuestion),
+    /// The same, about what is counted.
+    Metrics(MetricsQuestion),
     /// What happens from now on.
     Watch(SyncSender<Event>),
 }
@@ -68,6 +73,18 @@ fn converse(stream: &UnixStream, questions: &Sender<Question>, bell: &Bell) -> i
                     tell(stream, &happening)?;
                 }
                 return Ok(());
+            }
+            Ok(Request::Metrics { instance }) => {
+                let mut asker = InstanceAsker {
+                    instance,
+                    questions: questions.clone(),
+                    bell: bell.clone(),
+                    console: Console::default(),
+                };
+                match asker.read(METRICS, "") {
+                    Ok(text) => Answer::Text(text),
+                    Err(error) => Answer::Refused(error.to_string()),
+                }
             }
             Ok(request) => {
                 let (reply, answer) = channel();

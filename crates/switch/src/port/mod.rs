@@ -128,7 +128,7 @@ pub trait Port {
 }
 
 /// The wall clock, in nanoseconds since the Unix epoch: when frames of a live port arrive.
-fn wall_now() -> i64 {
+pub(crate) fn wall_now() -> i64 {
     SystemTime::now()
         .duration_since(SystemTime::UNIX_EPOCH)
         .map_or(0, |since| {

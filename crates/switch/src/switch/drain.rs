@@ -11,7 +11,7 @@ use crate::port::{Assembly, DropCause, Port, PortError};
 
 /// Hands on a frame in one piece with nothing left to be done to it. Most are so as they come.
 #[inline]
-fn take_in(
+pub(super) fn take_in(
     assembly: &mut Assembly,
     part: &Frame<'_>,
     hand_on: impl FnOnce(&Frame<'_>),
@@ -35,7 +35,10 @@ impl Switch {
         let Network::Join { join, side } = self.ports[from].network else {
             return None;
         };
-        let only = self.joins[join].side(side.other()).only();
+        let join = &self.joins[join];
+        // What one of several sends has to be known as its own.
+        join.side(side).only()?;
+        let only = join.side(side.other()).only();
         only.filter(|_| self.rules.is_empty()).map(PortId::index)
     }
 
@@ -64,6 +67,9 @@ impl Switch {
                 true
             });
         };
+        if self.ports[from].mirrored || self.ports[to].mirrored {
+            return self.gather_watched(from, to, port);
+        }
         match &mut self.ports[to].place {
             &mut Place::Device { instance, network } => {
                 let Some(held) = &mut self.instances[instance].instance else {
@@ -142,6 +148,9 @@ impl Switch {
             let from = self.instances[index].ports[network];
             let mut assembly = std::mem::take(&mut self.ports[from].assembly);
             let drained = match self.wired(from) {
+                Some(to) if self.ports[from].mirrored || self.ports[to].mirrored => {
+                    self.drain_watched(index, instance, network, to, &mut assembly, lossy)
+                }
                 Some(to) => self.drain_wire(index, instance, network, to, &mut assembly, lossy),
                 None => {
                     let mut wrong = None;

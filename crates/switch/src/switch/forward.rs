@@ -32,6 +32,9 @@ impl Staged {
 impl Switch {
     /// Finds where a whole frame goes that came in at a port, and hands it on.
     pub(super) fn route(&mut self, from: usize, frame: &Frame<'_>) {
+        if self.ports[from].mirrored {
+            self.show(from, frame);
+        }
         let mut bytes = [0; HEADERS];
         let length = frame.copy_to(&mut bytes);
         let Some(flow) = Flow::read(&bytes[..length]) else {
@@ -97,6 +100,10 @@ impl Switch {
                 .counters
                 .drop_frame(DropCause::NotConnected),
             Network::Join { join, side } => {
+                let own = self.joins[join].side_mut(side);
+                if own.only().is_none() {
+                    own.learn(flow.conversation(), PortId(number(from)), self.now);
+                }
                 let targets = self.joins[join].side_mut(side.other());
                 let chosen = match targets.only() {
                     Some(only) => Some(only),
@@ -178,8 +185,10 @@ impl Switch {
             Place::Outside(Some(outside)) => {
                 let sent = outside.send(frame);
                 port.kick = true;
-                if let Err(error) = sent {
-                    self.port_failed(to, error);
+                match sent {
+                    Ok(()) if port.mirrored => self.show(to, frame),
+                    Ok(()) => {}
+                    Err(error) => self.port_failed(to, error),
                 }
             }
             Place::Outside(None) => port.counters.drop_frame(DropCause::Gone),
@@ -193,6 +202,9 @@ impl Switch {
                         match fits {
                             Ok(fits) => {
                                 port.counters.count_sent(fits, frame.len());
+                                if fits && port.mirrored {
+                                    self.show(to, frame);
+                                }
                                 self.wake(instance);
                             }
                             Err(lie) => self.liars.push((instance, lie)),

@@ -27,6 +27,7 @@ mod flow;
 mod forward;
 mod held;
 mod members;
+mod mirror;
 mod places;
 mod requests;
 mod rules;
@@ -47,6 +48,7 @@ use crate::port::{Counters, Port, PortError};
 pub use bridge::{Membership, Vlan};
 pub use flow::{Conversation, EthernetAddress, Flow, mapped};
 pub use held::InstanceCounters;
+pub use mirror::{Looking, Mirror};
 pub use requests::{Request, RequestError};
 pub use rules::{Limit, Match, Prefix, Rule, RuleCounters, Then};
 pub use spread::Side;
@@ -54,6 +56,7 @@ pub use spread::Side;
 use bridge::Bridge;
 use forward::Staged;
 use held::Held;
+use mirror::Mirrored;
 use rules::Rules;
 use spread::Targets;
 use timers::Timers;
@@ -192,6 +195,10 @@ struct Attached {
     assembly: crate::port::Assembly,
     /// Frames were sent out of it in this turn.
     kick: bool,
+    /// Somebody looks on.
+    mirrored: bool,
+    /// Frames that those had no room for.
+    unmirrored: u64,
 }
 
 /// Two sides that frames cross between.
@@ -232,6 +239,9 @@ pub struct Switch {
     joins: Vec<Join>,
     bridges: Vec<Bridged>,
     rules: Rules,
+    mirrors: Vec<Mirrored>,
+    /// Some of what mirrors saw has not been taken yet.
+    behind: bool,
     /// Instances that have something to do.
     ready: VecDeque<usize>,
     /// Those that have had this turn and have something to do in the next.
@@ -260,6 +270,8 @@ impl Switch {
             joins: Vec::new(),
             bridges: Vec::new(),
             rules: Rules::new(),
+            mirrors: Vec::new(),
+            behind: false,
             ready: VecDeque::new(),
             again: VecDeque::new(),
             timers: Timers::default(),
@@ -299,6 +311,8 @@ impl Switch {
             counters: Counters::default(),
             assembly: crate::port::Assembly::default(),
             kick: false,
+            mirrored: false,
+            unmirrored: 0,
         });
         self.ports.len() - 1
     }
@@ -320,7 +334,7 @@ impl Switch {
     }
 
     /// All ports.
-    pub fn ports(&self) -> impl ExactSizeIterator<Item = PortId> + '_ {
+    pub fn ports(&self) -> impl ExactSizeIterator<Item = PortId> + DoubleEndedIterator + '_ {
         (0..self.ports.len()).map(|index| PortId(number(index)))
     }
 
@@ -342,6 +356,19 @@ impl Switch {
                     counters.drop_frames(cause.clone(), *count);
                 }
                 counters
+            }
+        }
+    }
+
+    /// Has ports count what they only know when they are asked, such as frames that the kernel dropped
+    /// because nobody fetched them.
+    pub fn count_missed(&mut self) {
+        for place in 0..self.outside.len() {
+            let index = self.outside[place];
+            if let Place::Outside(Some(port)) = &mut self.ports[index].place
+                && let Err(error) = port.flush()
+            {
+                self.port_failed(index, error);
             }
         }
     }

@@ -37,6 +37,9 @@ impl Switch {
             self.end_liars();
         }
         self.kick();
+        if !self.mirrors.is_empty() {
+            self.turn_mirrors();
+        }
         if !self.asked.is_empty() {
             self.go_on_asking();
         }
@@ -222,6 +225,9 @@ impl Switch {
             return Ok(());
         }
         let mut until = until.min(self.timers.earliest()).min(self.requests_until());
+        if self.behind {
+            until = until.min(monotonic_now().saturating_add(BREATH));
+        }
         // What a port may have is not waited for while there is no room where it goes.
         let mut open = Vec::with_capacity(self.outside.len());
         for place in 0..self.outside.len() {

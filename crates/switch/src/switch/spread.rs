@@ -2,7 +2,8 @@
 //!
 //! With one member on each side a join is a wire. With several, a conversation is given to one of
 //! them by its hash and their shares, and then stays there: when shares change, or members come,
-//! conversations that are under way do not move. That is what replicas and steering are.
+//! conversations that are under way do not move. What a member sends is answered to that member, also
+//! where it has written other addresses than it was sent. That is what replicas and steering are.
 
 use std::collections::HashMap;
 
@@ -46,6 +47,11 @@ struct Pin {
     port: PortId,
     /// In seconds, so that a pin takes eight bytes.
     seen: u32,
+}
+
+/// A moment of the monotonic clock, in whole seconds.
+fn seconds(now: u64) -> u32 {
+    u32::try_from(now / 1_000_000_000).unwrap_or(u32::MAX)
 }
 
 /// The members of one side.
@@ -100,7 +106,7 @@ impl Targets {
         now: u64,
         usable: impl Fn(PortId) -> bool,
     ) -> Option<PortId> {
-        let now = u32::try_from(now / 1_000_000_000).unwrap_or(u32::MAX);
+        let now = seconds(now);
         if let Some(pin) = self.pins.get_mut(&conversation)
             && usable(pin.port)
         {
@@ -127,6 +133,12 @@ impl Targets {
         let port = chosen?;
         self.pin(conversation, Pin { port, seen: now });
         Some(port)
+    }
+
+    /// A member sent a frame of this conversation: what answers it goes to that one.
+    pub(super) fn learn(&mut self, conversation: Conversation, port: PortId, now: u64) {
+        let seen = seconds(now);
+        self.pin(conversation, Pin { port, seen });
     }
 
     fn pin(&mut self, conversation: Conversation, pin: Pin) {

@@ -241,3 +241,163 @@ fn a_wire_carries_every_frame_of_a_generator_to_a_sink() {
     let counters = switch.port_counters(sink).sent;
     assert_eq!((counters.frames, counters.bytes), (10_000, 640_000));
 }
+
+/// Keeps what it sees, and goes when it has seen enough.
+struct Watching {
+    seen: Rc<RefCell<Vec<Vec<u8>>>>,
+    enough: usize,
+}
+
+impl Mirror for Watching {
+    fn see(&mut self, frame: &Frame<'_>, _: i64) -> bool {
+        let mut seen = self.seen.borrow_mut();
+        let fits = seen.len() < self.enough;
+        if fits {
+            let mut bytes = Vec::new();
+            frame.append_to(&mut bytes);
+            seen.push(bytes);
+        }
+        fits
+    }
+
+    fn turn(&mut self) -> Looking {
+        match self.seen.borrow().len() == self.enough {
+            true => Looking::Over,
+            false => Looking::On,
+        }
+    }
+}
+
+#[test]
+fn whoever_looks_on_at_a_port_sees_both_ways_over_wires_and_bridges_and_changes_nothing() {
+    for wired in [true, false] {
+        let mut switch = Switch::new(SwitchOptions::default());
+        let ([one, two], [at_one, at_two]) = ports(&mut switch);
+        if wired {
+            switch.wire(one, two);
+        } else {
+            let bridge = switch.add_bridge();
+            for port in [one, two] {
+                switch.bridge(bridge, port, Membership::default());
+            }
+        }
+        let all: Vec<_> = (0..6)
+            .map(|number| frame(A, ALL, &[0x88, 0xb5, number]))
+            .collect();
+        at_one.offer(&mut switch, &all[0]);
+        let seen = Rc::<RefCell<Vec<Vec<u8>>>>::default();
+        let watching = Watching {
+            seen: seen.clone(),
+            enough: 3,
+        };
+        switch.mirror(one, Box::new(watching));
+        at_one.offer(&mut switch, &all[1]);
+        let back = frame(B, ALL, UNTAGGED);
+        at_two.offer(&mut switch, &back);
+        // Two in one turn, of which it has room for the first.
+        at_one.0.borrow_mut().coming.push_back(all[2].clone());
+        at_one.offer(&mut switch, &all[3]);
+        at_one.offer(&mut switch, &all[4]);
+        assert_eq!(
+            *seen.borrow(),
+            [all[1].clone(), back.clone(), all[2].clone()]
+        );
+        assert_eq!(switch.unmirrored(one), 1);
+        assert_eq!(at_two.take(), all[..5], "nothing is lost, nothing twice");
+        assert_eq!(at_one.take(), [back]);
+    }
+}
+
+/// An IPv4 frame of a UDP flow (RFC 791, RFC 768) that carries its flow's number and its own. The
+/// addresses of flows differ, one way or the other.
+fn numbered(flow: u32, sequence: u8, back: bool) -> Vec<u8> {
+    let [_, b, c, d] = flow.to_be_bytes();
+    let ends = [[10, b, c, d], [192, 0, 2, 1]];
+    let [source, destination] = if back { [ends[1], ends[0]] } else { ends };
+    let ports = if back { [53, 9, 4, 0] } else { [4, 0, 53, 9] };
+    let mut rest = vec![0x08, 0x00, 0x45, 0, 0, 33, 0, 0, 0, 0, 64, 17, 0, 0];
+    rest.extend(source);
+    rest.extend(destination);
+    rest.extend([ports, [0, 13, 0, 0]].concat());
+    rest.extend(flow.to_be_bytes());
+    rest.push(sequence);
+    frame(A, B, &rest)
+}
+
+/// The flow's number and the frame's, of a frame that [`numbered`] made.
+fn number_of(frame: &[u8]) -> (u32, u8) {
+    let &[.., a, b, c, d, sequence] = frame else {
+        panic!("{frame:?}");
+    };
+    (u32::from_be_bytes([a, b, c, d]), sequence)
+}
+
+/// 10,000 flows of six frames each, in order: four before the shares change and two after, and
+/// 10,000 flows that come after.
+#[test]
+fn of_ten_thousand_flows_each_stays_in_order_where_it_was_when_shares_change() {
+    let mut switch = Switch::new(SwitchOptions::default());
+    let ([from, one, other], [at_from, at_one, at_other]) = ports(&mut switch);
+    let join = switch.add_join();
+    switch.join(join, Side::Left, from, 1);
+    switch.join(join, Side::Right, one, 90);
+    switch.join(join, Side::Right, other, 10);
+    let mut owners = std::collections::HashMap::new();
+    let mut pass = |switch: &mut Switch, flows: std::ops::Range<u32>, sequence: u8| {
+        let frames = flows.clone().map(|flow| numbered(flow, sequence, false));
+        at_from.0.borrow_mut().coming.extend(frames);
+        while switch.turn() {}
+        let mut counts = [0_usize; 2];
+        for (place, far) in [&at_one, &at_other].into_iter().enumerate() {
+            let mut last = None;
+            for frame in far.take() {
+                let (flow, number) = number_of(&frame);
+                assert_eq!(number, sequence);
+                assert!(last < Some(flow), "in the order they came");
+                last = Some(flow);
+                let owner = *owners.entry(flow).or_insert(place);
+                assert_eq!(owner, place, "flow {flow} moved");
+                counts[place] += 1;
+            }
+        }
+        assert_eq!(counts.iter().sum::<usize>(), flows.len(), "every frame");
+        counts[1]
+    };
+    for sequence in 0..4 {
+        let tried = pass(&mut switch, 0..10_000, sequence);
+        assert!(
+            (900..=1100).contains(&tried),
+            "a tenth, within 1 %: {tried}"
+        );
+    }
+    switch.join(join, Side::Right, one, 50);
+    switch.join(join, Side::Right, other, 50);
+    for sequence in 4..6 {
+        let tried = pass(&mut switch, 0..10_000, sequence);
+        assert!((900..=1100).contains(&tried), "they stay: {tried}");
+        let tried = pass(&mut switch, 10_000..20_000, sequence);
+        assert!((4900..=5100).contains(&tried), "half, within 1 %: {tried}");
+    }
+}
+
+#[test]
+fn what_a_replica_sends_is_answered_to_it_whatever_the_shares_are() {
+    let mut switch = Switch::new(SwitchOptions::default());
+    let ([one, other, out], [at_one, at_other, at_out]) = ports(&mut switch);
+    let join = switch.add_join();
+    switch.join(join, Side::Left, one, 1);
+    switch.join(join, Side::Left, other, 1);
+    switch.join(join, Side::Right, out, 1);
+    for flow in 0..200 {
+        let (sender, bystander) = match flow % 2 {
+            0 => (&at_one, &at_other),
+            _ => (&at_other, &at_one),
+        };
+        sender.offer(&mut switch, &numbered(flow, 0, false));
+        assert_eq!(at_out.take().len(), 1);
+        switch.join(join, Side::Left, one, 1 + flow % 7);
+        at_out.offer(&mut switch, &numbered(flow, 1, true));
+        assert_eq!(sender.take(), [numbered(flow, 1, true)]);
+        assert_eq!(bystander.take(), [] as [Vec<u8>; 0]);
+    }
+}

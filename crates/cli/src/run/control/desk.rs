@@ -8,10 +8,9 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
 use sprat_click::HandlerError;
 use sprat_elements::control::HandlerAccess;
-use sprat_host::control::{self, Console};
+use sprat_host::control::{self, Console, metrics};
 use sprat_switch::lane::{ControlError, Lane, LaneError};
 
-use super::metrics;
 use crate::control::{CONSOLE, METRICS};
 
 /// A question, and where its answer goes.
@@ -94,8 +93,34 @@ fn ask(lane: &mut Lane, what: &What) -> Result<String, ControlError> {
             lane.write_handler(handler, value.as_bytes())?;
             Ok(String::new())
         }
-        What::Metrics => metrics::text(lane),
+        What::Metrics => metrics(lane),
     }
+}
+
+/// What the host and the instance count.
+fn metrics(lane: &mut Lane) -> Result<String, ControlError> {
+    let own = match lane.read_handler(metrics::OWN, "") {
+        Ok(text) => String::from_utf8_lossy(&text).into_owned(),
+        // A router has none beside its elements, and nobody answers once it has ended.
+        Err(ControlError::Lane(error)) => return Err(error.into()),
+        Err(_) => String::new(),
+    };
+    let devices = lane.links().iter().map(|link| {
+        let input = link.input().map(|port| port.counters().clone());
+        let output = link.output().map(|port| port.counters().clone());
+        let both = [input.unwrap_or_default(), output.unwrap_or_default()];
+        (link.device.clone(), both)
+    });
+    let counted = metrics::Counted {
+        devices: devices.collect(),
+        entries: lane.counters().entries,
+        delivered: lane.counters().delivered,
+        collected: lane.counters().collected,
+        console_dropped: lane.counters().console_dropped,
+        inside: lane.counters().inside,
+        memory: lane.instance().memory_use().ok(),
+    };
+    Ok(metrics::text(&counted, lane.instance().shared(), &own))
 }
 
 /// A refusal in the words of Click's protocol.

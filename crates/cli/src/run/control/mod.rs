@@ -5,7 +5,6 @@
 //! its console is kept and given without asking it.
 
 mod desk;
-mod metrics;
 
 use std::io;
 use std::path::Path;

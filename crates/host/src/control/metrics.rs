@@ -1,15 +1,17 @@
-//! Metrics of a run as Prometheus text (its exposition format, version 0.0.4): what the host counts,
-//! what the instance keeps where the host can see it, and what it says itself.
+//! Metrics of an instance as Prometheus text (its exposition format, version 0.0.4): what the host
+//! counts, what the instance keeps where the host can see it, and what it says itself.
 //!
 //! What an instance says is checked line by line. It has no say in names that begin with `sprat_`.
 
 use std::fmt::{self, Write};
+use std::time::Duration;
 
 use sprat_abi::statistics::{Counter, Snapshot, Subject};
-use sprat_switch::lane::{ControlError, Lane, Link};
+use sprat_monitor::{MemoryUse, Shared};
+use sprat_switch::port::Counters;
 
 /// The handler in which services give their own metrics.
-const OWN: &str = "os.metrics";
+pub const OWN: &str = "os.metrics";
 
 /// Most lines of metrics that are taken from an instance.
 const LINE_LIMIT: usize = 10_000;
@@ -17,32 +19,43 @@ const LINE_LIMIT: usize = 10_000;
 /// Longest of them, in bytes.
 const LENGTH_LIMIT: usize = 1024;
 
-/// Everything.
-///
-/// # Errors
-/// The instance died of the question.
-pub(super) fn text(lane: &mut Lane) -> Result<String, ControlError> {
-    let own = match lane.read_handler(OWN, "") {
-        Ok(text) => String::from_utf8_lossy(&text).into_owned(),
-        // A router has none beside its elements, and nobody answers once it has ended.
-        Err(ControlError::Lane(error)) => return Err(error.into()),
-        Err(_) => String::new(),
-    };
+/// What the host has counted for an instance.
+#[derive(Clone, Debug)]
+pub struct Counted {
+    /// Times it was entered.
+    pub entries: u64,
+    /// Frames handed to it.
+    pub delivered: u64,
+    /// Frames taken from it.
+    pub collected: u64,
+    /// Console bytes dropped because there were too many.
+    pub console_dropped: u64,
+    /// Time spent in it.
+    pub inside: Duration,
+    /// Each of its devices, with what came in and what went out there.
+    pub devices: Vec<(String, [Counters; 2])>,
+    /// Its memory, where that is known.
+    pub memory: Option<MemoryUse>,
+}
+
+/// Everything; `own` is what the instance says itself.
+#[must_use]
+pub fn text(counted: &Counted, shared: &mut Shared, own: &str) -> String {
     let mut text = String::new();
     // Writing to a string cannot fail.
-    let _ = write_host(&mut text, lane);
-    let dropped = take_own(&mut text, &own);
-    let _ = family(
+    let _ = write_host(&mut text, counted, shared);
+    let dropped = take_own(&mut text, own);
+    let _ = single(
         &mut text,
         "sprat_metric_lines_refused",
         "gauge",
         "Lines of the instance's own metrics that are not well formed or not its to say.",
+        dropped,
     );
-    let _ = writeln!(text, "sprat_metric_lines_refused {dropped}");
-    Ok(text)
+    text
 }
 
-fn family(out: &mut String, name: &str, kind: &str, help: &str) -> fmt::Result {
+pub(crate) fn family(out: &mut String, name: &str, kind: &str, help: &str) -> fmt::Result {
     writeln!(out, "# HELP {name} {help}\n# TYPE {name} {kind}")
 }
 
@@ -58,8 +71,7 @@ fn single(
     writeln!(out, "{name} {value}")
 }
 
-fn write_host(out: &mut String, lane: &mut Lane) -> fmt::Result {
-    let counters = *lane.counters();
+fn write_host(out: &mut String, counters: &Counted, shared: &mut Shared) -> fmt::Result {
     for (name, help, value) in [
         (
             "sprat_entries_total",
@@ -91,8 +103,8 @@ fn write_host(out: &mut String, lane: &mut Lane) -> fmt::Result {
         "Time spent in the instance.",
         counters.inside.as_secs_f64(),
     )?;
-    write_ports(out, lane.links())?;
-    if let Ok(memory) = lane.instance().memory_use() {
+    write_ports(out, &counters.devices)?;
+    if let Some(memory) = counters.memory {
         let help = "Memory of the instance that is its own.";
         single(
             out,
@@ -110,7 +122,6 @@ fn write_host(out: &mut String, lane: &mut Lane) -> fmt::Result {
             memory.shared,
         )?;
     }
-    let shared = lane.instance().shared();
     let help = "Heap in use, as the instance says.";
     single(
         out,
@@ -123,12 +134,7 @@ fn write_host(out: &mut String, lane: &mut Lane) -> fmt::Result {
     write_records(out, &records)
 }
 
-fn write_ports(out: &mut String, links: &[Link]) -> fmt::Result {
-    let counters = |link: &Link| {
-        let input = link.input().map(|port| port.counters().clone());
-        let output = link.output().map(|port| port.counters().clone());
-        (input.unwrap_or_default(), output.unwrap_or_default())
-    };
+fn write_ports(out: &mut String, devices: &[(String, [Counters; 2])]) -> fmt::Result {
     for (name, help) in [
         (
             "sprat_port_frames_total",
@@ -140,14 +146,13 @@ fn write_ports(out: &mut String, links: &[Link]) -> fmt::Result {
         ),
     ] {
         family(out, name, "counter", help)?;
-        for link in links {
-            let (input, output) = counters(link);
+        for (device, [input, output]) in devices {
             for (direction, volume) in [("in", input.received), ("out", output.sent)] {
                 let value = match name.contains("frames") {
                     true => volume.frames,
                     false => volume.bytes,
                 };
-                let device = label(&link.device);
+                let device = label(device);
                 writeln!(
                     out,
                     "{name}{{device=\"{device}\",direction=\"{direction}\"}} {value}"
@@ -157,9 +162,8 @@ fn write_ports(out: &mut String, links: &[Link]) -> fmt::Result {
     }
     let name = "sprat_port_frames_dropped_total";
     family(out, name, "counter", "Frames dropped at ports.")?;
-    for link in links {
-        let device = label(&link.device);
-        let (input, output) = counters(link);
+    for (device, [input, output]) in devices {
+        let device = label(device);
         for (direction, counters) in [("in", input), ("out", output)] {
             for (cause, frames) in &counters.dropped {
                 let cause = label(&cause.to_string());
@@ -213,7 +217,7 @@ fn write_records(out: &mut String, records: &[Snapshot]) -> fmt::Result {
 }
 
 /// The value of a label, with what would end it escaped.
-fn label(value: &str) -> String {
+pub(crate) fn label(value: &str) -> String {
     value
         .replace('\\', "\\\\")
         .replace('"', "\\\"")

@@ -1,0 +1,221 @@
+//! Whether all that is declared means something.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{Desired, Mistake};
+use crate::flows::FlowRule;
+
+fn mistake(place: impl Into<String>, what: impl Into<String>) -> Mistake {
+    Mistake {
+        place: place.into(),
+        what: what.into(),
+    }
+}
+
+/// Longest name of a function, tenant or port.
+const NAME_LIMIT: usize = 32;
+
+/// Most instances of a function.
+const MOST_REPLICAS: u32 = 64;
+
+impl Desired {
+    /// Checks that all names mean something and that nothing is joined twice.
+    ///
+    /// # Errors
+    /// The first thing that is wrong.
+    pub fn check(&self) -> Result<(), Mistake> {
+        for (name, function) in &self.functions {
+            let place = format!("functions.{name}");
+            check_name(&place, name)?;
+            check_name(&format!("{place}.tenant"), &function.tenant)?;
+            if self.ports.contains_key(name) {
+                return Err(mistake(place, "a port has this name too"));
+            }
+            if !(1..=MOST_REPLICAS).contains(&function.replicas) {
+                let what = format!("expected 1 to {MOST_REPLICAS}, found {}", function.replicas);
+                return Err(mistake(format!("{place}.replicas"), what));
+            }
+            let mut devices = BTreeSet::new();
+            if let Some(twice) = function
+                .devices
+                .iter()
+                .find(|device| !devices.insert(*device))
+            {
+                let what = format!("{twice} is named twice");
+                return Err(mistake(format!("{place}.devices"), what));
+            }
+        }
+        for name in self.ports.keys() {
+            check_name(&format!("ports.{name}"), name)?;
+        }
+        for name in &self.stopped {
+            if !self.functions.contains_key(name) {
+                return Err(mistake("stopped", format!("no function {name}")));
+            }
+        }
+        let mut joined = BTreeMap::new();
+        let mut join =
+            |place: &str, end: String| match joined.insert(end.clone(), place.to_string()) {
+                Some(other) => Err(mistake(
+                    place,
+                    format!("{end} is part of {other} already, and can be joined once"),
+                )),
+                None => Ok(()),
+            };
+        for (number, chain) in (1..).zip(&self.chains) {
+            let place = format!("chain {number}");
+            let mut tenants = BTreeSet::new();
+            for port in [&chain.from, &chain.to] {
+                if !self.ports.contains_key(port) {
+                    return Err(self.unknown(&place, port, "a chain begins and ends with a port"));
+                }
+                join(&place, port.clone())?;
+            }
+            for alternatives in &chain.through {
+                for (name, share) in alternatives {
+                    let Some(function) = self.functions.get(name) else {
+                        return Err(self.unknown(&place, name, "between its ends are functions"));
+                    };
+                    if function.devices.len() < 2 {
+                        let what = format!("{name} has one device, and a chain needs two");
+                        return Err(mistake(place, what));
+                    }
+                    if !(1..=1_000_000).contains(share) {
+                        return Err(mistake(place, format!("{name}: a share is 1 or more")));
+                    }
+                    tenants.insert(&function.tenant);
+                    for device in &function.devices[..2] {
+                        join(&place, format!("{name}.{device}"))?;
+                    }
+                }
+            }
+            one_tenant(&place, &tenants)?;
+            if tenants.is_empty() {
+                return Err(mistake(place, "between its ends is no function"));
+            }
+        }
+        for (name, bridge) in &self.bridges {
+            let place = format!("bridges.{name}");
+            check_name(&place, name)?;
+            let mut tenants = BTreeSet::new();
+            for member in &bridge.members {
+                match member.split_once('.') {
+                    None if self.ports.contains_key(member) => {}
+                    Some((function, device)) => {
+                        let found = self.functions.get(function);
+                        let found = found.filter(|found| found.devices.iter().any(|d| d == device));
+                        let Some(found) = found else {
+                            return Err(self.unknown(&place, member, "expected FUNCTION.DEVICE"));
+                        };
+                        tenants.insert(&found.tenant);
+                    }
+                    None => {
+                        let expected = "members are ports and FUNCTION.DEVICE";
+                        return Err(self.unknown(&place, member, expected));
+                    }
+                }
+                join(&place, member.clone())?;
+            }
+            for (member, vlans) in &bridge.vlans {
+                let place = format!("{place}.vlans.{member}");
+                if !bridge.members.contains(member) {
+                    return Err(mistake(place, "it is no member of the bridge"));
+                }
+                let mut numbers = vlans.untagged.iter().chain(&vlans.tagged);
+                if let Some(wrong) = numbers.find(|number| !(1..=4094).contains(*number)) {
+                    return Err(mistake(place, format!("expected 1 to 4094, found {wrong}")));
+                }
+            }
+            for function in &bridge.any_source {
+                if !self.functions.contains_key(function) {
+                    let place = format!("{place}.any-source");
+                    return Err(self.unknown(&place, function, "expected functions"));
+                }
+            }
+            one_tenant(&place, &tenants)?;
+            if tenants.is_empty() {
+                return Err(mistake(place, "no function is a member"));
+            }
+        }
+        for (number, flow) in (1..).zip(&self.flows) {
+            self.check_flow(&format!("flow {number}"), flow)?;
+        }
+        Ok(())
+    }
+
+    /// Checks what a flow rule names: places of one tenant, where frames come in and may go.
+    fn check_flow(&self, place: &str, flow: &FlowRule) -> Result<(), Mistake> {
+        let mut tenants = BTreeSet::new();
+        for end in std::iter::once(&flow.on).chain(flow.targets()) {
+            let owner = match end.split_once('.') {
+                None => self.owner_of_port(end),
+                Some((function, device)) => {
+                    let found = self.functions.get(function);
+                    let found = found.filter(|found| found.devices.iter().any(|d| d == device));
+                    if *end != flow.on && found.is_some_and(|found| found.replicas > 1) {
+                        let what = format!("{function} has several instances: which is meant?");
+                        return Err(mistake(place, what));
+                    }
+                    found.map(|found| &found.tenant)
+                }
+            };
+            let Some(owner) = owner else {
+                let expected = "expected a port that is joined, or FUNCTION.DEVICE";
+                return Err(self.unknown(place, end, expected));
+            };
+            tenants.insert(owner);
+        }
+        if let Some(vlan) = flow.vlan.filter(|vlan| !(1..=4094).contains(vlan)) {
+            return Err(mistake(
+                place,
+                format!("vlan: expected 1 to 4094, found {vlan}"),
+            ));
+        }
+        one_tenant(place, &tenants)
+    }
+
+    /// The tenant whose functions a port leads to.
+    fn owner_of_port(&self, port: &str) -> Option<&String> {
+        let chains = self.chains.iter();
+        let chained = chains.filter(|chain| chain.from == port || chain.to == port);
+        let chained = chained.flat_map(|chain| chain.through.iter().flat_map(BTreeMap::keys));
+        let bridges = self.bridges.values();
+        let bridged = bridges.filter(|bridge| bridge.members.iter().any(|member| member == port));
+        let bridged = bridged.flat_map(|bridge| &bridge.members);
+        let bridged = bridged.filter_map(|member| member.split_once('.'));
+        let bridged = bridged.map(|(function, _)| function);
+        let mut functions = chained.map(String::as_str).chain(bridged);
+        functions.find_map(|name| Some(&self.functions.get(name)?.tenant))
+    }
+
+    /// An error about a name, with those that there are.
+    fn unknown(&self, place: &str, name: &str, expected: &str) -> Mistake {
+        let known = self.functions.keys().chain(self.ports.keys());
+        let known: Vec<&str> = known.map(String::as_str).collect();
+        let what = format!("`{name}`: {expected}; there are {}", known.join(", "));
+        mistake(place, what)
+    }
+}
+
+fn one_tenant(place: &str, tenants: &BTreeSet<&String>) -> Result<(), Mistake> {
+    let names: Vec<&str> = tenants.iter().map(|tenant| tenant.as_str()).collect();
+    match names.len() {
+        0 | 1 => Ok(()),
+        _ => {
+            let what = format!(
+                "tenants are kept apart, and it joins {}",
+                names.join(" and ")
+            );
+            Err(mistake(place, what))
+        }
+    }
+}
+
+fn check_name(place: &str, name: &str) -> Result<(), Mistake> {
+    let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
+    if name.is_empty() || name.len() > NAME_LIMIT || !name.chars().all(fits) {
+        let what = format!("expected up to {NAME_LIMIT} letters, digits, - and _, found `{name}`");
+        return Err(mistake(place, what));
+    }
+    Ok(())
+}
