@@ -52,6 +52,8 @@ fn what_is_no_configuration_is_not_built() {
     let folder = folder.path();
     fs::write(folder.join("bad.click"), "Idle ->\n Foo -> Discard;").expect("a file");
     fs::write(folder.join("empty.click"), "// nothing").expect("a file");
+    let argument = "FromDevice(eth0)\n -> IPFilter(allow icmp, deny al) -> Discard;";
+    fs::write(folder.join("argument.click"), argument).expect("a file");
     fs::write(folder.join("bytes.click"), [0xff, 0xfe]).expect("a file");
     let refused = |subject: &str, words: &[&str]| {
         let Finished { good, errors, .. } = sprat(folder, ["build", subject]);
@@ -62,6 +64,7 @@ fn what_is_no_configuration_is_not_built() {
     };
     refused("missing.click", &["missing.click: No such file"]);
     refused("bad.click", &["bad.click:2:", "undeclared element 'Foo'"]);
+    refused("argument.click", &["argument.click:2:", "pattern 1"]);
     refused("empty.click", &["empty.click has no elements"]);
     refused("bytes.click", &["bytes.click is no Click configuration"]);
     assert!(!folder.join("bad.image").exists());

@@ -6,8 +6,12 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use serde::Deserialize;
+use sprat_click::diagnostics::Diagnostics;
 use sprat_click::language::{NoLibraries, parser};
+use sprat_click::router::Builder;
+use sprat_click::simulation::Simulation;
 use sprat_image::{Configuration, Profile};
+use sprat_packet::Pool;
 
 use super::{Built, Package, PackageError, Recording, library};
 use crate::devices;
@@ -66,10 +70,22 @@ fn configuration_of(folder: &Path) -> Result<PathBuf, PackageError> {
 fn uses(text: &str, path: &Path) -> Result<(Vec<String>, Vec<String>), PackageError> {
     let parse = parser(Rc::new(NoLibraries), Vec::new());
     let name = path.display().to_string();
-    let (flat, _) = parse(&sprat_elements::library(), text, &name).map_err(|diagnostics| {
-        explain(&diagnostics);
+    let wrong = |diagnostics: &Diagnostics| {
+        explain(diagnostics);
         PackageError::WrongConfiguration
-    })?;
+    };
+    let library = sprat_elements::library;
+    let (flat, mut diagnostics) =
+        parse(&library(), text, &name).map_err(|diagnostics| wrong(&diagnostics))?;
+    // What holds variables is known when it runs.
+    if flat.elements.iter().all(|one| !one.config.contains('$')) {
+        let pool = Pool::growing();
+        let builder = Builder::new(library(), Simulation::new(), pool, parse);
+        builder.check(&flat, &mut diagnostics);
+        if diagnostics.has_errors() {
+            return Err(wrong(&diagnostics));
+        }
+    }
     let classes: BTreeSet<String> = flat
         .elements
         .iter()

@@ -141,6 +141,21 @@ impl Builder {
         Some(router)
     }
 
+    /// Looks a flat configuration over as far as that goes without what is outside: classes,
+    /// connections and arguments. `diagnostics` then holds what is wrong with it.
+    pub fn check(&self, flat: &Flat, diagnostics: &mut Diagnostics) {
+        let Some(classes) = self.classes(flat, diagnostics) else {
+            return;
+        };
+        let ports = connect::resolve(flat, &classes, diagnostics);
+        if !diagnostics.has_errors() {
+            let directory = directory(flat, &classes);
+            let order = configure_order(&classes);
+            // The elements have done what they were made for.
+            let _ = self.configure(flat, &directory, &order, &ports, diagnostics);
+        }
+    }
+
     fn put_together(
         self: &Rc<Self>,
         text: &str,
