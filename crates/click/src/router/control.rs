@@ -82,7 +82,14 @@ impl Router {
             )),
             Some((element, name)) => match self.directory.resolve(scope, element) {
                 Some(id) => Ok(HandlerTarget::Element(id, name.into())),
-                None => Err(HandlerError::NoElement(element.into())),
+                // No name is a number: elements may be called by their place, from one on.
+                None => match element.parse::<usize>() {
+                    Ok(place) if (1..=self.len()).contains(&place) => Ok(HandlerTarget::Element(
+                        ElementId::from_index(place - 1),
+                        name.into(),
+                    )),
+                    _ => Err(HandlerError::NoElement(element.into())),
+                },
             },
         }
     }

@@ -158,10 +158,8 @@ impl Element for AggregateIpAddrPair {
     ) -> Result<(), HandlerError> {
         match name {
             "clear" => {
-                for pair in self.pairs.values() {
-                    self.ended.tell(pair.number);
-                }
-                self.ended.wake(context);
+                let numbers = self.pairs.values().map(|pair| pair.number);
+                self.ended.tell_all(context, numbers);
                 self.pairs.clear();
                 Ok(())
             }
@@ -174,23 +172,11 @@ impl Element for AggregateIpAddrPair {
 mod tests {
     use std::string::String;
 
-    use sprat_click::simulation::Simulation;
-
+    use super::super::testing::numbered;
     use crate::testing::Bench;
 
-    /// The aggregates and paints that the packets of a dump get.
     fn pairs(keywords: &str, dump: &str) -> String {
-        let simulation = Simulation::new();
-        simulation.put_file("in", dump.as_bytes());
-        let bench = Bench::with(
-            simulation,
-            &std::format!(
-                "FromIPSummaryDump(in) -> AggregateIPAddrPair({keywords})
-                 -> ToIPSummaryDump(out, HEADER false, FIELDS aggregate link ip_id)"
-            ),
-        );
-        bench.run();
-        String::from_utf8(bench.simulation.file("out").unwrap_or_default()).expect("text")
+        numbered(&std::format!("AggregateIPAddrPair({keywords})"), dump)
     }
 
     #[test]

@@ -392,10 +392,8 @@ impl Element for AggregateIpFlows {
     ) -> Result<(), HandlerError> {
         match name {
             "clear" => {
-                for flow in self.flows.values() {
-                    self.ended.tell(flow.number);
-                }
-                self.ended.wake(context);
+                let numbers = self.flows.values().map(|flow| flow.number);
+                self.ended.tell_all(context, numbers);
                 self.flows.clear();
                 self.ports.clear();
                 Ok(())
@@ -411,21 +409,11 @@ mod tests {
 
     use sprat_click::simulation::Simulation;
 
+    use super::super::testing::numbered;
     use crate::testing::Bench;
 
-    /// The aggregates and paints that the packets of a dump get.
     fn flows(keywords: &str, dump: &str) -> String {
-        let simulation = Simulation::new();
-        simulation.put_file("in", dump.as_bytes());
-        let bench = Bench::with(
-            simulation,
-            &std::format!(
-                "FromIPSummaryDump(in) -> AggregateIPFlows({keywords})
-                 -> ToIPSummaryDump(out, HEADER false, FIELDS aggregate link ip_id)"
-            ),
-        );
-        bench.run();
-        String::from_utf8(bench.simulation.file("out").unwrap_or_default()).expect("text")
+        numbered(&std::format!("AggregateIPFlows({keywords})"), dump)
     }
 
     #[test]

@@ -1,9 +1,10 @@
-use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::string::{String, ToString};
+use alloc::vec::Vec;
 
 use hashbrown::HashMap;
 use sprat_click::arguments::{Annotation, Argument};
+use sprat_click::collections::sort;
 use sprat_click::{
     Arguments, Class, Configuration, Configure, Context, Element, HandlerError, HandlerList,
     Rejected,
@@ -37,7 +38,7 @@ struct AggregatePacketCounter {
     annotation: Option<usize>,
     inputs: usize,
     /// By aggregate and packet number: whether it came by input 0, by input 1, at all.
-    seen: HashMap<u32, BTreeMap<u32, [bool; 2]>>,
+    seen: HashMap<u32, HashMap<u32, [bool; 2]>>,
     count: u64,
 }
 
@@ -83,10 +84,12 @@ impl AggregatePacketCounter {
     /// The numbers of an aggregate for which `wanted` holds.
     fn numbers(&self, aggregate: u32, wanted: impl Fn(&[bool; 2]) -> bool) -> String {
         let flow = self.seen.get(&aggregate).into_iter().flatten();
-        flow.filter(|(_, seen)| wanted(seen))
-            .fold(String::new(), |text, (number, _)| {
-                format!("{text}{number}\n")
-            })
+        let numbers = flow.filter(|(_, seen)| wanted(seen));
+        let mut numbers: Vec<u32> = numbers.map(|(number, _)| *number).collect();
+        sort(&mut numbers);
+        numbers
+            .into_iter()
+            .fold(String::new(), |text, number| format!("{text}{number}\n"))
     }
 }
 

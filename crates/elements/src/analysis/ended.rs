@@ -28,6 +28,12 @@ impl Ended {
         }
     }
 
+    /// Tells everyone that these numbers are over, now.
+    pub(super) fn tell_all(&self, context: &Context<'_>, numbers: impl Iterator<Item = u32>) {
+        numbers.for_each(|number| self.tell(number));
+        self.wake(context);
+    }
+
     /// Has those look who otherwise might not for a while. Others do when packets come.
     pub(super) fn wake(&self, context: &Context<'_>) {
         for (numbers, listener) in &self.listeners {

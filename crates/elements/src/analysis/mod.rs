@@ -15,6 +15,8 @@ pub(crate) mod ended;
 mod ip_field;
 mod ip_rate_monitor;
 mod ipfix;
+#[cfg(test)]
+mod testing;
 
 use sprat_click::Class;
 

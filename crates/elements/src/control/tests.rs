@@ -79,3 +79,19 @@ fn an_error_keeps_the_router_from_running() {
     let errors = Bench::errors("m :: Message(\"hot\", TYPE ERROR)");
     assert!(errors.contains("  hot"), "{errors}");
 }
+
+#[test]
+fn elements_may_be_called_by_their_place() {
+    let bench = Bench::new("i :: Idle -> c :: Counter -> Discard");
+    assert_eq!(bench.read("1.name"), "i");
+    assert_eq!(bench.read("3.class"), "Discard");
+    bench.write("2.reset", "");
+    assert_eq!(
+        bench.write_fails("4.reset", "").as_deref(),
+        Some("no element '4'")
+    );
+    assert_eq!(
+        bench.write_fails("0.reset", "").as_deref(),
+        Some("no element '0'")
+    );
+}

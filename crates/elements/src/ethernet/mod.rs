@@ -11,6 +11,7 @@ mod ether_pause_source;
 mod ether_switch;
 mod filter;
 mod header;
+mod span_tree;
 mod tag;
 mod vlan;
 
@@ -36,6 +37,7 @@ pub(crate) const CLASSES: &[&Class] = &[
     &filter::HOST_ETHER_FILTER,
     &ether_switch::LISTEN_ETHER_SWITCH,
     &header::SET_ETHER_ADDRESS,
+    &span_tree::ETHER_SPAN_TREE,
     &vlan::SET_VLAN_ANNO,
     &header::STORE_ETHER_ADDRESS,
     &vlan::STRIP_ETHER_VLAN_HEADER,

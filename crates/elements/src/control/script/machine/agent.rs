@@ -1,0 +1,120 @@
+//! What a script answers to the router, even while it runs.
+
+use super::*;
+
+impl Agent for Machine {
+    fn start(&self, context: &mut Context<'_>) {
+        if self.kind.starts() {
+            self.resume(context, Run::default());
+        }
+    }
+
+    fn run_timer(&self, context: &mut Context<'_>, _: usize) {
+        let held = self
+            .held
+            .borrow_mut()
+            .take_if(|run| run.waits == Waits::Time);
+        if let Some(mut run) = held {
+            run.position += 1;
+            self.resume(context, run);
+        }
+    }
+
+    fn run_io(&self, context: &mut Context<'_>) {
+        let Kind::Signal(signals) = &self.kind else {
+            return;
+        };
+        let environment = context.environment().clone();
+        let mut arrived = false;
+        for signal in signals.iter().filter(|_| !self.exited.get()) {
+            arrived |= environment.signal(*signal);
+        }
+        if arrived && !self.run_signal(context) {
+            for signal in signals.iter() {
+                environment.release_signal(*signal);
+            }
+        }
+    }
+
+    fn driver_stopped(&self, context: &mut Context<'_>) -> bool {
+        if self.held.borrow().is_none() {
+            return false;
+        }
+        self.step(context, 1);
+        self.held.borrow().is_some()
+    }
+
+    fn handlers(&self, list: &mut HandlerList) {
+        list.write("step").write("goto").read_with_parameters("run");
+        list.write("run").read_with_parameters("get").write("set");
+        for function in FUNCTIONS {
+            list.read_with_parameters(function);
+        }
+        list.read_with_parameters(WRITABLE);
+        for variable in &self.exported {
+            list.read(variable.clone());
+        }
+        if self.kind == Kind::Proxy {
+            list.others(HandlerFlags {
+                read: true,
+                write: true,
+                parameters: true,
+                ..HandlerFlags::default()
+            });
+        }
+    }
+
+    fn read(
+        &self,
+        context: &mut Context<'_>,
+        name: &str,
+        parameters: &str,
+    ) -> Result<String, HandlerError> {
+        if self.exported.iter().any(|known| known == name) {
+            return Ok(self.variable(name).unwrap_or_default());
+        }
+        if let Some(value) = functions::call(context, name, parameters) {
+            return value;
+        }
+        match name {
+            "run" => self.run_called(context, parameters, false, name),
+            "get" => {
+                let variable = unquote(parameters.trim());
+                self.variable(&variable)
+                    .ok_or_else(|| HandlerError::failed(format!("no variable '{variable}'")))
+            }
+            _ if self.kind == Kind::Proxy => self.run_called(context, parameters, false, name),
+            _ => Err(HandlerError::NoHandler(name.into())),
+        }
+    }
+
+    fn write(
+        &self,
+        context: &mut Context<'_>,
+        name: &str,
+        value: &str,
+    ) -> Result<(), HandlerError> {
+        match name {
+            "step" => {
+                let value = value.trim();
+                let count = match value {
+                    "" => 1,
+                    _ => value.parse().map_err(|_| {
+                        HandlerError::failed(format!("'{value}' is no number of steps"))
+                    })?,
+                };
+                self.step(context, count);
+                Ok(())
+            }
+            "goto" => self.go_to(context, value),
+            "run" => self.run_called(context, value, true, name).map(drop),
+            "set" => {
+                let (variable, text) = first_word(value);
+                self.set(&unquote(variable), text.into());
+                Ok(())
+            }
+            _ if self.kind == Kind::Proxy => self.run_called(context, value, true, name).map(drop),
+            _ => Err(HandlerError::NoHandler(name.into())),
+        }
+    }
+}

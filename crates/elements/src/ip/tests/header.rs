@@ -1,0 +1,136 @@
+//! What writes fields of the header.
+
+use super::*;
+
+#[test]
+fn dec_ip_ttl_takes_one_and_mends_the_checksum() {
+    let sent = one("DecIPTTL", &packet(8));
+    assert_eq!(read_checked(&sent).time_to_live(), 63);
+    assert_eq!(sent[20..], packet(8)[20..]);
+}
+
+#[test]
+fn dec_ip_ttl_turns_expired_packets_away_unchanged() {
+    let expired: Vec<_> = [0, 1]
+        .map(|time_to_live| {
+            let mut bytes = packet(8);
+            let mut ip = Ipv4Mut::new(&mut bytes).unwrap();
+            ip.set_time_to_live(time_to_live);
+            ip.fill_checksum();
+            bytes
+        })
+        .into();
+    let (sent, side) = through("DecIPTTL", &expired);
+    assert!(sent.is_empty());
+    assert_eq!(side, expired);
+}
+
+#[test]
+fn dec_ip_ttl_spares_multicast_only_when_told() {
+    let mut multicast = packet(8);
+    let mut ip = Ipv4Mut::new(&mut multicast).unwrap();
+    ip.set_destination(Ipv4Addr::new(224, 0, 0, 9));
+    ip.fill_checksum();
+    assert_eq!(one("DecIPTTL(MULTICAST false)", &multicast), multicast);
+    assert_eq!(
+        read_checked(&one("DecIPTTL", &multicast)).time_to_live(),
+        63
+    );
+    assert_eq!(one("DecIPTTL(ACTIVE false)", &packet(8)), packet(8));
+}
+
+#[test]
+fn code_point_and_congestion_bits_are_set_apart_from_each_other() {
+    let mut marked = packet(8);
+    let mut ip = Ipv4Mut::new(&mut marked).unwrap();
+    ip.set_type_of_service(42 << 2 | 3);
+    ip.fill_checksum();
+    assert_eq!(
+        read_checked(&one("SetIPDSCP(10)", &marked)).type_of_service(),
+        10 << 2 | 3
+    );
+    assert_eq!(
+        read_checked(&one("SetIPECN(ect1)", &marked)).type_of_service(),
+        42 << 2 | 1
+    );
+    assert_eq!(read_checked(&one("SetIPECN(no)", &marked)).ecn(), 0);
+    let errors = Bench::errors("Idle -> SetIPDSCP(64) -> Idle");
+    assert!(errors.contains("DSCP: out of range, bound 63"), "{errors}");
+}
+
+#[test]
+fn ip_encap_writes_the_header_of_rfc_2003() {
+    let inner = packet(8);
+    let sent = one(
+        "IPEncap(ipip, 18.26.4.24, 140.247.60.147, DSCP 1, CE true, DF true, TTL 9)",
+        &inner,
+    );
+    let outer = read_checked(&sent);
+    let expected = Ipv4Fields {
+        type_of_service: 1 << 2 | 3,
+        total_length: 48,
+        identification: 0,
+        flags_and_offset: Ipv4::DONT_FRAGMENT,
+        time_to_live: 9,
+        protocol: 4,
+        source: Ipv4Addr::new(18, 26, 4, 24),
+        destination: Ipv4Addr::new(140, 247, 60, 147),
+    };
+    assert_eq!(outer.fields(), expected);
+    assert_eq!(outer.payload(), inner);
+    assert_eq!(
+        one("IPEncap(4, 1.0.0.1, 2.0.0.2) -> StripIPHeader", &inner),
+        inner
+    );
+}
+
+#[test]
+fn ip_encap_takes_the_destination_from_the_annotation() {
+    let sent = one(
+        "SetIPAddress(7.7.7.7) -> IPEncap(4, 1.0.0.1, DST_ANNO)",
+        &packet(8),
+    );
+    assert_eq!(read_checked(&sent).destination(), Ipv4Addr::new(7, 7, 7, 7));
+}
+
+#[test]
+fn set_ip_checksum_rights_a_wrong_one() {
+    let mut wrong = packet(8);
+    wrong[10] ^= 0x55;
+    assert_eq!(one("SetIPChecksum", &wrong), packet(8));
+}
+
+#[test]
+fn mark_ip_ce_drops_what_is_not_ecn_capable() {
+    let packets = [0_u8, 1, 2, 3].map(|ecn| {
+        let mut bytes = packet(4);
+        let mut ip = Ipv4Mut::new(&mut bytes).unwrap();
+        ip.set_type_of_service(0xb8 | ecn);
+        ip.fill_checksum();
+        bytes
+    });
+    for (argument, count) in [("", 3), ("true", 4)] {
+        let (bench, sent) = all_through(&format!("m :: MarkIPCE({argument})"), &packets);
+        assert_eq!(sent.len(), count);
+        for bytes in &sent {
+            let ip = Ipv4::new(bytes).unwrap();
+            assert_eq!(ip.type_of_service(), 0xbb);
+            assert!(ip.checksum_is_right());
+        }
+        assert_eq!(bench.read("m.drops"), (4 - count).to_string());
+    }
+}
+
+#[test]
+fn set_ip_ecn_takes_the_names_of_rfc_3168() {
+    for (name, bits) in [
+        ("no", 0),
+        ("ECT(1)", 1),
+        ("ect2", 2),
+        ("ECT(0)", 2),
+        ("CE", 3),
+    ] {
+        let (_, sent) = all_through(&format!("SetIPECN({name})"), &[packet(4)]);
+        assert_eq!(Ipv4::new(&sent[0]).unwrap().ecn(), bits, "{name}");
+    }
+}
