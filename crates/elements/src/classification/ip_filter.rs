@@ -36,7 +36,7 @@ pub(super) const IP_FILTER: Class = Class::of::<IpFilter>("IPFilter")
 /// - `[DIR] host ADDR`, `[DIR] net ADDR/BITS`, `[DIR] net ADDR mask MASK`: an address. DIR is
 ///   `src`, `dst`, `src or dst` (where nothing is said) or `src and dst`.
 /// - `[DIR] [tcp | udp] port PORT`: a port of TCP or UDP, by name, number or range `LOW-HIGH`.
-/// - `ip vers N`, `ip hl N`, `ip id N`, `ip tos N`, `ip dscp N`, `ip ttl N`: header fields.
+/// - `ip vers N`, `ip hl N`, `ip len N`, `ip id N`, `ip tos N`, `ip dscp N`, `ip ttl N`: header fields.
 /// - `ip frag`, `ip unfrag`: is, or is not, a fragment.
 /// - `ip ect`, `ip ce`: capable of congestion notification, congestion experienced.
 /// - `tcp opt FLAG`: `syn`, `fin`, `ack`, `rst`, `psh` or `urg` is set; also just `syn`.

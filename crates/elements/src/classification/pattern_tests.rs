@@ -172,10 +172,12 @@ fn a_test_of_missing_bytes_fails_and_its_negation_holds() {
 fn header_fields_have_names() {
     let mut packet = udp(1, 2);
     packet[1] = 0xb9; // DSCP 46, ECN 01
+    packet[3] = 28;
     matches(
         "ip vers 4 and ip hl 5 and ip id 0x1234 and ip tos 185 and ip ttl 64",
         &packet,
     );
+    matches("ip len 28 and not ip len > 28", &packet);
     matches("ip dscp 46 and ip ect", &packet);
     matches(
         "ip dscp > 45 and ip dscp < 47 and ip dscp & 2 == 2",

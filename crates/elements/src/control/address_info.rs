@@ -18,8 +18,9 @@ pub(super) const ADDRESS_INFO: Class = Class::of::<AddressInfo>("AddressInfo")
 /// ```
 ///
 /// Each NAME stands for the addresses behind it, at most one of a kind: an IPv4 address, an IPv4
-/// network (which is an address too), an IPv6 address or network, an Ethernet address. Elements
-/// of the same compound element and those inside it can use the name instead.
+/// network, an IPv6 address or network, an Ethernet address. A network written as one of its hosts, such
+/// as `10.0.0.1/8`, is that host's address too. Elements of the same compound element and those inside it
+/// can use the name instead.
 ///
 /// Where a name may stand for several, a suffix chooses: `NAME:ip`, `NAME:ipnet`, `NAME:bcast` (the
 /// network's broadcast address), `NAME:ip6`, `NAME:ip6net`, `NAME:eth`. A network interface's name
@@ -66,12 +67,16 @@ fn learn(meaning: &mut Meaning, text: &str, names: &dyn Names) -> Result<(), Str
     } else if let Ok(address) = Ipv4Addr::parse(text, names) {
         meaning.ipv4.replace(address).map(|_| "IP")
     } else if let Ok(prefix) = Ipv4Prefix::parse(text, names) {
-        meaning.ipv4.get_or_insert(prefix.address);
+        if prefix.address != prefix.network() || prefix.length() == Some(32) {
+            meaning.ipv4.get_or_insert(prefix.address);
+        }
         meaning.ipv4_prefix.replace(prefix).map(|_| "IP network")
     } else if let Ok(address) = Ipv6Addr::parse(text, names) {
         meaning.ipv6.replace(address).map(|_| "IPv6")
     } else if let Ok(prefix) = Ipv6Prefix::parse(text, names) {
-        meaning.ipv6.get_or_insert(prefix.address);
+        if prefix.address != prefix.network() || prefix.length == 128 {
+            meaning.ipv6.get_or_insert(prefix.address);
+        }
         meaning.ipv6_prefix.replace(prefix).map(|_| "IPv6 network")
     } else {
         return Err(format!("bad address '{text}'"));

@@ -12,7 +12,11 @@ fn names_stand_for_addresses_within_their_compound() {
         c :: { AddressInfo(a 10.0.0.9); q :: StaticIPLookup(a 0, 0/0 0);
                Idle -> q -> Discard }";
     let bench = Bench::new(text);
-    assert!(bench.read("r.table").contains("10.0.0.1/32"));
+    let table = bench.read("r.table");
+    assert!(
+        table.contains("10.0.0.1/32") && table.contains("10.0.0.0/8"),
+        "{table}"
+    );
     assert!(bench.read("c/q.table").contains("10.0.0.9/32"));
 }
 

@@ -3,6 +3,7 @@ use alloc::string::{String, ToString};
 use core::time::Duration;
 
 use sprat_click::arguments::{Raw, Timestamp as MomentArgument};
+use sprat_click::decimal;
 use sprat_click::{
     Arguments, Class, Configuration, Configure, Context, Element, HandlerError, HandlerList,
     Instant, Rejected, Signals,
@@ -53,8 +54,8 @@ pub(super) const FROM_NLANR_DUMP: Class = FROM_DUMP.named("FromNLANRDump");
 ///
 /// A file cut short ends there, with a message.
 ///
-/// Handlers: `count`, `filename`, `encap`, `filesize`, `filepos` (read); `active` (read, write);
-/// `stop`, `reset_counts` (write); those of its task.
+/// Handlers: `count`, `filename`, `encap`, `filesize`, `filepos`, `sampling_prob` (read); `active`
+/// (read, write); `stop`, `reset_counts` (write); those of its task.
 ///
 /// See Click's manual pages FromDump(n), FromDAGDump(n) and FromNLANRDump(n).
 struct FromDump {
@@ -323,7 +324,11 @@ impl Element for FromDump {
             .read_write("active")
             .read("filename")
             .read("encap");
-        list.read("filesize").read("filepos").button("stop").task();
+        list.read("filesize")
+            .read("filepos")
+            .read("sampling_prob")
+            .button("stop")
+            .task();
     }
 
     fn read(&mut self, _: &mut Context<'_>, name: &str, _: &str) -> Result<String, HandlerError> {
@@ -331,6 +336,7 @@ impl Element for FromDump {
             "count" => Ok(self.count.to_string()),
             "active" => Ok(self.active.to_string()),
             "filename" => Ok(self.name.clone()),
+            "sampling_prob" => Ok(decimal::shortest(f64::from(self.sample) / 65_536.0)),
             "encap" => Ok(self
                 .file
                 .as_ref()

@@ -48,8 +48,8 @@ const DEFAULT_POLL: Duration = Duration::from_secs(60);
 /// them (RFC 1112).
 ///
 /// Handlers: `table`, `count` (addresses), `length` (packets that wait), `drops`, `queries`,
-/// `responses`, `ipaddr`, `stats` (read); `insert` (write) `IP ETH`; `delete` (write) `IP`;
-/// `clear` (write).
+/// `responses`, `broadcast`, `stats` (read); `ipaddr` (read, write); `insert` (write) `IP ETH`;
+/// `delete` (write) `IP`; `clear` (write).
 ///
 /// See Click's manual page ARPQuerier(n).
 struct ArpQuerier {
@@ -284,7 +284,8 @@ impl Element for ArpQuerier {
     }
 
     fn handlers(&self, list: &mut HandlerList) {
-        list.read("ipaddr")
+        list.read_write("ipaddr")
+            .read("broadcast")
             .read("stats")
             .read("queries")
             .read("responses");
@@ -299,6 +300,7 @@ impl Element for ArpQuerier {
     ) -> Result<String, HandlerError> {
         match name {
             "ipaddr" => Ok(self.own.to_string()),
+            "broadcast" => Ok(self.broadcast.unwrap_or(Ipv4Addr::BROADCAST).to_string()),
             "queries" => Ok(self.queries.to_string()),
             "responses" => Ok(self.responses.to_string()),
             "stats" => Ok(format!(
@@ -316,6 +318,10 @@ impl Element for ArpQuerier {
         name: &str,
         value: &str,
     ) -> Result<(), HandlerError> {
+        if name == "ipaddr" {
+            self.own = crate::handler_value(context, value)?;
+            return Ok(());
+        }
         let learned = self.owner.write(context, name, value, &mut self.released)?;
         if let Some(address) = learned {
             self.release(context, address);
@@ -423,10 +429,21 @@ mod tests {
             bench.run();
             assert_eq!(bench.sent("out"), [framed(expected, b"x")], "{destination}");
         }
+        assert_eq!(bench.read("q.broadcast"), "10.0.0.255");
         bench.write("d.addr", "0.0.0.0");
         bench.arrive("ip", b"x");
         bench.run();
         assert!(bench.sent("out").is_empty() && bench.sent("asked").is_empty());
+    }
+
+    #[test]
+    fn its_own_address_can_be_changed() {
+        let bench = bench(CONFIG);
+        bench.write("q.ipaddr", "10.0.0.9");
+        bench.arrive("ip", b"x");
+        bench.run();
+        assert_eq!(bench.sent("asked")[0][28..32], [10, 0, 0, 9]);
+        assert_eq!(bench.read("q.ipaddr"), "10.0.0.9");
     }
 
     #[test]

@@ -13,9 +13,10 @@ pub(super) const ICMP_PING_RESPONDER: Class = Class::of::<ICMPPingResponder>("IC
 /// ICMPPingResponder
 /// ```
 ///
-/// Turns echo requests into echo replies: addresses change places, checksums are mended, and the
-/// destination annotation is set to where the request came from. All other packets leave by output 1
-/// where it is used and are dropped otherwise. Packets need their network header annotation set.
+/// Turns echo requests into echo replies: addresses change places, checksums are mended, the
+/// destination annotation is set to where the request came from, the paint is taken off, and the time is
+/// now. All other packets leave by output 1 where it is used and are dropped otherwise. Packets need
+/// their network header annotation set.
 ///
 /// See Click's manual page ICMPPingResponder(n).
 pub(crate) struct ICMPPingResponder;
@@ -57,6 +58,8 @@ impl Element for ICMPPingResponder {
     fn process(&mut self, context: &mut Context<'_>, batch: &mut Batch) {
         batch.filter(|mut packet| {
             if answer(&mut packet).is_some() {
+                packet.set_paint(0);
+                packet.set_timestamp(context.timestamp().0);
                 return Some(packet);
             }
             context.emit(1, packet);

@@ -230,7 +230,8 @@ fn a_redirect_names_the_gateway_of_the_destination_annotation() {
 #[test]
 fn echo_requests_are_answered_and_nothing_else() {
     let bench = Bench::new(
-        "FromDevice(in) -> MarkIPHeader(14) -> Strip(14) -> r :: ICMPPingResponder -> ToDevice(out);
+        "FromDevice(in) -> MarkIPHeader(14) -> Strip(14) -> Paint(3) -> r :: ICMPPingResponder
+           -> CheckPaint(0) -> ToDevice(out);
          r[1] -> ToDevice(side)",
     );
     let others = [

@@ -10,6 +10,8 @@ use sprat_click::{
 use sprat_packet::Batch;
 use sprat_packet::annotations::DESTINATION_IP;
 
+use super::store_ip_address::Place;
+
 pub(super) const GET_IP_ADDRESS: Class = Class::of::<GetIPAddress>("GetIPAddress");
 pub(super) const SET_IP_ADDRESS: Class = Class::of::<SetIPAddress>("SetIPAddress").reconfigurable();
 pub(super) const SET_RAND_IP_ADDRESS: Class = Class::of::<SetRandIPAddress>("SetRandIPAddress");
@@ -28,24 +30,33 @@ fn annotation(arguments: &mut Arguments<'_>) -> usize {
 ///
 /// ```click
 /// GetIPAddress(OFFSET [, ANNO])
+/// GetIPAddress(IP src|dst [, ANNO])
 /// ```
 ///
 /// Copies the four bytes at OFFSET of each packet to the destination annotation, or to ANNO. With the IP
-/// header at the front of the packet, OFFSET 16 is the destination. Packets too short are left alone.
+/// header at the front of the packet, OFFSET 16 is the destination. With IP it is the source or the
+/// destination of the marked IP header that is copied, wherever that lies. Packets too short, or without
+/// the header, are left alone.
 ///
 /// See Click's manual page GetIPAddress(n).
 pub(crate) struct GetIPAddress {
-    offset: usize,
+    place: Place,
     annotation: usize,
 }
 
 impl Configure for GetIPAddress {
     fn configure(arguments: &mut Arguments<'_>, _: &Configuration<'_>) -> Result<Self, Rejected> {
-        let offset = arguments.required::<u32>("OFFSET");
+        let place = match arguments.keyword("IP") {
+            Some(Place::Offset(_)) => Err(arguments.error("IP: should be 'src' or 'dst'")),
+            Some(place) => Ok(place),
+            None => arguments
+                .required::<u32>("OFFSET")
+                .map(|offset| Place::Offset(offset as usize)),
+        };
         let annotation = annotation(arguments);
         arguments.finish()?;
         Ok(Self {
-            offset: offset? as usize,
+            place: place?,
             annotation,
         })
     }
@@ -54,10 +65,13 @@ impl Configure for GetIPAddress {
 impl Element for GetIPAddress {
     fn process(&mut self, _: &mut Context<'_>, batch: &mut Batch) {
         for packet in batch.iter_mut() {
-            let address = packet
-                .data()
-                .get(self.offset..)
-                .and_then(|bytes| bytes.first_chunk::<4>())
+            let (bytes, offset) = match self.place {
+                Place::Offset(offset) => (Some(packet.data()), offset),
+                Place::Source => (packet.network_header(), 12),
+                Place::Destination => (packet.network_header(), 16),
+            };
+            let address = bytes
+                .and_then(|bytes| bytes.get(offset..)?.first_chunk::<4>())
                 .copied();
             if let Some(address) = address {
                 packet.set_annotation(self.annotation, &address);

@@ -28,8 +28,9 @@ pub(crate) struct StoreIPAddress {
     place: Place,
 }
 
+/// Where an IP address stands in a packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Place {
+pub(super) enum Place {
     Offset(usize),
     Source,
     Destination,

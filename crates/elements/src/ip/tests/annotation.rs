@@ -6,6 +6,11 @@ use super::*;
 fn addresses_move_between_packet_and_annotation() {
     let sent = one("GetIPAddress(12) -> StoreIPAddress(16)", &packet(8));
     assert_eq!(sent[16..20], SOURCE.octets());
+    let sent = one(
+        "MarkIPHeader -> GetIPAddress(IP src) -> StoreIPAddress(16)",
+        &packet(8),
+    );
+    assert_eq!(sent[16..20], SOURCE.octets());
     // A zero annotation changes nothing, a zero address does.
     assert_eq!(one("StoreIPAddress(16)", &packet(8)), packet(8));
     assert_eq!(
