@@ -10,7 +10,7 @@ use sprat_image::{Part, measure, treemap};
 use crate::output::{say, table};
 use crate::subject::{Subject, SubjectError};
 
-/// Show an image's size by crate, module and function
+/// Shows an image's size by crate, module and function
 #[derive(Args)]
 #[command(after_help = "Examples:\n  \
     sprat size                      the middlebox that this command carries\n  \
@@ -24,15 +24,15 @@ pub(crate) struct SizeCommand {
     #[arg(long, value_name = "FILE", requires = "image")]
     symbols: Option<PathBuf>,
 
-    /// Sum up what is smaller than this many bytes; a hundredth of the image, if not given
+    /// Sums up what is smaller than this many bytes; a hundredth of the image, if not given
     #[arg(long, value_name = "BYTES")]
     least: Option<u64>,
 
-    /// Draw it as a treemap as well
+    /// Draws it as a treemap instead of printing a table
     #[arg(long, value_name = "FILE")]
     svg: Option<PathBuf>,
 
-    /// Print JSON, with everything however small
+    /// Prints JSON, with everything however small
     #[arg(long, conflicts_with = "least")]
     json: bool,
 }
@@ -66,6 +66,9 @@ impl SizeCommand {
                 path: path.clone(),
                 source,
             })?;
+        }
+        if let (Some(path), false) = (&self.svg, self.json) {
+            return Ok(format!("{} written\n", path.display()));
         }
         if self.json {
             return Ok(serde_json::to_string_pretty(&whole)? + "\n");

@@ -30,6 +30,10 @@ fn every_byte_of_the_built_in_image_is_in_the_table_and_the_treemap() {
     for name in names.take(4) {
         assert!(svg.contains(&format!("<title>{name}: ")), "no {name}");
     }
+    let drawn = sprat(folder.path(), ["size", "--svg", "again.svg"]);
+    assert_eq!(drawn.output, "again.svg written\n", "{drawn:?}");
+    let again = std::fs::read_to_string(folder.path().join("again.svg"));
+    assert_eq!(again.expect("a picture"), svg);
 }
 
 /// The standard library's ways to read and write real numbers are 30 KB, and come with one careless

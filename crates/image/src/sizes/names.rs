@@ -40,6 +40,74 @@ pub(crate) fn origin(symbol: &str) -> Origin {
     }
 }
 
+/// A function's name without crates and modules: of `<a::b::C as d::E<f::G>>::h` it is `C::h`, of
+/// `a::b::<c::D>` it is `b::<D>`.
+pub(super) fn last_part(function: &str) -> String {
+    match function.strip_prefix('<').and_then(split_bracket) {
+        Some((inner, rest)) => {
+            let end = top_level(inner, |rest| rest.starts_with(" as "));
+            let own = &inner[..end.unwrap_or(inner.len())];
+            without_modules(own) + &without_modules(rest)
+        }
+        None => without_modules(function),
+    }
+}
+
+/// A path, and those within it, without the names of crates and modules.
+fn without_modules(path: &str) -> String {
+    let is_letter = |c: char| c.is_alphanumeric() || c == '_';
+    let mut short = String::new();
+    let mut rest = path;
+    while let Some(first) = rest.chars().next() {
+        let length = rest.find(|c| !is_letter(c)).unwrap_or(rest.len());
+        if length == 0 {
+            short.push(first);
+            rest = &rest[first.len_utf8()..];
+            continue;
+        }
+        let (name, after) = rest.split_at(length);
+        let inner = after.strip_prefix("::");
+        // What is inside a function or a type is named with it.
+        let is_module = !first.is_uppercase()
+            && !short.ends_with("::")
+            && inner.is_some_and(|inner| inner.starts_with(is_letter));
+        if !is_module {
+            short.push_str(name);
+        }
+        rest = match (is_module, inner) {
+            (true, Some(inner)) => inner,
+            _ => after,
+        };
+    }
+    short
+}
+
+/// What is before the `>` that closes a bracket whose `<` has been taken away, and what is behind it.
+fn split_bracket(text: &str) -> Option<(&str, &str)> {
+    let end = top_level(text, |rest| rest.starts_with('>'))?;
+    Some((&text[..end], &text[end + 1..]))
+}
+
+/// The first place outside of all brackets that begins with what is looked for.
+fn top_level(text: &str, is_it: impl Fn(&str) -> bool) -> Option<usize> {
+    let mut depth = 0_u32;
+    let mut before = ' ';
+    for (at, c) in text.char_indices() {
+        if depth == 0 && before != '-' && is_it(&text[at..]) {
+            return Some(at);
+        }
+        match c {
+            '<' | '(' | '[' => depth += 1,
+            // An arrow closes nothing.
+            '>' if before == '-' => {}
+            '>' | ')' | ']' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        before = c;
+    }
+    None
+}
+
 /// The module that a path begins with, past references, brackets and the like: every name up to
 /// the last one, or up to a type, whose name begins with a capital.
 fn module_of(path: &str) -> Option<&str> {
@@ -142,6 +210,32 @@ mod tests {
                 "{symbol} is {}",
                 found.function
             );
+        }
+    }
+
+    #[test]
+    fn a_function_s_last_part_has_no_modules() {
+        for (function, expected) in [
+            (
+                "<sprat_click::language::Builder>::statement",
+                "Builder::statement",
+            ),
+            ("<a::b::C as d::E<f::G>>::h", "C::h"),
+            ("<a::C<b::D> as e::F>::g", "C<D>::g"),
+            ("<fn(a::B) -> a::C as d::E>::f", "fn(B) -> C::f"),
+            ("<&mut a::B>::c", "&mut B::c"),
+            (
+                "core::ptr::drop_in_place::<alloc::string::String>",
+                "drop_in_place::<String>",
+            ),
+            ("a::run::{closure#0}", "run::{closure#0}"),
+            ("a::Type::method::inner", "Type::method::inner"),
+            ("<str>::trim_matches", "str::trim_matches"),
+            ("memcpy", "memcpy"),
+            ("<unclosed", "<unclosed"),
+            ("", ""),
+        ] {
+            assert_eq!(last_part(function), expected, "{function}");
         }
     }
 

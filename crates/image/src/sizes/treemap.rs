@@ -5,7 +5,7 @@
 
 use std::fmt::Write as _;
 
-use super::Part;
+use super::{Part, names};
 
 const WIDTH: f64 = 1600.0;
 const HEIGHT: f64 = 1000.0;
@@ -19,7 +19,11 @@ const LINE: f64 = 13.0;
 /// Smaller is not drawn.
 const VISIBLE: f64 = 1.0;
 
-/// Draws what an image is made of as an SVG picture.
+/// How colourful rectangles are, and how light by their depth; the deepest counts for all below.
+const SATURATION: f64 = 0.45;
+const LIGHTNESS: [f64; 4] = [0.96, 0.86, 0.76, 0.66];
+
+/// Draws what an image is made of as an SVG 1.1 picture.
 #[must_use]
 pub fn treemap(whole: &Part) -> String {
     let mut svg = format!(
@@ -33,7 +37,7 @@ pub fn treemap(whole: &Part) -> String {
         width: WIDTH,
         height: HEIGHT,
     };
-    draw(&mut svg, whole, "", all, 0, 0);
+    draw(&mut svg, whole, Around::default(), all);
     svg.push_str("</svg>\n");
     svg
 }
@@ -117,35 +121,59 @@ fn worst(row: &[f64], side: f64) -> f64 {
         .fold(0.0, |worst, area| of(*area).max(worst))
 }
 
-fn draw(svg: &mut String, part: &Part, path: &str, place: Rectangle, depth: u32, hue: u32) {
+/// What a part is in.
+#[derive(Clone, Copy, Default)]
+struct Around<'a> {
+    /// In how many.
+    depth: usize,
+    /// The name of the innermost.
+    name: &'a str,
+    /// The names of all but the whole.
+    path: &'a str,
+    /// The crate's colour.
+    hue: u32,
+}
+
+fn draw(svg: &mut String, part: &Part, around: Around<'_>, place: Rectangle) {
     if place.width < VISIBLE || place.height < VISIBLE {
         return;
     }
+    let depth = around.depth;
     let path = match depth {
         0 | 1 => part.name.clone(),
-        _ => format!("{path} / {}", part.name),
+        _ => format!("{} / {}", around.path, part.name),
     };
-    let light = [96, 86, 76, 66][depth.min(3) as usize];
     let _ = write!(
         svg,
         "<g><title>{}: {} bytes</title><rect x=\"{:.1}\" y=\"{:.1}\" width=\"{:.1}\" \
-         height=\"{:.1}\" fill=\"hsl({hue},45%,{light}%)\"/>",
+         height=\"{:.1}\" fill=\"{}\"/>",
         escape(&path),
         part.bytes(),
         place.x,
         place.y,
         place.width,
-        place.height
+        place.height,
+        colour(around.hue, LIGHTNESS[depth.min(LIGHTNESS.len() - 1)])
     );
     if place.height >= LINE {
-        let name = fitting(&part.name, place.width);
-        if !name.is_empty() {
+        // What stands above it is not said again.
+        let label = match depth {
+            0 | 1 => part.name.clone(),
+            2 => {
+                let inner = part.name.strip_prefix(around.name);
+                let inner = inner.and_then(|rest| rest.strip_prefix("::"));
+                inner.unwrap_or(&part.name).to_owned()
+            }
+            _ => names::last_part(&part.name),
+        };
+        let label = fitting(&label, place.width);
+        if !label.is_empty() {
             let _ = write!(
                 svg,
                 "<text x=\"{:.1}\" y=\"{:.1}\">{}</text>",
                 place.x + 3.0,
                 place.y + 11.0,
-                escape(&name)
+                escape(&label)
             );
         }
     }
@@ -162,13 +190,45 @@ fn draw(svg: &mut String, part: &Part, path: &str, place: Rectangle, depth: u32,
         .collect();
     let places = lay_out(&areas, inside);
     for (index, (inner, place)) in (0_u32..).zip(parts.into_iter().zip(places)) {
-        // Neighbours differ: each crate goes by the golden angle round the circle of colours.
-        let hue = if depth == 0 { index * 137 % 360 } else { hue };
-        draw(svg, inner, &path, place, depth + 1, hue);
+        let around = Around {
+            depth: depth + 1,
+            name: &part.name,
+            path: &path,
+            // Neighbours differ: each crate goes by the golden angle round the circle of colours.
+            hue: match depth {
+                0 => index * 137 % 360,
+                _ => around.hue,
+            },
+        };
+        draw(svg, inner, around, place);
     }
 }
 
-/// As much of a name as fits; nothing where that says nothing.
+/// A colour by its angle on the circle of colours and its lightness, as SVG 1.1 writes it (that has
+/// no `hsl`): the conversion of CSS Color 3, section 4.2.4, in its shorter form.
+fn colour(hue: u32, lightness: f64) -> String {
+    let amplitude = SATURATION * lightness.min(1.0 - lightness);
+    let channel = |offset: f64| {
+        let angle = (offset + f64::from(hue) / 30.0) % 12.0;
+        let value = lightness - amplitude * (angle - 3.0).min(9.0 - angle).clamp(-1.0, 1.0);
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "between 0 and 255"
+        )]
+        let byte = (value * 255.0).round() as u8;
+        byte
+    };
+    format!(
+        "#{:02x}{:02x}{:02x}",
+        channel(0.0),
+        channel(8.0),
+        channel(4.0)
+    )
+}
+
+/// As much of a name as fits: all of it, what is behind its last `::`, or the beginning; nothing
+/// where that says nothing.
 fn fitting(name: &str, width: f64) -> String {
     #[expect(
         clippy::cast_possible_truncation,
@@ -176,9 +236,19 @@ fn fitting(name: &str, width: f64) -> String {
         reason = "a few hundred at most, and not below zero"
     )]
     let letters = ((width - 6.0).max(0.0) / LETTER) as usize;
-    match name.chars().count() {
-        count if count <= letters => name.to_owned(),
-        _ if letters < 4 => String::new(),
+    let fits = |name: &str| name.chars().count() <= letters;
+    if fits(name) {
+        return name.to_owned();
+    }
+    let last = name.rsplit("::").next().unwrap_or(name);
+    let name =
+        match last.starts_with(|c: char| c.is_alphabetic() || c == '_') && !last.contains('>') {
+            true => last,
+            false => name,
+        };
+    match letters {
+        _ if fits(name) => name.to_owned(),
+        0..4 => String::new(),
         _ => name.chars().take(letters - 1).chain(['…']).collect(),
     }
 }
@@ -249,6 +319,49 @@ mod tests {
             "{svg}"
         );
         assert_eq!(svg.matches("<rect").count(), 2);
+    }
+
+    #[test]
+    fn colours_are_those_of_css_in_hexadecimal() {
+        // From CSS's hsl(): at hue 0 red is l + s·min(l, 1 − l), green and blue l less as much.
+        assert_eq!(colour(0, 0.66), "#cf8181");
+        assert_eq!(colour(120, 0.66), "#81cf81");
+        assert_eq!(colour(240, 0.66), "#8181cf");
+        assert_eq!(colour(60, 0.96), "#f9f9f0");
+        let svg = treemap(&Part::default());
+        assert!(svg.contains("fill=\"#") && !svg.contains("hsl"), "{svg}");
+    }
+
+    #[test]
+    fn a_label_leaves_out_what_stands_above_it() {
+        let part = |name: &str, parts: Vec<Part>| Part {
+            name: name.into(),
+            code: 10_000,
+            parts,
+            ..Part::default()
+        };
+        let function = part("<click::language::Builder>::statement", vec![]);
+        let module = part("click::language", vec![function]);
+        let svg = treemap(&part("image", vec![part("click", vec![module])]));
+        for label in ["image", "click", "language", "Builder::statement"] {
+            assert!(svg.contains(&format!(">{label}</text>")), "{label}: {svg}");
+        }
+    }
+
+    #[test]
+    fn what_does_not_fit_loses_its_beginning_before_its_end() {
+        let letters = |count: f64| 6.0 + LETTER * count + 0.1;
+        for (count, expected) in [
+            (18.0, "Builder::statement"),
+            (17.0, "statement"),
+            (9.0, "statement"),
+            (6.0, "state…"),
+            (3.0, ""),
+        ] {
+            assert_eq!(fitting("Builder::statement", letters(count)), expected);
+        }
+        assert_eq!(fitting("drop::<a::B>", letters(6.0)), "drop:…");
+        assert_eq!(fitting("run::{closure#0}", letters(6.0)), "run::…");
     }
 
     #[test]
