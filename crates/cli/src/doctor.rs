@@ -99,7 +99,7 @@ fn report(json: bool) -> String {
         };
         table.add_row([mark, finding.what, &finding.found, &finding.advice]);
     }
-    format!("{table}\n")
+    table.trim_fmt() + "\n"
 }
 
 fn kvm() -> Finding {
@@ -325,6 +325,13 @@ fn lowest_address() -> Finding {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn no_line_of_the_report_ends_in_blanks() {
+        let text = report(false);
+        assert!(text.lines().count() >= 8, "{text}");
+        assert!(text.lines().all(|line| line == line.trim_end()), "{text}");
+    }
 
     #[test]
     fn fields_of_proc_are_found_by_name() {

@@ -10,7 +10,7 @@ use sprat_image::{Inspection, inspect};
 use crate::output::{say, table};
 use crate::subject::{Subject, SubjectError};
 
-/// Show an image's manifest, segments with their protections, and size by crate
+/// Shows an image's manifest, segments with their protections, and size by crate
 #[derive(Args)]
 pub(crate) struct InspectCommand {
     /// The image; the middlebox that this command carries, if none is named
@@ -20,7 +20,7 @@ pub(crate) struct InspectCommand {
     #[arg(long, value_name = "FILE", requires = "image")]
     symbols: Option<PathBuf>,
 
-    /// Print JSON
+    /// Prints JSON
     #[arg(long)]
     json: bool,
 }

@@ -13,7 +13,7 @@ use crate::subject::{Subject, SubjectError};
 /// How many callers are shown.
 const SHOWN: usize = 20;
 
-/// Show why a crate is in an image: the shortest way of calls to it, and who calls it
+/// Shows why a crate is in an image: the shortest way of calls to it, and who calls it
 #[derive(Args)]
 #[command(
     override_usage = "sprat why [OPTIONS] [IMAGE] <CRATE>",
@@ -30,11 +30,11 @@ pub(crate) struct WhyCommand {
     #[arg(long, value_name = "FILE")]
     symbols: Option<PathBuf>,
 
-    /// Show every caller, not the first 20
+    /// Shows every caller, not the first 20
     #[arg(long)]
     all: bool,
 
-    /// Print JSON
+    /// Prints JSON
     #[arg(long)]
     json: bool,
 }

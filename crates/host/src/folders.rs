@@ -43,7 +43,7 @@ impl Folders {
     /// One cannot be made, or is somebody else's.
     pub fn make(&self) -> Result<(), FolderError> {
         for folder in [&self.run, &self.lanes(), &self.state, &self.crashes()] {
-            make(folder).map_err(|source| FolderError {
+            make_private(folder).map_err(|source| FolderError {
                 folder: folder.clone(),
                 source,
             })?;
@@ -90,15 +90,45 @@ pub struct FolderError {
     source: io::Error,
 }
 
-fn make(folder: &Path) -> io::Result<()> {
+/// Makes a folder for this user alone, where there is none.
+///
+/// # Errors
+/// It cannot be made, or others may change it, who could put sockets of their own there.
+pub fn make_private(folder: &Path) -> io::Result<()> {
     let mut builder = DirBuilder::new();
     builder.mode(0o700).recursive(true).create(folder)?;
     let found = fs::symlink_metadata(folder)?;
-    let own = found.uid() == rustix::process::geteuid().as_raw();
-    if found.is_dir() && own && found.mode() & 0o022 == 0 {
-        Ok(())
-    } else {
-        let what = "it is no folder that only its owner, this user, may change";
-        Err(io::Error::other(what))
+    if !found.is_dir() || found.uid() != rustix::process::geteuid().as_raw() {
+        return Err(io::Error::other("it is no folder of this user's"));
+    }
+    if found.mode() & 0o022 != 0 {
+        return Err(io::Error::other(format!(
+            "others may change it, and so reach what runs: chmod 700 {}",
+            folder.display()
+        )));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_that_others_may_change_is_not_used() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let folder = tempfile::tempdir().expect("a folder");
+        let inside = folder.path().join("sprat");
+        make_private(&inside).expect("made");
+        make_private(&inside).expect("there already");
+        assert_eq!(fs::metadata(&inside).expect("there").mode() & 0o777, 0o700);
+        fs::set_permissions(&inside, fs::Permissions::from_mode(0o777)).expect("changed");
+        let refused = make_private(&inside).expect_err("refused").to_string();
+        let remedy = format!("chmod 700 {}", inside.display());
+        assert!(refused.ends_with(&remedy), "{refused}");
+
+        let file = folder.path().join("file");
+        fs::write(&file, "").expect("a file");
+        assert!(make_private(&file).is_err());
     }
 }

@@ -82,6 +82,15 @@ fn handlers_of_a_run_are_read_and_written_under_its_name() {
         assert!(!done.good);
         assert!(done.errors.contains(message), "{}", done.errors);
     }
+    for (handler, help) in [
+        ("nobody.count", "sprat read wall list"),
+        ("list.x", "sprat read wall list"),
+        ("cnt.nothing", "sprat read wall cnt.handlers"),
+        ("nothing", "sprat read wall list"),
+    ] {
+        let refused = ask(&["read", "wall", handler]);
+        assert!(refused.errors.contains(help), "{}", refused.errors);
+    }
     let unknown = ask(&["read", "gate", "cnt.count"]);
     assert!(
         unknown.errors.contains("these run: wall"),
@@ -103,7 +112,8 @@ fn handlers_of_a_run_are_read_and_written_under_its_name() {
 fn a_run_s_console_is_kept_and_followed_to_its_end() {
     let folder = folder();
     let folder = folder.path();
-    let (run, _) = start(folder, &["--name", "door"]);
+    let (run, lines) = start(folder, &["--name", "door"]);
+    assert!(lines[0].starts_with("name: door "), "{lines:?}");
     let logs = sprat(folder, ["logs", "door"]);
     assert!(good(&logs).contains("hello from the router\n"));
     let follower = Live::start(folder, ["logs", "--follow", "door"]);
@@ -154,7 +164,8 @@ fn a_socket_that_was_left_behind_is_replaced() {
     let folder = folder.path();
     let socket = folder.join("here.sock");
     drop(std::os::unix::net::UnixListener::bind(&socket).expect("a socket"));
-    let (run, _) = start(folder, &["--control", "here.sock"]);
+    let (run, lines) = start(folder, &["--control", "here.sock"]);
+    assert_eq!(lines[0], "control socket: here.sock");
     let read = sprat(folder, ["read", "./here.sock", "cnt.count"]);
     assert_eq!(good(&read), "0\n");
     assert!(run.interrupt().good);

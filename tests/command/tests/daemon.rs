@@ -30,6 +30,16 @@ fn what_is_declared_runs_and_the_smallest_change_is_made() {
     assert_eq!(host.good(&["up", "edge.toml"]), "+ one\n+ two\n");
     host.wait("one", "running");
     host.wait("two", "running");
+    let shown = host.good(&["ps"]);
+    let row = shown
+        .lines()
+        .find(|line| line.starts_with("one "))
+        .expect("a row");
+    let process = row
+        .split_whitespace()
+        .nth(2)
+        .and_then(|pid| pid.parse().ok());
+    assert_eq!(process, host.lane("default"), "{shown}");
     assert_eq!(host.good(&["read", "one", "c.count"]), "5\n");
     assert_eq!(host.good(&["read", "two", "c.count"]), "7\n");
     assert_eq!(host.good(&["up", "edge.toml"]), "nothing to change\n");

@@ -113,6 +113,18 @@ fn an_argument_that_is_wrong_is_named() {
 }
 
 #[test]
+fn a_variable_that_is_not_set_is_named_with_how_to_set_it() {
+    let configuration = "FromDevice(eth0) -> Queue($N) -> ToDevice(eth1);";
+    let frame = capture(&[7; 60]);
+    assert_refused(
+        run(configuration, &frame, &[]),
+        &["CAPACITY: $N is not set: --param N=..."],
+    );
+    let (finished, _folder) = run(configuration, &frame, &["--param", "N=5"]);
+    assert!(finished.good, "{finished:?}");
+}
+
+#[test]
 fn a_file_that_is_no_capture_is_refused_by_name() {
     assert_refused(
         run(

@@ -92,6 +92,13 @@ fn a_new_package_answers_and_is_built_again_when_it_changes() {
     assert_eq!(server.port(), port);
     await_page(server, "Hello from hello");
 
+    // It has no elements that could be listed.
+    let list = sprat(&package, ["read", "hello", "list"]);
+    assert!(
+        list.errors.contains("sprat read hello os.tasks"),
+        "{list:?}"
+    );
+
     let main = package.join("src/main.rs");
     replace(&main, "<h1>Hello from", "<h1>Good evening from");
     await_page(server, "Good evening from hello");
@@ -99,6 +106,7 @@ fn a_new_package_answers_and_is_built_again_when_it_changes() {
     // What does not compile is told, and what ran before goes on.
     replace(&main, "loop {", "loop {{");
     while !run.line().contains("unclosed delimiter") {}
+    while !run.line().contains("the old one goes on") {}
     await_page(server, "Good evening from hello");
     // Both at once, or it would be built twice and away for a moment in between.
     let text = fs::read_to_string(&main).expect("a source");
@@ -281,6 +289,11 @@ fn a_package_is_not_made_where_there_is_something_or_by_a_name_it_cannot_have() 
         let made = sprat(folder, ["new"].iter().chain(&arguments));
         assert_refused(folder, &made, &words, &["there"]);
     }
+    let words = ["name the folder", "sprat new web FOLDER"];
+    let made = sprat(folder, ["new", "web"]);
+    assert_refused(folder, &made, &words, &["there"]);
+    let usage = sprat(folder, ["new", "--help"]);
+    assert!(usage.output.contains("[TEMPLATE] <FOLDER>"), "{usage:?}");
 }
 
 #[test]
@@ -332,7 +345,8 @@ fn what_is_no_package_is_neither_run_nor_built_nor_tested() {
         assert_refused(folder, &done, &["no package", "Cargo.toml"], &[]);
     }
     let run = sprat(folder, ["run"]);
-    assert_refused(folder, &run, &["run.toml", "package"], &[]);
+    let words = ["no run.toml and no Cargo.toml", "sprat new web"];
+    assert_refused(folder, &run, &words, &[]);
     let run = sprat(folder, ["run", "--watch"]);
     assert_refused(folder, &run, &["no package", "Cargo.toml"], &[]);
 

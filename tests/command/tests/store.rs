@@ -92,6 +92,28 @@ fn a_built_configuration_is_listed_shown_and_built_again_without_a_network() {
 }
 
 #[test]
+fn a_key_that_cannot_sign_is_refused_before_anything_is_built() {
+    let place = built();
+    let before = fs::read(place.path().join("pass.image")).expect("an image");
+    let key = "-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n";
+    fs::write(place.path().join("release.pub"), key).expect("written");
+    for (file, expected) in [
+        ("release.pub", "release.pub: this is a public key"),
+        ("none.key", "none.key: No such file"),
+    ] {
+        let refused = place.run(["build", "pass.click", "--sign", file]);
+        assert_eq!(refused.status, Some(1), "{refused:?}");
+        assert!(refused.errors.contains(expected), "{refused:?}");
+        // The record is not what is wrong.
+        assert!(!refused.errors.contains("--unrecorded"), "{refused:?}");
+    }
+    assert_eq!(
+        fs::read(place.path().join("pass.image")).expect("there"),
+        before
+    );
+}
+
+#[test]
 fn an_image_is_built_again_where_there_is_no_network_and_no_cargo_cache() {
     let place = built();
     let starter = ["unshare", "--map-root-user", "--net"];

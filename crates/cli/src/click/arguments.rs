@@ -7,7 +7,7 @@ use sprat_click::Timestamp;
 use sprat_click::arguments::{Argument, NoNames};
 use sprat_userlevel::ControlAddress;
 
-/// Run a Click router as an ordinary process, as Click's user-level driver does
+/// Runs a Click router as an ordinary process, as Click's user-level driver does
 #[derive(Args)]
 #[command(disable_help_flag = true, args_override_self = true)]
 pub(crate) struct ClickCommand {

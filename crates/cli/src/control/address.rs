@@ -4,9 +4,7 @@
 //! folder, it is in `sprat-UID` in the folder for temporary files. Whoever may connect to the socket
 //! may do everything with the instance; the folder is open to its owner alone.
 
-use std::fs::{self, DirBuilder};
-use std::io;
-use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
+use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Longest name of an instance, in bytes: the path of a socket may have 107.
@@ -23,26 +21,6 @@ pub(crate) fn folder() -> PathBuf {
             let user = rustix::process::geteuid().as_raw();
             std::env::temp_dir().join(format!("sprat-{user}"))
         }
-    }
-}
-
-/// Makes the folder where there is none.
-///
-/// # Errors
-/// It cannot be made, or is somebody else's, who could put a socket of his own there.
-pub(crate) fn make_folder(folder: &Path) -> io::Result<()> {
-    match DirBuilder::new().mode(0o700).create(folder) {
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-            let found = fs::symlink_metadata(folder)?;
-            let own = found.uid() == rustix::process::geteuid().as_raw();
-            if !found.is_dir() || !own || found.mode() & 0o022 != 0 {
-                return Err(io::Error::other(
-                    "it is no folder that only its owner, this user, may change",
-                ));
-            }
-            Ok(())
-        }
-        made => made,
     }
 }
 
@@ -124,17 +102,5 @@ mod tests {
         for name in ["", ".", "..", "a/b", "a b", &"x".repeat(41)] {
             assert!(check(name).is_err(), "{name}");
         }
-    }
-
-    #[test]
-    fn a_folder_that_others_may_change_is_not_used() {
-        use std::os::unix::fs::PermissionsExt as _;
-        let folder = tempfile::tempdir().expect("a folder");
-        let inside = folder.path().join("sprat");
-        make_folder(&inside).expect("made");
-        make_folder(&inside).expect("there already");
-        assert_eq!(fs::metadata(&inside).expect("there").mode() & 0o777, 0o700);
-        fs::set_permissions(&inside, fs::Permissions::from_mode(0o777)).expect("changed");
-        assert!(make_folder(&inside).is_err());
     }
 }

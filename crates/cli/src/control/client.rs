@@ -16,6 +16,10 @@ const LINE_LIMIT: u64 = 64 << 10;
 /// Most bytes of a value.
 const VALUE_LIMIT: usize = 16 << 20;
 
+/// How Click's protocol says that there is no such element, and no such handler.
+const NO_ELEMENT: u32 = 510;
+const NO_HANDLER: u32 = 511;
+
 /// What the other side begins with.
 const GREETING: &str = "Click::ControlSocket/1.";
 
@@ -40,7 +44,12 @@ pub(crate) enum ClientError {
     #[error("the answer is not understood: {0}")]
     Nonsense(String),
     #[error("{text}")]
-    Refused { code: u32, text: String },
+    Refused {
+        code: u32,
+        text: String,
+        /// What was to be read or written.
+        handler: String,
+    },
     #[error("standard output: {0}")]
     Output(#[source] io::Error),
 }
@@ -54,17 +63,31 @@ impl ClientError {
                     .into(),
             ),
             Self::Unknown { others, .. } => Some(format!("these run: {}", others.join(", "))),
-            // No such element, and no such handler.
-            Self::Refused { code: 510, .. } => {
-                Some("a router's elements are in its handler list".into())
-            }
-            Self::Refused { code: 511, .. } => Some(
-                "an element's handlers are in ELEMENT.handlers; services have os.tasks, os.heap, \
-                 os.log and os.metrics"
-                    .into(),
-            ),
             _ => None,
         }
+    }
+
+    /// Which command shows what the instance has, where what was asked for is not there.
+    pub(crate) fn help_with(&self, instance: &str) -> Option<String> {
+        let Self::Refused { code, handler, .. } = self else {
+            return None;
+        };
+        if ![NO_ELEMENT, NO_HANDLER].contains(code) {
+            return None;
+        }
+        // Routers alone have it.
+        let lists = |client: &mut Client| client.read("list", "").is_ok();
+        if !Client::connect(instance).is_ok_and(|mut client| lists(&mut client)) {
+            return Some(format!(
+                "a service has os.tasks, os.heap, os.log and os.metrics: sprat read {instance} os.tasks"
+            ));
+        }
+        Some(match handler.rsplit_once('.') {
+            Some((element, _)) if *code == NO_HANDLER => {
+                format!("sprat read {instance} {element}.handlers names those that are there")
+            }
+            _ => format!("sprat read {instance} list names the elements"),
+        })
     }
 }
 
@@ -123,8 +146,10 @@ impl Client {
         // Else it would be several words of a command, or several commands.
         if handler.is_empty() || handler.contains(|c: char| c.is_whitespace() || c.is_control()) {
             return Err(ClientError::Refused {
-                code: 511,
+                code: NO_HANDLER,
                 text: format!("No handler named '{}'", handler.escape_debug()),
+                // Nothing that could be part of a command.
+                handler: String::new(),
             });
         }
         let command = format!("{command} {handler} {}\r\n{data}", data.len());
@@ -153,6 +178,7 @@ impl Client {
                     return Err(ClientError::Refused {
                         code,
                         text: lines.split_off(skipped).join("\n"),
+                        handler: handler.to_string(),
                     });
                 }
             }

@@ -30,7 +30,7 @@ pub(crate) fn with_instance(
         return ExitCode::SUCCESS;
     };
     complain!("error: {error}");
-    if let Some(help) = error.help() {
+    if let Some(help) = error.help().or_else(|| error.help_with(instance)) {
         complain!("  help: {help}");
     }
     ExitCode::FAILURE

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use sprat_host::protocol::{InstanceStatus, Lanes, TenantLane};
+use sprat_host::protocol::{InstanceStatus, Lanes, Status, TenantLane};
 
 use super::{FolderArguments, complain_of};
 use crate::output::{self, complain, table};
@@ -57,18 +57,21 @@ impl PsCommand {
             }
         }
         let states = |lane: &'_ TenantLane| -> Vec<Vec<String>> {
-            let instances = lane.status.iter().flat_map(|status| &status.instances);
-            instances
-                .map(|instance| instance_row(&lane.tenant, instance))
-                .collect()
+            let of_status = |status: &Status| -> Vec<Vec<String>> {
+                let instances = status.instances.iter();
+                instances
+                    .map(|instance| instance_row(&lane.tenant, status.pid, instance))
+                    .collect()
+            };
+            lane.status.iter().flat_map(of_status).collect()
         };
         let rows = lanes.lanes.iter().flat_map(states);
         let mut text = table(
             &[
-                "INSTANCE", "TENANT", "STATE", "FOR", "RESTARTS", "RECEIVED", "SENT", "DROPPED",
-                "LAST END",
+                "INSTANCE", "TENANT", "PROCESS", "STATE", "FOR", "RESTARTS", "RECEIVED", "SENT",
+                "DROPPED", "LAST END",
             ],
-            &[3, 4, 5, 6, 7],
+            &[2, 4, 5, 6, 7, 8],
             rows,
         );
         if self.ports {
@@ -92,10 +95,12 @@ impl PsCommand {
     }
 }
 
-fn instance_row(tenant: &str, instance: &InstanceStatus) -> Vec<String> {
+/// What is shown of an instance, which `process` holds.
+fn instance_row(tenant: &str, process: u32, instance: &InstanceStatus) -> Vec<String> {
     vec![
         instance.name.clone(),
         tenant.into(),
+        process.to_string(),
         instance.state.word().into(),
         duration(instance.milliseconds),
         instance.restarts.to_string(),

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use toml::{Table, Value};
 
-use super::PackageError;
+use super::{PackageError, cache};
 use crate::embedded::LIBRARY;
 
 /// The version that packages depend on.
@@ -82,16 +82,7 @@ pub(super) fn place() -> Option<PathBuf> {
     let mut hasher = DefaultHasher::new();
     LIBRARY.hash(&mut hasher);
     let name = format!("library-{VERSION}-{:016x}", hasher.finish());
-    Some(cache()?.join(name))
-}
-
-/// Where what can be made again is kept.
-fn cache() -> Option<PathBuf> {
-    let set = |name| std::env::var_os(name).filter(|value| !value.is_empty());
-    let cache = set("XDG_CACHE_HOME")
-        .map(PathBuf::from)
-        .or_else(|| Some(PathBuf::from(set("HOME")?).join(".cache")))?;
-    Some(cache.join("sprat"))
+    Some(cache::folder()?.join(name))
 }
 
 /// Where the images of a package are compiled that are recorded.
@@ -99,20 +90,24 @@ pub(super) fn staging(workspace: &Path, package: &str) -> Result<PathBuf, Packag
     let mut hasher = DefaultHasher::new();
     workspace.hash(&mut hasher);
     let name = format!("builds/{package}-{:016x}", hasher.finish());
-    Ok(cache().ok_or(PackageError::NoCache)?.join(name))
+    let place = cache::folder().ok_or(PackageError::NoCache)?.join(name);
+    cache::note_use(&place);
+    Ok(place)
 }
 
 /// Unpacks the crates, where they are not; where they are.
 pub(super) fn unpacked() -> Result<PathBuf, PackageError> {
     let place = place().ok_or(PackageError::NoCache)?;
     if place.is_dir() {
+        cache::note_use(&place);
         return Ok(place);
     }
-    let cache = place.parent().unwrap_or(&place);
+    let folder = place.parent().unwrap_or(&place);
     let failed = |source| PackageError::file(&place, source);
-    fs::create_dir_all(cache).map_err(failed)?;
+    fs::create_dir_all(folder).map_err(failed)?;
+    cache::remove_unused(folder);
     // Complete or not there, whoever else does the same at the same time.
-    let fresh = tempfile::tempdir_in(cache).map_err(failed)?;
+    let fresh = tempfile::tempdir_in(folder).map_err(failed)?;
     for (name, bytes) in LIBRARY {
         let path = fresh.path().join(name);
         path.parent()

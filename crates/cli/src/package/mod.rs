@@ -1,6 +1,7 @@
 //! Packages: services written in Rust, made by `sprat new` and built into sealed images.
 
 mod build;
+mod cache;
 mod library;
 mod new;
 mod program;
@@ -47,6 +48,8 @@ pub(crate) enum PackageError {
     Reserved { name: String },
     #[error("`{template}` is no template; there is web")]
     Template { template: String },
+    #[error("web is what to begin with; name the folder to make too: sprat new web FOLDER")]
+    NoFolder,
     #[error("there is no package in {}: it has no Cargo.toml", folder.display())]
     None { folder: PathBuf },
     #[error("{} is a workspace; name the folder of one of its packages", folder.display())]
@@ -105,6 +108,9 @@ pub(crate) enum PackageError {
     Parameter(String),
     #[error("{0}\nto build without a record: sprat build --unrecorded")]
     Record(#[from] RecordError),
+    /// Nothing is wrong with the record, but with the key that was to sign it.
+    #[error("--sign {0}")]
+    Key(Box<RecordError>),
     #[error(transparent)]
     NoStore(#[from] store::NoStore),
     #[error("--sign signs the record, and images for trying out have none")]
@@ -278,7 +284,8 @@ impl Package {
         };
         let (built, record) = match (profile, recording) {
             (Profile::Release, Recording::Store { key }) => {
-                let key = key.as_deref().map(SigningKey::read).transpose()?;
+                let key = key.as_deref().map(SigningKey::read).transpose();
+                let key = key.map_err(|error| PackageError::Key(Box::new(error)))?;
                 let store = store::open()?;
                 let staging = library::staging(&self.workspace, &self.name)?;
                 let recorded = watched(|progress| {

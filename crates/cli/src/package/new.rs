@@ -24,15 +24,21 @@ const RESERVED: &str = "abstract alloc as async await become box break build con
 
 /// Makes a package with a small web server, its test and everything it takes to build it.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  \
+#[command(
+    allow_missing_positional = true,
+    after_help = "Examples:\n  \
     sprat new hello && cd hello && sprat run\n  \
-    sprat new web services/hello")]
+    sprat new web services/hello"
+)]
 pub(crate) struct NewCommand {
-    /// The folder to make, or the template to begin with (web) and then the folder. Its last part is
-    /// the package's name.
-    #[arg(required = true, num_args = 1..=2, value_names = ["TEMPLATE", "FOLDER"])]
-    names: Vec<String>,
+    /// What to begin with; there is web, and that is meant where none is named.
+    template: Option<String>,
+    /// The folder to make. Its last part is the package's name.
+    folder: String,
 }
+
+/// The templates that there are.
+const TEMPLATE: &str = "web";
 
 impl NewCommand {
     /// Runs the command.
@@ -50,14 +56,15 @@ impl NewCommand {
     }
 
     fn make(&self) -> Result<String, PackageError> {
-        if let [template, _] = &self.names[..]
-            && template != "web"
-        {
-            return Err(PackageError::Template {
-                template: template.clone(),
-            });
+        match &self.template {
+            Some(template) if template != TEMPLATE => {
+                let template = template.clone();
+                return Err(PackageError::Template { template });
+            }
+            None if self.folder == TEMPLATE => return Err(PackageError::NoFolder),
+            _ => {}
         }
-        let folder = PathBuf::from(self.names.last().map_or("", String::as_str));
+        let folder = PathBuf::from(&self.folder);
         let name = folder.file_name().and_then(|name| name.to_str());
         let Some(name) = name.filter(|name| is_name(name)) else {
             let name = name.map_or_else(|| folder.display().to_string(), str::to_owned);

@@ -45,7 +45,12 @@ pub(crate) fn watch(
                 end(running.take());
                 running = Some(start().spawn().map_err(PackageError::Cargo)?);
             }
-            Err(error) => complain!("error: {error}"),
+            Err(error) => {
+                complain!("error: {error}");
+                if running.as_mut().is_some_and(goes_on) {
+                    complain!("the old one goes on until the next change");
+                }
+            }
         }
         let mut looks = 0;
         while state == self::state(folder) && !interrupted.load(Ordering::Relaxed) {
@@ -66,13 +71,18 @@ fn has_failed(child: &mut Child) -> bool {
     matches!(child.try_wait(), Ok(Some(status)) if !status.success())
 }
 
+/// Whether a run has not ended.
+fn goes_on(child: &mut Child) -> bool {
+    matches!(child.try_wait(), Ok(None))
+}
+
 /// Ends a run as Ctrl-C does, so that it reports.
 fn end(running: Option<Child>) {
     let Some(mut child) = running else {
         return;
     };
     // One that has ended is not signalled: its number may be another's by now.
-    if let Ok(None) = child.try_wait()
+    if goes_on(&mut child)
         && let Some(process) = i32::try_from(child.id()).ok().and_then(Pid::from_raw)
     {
         let _ = kill_process(process, Signal::INT);

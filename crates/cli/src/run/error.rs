@@ -18,6 +18,14 @@ pub(super) enum RunError {
         "give a .click file, a folder with a run.toml, an image, or a package's folder"
     ))]
     Read { path: PathBuf, source: io::Error },
+    #[error(
+        "there is nothing to run in {}: it has no run.toml and no Cargo.toml",
+        folder.display()
+    )]
+    #[diagnostic(help(
+        "name a .click file, an image or another folder, or begin a service: sprat new web FOLDER"
+    ))]
+    Nothing { folder: PathBuf },
     #[error("{} is neither text nor an image", path.display())]
     NotText { path: PathBuf },
     #[error("{}: {source}", path.display())]

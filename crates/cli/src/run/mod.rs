@@ -114,7 +114,7 @@ pub(crate) struct RunCommand {
     /// How long nothing must move before a run is over, in the instance's time.
     #[arg(long, value_name = "SECONDS", default_value = "1", value_parser = seconds)]
     linger: Duration,
-    /// How long a run lasts that is not over by itself before.
+    /// Ends the run after so long, where it is not over before.
     #[arg(long = "for", value_name = "SECONDS", value_parser = seconds)]
     duration: Option<Duration>,
     /// What the run is called by sprat read, write, logs and metrics; by default, for a run with

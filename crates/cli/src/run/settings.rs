@@ -1,6 +1,7 @@
 //! What a run is to do: the command line, and what the program's folder says of it.
 
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -183,7 +184,12 @@ impl Settings {
 
     fn from_folder(folder: &Path) -> Result<Self, RunError> {
         let path = folder.join("run.toml");
-        let text = fs::read_to_string(&path).map_err(|source| RunError::read(&path, source))?;
+        let text = fs::read_to_string(&path).map_err(|source| match source.kind() {
+            io::ErrorKind::NotFound => RunError::Nothing {
+                folder: folder.to_owned(),
+            },
+            _ => RunError::read(&path, source),
+        })?;
         let file: RunFile = toml::from_str(&text).map_err(|source| RunError::RunFile {
             path: path.clone(),
             source: Box::new(source),

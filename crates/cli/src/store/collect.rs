@@ -9,7 +9,7 @@ use sprat_image::store::Digest;
 use super::CommandError;
 use crate::output::say;
 
-/// Take images out of the store, and remove what is of no use any more
+/// Takes images out of the store, and removes what is of no use any more
 #[derive(Args)]
 pub(crate) struct StoreCommand {
     #[command(subcommand)]
@@ -18,17 +18,17 @@ pub(crate) struct StoreCommand {
 
 #[derive(Subcommand)]
 enum Subcommands {
-    /// Remove the objects that no image refers to
+    /// Removes the objects that no image refers to
     Gc {
-        /// Print JSON
+        /// Prints JSON
         #[arg(long)]
         json: bool,
     },
-    /// Take an image off the list; `sprat store gc` then removes what only it referred to
+    /// Takes an image off the list; `sprat store gc` then removes what only it referred to
     Remove {
         /// The image: its file, its name, or the first digits of its digest
         image: String,
-        /// Print JSON
+        /// Prints JSON
         #[arg(long)]
         json: bool,
     },

@@ -9,10 +9,10 @@ use sprat_image::store::{Digest, Stored};
 use super::CommandError;
 use crate::output::{say, table};
 
-/// List the images of the store, the latest last
+/// Lists the images of the store, the latest last
 #[derive(Args)]
 pub(crate) struct ImagesCommand {
-    /// Print JSON
+    /// Prints JSON
     #[arg(long)]
     json: bool,
 }

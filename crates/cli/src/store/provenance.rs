@@ -11,17 +11,17 @@ use sprat_image::store::Stored;
 use super::CommandError;
 use crate::output::say;
 
-/// Show what an image was made of: crates with their checksums, sources, compiler and flags
+/// Shows what an image was made of: crates with their checksums, sources, compiler and flags
 #[derive(Args)]
 pub(crate) struct ProvenanceCommand {
     /// The image: its file, its name, or the first digits of its digest or of its record's
     image: String,
 
-    /// Print the in-toto statement with SLSA provenance
+    /// Prints the in-toto statement with SLSA provenance
     #[arg(long)]
     json: bool,
 
-    /// Print the CycloneDX bill of materials
+    /// Prints the CycloneDX bill of materials
     #[arg(long, conflicts_with = "json")]
     materials: bool,
 }

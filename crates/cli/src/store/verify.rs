@@ -1,6 +1,6 @@
 //! `sprat verify`: builds an image again from its record, and compares.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Instant;
 
@@ -11,7 +11,7 @@ use super::CommandError;
 use crate::output::say;
 use crate::package::watched;
 
-/// Build an image again from its record alone, without the network, and compare to the last byte
+/// Builds an image again from its record alone, without the network, and compares to the last byte
 #[derive(Args)]
 #[command(after_help = "Examples:
     sprat verify firewall            # the latest image of that name
@@ -21,11 +21,11 @@ pub(crate) struct VerifyCommand {
     /// The image: its file, its name, or the first digits of its digest or of its record's
     image: String,
 
-    /// Refuse it unless this Ed25519 key (PEM, as `openssl pkey -pubout` writes it) has signed it
+    /// Refuses it unless this Ed25519 key (PEM, as `openssl pkey -pubout` writes it) has signed it
     #[arg(long, value_name = "KEY")]
     key: Option<PathBuf>,
 
-    /// Print JSON
+    /// Prints JSON
     #[arg(long)]
     json: bool,
 }
@@ -57,11 +57,40 @@ impl VerifyCommand {
             verified.image,
             begin.elapsed().as_secs_f64()
         );
-        text += &match verified.signer {
-            Some(signer) if verified.signature_checked => format!("signed by {signer}\n"),
-            Some(signer) => format!("signed, it says, by {signer}; --key checks that\n"),
-            None => "not signed\n".to_owned(),
-        };
+        let key = self.key.as_deref().filter(|_| verified.signature_checked);
+        text += &signature(verified.signer.as_deref(), key);
         Ok(text)
+    }
+}
+
+/// What is said of a signature: by which key, and with which key it was checked.
+fn signature(signer: Option<&str>, checked_with: Option<&Path>) -> String {
+    match (signer, checked_with) {
+        (Some(signer), Some(key)) => {
+            format!(
+                "signed by {}, signature good; the key is {signer}\n",
+                key.display()
+            )
+        }
+        (Some(signer), None) => format!("signed, it says, by {signer}; --key checks that\n"),
+        (None, _) => "not signed\n".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_signature_that_was_checked_is_called_good() {
+        let key = Path::new("release.pub");
+        let checked = signature(Some("sha256:ab"), Some(key));
+        assert!(
+            checked.starts_with("signed by release.pub, signature good"),
+            "{checked}"
+        );
+        for unchecked in [signature(Some("sha256:ab"), None), signature(None, None)] {
+            assert!(!unchecked.contains("good"), "{unchecked}");
+        }
     }
 }

@@ -270,7 +270,13 @@ impl<'a> Arguments<'a> {
         text: &str,
         parse: impl FnOnce(&str, &dyn Names) -> Result<T, ArgumentError>,
     ) -> Result<T, Rejected> {
-        parse(text, self.names).map_err(|error| self.error(format!("{name}: {error}")))
+        parse(text, self.names).map_err(|error| match unset_variable(text) {
+            None => self.error(format!("{name}: {error}")),
+            Some(variable) => self.error(format!(
+                "{name}: ${variable} is not set: --param {variable}=..., to sprat click \
+                 {variable}=..., or define(${variable} ...)"
+            )),
+        })
     }
 
     fn take_keywords(&mut self, name: &str) -> Vec<String> {
@@ -321,6 +327,18 @@ impl fmt::Debug for Arguments<'_> {
             .field("messages", &self.messages)
             .finish()
     }
+}
+
+/// The first variable in a text. Where one was known, its value stands in its place.
+fn unset_variable(text: &str) -> Option<&str> {
+    text.split('$').skip(1).find_map(|after| {
+        let after = after.strip_prefix('{').unwrap_or(after);
+        let length = after
+            .bytes()
+            .take_while(|byte| byte.is_ascii_alphanumeric() || *byte == b'_')
+            .count();
+        (length > 0).then(|| &after[..length])
+    })
 }
 
 /// The first word of an argument, unquoted, and the text after it: for `KIND value…` forms.
@@ -382,6 +400,25 @@ mod tests {
                 "too many arguments"
             ]
         );
+    }
+
+    #[test]
+    fn a_variable_that_nobody_has_set_is_named() {
+        let unset = |config: &str| {
+            let mut arguments = Arguments::new(config, &NoNames);
+            assert_eq!(arguments.required::<u32>("LIMIT"), Err(Rejected));
+            errors(&arguments).swap_remove(0)
+        };
+        assert_eq!(
+            unset("$N"),
+            "LIMIT: $N is not set: --param N=..., to sprat click N=..., or define($N ...)"
+        );
+        assert!(unset("LIMIT 1${more_2}").starts_with("LIMIT: $more_2 is not set: "));
+        for text in ["$", "5$", "${}", "$(add 1 2)"] {
+            assert_eq!(unset(text), "LIMIT: invalid number", "{text}");
+        }
+        let mut arguments = Arguments::new("\"costs $N\"", &NoNames);
+        assert_eq!(arguments.required("DATA"), Ok(String::from("costs $N")));
     }
 
     #[test]

@@ -133,6 +133,16 @@ pub enum RecordError {
         /// What is wrong with it.
         reason: String,
     },
+    /// The key is the other one of a pair.
+    #[error("{}: this is {found}; {wanted}", path.display())]
+    OtherHalf {
+        /// The key's file.
+        path: PathBuf,
+        /// What it holds.
+        found: &'static str,
+        /// What it should hold.
+        wanted: &'static str,
+    },
     /// A signature was asked for, and there is none.
     #[error("the image is not signed")]
     Unsigned,

@@ -26,6 +26,13 @@ impl SigningKey {
     /// When the file cannot be read, or is no such key.
     pub fn read(path: &Path) -> Result<Self, RecordError> {
         let text = fs::read_to_string(path).map_err(|source| RecordError::file(path, source))?;
+        if text.contains("-----BEGIN PUBLIC KEY") {
+            return Err(RecordError::OtherHalf {
+                path: path.to_owned(),
+                found: "a public key",
+                wanted: "images are signed with the private key that belongs to it",
+            });
+        }
         let key = ed25519_dalek::SigningKey::from_pkcs8_pem(&text);
         key.map(Self)
             .map_err(|error| refused(path, "PRIVATE KEY", &error))
@@ -45,6 +52,13 @@ impl VerifyingKey {
     /// When the file cannot be read, or is no such key.
     pub fn read(path: &Path) -> Result<Self, RecordError> {
         let text = fs::read_to_string(path).map_err(|source| RecordError::file(path, source))?;
+        if text.contains("-----BEGIN PRIVATE KEY") {
+            return Err(RecordError::OtherHalf {
+                path: path.to_owned(),
+                found: "a private key",
+                wanted: "signatures are checked with its public key: openssl pkey -pubout -in KEY",
+            });
+        }
         let key = ed25519_dalek::VerifyingKey::from_public_key_pem(&text);
         key.map(Self)
             .map_err(|error| refused(path, "PUBLIC KEY", &error))
@@ -151,6 +165,26 @@ mod tests {
             encoding("http://example.com/HelloWorld", b"hello world"),
             b"DSSEv1 29 http://example.com/HelloWorld 11 hello world"
         );
+    }
+
+    #[test]
+    fn the_other_half_of_a_pair_is_called_that() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("key.pem");
+        let write = |kind: &str| {
+            let text = format!("-----BEGIN {kind} KEY-----\nAAAA\n-----END {kind} KEY-----\n");
+            fs::write(&path, text).expect("written");
+        };
+        write("PUBLIC");
+        let text = SigningKey::read(&path).expect_err("refused").to_string();
+        assert!(text.contains("key.pem: this is a public key"), "{text}");
+        let text = VerifyingKey::read(&path).expect_err("refused").to_string();
+        assert!(text.contains("not an Ed25519 key"), "{text}");
+        write("PRIVATE");
+        let text = VerifyingKey::read(&path).expect_err("refused").to_string();
+        assert!(text.contains("key.pem: this is a private key"), "{text}");
+        let text = SigningKey::read(&path).expect_err("refused").to_string();
+        assert!(text.contains("not an Ed25519 key"), "{text}");
     }
 
     #[test]

@@ -13,6 +13,7 @@ use std::sync::atomic::AtomicBool;
 use std::sync::mpsc;
 
 use sprat_host::control::{Console, Server};
+use sprat_host::folders::make_private;
 use sprat_switch::lane::{Lane, LaneError};
 
 use desk::{Asker, Desk};
@@ -57,6 +58,12 @@ impl Control {
             path: explicit.clone(),
             source,
         })?;
+        if live && !arguments.quiet {
+            match &arguments.name {
+                Some(name) => say_name(name),
+                None => complain!("control socket: {}", explicit.display()),
+            }
+        }
         Ok(control)
     }
 
@@ -82,7 +89,7 @@ impl Control {
         match opened {
             Ok((control, name)) => {
                 if !arguments.quiet {
-                    complain!("name: {name} (sprat logs {name}, sprat metrics {name})");
+                    say_name(&name);
                 }
                 control
             }
@@ -134,8 +141,13 @@ impl Control {
     }
 }
 
+/// Says what a run that goes on until somebody ends it is called.
+fn say_name(name: &str) {
+    complain!("name: {name} (sprat logs {name}, sprat metrics {name})");
+}
+
 fn prepare(folder: &Path) -> Result<(), RunError> {
-    address::make_folder(folder).map_err(|source| RunError::Control {
+    make_private(folder).map_err(|source| RunError::Control {
         path: folder.to_owned(),
         source,
     })
