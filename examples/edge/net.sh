@@ -8,7 +8,9 @@ up)
     for side in out in; do
         ip netns add "edge-$side"
         ip link add "edge-$side" type veth peer name eth0 netns "edge-$side"
-        ip link set "edge-$side" up
+        # This end is a cable's, not this host's: it says nothing there and answers for no address.
+        echo 8 > "/proc/sys/net/ipv4/conf/edge-$side/arp_ignore"
+        ip link set "edge-$side" addrgenmode none up
         ip -n "edge-$side" link set eth0 up
         ip -n "edge-$side" link set lo up
     done
