@@ -33,7 +33,7 @@ fn what_is_declared_runs_and_the_smallest_change_is_made() {
     let shown = host.good(&["ps"]);
     let row = shown
         .lines()
-        .find(|line| line.starts_with("one "))
+        .find(|line| line.trim_start().starts_with("one "))
         .expect("a row");
     let process = row
         .split_whitespace()
