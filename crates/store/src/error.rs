@@ -21,6 +21,8 @@ pub enum LogError {
     Full,
     /// The record is longer than a record can be.
     Long,
+    /// The log that was being written in place of another was given up for a later one.
+    Superseded,
 }
 
 impl From<BlockError> for LogError {
@@ -43,6 +45,7 @@ impl fmt::Display for LogError {
             Self::Damaged => out.write_str("the log is damaged"),
             Self::Full => out.write_str("the log is full"),
             Self::Long => out.write_str("the record is too long"),
+            Self::Superseded => out.write_str("the log is being written anew by somebody else"),
         }
     }
 }

@@ -30,6 +30,8 @@ pub struct Log<B> {
     pub(crate) layout: Layout,
     pub(crate) generation: u64,
     pub(crate) writer: Writer,
+    /// How many were begun in its place.
+    pub(crate) rewrites: u64,
 }
 
 impl<B: Block> Log<B> {
@@ -84,6 +86,7 @@ impl<B: Block> Log<B> {
             layout,
             generation: head.generation,
             writer,
+            rewrites: 0,
         };
         Ok((log, recovered))
     }
@@ -154,10 +157,12 @@ impl<B: Block> Log<B> {
         self.layout.bytes()
     }
 
-    /// Begins a log in place of this one. This one goes on counting until the other is
-    /// [finished](Rewrite::finish), also where the program ends before. `nonce` is as for
-    /// [`open`](Self::open).
-    pub fn rewrite(&mut self, nonce: u64) -> Rewrite<'_, B> {
+    /// Begins a log in place of this one. This one goes on counting, and may be appended to, until the
+    /// other is [finished](Rewrite::finish), also where the program ends before. What is appended
+    /// meanwhile has to be appended to both. `nonce` is as for [`open`](Self::open).
+    ///
+    /// There is room for one: an earlier one that was not finished is given up.
+    pub fn rewrite(&mut self, nonce: u64) -> Rewrite {
         Rewrite::new(self, nonce)
     }
 }

@@ -173,7 +173,7 @@ fn a_log_counts_in_place_of_another_once_it_is_finished() {
         commit(&mut log, &[number; 100]);
     }
     let mut rewrite = log.rewrite(2);
-    now(rewrite.append(b"never")).expect("room");
+    now(rewrite.append(&log, b"never")).expect("room");
     drop(rewrite);
     let (_, records, _) = open(device.clone(), 3);
     assert_eq!(records.len(), 20);
@@ -181,14 +181,50 @@ fn a_log_counts_in_place_of_another_once_it_is_finished() {
     // The other half holds what was given up; of this one, only the beginning is the same.
     for round in 0..3 {
         let mut rewrite = log.rewrite(4 + round);
-        now(rewrite.append(b"summary")).expect("room");
-        assert_eq!(now(rewrite.finish()), Ok(()));
+        now(rewrite.append(&log, b"summary")).expect("room");
+        assert_eq!(now(rewrite.finish(&mut log)), Ok(()));
         let place = commit(&mut log, b"and on");
         assert_eq!(now(log.read(place)).as_deref(), Ok(&b"and on"[..]));
         let (_, records, recovered) = open(device.clone(), 10 + round);
         assert_eq!(records, [b"summary".to_vec(), b"and on".to_vec()]);
         assert!(!recovered.torn);
     }
+}
+
+#[test]
+fn a_log_grows_while_another_is_written_in_its_place() {
+    let device = Rc::new(MemoryBlock::new(64));
+    let (mut log, ..) = open(device.clone(), 1);
+    commit(&mut log, b"old");
+    let mut rewrite = log.rewrite(2);
+    for record in [&b"summary"[..], b"new"] {
+        now(rewrite.append(&log, record)).expect("room");
+        commit(&mut log, record);
+        let (_, records, _) = open(device.clone(), 3);
+        assert_eq!(records.last().map(Vec::as_slice), Some(record));
+        assert_eq!(records[0], b"old");
+    }
+    assert_eq!(now(rewrite.finish(&mut log)), Ok(()));
+    let (_, records, _) = open(device, 4);
+    assert_eq!(records, [b"summary".to_vec(), b"new".to_vec()]);
+}
+
+#[test]
+fn of_two_logs_in_place_of_another_the_later_one_counts() {
+    let device = Rc::new(MemoryBlock::new(64));
+    let (mut log, ..) = open(device.clone(), 1);
+    let mut earlier = log.rewrite(2);
+    now(earlier.append(&log, b"earlier")).expect("room");
+    let mut later = log.rewrite(3);
+    now(later.append(&log, b"later")).expect("room");
+    assert_eq!(
+        now(earlier.append(&log, b"more")).err(),
+        Some(LogError::Superseded)
+    );
+    assert_eq!(now(earlier.finish(&mut log)), Err(LogError::Superseded));
+    assert_eq!(now(later.finish(&mut log)), Ok(()));
+    let (_, records, _) = open(device, 4);
+    assert_eq!(records, [b"later".to_vec()]);
 }
 
 /// What is done with a log.
@@ -249,9 +285,9 @@ proptest! {
                     appended = appended.into_iter().step_by(2).collect();
                     let mut rewrite = log.rewrite(nonce);
                     for record in &appended {
-                        prop_assert!(now(rewrite.append(record)).is_ok());
+                        prop_assert!(now(rewrite.append(&log, record)).is_ok());
                     }
-                    prop_assert_eq!(now(rewrite.finish()), Ok(()));
+                    prop_assert_eq!(now(rewrite.finish(&mut log)), Ok(()));
                     (committed, flushed) = (appended.len(), appended.len());
                 }
                 Step::Crash(mut keep) => {

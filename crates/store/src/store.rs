@@ -111,13 +111,13 @@ impl<B: Block> LogStore<B> {
         let mut rewrite = log.rewrite(self.nonce);
         let mut places = BTreeMap::new();
         for (key, place) in old {
-            let record = rewrite.read(place).await?;
-            places.insert(key, rewrite.append(&record).await?);
+            let record = log.read(place).await?;
+            places.insert(key, rewrite.append(log, &record).await?);
         }
         if let Some(record) = record {
-            places.insert(key.into(), rewrite.append(record).await?);
+            places.insert(key.into(), rewrite.append(log, record).await?);
         }
-        rewrite.finish().await?;
+        rewrite.finish(log).await?;
         *self.places.borrow_mut() = places;
         Ok(())
     }

@@ -65,8 +65,8 @@ impl Drop for Part<'_> {
 enum Next {
     /// Read until there are so many bytes.
     Read(usize),
-    /// Go on, once something may be changed again.
-    Thaw,
+    /// Go on, once the writer of the log has had its turn again after so many.
+    Wait(u64),
     /// Go on, once the answers so far are sent.
     Send,
     Close,
@@ -94,7 +94,7 @@ pub(crate) async fn serve(mut stream: TcpStream, journal: &Journal, budget: &Bud
         reply.clear();
         match next {
             Next::Send => {}
-            Next::Thaw => journal.thawed().await,
+            Next::Wait(turns) => journal.turn_after(turns).await,
             Next::Close => {
                 stream.finish();
                 return Ok(());
@@ -145,7 +145,7 @@ fn work(
         match answer(&words, length, journal, now, reply, change) {
             Answered::Yes => taken += length,
             Answered::Last => return (taken + length, Next::Close),
-            Answered::NotYet => return (taken, Next::Thaw),
+            Answered::NotYet => return (taken, Next::Wait(journal.turns())),
         }
     }
 }
@@ -154,7 +154,7 @@ enum Answered {
     Yes,
     /// And the connection is to close.
     Last,
-    /// The log is being written anew.
+    /// The log is being written anew, and what this would change with it.
     NotYet,
 }
 
@@ -186,7 +186,7 @@ fn answer(
             const FULL: &str = "OOM command not allowed when used memory > 'maxmemory'.";
             admission = Admission::Refused(FULL);
         } else {
-            admission = journal.admit(length, command.grows());
+            admission = journal.admit(command.keys(&words[1..]), length, command.grows());
         }
     }
     match admission {

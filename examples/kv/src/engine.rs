@@ -3,6 +3,7 @@
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::mem;
+use core::ops::Bound;
 
 use crate::command::{self, Change, Command, Context};
 use crate::database::{Database, Value};
@@ -13,9 +14,6 @@ use sprat::store::RECORD_LIMIT;
 
 /// Longest answer to one request.
 const ANSWER: usize = 16 << 20;
-
-/// About how much of the database is written to a log at a time.
-const PIECE: usize = 256 << 10;
 
 /// Everything in memory.
 #[derive(Debug, Default)]
@@ -64,8 +62,25 @@ impl Changes {
 pub(crate) struct Progress {
     /// The last key that was begun.
     key: Option<Box<[u8]>>,
-    /// How many of its elements were written, where not all were.
-    elements: Option<usize>,
+    /// Where to go on with its elements, where not all were written.
+    rest: Option<Rest>,
+}
+
+/// Which elements of a value are still to be written.
+#[derive(Debug)]
+enum Rest {
+    /// Those from this one on.
+    From(usize),
+    /// Those behind this one, in their order.
+    Behind(Box<[u8]>),
+}
+
+impl Progress {
+    /// The key that is written in part. It has to stay as it is until the rest of it is written.
+    pub(crate) fn partial(&self) -> Option<&[u8]> {
+        self.rest.as_ref()?;
+        self.key.as_deref()
+    }
 }
 
 impl Engine {
@@ -151,19 +166,32 @@ impl Engine {
         mem::take(&mut self.changes)
     }
 
-    /// Requests that make the next part of the database; none when all of it was made.
-    pub(crate) fn dump(&self, progress: &mut Progress) -> Option<Changes> {
+    /// Requests that make the next part of the database, about so many bytes; none when all of it was
+    /// made.
+    ///
+    /// The database may change between two parts, but for the [partial](Progress::partial) key: each
+    /// key's requests begin with one that forgets whatever it was, so it does not matter which changes
+    /// of it stand before them.
+    pub(crate) fn dump(&self, progress: &mut Progress, bytes: usize) -> Option<Changes> {
         let mut part = Changes::default();
-        while part.len() < PIECE {
-            let (key, entry, done) = match (&progress.key, progress.elements.take()) {
-                (Some(key), Some(done)) => (&**key, self.database.get(key)?, done),
-                (key, _) => match self.database.after(key.as_deref()).next() {
-                    Some((key, entry)) => (key, entry, 0),
+        while part.len() < bytes {
+            let rest = progress.rest.take();
+            let last = progress.key.as_deref();
+            // A key that was written in part and whose time was over meanwhile is gone.
+            let begun = rest
+                .as_ref()
+                .and(last)
+                .and_then(|key| self.database.get(key));
+            let (key, entry) = match (begun, last) {
+                (Some(entry), Some(key)) => (key, entry),
+                _ => match self.database.after(last).next() {
+                    Some(next) => next,
                     None => break,
                 },
             };
-            let end = dump_value(key, &entry.value, done, &mut part);
-            if end.is_none()
+            let rest = rest.filter(|_| begun.is_some());
+            let rest = dump_value(key, &entry.value, rest, &mut part);
+            if rest.is_none()
                 && let Some(expires) = entry.expires()
             {
                 let moment = &mut [0; 20];
@@ -171,59 +199,76 @@ impl Engine {
             }
             *progress = Progress {
                 key: Some(key.into()),
-                elements: end,
+                rest,
             };
         }
         (part.len() > 0).then_some(part)
     }
 }
 
-/// Writes a value from an element on; the element to go on with where there is more.
-fn dump_value(key: &[u8], value: &Value, done: usize, to: &mut Changes) -> Option<usize> {
+/// Writes a value, or the rest of it; what is left then.
+fn dump_value(key: &[u8], value: &Value, rest: Option<Rest>, to: &mut Changes) -> Option<Rest> {
+    if rest.is_none() && !matches!(value, Value::Text(_)) {
+        to.push(&[b"DEL", key]);
+    }
+    let behind = match &rest {
+        Some(Rest::Behind(element)) => Bound::Excluded(&**element),
+        _ => Bound::Unbounded,
+    };
+    let behind = (behind, Bound::Unbounded);
     match value {
         Value::Text(text) => {
             to.push(&[b"SET", key, text]);
             None
         }
         Value::List(list) => {
-            let elements = list.range(done..).map(|element| [&**element]);
-            dump_elements(b"RPUSH", key, elements, list.len(), done, to)
+            let done = match rest {
+                Some(Rest::From(done)) => done,
+                _ => 0,
+            };
+            let mut elements = list.range(done..).map(|element| [&**element]);
+            let (count, _) = dump_elements(b"RPUSH", key, &mut elements, to);
+            elements.next().map(|_| Rest::From(done + count))
         }
         Value::Set(members) => {
-            let elements = members.iter().skip(done).map(|member| [&**member]);
-            dump_elements(b"SADD", key, elements, members.len(), done, to)
+            let members = members.range::<[u8], _>(behind);
+            let mut members = members.map(|member| [&**member]);
+            let (_, last) = dump_elements(b"SADD", key, &mut members, to);
+            members.next().map(|_| Rest::Behind(last.into()))
         }
         Value::Hash(fields) => {
-            let elements = fields.iter().skip(done);
-            let elements = elements.map(|(field, value)| [&**field, &**value]);
-            dump_elements(b"HSET", key, elements, fields.len(), done, to)
+            let fields = fields.range::<[u8], _>(behind);
+            let mut fields = fields.map(|(field, value)| [&**field, &**value]);
+            let (_, last) = dump_elements(b"HSET", key, &mut fields, to);
+            fields.next().map(|_| Rest::Behind(last.into()))
         }
     }
 }
 
-/// Most elements of one request.
+/// Most elements of one request, and bytes after which it takes no more.
 const ELEMENTS: usize = 1000;
+const ELEMENT_BYTES: usize = 64 << 10;
 
+/// Writes the next elements; how many, and what the last of them begins with.
 fn dump_elements<'v, const N: usize>(
     command: &'v [u8],
     key: &'v [u8],
-    elements: impl Iterator<Item = [&'v [u8]; N]>,
-    count: usize,
-    mut done: usize,
+    elements: &mut impl Iterator<Item = [&'v [u8]; N]>,
     to: &mut Changes,
-) -> Option<usize> {
+) -> (usize, &'v [u8]) {
     let mut words = Vec::from([command, key]);
-    let mut bytes = 0;
-    for element in elements.take(ELEMENTS) {
-        bytes += element.iter().map(|part| part.len()).sum::<usize>();
-        words.extend(element);
-        done += 1;
-        if bytes >= PIECE {
+    let (mut count, mut bytes, mut last) = (0, 0, key);
+    while count < ELEMENTS && bytes < ELEMENT_BYTES {
+        let Some(element) = elements.next() else {
             break;
-        }
+        };
+        bytes += element.iter().map(|part| part.len()).sum::<usize>();
+        last = element.first().copied().unwrap_or(last);
+        words.extend(element);
+        count += 1;
     }
     to.push(&words);
-    (done < count).then_some(done)
+    (count, last)
 }
 
 #[cfg(test)]

@@ -35,7 +35,7 @@ fn replayed(engine: &mut Engine) -> Engine {
 fn rewritten(engine: &Engine) -> Engine {
     let mut other = Engine::default();
     let mut progress = Progress::default();
-    while let Some(part) = engine.dump(&mut progress) {
+    while let Some(part) = engine.dump(&mut progress, 1) {
         for record in part.records(RECORD_LIMIT) {
             assert!(other.replay(record));
         }
@@ -343,8 +343,8 @@ fn large_collections_are_rewritten_in_parts() {
     let expected = ask(&mut engine, 0, &questions);
     let mut progress = Progress::default();
     let mut parts = 0;
-    while let Some(part) = engine.dump(&mut progress) {
-        assert!(part.len() < 4 * PIECE);
+    while let Some(part) = engine.dump(&mut progress, 1) {
+        assert!(part.len() < 2 * ELEMENT_BYTES);
         parts += 1;
     }
     assert!(parts > 5, "{parts}");

@@ -1,20 +1,27 @@
 //! Keeps the log: one task writes what all connections have changed, as much at once as has come
 //! together, and answers go out when what they acknowledge is in the log.
+//!
+//! A log that fills up is written anew, a piece in each turn of that task. What changes meanwhile goes
+//! into both logs, so that nobody waits for the whole of it: a request waits for the piece of its turn,
+//! and for a value that is too large for one piece where it is to change that value.
 
+use alloc::boxed::Box;
 use alloc::rc::Rc;
 use alloc::vec::Vec;
 use core::cell::{Cell, RefCell};
 use core::future::poll_fn;
+use core::iter;
 use core::mem;
 use core::task::{Poll, Waker};
 use core::time::Duration;
 
-use sprat::devices::{Block as _, Random as _};
+use sprat::devices::{Block, Random};
 use sprat::store::{Log, LogError, RECORD_LIMIT};
 use sprat::time::sleep;
 use sprat::{BlockDevice, log};
 
-use crate::engine::{Changes, Engine, Progress};
+use crate::anew::{Anew, PACE, Turn};
+use crate::engine::{Changes, Engine};
 
 /// When what was written is to outlive the host as well.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,7 +43,7 @@ const OVERHEAD: u64 = 128;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
     Open,
-    /// The log is being written anew, and nothing may change.
+    /// The log is full, and nothing may change until it is written anew.
     Frozen,
     /// The log cannot be written.
     Failed,
@@ -46,7 +53,7 @@ enum State {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Admission {
     Now,
-    /// Not before the log was written anew.
+    /// Perhaps after the writer's next turn.
     Later,
     /// What to say instead.
     Refused(&'static str),
@@ -65,7 +72,14 @@ pub(crate) struct Journal {
     added: Cell<u64>,
     /// How many that must be for it to be worth the while.
     worth: u64,
+    /// Bytes that the log may have.
+    capacity: u64,
+    /// Whether the log is to be written anew, or is being.
     rewrite: Cell<bool>,
+    /// The key that is written anew in part, and must not change.
+    partial: RefCell<Option<Box<[u8]>>>,
+    /// How often the writer has had its turn.
+    turns: Cell<u64>,
     unflushed: Cell<bool>,
     waiting: RefCell<Vec<Waker>>,
 }
@@ -75,7 +89,7 @@ pub(crate) struct Journal {
 pub(crate) struct Failed;
 
 impl Journal {
-    pub(crate) fn new(engine: Engine, log: &Log<BlockDevice>) -> Self {
+    pub(crate) fn new(engine: Engine, log: &Log<impl Block>) -> Self {
         let journal = Self {
             engine: RefCell::new(engine),
             state: Cell::new(State::Open),
@@ -84,7 +98,10 @@ impl Journal {
             room: Cell::new(0),
             added: Cell::new(log.used()),
             worth: log.capacity() / 16,
+            capacity: log.capacity(),
             rewrite: Cell::new(false),
+            partial: RefCell::default(),
+            turns: Cell::new(0),
             unflushed: Cell::new(false),
             waiting: RefCell::default(),
         };
@@ -93,16 +110,27 @@ impl Journal {
         journal
     }
 
-    /// Whether a request of so many bytes may change something now, or make something larger.
-    pub(crate) fn admit(&self, size: usize, grows: bool) -> Admission {
+    /// Whether a request of so many bytes may change something of these keys now, or make something
+    /// larger.
+    pub(crate) fn admit<'r>(
+        &self,
+        mut keys: impl Iterator<Item = &'r [u8]>,
+        size: usize,
+        grows: bool,
+    ) -> Admission {
         match self.state.get() {
-            State::Open if !self.rewrite.get() => {}
-            State::Open | State::Frozen => return Admission::Later,
+            State::Open => {}
+            State::Frozen => return Admission::Later,
             State::Failed => {
                 return Admission::Refused(
                     "MISCONF Errors writing to the log: nothing is changed until it works again",
                 );
             }
+        }
+        if let Some(partial) = &*self.partial.borrow()
+            && keys.any(|key| *key == **partial)
+        {
+            return Admission::Later;
         }
         // Room is kept back for what makes things smaller.
         let reserve = if grows { self.worth } else { 0 };
@@ -110,14 +138,22 @@ impl Journal {
             let engine = self.engine.borrow();
             (engine.changed() as u64, engine.database.freed())
         };
-        if self.room.get() >= pending + size as u64 + OVERHEAD + reserve {
-            Admission::Now
-        } else if freed.saturating_add(self.added.get() + pending) >= self.worth {
+        let left = self
+            .room
+            .get()
+            .checked_sub(pending + size as u64 + OVERHEAD + reserve);
+        let worth = freed.saturating_add(self.added.get() + pending) >= self.worth;
+        let soon = self.capacity / PACE as u64;
+        if worth && !self.rewrite.get() && left.is_none_or(|left| left < soon) {
             self.rewrite.set(true);
             self.wake();
-            Admission::Later
-        } else {
-            Admission::Refused("OOM the log is full: the block device has no room for more")
+        }
+        match left {
+            Some(_) => Admission::Now,
+            None if self.rewrite.get() => Admission::Later,
+            None => {
+                Admission::Refused("OOM the log is full: the block device has no room for more")
+            }
         }
     }
 
@@ -142,10 +178,15 @@ impl Journal {
         .await
     }
 
-    /// Waits until something may be changed, or nothing at all.
-    pub(crate) async fn thawed(&self) {
-        let frozen = || self.rewrite.get() || self.state.get() == State::Frozen;
-        self.until(|| (!frozen()).then_some(())).await;
+    /// How often the writer has had its turn.
+    pub(crate) fn turns(&self) -> u64 {
+        self.turns.get()
+    }
+
+    /// Waits until the writer has had its turn again after so many.
+    pub(crate) async fn turn_after(&self, turns: u64) {
+        self.until(|| (self.turns.get() != turns).then_some(()))
+            .await;
     }
 
     /// Waits until `ready` says something.
@@ -177,7 +218,7 @@ impl Journal {
     }
 
     /// Notes how full the log is.
-    fn measure(&self, log: &Log<BlockDevice>) {
+    fn measure(&self, log: &Log<impl Block>) {
         // A record's own bytes, and those of the next opening.
         const KEPT: u64 = 64;
         let (used, capacity) = (log.used(), log.capacity());
@@ -186,7 +227,7 @@ impl Journal {
     }
 
     /// Everything up to this change is in the log.
-    fn reached(&self, number: u64, log: &Log<BlockDevice>) {
+    fn reached(&self, number: u64, log: &Log<impl Block>) {
         self.measure(log);
         self.unflushed.set(true);
         self.committed.set(number);
@@ -202,43 +243,83 @@ impl Journal {
         sleep(PAUSE).await;
     }
 
-    /// Writes the log, for ever.
-    pub(crate) async fn keep(self: Rc<Self>, mut log: Log<BlockDevice>, sync: Sync) {
+    /// Writes the log, for ever. The numbers tell what is written anew from what was there before.
+    pub(crate) async fn keep<B: Block>(
+        self: Rc<Self>,
+        mut log: Log<B>,
+        sync: Sync,
+        mut numbers: impl Random,
+    ) {
+        let mut anew = None;
+        // Whether something is only in what is being written anew.
+        let mut full = false;
         loop {
             self.until(|| {
                 let work = self.rewrite.get() || self.changed.get() > self.committed.get();
                 work.then_some(())
             })
             .await;
+            if self.rewrite.get() && anew.is_none() {
+                self.engine.borrow_mut().database.start_afresh();
+                self.added.set(0);
+                anew = Some(Anew::begin(&mut log, numbers.next()));
+            }
             let number = self.changed.get();
-            let changes = self.engine.borrow_mut().take_changes();
-            if self.rewrite.get() || append(&mut log, &changes).is_err() {
-                // What has changed is part of what is written then.
-                self.write_anew(&mut log, number).await;
-                continue;
+            let turn = Turn::take(&mut self.engine.borrow_mut(), anew.as_mut());
+            let partial = anew.as_ref().and_then(Anew::partial);
+            *self.partial.borrow_mut() = partial.map(Into::into);
+            full = full || append(&mut log, &turn.changes).is_err();
+            if full {
+                self.rewrite.set(true);
+                self.set(State::Frozen);
+            } else {
+                self.added.set(self.added.get() + turn.changes.len() as u64);
+                // What comes while this is written has only what it leaves.
+                self.measure(&log);
+                while let Err(error) = commit(&mut log, sync).await {
+                    self.fail(error).await;
+                }
+                self.reached(number, &log);
             }
-            self.added.set(self.added.get() + changes.len() as u64);
-            while let Err(error) = commit(&mut log, sync).await {
-                self.fail(error).await;
+            if let Some(mut now) = anew.take() {
+                let done = match now.write(&log, &turn).await {
+                    Ok(()) if !turn.done => {
+                        anew = Some(now);
+                        Ok(false)
+                    }
+                    Ok(()) => now.finish(&mut log).await.map(|()| true),
+                    Err(error) => Err(error),
+                };
+                match done {
+                    Ok(false) => {}
+                    Ok(true) => {
+                        full = false;
+                        self.written_anew(number, &log);
+                    }
+                    Err(LogError::Full) if !full => {
+                        log::warn!("the log has no room for what there is to be written anew");
+                        self.rewrite.set(false);
+                    }
+                    // It is begun again.
+                    Err(error) => self.fail(error).await,
+                }
             }
-            self.reached(number, &log);
+            if anew.is_none() {
+                *self.partial.borrow_mut() = None;
+            }
+            self.turns.set(self.turns.get() + 1);
+            self.wake();
+            sprat::yield_now().await;
         }
     }
 
-    /// Writes the log anew with what is there now.
-    async fn write_anew(&self, log: &mut Log<BlockDevice>, number: u64) {
-        self.set(State::Frozen);
-        self.engine.borrow_mut().database.start_afresh();
-        loop {
-            match rewrite(log, &self.engine).await {
-                Ok(()) => break,
-                Err(error) => self.fail(error).await,
-            }
+    /// The new log counts.
+    fn written_anew(&self, number: u64, log: &Log<impl Block>) {
+        {
+            let rewrites = &self.engine.borrow().facts.rewrites;
+            rewrites.set(rewrites.get() + 1);
         }
-        let rewrites = &self.engine.borrow().facts.rewrites;
-        rewrites.set(rewrites.get() + 1);
         log::info!("the log was written anew: {} bytes", log.used());
-        self.added.set(0);
         self.rewrite.set(false);
         self.reached(number, log);
     }
@@ -265,7 +346,7 @@ impl Journal {
             self.until(|| ending().then_some(())).await;
             sleep(Duration::from_millis(500)).await;
             let mut done = false;
-            while !done && self.admit(MOST * 64, false) == Admission::Now {
+            while !done && self.admit(iter::empty(), MOST * 64, false) == Admission::Now {
                 let before = self.engine.borrow().changed();
                 done = self.engine.borrow_mut().expire(crate::milliseconds(), MOST);
                 if self.engine.borrow().changed() > before {
@@ -278,14 +359,14 @@ impl Journal {
 }
 
 /// Puts changes into the log, in memory.
-fn append(log: &mut Log<BlockDevice>, changes: &Changes) -> Result<(), LogError> {
+fn append(log: &mut Log<impl Block>, changes: &Changes) -> Result<(), LogError> {
     for record in changes.records(RECORD_LIMIT) {
         log.append(record)?;
     }
     Ok(())
 }
 
-async fn commit(log: &mut Log<BlockDevice>, sync: Sync) -> Result<(), LogError> {
+async fn commit(log: &mut Log<impl Block>, sync: Sync) -> Result<(), LogError> {
     log.commit().await?;
     match sync {
         Sync::Always => log.flush().await,
@@ -293,15 +374,6 @@ async fn commit(log: &mut Log<BlockDevice>, sync: Sync) -> Result<(), LogError> 
     }
 }
 
-async fn rewrite(log: &mut Log<BlockDevice>, engine: &RefCell<Engine>) -> Result<(), LogError> {
-    let mut rewrite = log.rewrite(sprat::random().next());
-    let mut progress = Progress::default();
-    loop {
-        let part = engine.borrow().dump(&mut progress);
-        let Some(part) = part else { break };
-        for record in part.records(RECORD_LIMIT) {
-            rewrite.append(record).await?;
-        }
-    }
-    rewrite.finish().await
-}
+#[cfg(test)]
+#[path = "journal_tests.rs"]
+mod tests;

@@ -5,6 +5,7 @@
 
 extern crate alloc;
 
+mod anew;
 mod command;
 mod connection;
 mod database;
@@ -109,7 +110,7 @@ async fn main(mut env: Env, options: Options) -> Result<()> {
     engine.facts.sync = options.appendfsync;
     engine.facts.started = milliseconds();
     let journal = Rc::new(Journal::new(engine, &log));
-    spawn_named("log", journal.clone().keep(log, sync)).detach();
+    spawn_named("log", journal.clone().keep(log, sync, env.random())).detach();
     spawn_named("expiry", journal.clone().expire()).detach();
     if sync == Sync::Second {
         spawn_named("flush", journal.clone().flush_each_second(device.clone())).detach();
