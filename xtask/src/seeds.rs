@@ -45,6 +45,16 @@ const FIELDS: [&str; 5] = [
     "data[0:4]",
 ];
 
+/// Changes to what a genuine TLS peer sends, behind a byte that says to whom.
+const TLS_CHANGES: [&[u8]; 6] = [
+    b"\x03",
+    b"\x02",
+    b"\x07\x05\0\0\x01",
+    b"\x06\x05\0\x01\x16\x40\0\x02\x09",
+    b"\x0b\0\0\x04\xff\x80\x01\x03\0",
+    b"\x0e\x2c\0\0\xff\x2d\0\0\xff\x10\x27\x04\x20",
+];
+
 /// Traces of text, each behind the number of its reader.
 const TRACES: [&str; 4] = [
     "\x04MULTIPACKET true\0\
@@ -108,6 +118,7 @@ fn seeds(target: &str) -> Result<Vec<Vec<u8>>> {
             .filter_map(|image| manifest(image))
             .collect(),
         "patterns" => patterns()?,
+        "tls" => TLS_CHANGES.map(<[u8]>::to_vec).into(),
         "script" => {
             let scripts = declarations()?
                 .into_iter()
@@ -349,7 +360,7 @@ mod tests {
     }
 
     #[test]
-    fn each_target_that_reads_a_language_has_seeds() {
+    fn each_target_that_reads_a_language_or_a_protocol_has_seeds() {
         for target in [
             "click",
             "elements",
@@ -359,6 +370,7 @@ mod tests {
             "conversation",
             "flows",
             "ipsec",
+            "tls",
             "traces",
         ] {
             let seeds = seeds(target).unwrap();

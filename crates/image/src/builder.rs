@@ -237,9 +237,9 @@ fn link(
     } else if !said {
         let own = profile.settings().iter().map(|setting| (*setting).into());
         // Cargo warns of settings for a crate that is not there.
-        let is_there = |name: &&str| crates.iter().any(|line| names(line, name));
-        let small = profile.small().iter().copied().filter(is_there);
-        let small = small.map(|name| format!("package.{name}.opt-level='z'"));
+        let small = profile.small().iter();
+        let small = small.filter(|(name, _)| crates.iter().any(|line| names(line, name)));
+        let small = small.map(|(name, level)| format!("package.{name}.opt-level='{level}'"));
         job.settings = own.chain(small).collect();
     }
     // Only now is every package unpacked where it will be compiled.

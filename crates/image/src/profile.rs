@@ -47,18 +47,21 @@ impl Profile {
         }
     }
 
-    /// Crates that are compiled to be small where the workspace does not say: they are the most of an
-    /// image, and do little for each packet.
-    pub(crate) fn small(self) -> &'static [&'static str] {
+    /// Crates that are compiled to be small where the workspace does not say, and how: they are the
+    /// most of an image, and do little for each packet.
+    pub(crate) fn small(self) -> &'static [(&'static str, char)] {
         match self {
             Self::Release => &[
-                "sprat",
-                "sprat-net",
-                "smoltcp",
-                "sprat-tls",
-                "rustls",
-                "rustls-webpki",
-                "rustls-pki-types",
+                ("sprat", 'z'),
+                ("sprat-net", 'z'),
+                // Smaller than with `z`, and quicker.
+                ("smoltcp", 's'),
+                ("managed", 'z'),
+                ("log", 'z'),
+                ("sprat-tls", 'z'),
+                ("rustls", 'z'),
+                ("rustls-webpki", 'z'),
+                ("rustls-pki-types", 'z'),
             ],
             Self::Development => &[],
         }

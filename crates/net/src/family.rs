@@ -26,6 +26,16 @@ pub(crate) fn address(address: IpAddr) -> Result<IpAddress, Error> {
     }
 }
 
+/// An address as text, of a family that is carried.
+#[must_use]
+pub fn parse(text: &str) -> Option<IpAddr> {
+    if IPV6 {
+        text.parse().ok()
+    } else {
+        text.parse().ok().map(IpAddr::V4)
+    }
+}
+
 /// An address and port for smoltcp.
 ///
 /// # Errors

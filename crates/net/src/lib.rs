@@ -46,6 +46,7 @@ mod udp;
 pub use configuration::{Configuration, Ipv4, Ipv6, Lease};
 pub use counters::Counters;
 pub use error::Error;
+pub use family::parse as parse_address;
 pub use stack::{Options, Stack};
 pub use tcp::{TcpListener, TcpOptions, TcpReader, TcpStream, TcpWriter};
 pub use timers::{Elapsed, Sleep};

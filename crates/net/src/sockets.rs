@@ -28,6 +28,8 @@ pub(crate) enum Kind {
 /// What is known of a TCP connection beside smoltcp's own state.
 pub(crate) struct Connection {
     pub(crate) flow: Flow,
+    /// When it began, in nanoseconds on the engine's clock.
+    pub(crate) begun: u64,
     /// The listener it came from, until it is accepted.
     pub(crate) listener: Option<u32>,
     /// Whether the application holds a stream of it.
@@ -110,6 +112,10 @@ impl Sockets {
     pub(crate) fn add(&mut self, socket: impl AnySocket<'static>, kind: Kind) -> SocketId {
         let mut set = SocketSet::new(Vec::with_capacity(1));
         let handle = set.add(socket);
+        self.insert(set, handle, kind)
+    }
+
+    fn insert(&mut self, set: SocketSet<'static>, handle: SocketHandle, kind: Kind) -> SocketId {
         let socket = Socket {
             set,
             handle,

@@ -32,6 +32,9 @@ use crate::time::{Instant, sleep_until};
 const BATCH: usize = 256;
 
 /// A stack over a device, and the task that works it.
+// In the application's own future, what it needs for a moment would be far away in memory, and long
+// instructions.
+#[inline(never)]
 pub(crate) fn start(device: Device, configuration: Configuration) -> Stack {
     let mut seed = [0; 32];
     crate::random().fill(&mut seed);
@@ -107,6 +110,7 @@ fn again(context: &mut Context<'_>) -> Poll<()> {
 }
 
 /// What the boot parameters say about the network.
+#[inline(never)]
 pub(crate) fn configuration() -> Result<Configuration, EnvError> {
     // They were read once before the application began; what is not text was refused then.
     let given = Given::read(platform().parameters()).unwrap_or_default();
@@ -154,7 +158,7 @@ fn set_address(
             let wrong = || wrong("ip", text, ADDRESSES);
             let (address, prefix) = text.split_once('/').ok_or_else(wrong)?;
             let prefix: u8 = prefix.parse().map_err(|_| wrong())?;
-            match address.parse().map_err(|_| wrong())? {
+            match parse_address(address).ok_or_else(wrong)? {
                 IpAddr::V4(address) if prefix <= 32 => {
                     configuration.ipv4 = Ipv4::Static {
                         address,
@@ -181,7 +185,7 @@ fn words(text: &str) -> impl Iterator<Item = &str> {
 }
 
 fn parse(name: &'static str, text: &str, expected: &'static str) -> Result<IpAddr, EnvError> {
-    text.parse().map_err(|_| wrong(name, text, expected))
+    parse_address(text).ok_or_else(|| wrong(name, text, expected))
 }
 
 fn wrong(name: &'static str, value: &str, expected: &'static str) -> EnvError {

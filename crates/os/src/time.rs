@@ -1,6 +1,6 @@
 //! Clocks and timers.
 
-use alloc::collections::VecDeque;
+use alloc::vec::Vec;
 use core::cell::{Cell, RefCell};
 use core::future::Future;
 use core::pin::{Pin, pin};
@@ -16,7 +16,7 @@ local! {
     /// Wakers by deadline, in order; the number keeps equal deadlines apart. The next one is at the
     /// front, a new one most often belongs at the back, and moving a stretch costs less than a tree's
     /// code.
-    static TIMERS: RefCell<VecDeque<((u64, u64), Waker)>> = RefCell::new(VecDeque::new());
+    static TIMERS: RefCell<Vec<((u64, u64), Waker)>> = RefCell::new(Vec::new());
 }
 
 local! {
@@ -91,8 +91,8 @@ pub fn sleep(span: Duration) -> Sleep {
 }
 
 /// Where a timer stands, or would.
-fn place(timers: &VecDeque<((u64, u64), Waker)>, timer: (u64, u64)) -> Result<usize, usize> {
-    timers.binary_search_by(|(known, _)| known.cmp(&timer))
+fn place(timers: &[((u64, u64), Waker)], timer: (u64, u64)) -> Result<usize, usize> {
+    timers.binary_search_by(|(known, _)| timer.cmp(known))
 }
 
 impl Future for Sleep {
@@ -134,7 +134,7 @@ impl Drop for Sleep {
             let _waker = TIMERS.with(|timers| {
                 let mut timers = timers.borrow_mut();
                 let place = place(&timers, (self.deadline, number)).ok()?;
-                timers.remove(place)
+                Some(timers.remove(place))
             });
         }
     }
@@ -170,7 +170,7 @@ pub async fn timeout<F: Future>(span: Duration, future: F) -> Result<F::Output, 
 
 /// When the earliest timer is due.
 pub(crate) fn next_deadline() -> Option<u64> {
-    TIMERS.with(|timers| Some(timers.borrow().front()?.0.0))
+    TIMERS.with(|timers| Some(timers.borrow().last()?.0.0))
 }
 
 /// Wakes whoever waits for a moment up to `now`.
@@ -178,8 +178,8 @@ pub(crate) fn fire(now: u64) {
     loop {
         let due = TIMERS.with(|timers| {
             let mut timers = timers.borrow_mut();
-            match timers.front() {
-                Some(((deadline, _), _)) if *deadline <= now => timers.pop_front(),
+            match timers.last() {
+                Some(((deadline, _), _)) if *deadline <= now => timers.pop(),
                 _ => None,
             }
         });

@@ -31,7 +31,8 @@ async fn main(mut env: Env, options: Options) -> Result<()> {
     log::info!("echoing on port {PORT}");
     loop {
         let (stream, peer) = listener.accept().await;
-        log::debug!("connection from {peer}");
+        // An address could be one of IPv6: to write those takes 5 KB.
+        log::debug!("connection from port {}", peer.port());
         spawn(echo(stream)).detach();
     }
 }
@@ -66,7 +67,7 @@ async fn echo_datagrams(socket: UdpSocket) {
     while let Ok(datagram) = socket.receive(&mut buffer).await {
         let bytes = &buffer[..datagram.length];
         if let Err(error) = socket.send(bytes, datagram.from, datagram.to).await {
-            log::debug!("cannot answer {}: {error}", datagram.from);
+            log::debug!("cannot answer: {error}");
         }
     }
 }

@@ -1,8 +1,10 @@
 //! Asking name servers.
 
+use alloc::boxed::Box;
 use alloc::vec;
 use alloc::vec::Vec;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use core::pin::Pin;
 use core::time::Duration;
 
 use sprat_devices::Random as _;
@@ -44,6 +46,9 @@ enum Reply {
     Useless,
 }
 
+/// A message on its way to a server and back.
+type Asked<'s> = Pin<Box<dyn Future<Output = Result<Reply, Error>> + 's>>;
+
 impl Stack {
     /// The addresses of a host: IPv4 first, then IPv6 where this stack has it. An address stands
     /// for itself. A name without a dot is looked for in the search list first, any other name last.
@@ -51,22 +56,10 @@ impl Stack {
     /// # Errors
     /// When there is no such name, or no name server says so.
     pub async fn resolve(&self, host: &str) -> Result<Vec<IpAddr>, Error> {
-        if let Ok(address) = host.parse() {
+        if let Some(address) = family::parse(host) {
             return Ok(vec![address]);
         }
-        let name: Name = host.parse().map_err(|_| Error::BadName)?;
-        let mut candidates = vec![name];
-        if !host.ends_with('.') {
-            let within = |zone: Name| Name::relative(host, &zone).ok();
-            let searched: Vec<Name> = self.with(|engine| {
-                let zones = engine.configurator.search.iter();
-                zones
-                    .filter_map(|zone| within(zone.parse().ok()?))
-                    .collect()
-            });
-            let at = usize::from(host.contains('.'));
-            candidates.splice(at..at, searched);
-        }
+        let candidates = self.candidates(host)?;
         let mut failure = Error::NoSuchName;
         for candidate in &candidates {
             match self.resolve_name(candidate).await {
@@ -76,6 +69,29 @@ impl Stack {
             }
         }
         Err(failure)
+    }
+
+    /// The names that a host may have, the likeliest first.
+    fn candidates(&self, host: &str) -> Result<Vec<Name>, Error> {
+        let name: Name = host.parse().map_err(|_| Error::BadName)?;
+        let mut candidates = Vec::new();
+        if host.contains('.') {
+            candidates.push(name);
+        }
+        if !host.ends_with('.') {
+            self.with(|engine| {
+                for zone in &engine.configurator.search {
+                    let zone: Result<Name, _> = zone.parse();
+                    if let Ok(name) = zone.and_then(|zone| Name::relative(host, &zone)) {
+                        candidates.push(name);
+                    }
+                }
+            });
+        }
+        if candidates.first() != Some(&name) {
+            candidates.push(name);
+        }
+        Ok(candidates)
     }
 
     async fn resolve_name(&self, name: &Name) -> Result<Vec<IpAddr>, Error> {
@@ -125,16 +141,15 @@ impl Stack {
                     engine.counters.name_questions += 1;
                     write_question(engine.random.next(), name, kind)
                 });
-                let asked = self.ask_datagram(&question, server);
-                let reply = match self.timeout(patience, asked).await {
-                    Ok(Ok(Reply::Truncated)) => {
-                        let asked = self.ask_stream(&question, server);
-                        self.timeout(patience * 2, asked).await
+                let mut asked: Asked<'_> = Box::pin(self.ask_datagram(&question, server));
+                for patience in [patience, patience * 2] {
+                    match self.timeout(patience, asked).await {
+                        Ok(Ok(Reply::Answer(answer))) => return Ok(answer),
+                        Ok(Ok(Reply::Truncated)) => {
+                            asked = Box::pin(self.ask_stream(&question, server));
+                        }
+                        _ => break,
                     }
-                    other => other,
-                };
-                if let Ok(Ok(Reply::Answer(answer))) = reply {
-                    return Ok(answer);
                 }
             }
         }

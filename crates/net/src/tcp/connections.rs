@@ -25,19 +25,12 @@ const LAST_RESET: Duration = Duration::from_secs(3);
 /// time to answer yet. Many that come at once would otherwise drive each other out.
 const SPARED: Duration = Duration::from_millis(10);
 
-/// A connection that is opening.
-struct HalfOpen {
-    id: SocketId,
-    /// In nanoseconds, on the engine's clock.
-    since: u64,
-}
-
 /// A listener's queues.
 pub(super) struct Listening {
     pub(super) local: SocketAddr,
     pub(super) options: TcpOptions,
     /// Connections that are opening, oldest first.
-    half_open: VecDeque<HalfOpen>,
+    half_open: VecDeque<SocketId>,
     /// Connections that are open and not accepted.
     pub(super) ready: VecDeque<SocketId>,
     pub(super) waiting: Vec<Waker>,
@@ -53,6 +46,13 @@ pub(crate) struct Connections {
     pub(super) listeners: Vec<Option<Listening>>,
     /// Where the search for a free port goes on.
     next_port: u64,
+}
+
+/// Takes a socket out of a queue; whether it was there.
+fn remove(queue: &mut VecDeque<SocketId>, id: SocketId) -> bool {
+    let before = queue.len();
+    queue.retain(|known| *known != id);
+    queue.len() < before
 }
 
 impl Connections {
@@ -83,7 +83,7 @@ impl Connections {
     }
 
     fn forget_waiting(&mut self, id: SocketId) {
-        self.time_wait.retain(|known| *known != id);
+        remove(&mut self.time_wait, id);
     }
 }
 
@@ -127,15 +127,15 @@ impl Engine {
         }
         let options = listener.options;
         if listener.half_open.len() >= options.half_open
-            && let Some(oldest) = listener.half_open.front()
+            && let Some(&oldest) = listener.half_open.front()
         {
-            let oldest_id = oldest.id;
-            if u128::from(now.saturating_sub(oldest.since)) < SPARED.as_nanos() {
+            let begun = self.connection(oldest).map_or(0, |oldest| oldest.begun);
+            if u128::from(now.saturating_sub(begun)) < SPARED.as_nanos() {
                 self.counters.half_open_full += 1;
                 return Err(());
             }
             self.counters.half_open_evicted += 1;
-            self.remove_connection(oldest_id);
+            self.remove_connection(oldest);
         }
         let mut socket = options.socket();
         let endpoint = IpListenEndpoint {
@@ -145,7 +145,7 @@ impl Engine {
         socket.listen(endpoint).map_err(|_| ())?;
         let id = self.add_connection(socket, flow, Some(number), false);
         if let Some(listener) = self.connections.listener(number) {
-            listener.half_open.push_back(HalfOpen { id, since: now });
+            listener.half_open.push_back(id);
         }
         // Even a peer that never answers must not hold it for ever.
         self.abandon_after(now, id, options.opening);
@@ -161,6 +161,7 @@ impl Engine {
     ) -> SocketId {
         let connection = Connection {
             flow,
+            begun: self.now(),
             listener,
             held,
             listed: true,
@@ -217,8 +218,8 @@ impl Engine {
             self.connections.forget_waiting(id);
         }
         if let Some(listener) = listener.and_then(|number| self.connections.listener(number)) {
-            listener.half_open.retain(|known| known.id != id);
-            listener.ready.retain(|known| *known != id);
+            remove(&mut listener.half_open, id);
+            remove(&mut listener.ready, id);
         }
         self.connections.count -= 1;
         self.sockets.remove(id);
@@ -302,11 +303,10 @@ impl Engine {
         let Some(listener) = self.connections.listener(number) else {
             return;
         };
-        let Some(place) = listener.half_open.iter().position(|known| known.id == id) else {
+        if !remove(&mut listener.half_open, id) {
             // It is there already.
             return;
-        };
-        listener.half_open.remove(place);
+        }
         listener.ready.push_back(id);
         let options = listener.options;
         for waker in core::mem::take(&mut listener.waiting) {
@@ -395,8 +395,7 @@ impl Engine {
         let Some(listener) = slot.take() else {
             return;
         };
-        let half_open = listener.half_open.into_iter().map(|known| known.id);
-        for id in half_open.chain(listener.ready) {
+        for id in listener.half_open.into_iter().chain(listener.ready) {
             if let Some(connection) = self.connection(id) {
                 connection.listener = None;
             }
