@@ -1,9 +1,10 @@
 //! `cargo xtask docs-elements`: the reference of elements, from the manual pages in the sources.
 //!
 //! An element's manual page is the doc comment of the type that its class constructs. One file of
-//! `docs/elements/` holds a family; `README.md` there lists every class. That no class
-//! lacks a page is checked by `cargo xtask test`.
+//! `docs/elements/` holds a family; `README.md` there lists every class, with its tests
+//! ([`crate::element_tests`]). That no class lacks a page or tests is checked by `cargo xtask test`.
 
+use crate::element_tests::Tests;
 use crate::report::Report;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -58,9 +59,14 @@ pub(crate) fn check() -> Result<Report> {
             ));
         }
     }
-    for page in families()?.into_values().flatten() {
-        let what = format!("element {} has no manual page", page.class);
-        report.add(Report::of(&what, page.text.is_some()));
+    let tests = Tests::read()?;
+    let pages: Vec<Page> = families()?.into_values().flatten().collect();
+    for page in &pages {
+        let lacks = |what: &str| format!("element {} has no {what}", page.class);
+        report.add(Report::of(&lacks("manual page"), page.text.is_some()));
+        let (unit, golden) = (unit_tests(&tests, page, &pages), tests.golden(&page.class));
+        report.add(Report::of(&lacks("unit test"), unit > 0));
+        report.add(Report::of(&lacks("golden test"), golden > 0));
     }
     Ok(report)
 }
@@ -69,13 +75,15 @@ pub(crate) fn check() -> Result<Report> {
 fn files() -> Result<BTreeMap<String, String>> {
     let families = families()?;
     let mut files = BTreeMap::new();
+    let tests = Tests::read()?;
     let mut index = String::from(
-        "# Elements\n\nGenerated from the sources by `cargo xtask docs-elements`.\n\n| class | family | what it does |\n|---|---|---|\n",
+        "# Elements\n\nGenerated from the sources by `cargo xtask docs-elements`. Tests: how many unit tests are about the class or another name of its implementation, and how many golden cases in `crates/elements/tests/golden`.\n\n| class | family | what it does | unit tests | golden tests |\n|---|---|---|---|---|\n",
     );
     let mut rows = Vec::new();
     for (family, pages) in &families {
         let mut text = format!("# Elements: {family}\n");
-        for Page { class, text: page } in pages {
+        for whole @ Page { class, text: page } in pages {
+            let unit = unit_tests(&tests, whole, pages);
             let page = page.as_deref().unwrap_or("No manual page yet.");
             let first = page
                 .split("\n\n")
@@ -89,8 +97,9 @@ fn files() -> Result<BTreeMap<String, String>> {
             rows.push((
                 class.to_lowercase(),
                 format!(
-                    "| [{class}]({family}.md#{}) | {family} | {summary} |\n",
-                    class.to_lowercase()
+                    "| [{class}]({family}.md#{}) | {family} | {summary} | {unit} | {} |\n",
+                    class.to_lowercase(),
+                    tests.golden(class)
                 ),
             ));
             let _ = write!(text, "\n## {class}\n\n{page}\n");
@@ -101,6 +110,16 @@ fn files() -> Result<BTreeMap<String, String>> {
     index.extend(rows.into_iter().map(|(_, row)| row));
     files.insert("README.md".to_owned(), index);
     Ok(files)
+}
+
+/// How many unit tests are about a class, or about one that shares its page and so its implementation.
+fn unit_tests(tests: &Tests, page: &Page, pages: &[Page]) -> usize {
+    pages
+        .iter()
+        .filter(|other| other.text.is_some() && other.text == page.text)
+        .map(|other| tests.unit(&other.class))
+        .max()
+        .unwrap_or(0)
 }
 
 /// Every class, by family: one folder of the element library each.
@@ -155,11 +174,18 @@ fn pages(sources: &str) -> Vec<Page> {
             found.insert(name.to_owned(), None);
         }
     }
-    for (_, rest) in sources
-        .match_indices(".named(\"")
-        .map(|(at, start)| (at, &sources[at + start.len()..]))
-    {
-        found.insert(rest.split('"').next().unwrap_or_default().to_owned(), None);
+    // Some families have a function that makes their classes.
+    for start in [".named(\"", "= class(\"", ">(\""] {
+        for (at, _) in sources.match_indices(start) {
+            let begin = sources[..at].rfind([';', '}']).map_or(0, |end| end + 1);
+            let constant = &sources[begin..at + start.len()];
+            let made = [": Class = class", ": Class =\n    class"];
+            if start != ".named(\"" && !made.iter().any(|how| constant.contains(how)) {
+                continue;
+            }
+            let rest = &sources[at + start.len()..];
+            found.insert(rest.split('"').next().unwrap_or_default().to_owned(), None);
+        }
     }
     let comments = doc_comments(sources);
     for comment in &comments {
@@ -226,6 +252,7 @@ mod tests {
     use super::*;
 
     const PAGE: &str = "Idle, Lazy:\ndo nothing.\n\n```click\nIdle()\n```";
+    const MADE: &str = "pub(super) const QUICK: Class = class::<Quick>(\"Quick\");\nconst NAT: Class = class(\"Nat\");";
     const SOURCES: &str = "\
 pub(super) const IDLE: Class = Class::of::<Idle>(\"Idle\").ports(\"-/-\");
 const BARE: Class = Class::of::<Bare>(
@@ -244,6 +271,13 @@ struct Idle;
 /// Note: not a page.
 struct Bare;
 ";
+
+    #[test]
+    fn classes_that_a_function_makes_are_found() {
+        let found = pages(MADE);
+        let names: Vec<&str> = found.iter().map(|page| &*page.class).collect();
+        assert_eq!(names, ["Nat", "Quick"]);
+    }
 
     #[test]
     fn a_page_is_the_comment_whose_first_sentence_names_the_class() {

@@ -12,6 +12,7 @@ mod captures;
 mod chaos;
 mod conformance;
 mod element_pages;
+mod element_tests;
 mod fuzz;
 mod libtest;
 mod machine;

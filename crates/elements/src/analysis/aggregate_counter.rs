@@ -1,6 +1,7 @@
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
+use core::net::Ipv4Addr;
 
 use hashbrown::HashMap;
 use sprat_click::collections::sort;
@@ -21,9 +22,8 @@ pub(super) const AGGREGATE_COUNTER: Class = Class::of::<AggregateCounter>("Aggre
 /// AggregateCounter: counts packets or bytes for each value of the aggregate annotation.
 ///
 /// ```click
-/// AggregateCounter([keywords BYTES, IP_BYTES, MULTIPACKET, EXTRA_LENGTH, STOP_AFTER_AGG,
-///                  FREEZE_AFTER_AGG, CALL_AFTER_AGG, STOP_AFTER_COUNT, FREEZE_AFTER_COUNT,
-///                  CALL_AFTER_COUNT, BANNER])
+/// AggregateCounter([keywords BYTES, IP_BYTES, MULTIPACKET, EXTRA_LENGTH, AGGREGATE_STOP,
+///                  AGGREGATE_FREEZE, AGGREGATE_CALL, COUNT_STOP, COUNT_FREEZE, COUNT_CALL, BANNER])
 /// ```
 ///
 /// A frozen counter counts values it has seen before and no others; what comes in by the second
@@ -34,17 +34,19 @@ pub(super) const AGGREGATE_COUNTER: Class = Class::of::<AggregateCounter>("Aggre
 ///   header do not count; false.
 /// - MULTIPACKET: whether a packet that stands for several counts as so many; true.
 /// - EXTRA_LENGTH: whether bytes of a packet that were not captured count; true.
-/// - STOP_AFTER_AGG, FREEZE_AFTER_AGG, CALL_AFTER_AGG: when N values have been seen, the driver stops,
+/// - AGGREGATE_STOP, AGGREGATE_FREEZE, AGGREGATE_CALL: when N values have been seen, the driver stops,
 ///   the counter freezes, or (`N HANDLER [VALUE]`) a handler is written. At most one of them.
-/// - STOP_AFTER_COUNT, FREEZE_AFTER_COUNT, CALL_AFTER_COUNT: the same when the count of all is N.
+/// - COUNT_STOP, COUNT_FREEZE, COUNT_CALL: the same when the count of all is N.
 /// - BANNER: what written files begin with; nothing.
 ///
-/// Handlers: `write_ascii_file`, `write_file` (write) FILE, or `-` for standard output: a line for each
-/// value in ascending order with its count, or two numbers of 32 bits for each, after lines that say
-/// how many there are (`$num_nonzero`) and how they are packed (`$packed_le`); `freeze`, `active`,
-/// `banner`, `call_after_agg`, `call_after_count` (read, write); `nagg`, `count` (read): values seen,
-/// and all that was counted; `stop` (write) counts no more and stops the driver; `reaggregate_counts`
-/// (write) makes each count a value, counted as often as it stands there; `clear` (write).
+/// Handlers: `write_text_file`, `write_ip_file`, `write_file` (write) FILE, or `-` for standard output: a
+/// line for each value in ascending order with its count, the value as a number or as an address, or two
+/// numbers of 32 bits for each, after lines that say how many there are (`!num_nonzero`) and how they are
+/// packed (`!packed_le`); `freeze`, `active`, `banner`, `aggregate_call`, `count_call` (read, write);
+/// `nagg`, `count` (read): values seen, and all that was counted; `stop` (write) counts no more and stops
+/// the driver; `counts_pdf` (write) makes each count a value, counted as often as it stands there; `clear`
+/// (write). Keywords and handlers have their names of older Clicks too: CALL_AFTER_AGG, `write_ascii_file`,
+/// `reaggregate_counts` and so on.
 ///
 /// See Click's manual page AggregateCounter(n).
 struct AggregateCounter {
@@ -61,6 +63,14 @@ struct AggregateCounter {
     banner: String,
 }
 
+/// How values and counts are written.
+#[derive(Clone, Copy)]
+enum Form {
+    Text,
+    Addresses,
+    Packed,
+}
+
 /// What happens when there are so many.
 enum Limit {
     Stop(u64),
@@ -70,13 +80,20 @@ enum Limit {
 
 impl Limit {
     /// Reads the three keywords for one count.
-    fn configure(arguments: &mut Arguments<'_>, [stop, freeze, call]: [&str; 3]) -> Option<Self> {
-        let given = [
-            arguments.keyword(stop).map(Self::Stop),
-            arguments.keyword(freeze).map(Self::Freeze),
-            arguments.keyword(call).map(Self::Call),
-        ];
-        let mut given = given.into_iter().flatten();
+    fn configure(arguments: &mut Arguments<'_>, what: &str, older: &str) -> Option<Self> {
+        let [stop, freeze, call] = ["STOP", "FREEZE", "CALL"].map(|does| format!("{what}_{does}"));
+        let names = |name: &str, does: &str| [name.to_string(), format!("{does}_AFTER_{older}")];
+        let mut given = Vec::new();
+        for name in names(&stop, "STOP") {
+            given.extend(arguments.keyword(&name).map(Self::Stop));
+        }
+        for name in names(&freeze, "FREEZE") {
+            given.extend(arguments.keyword(&name).map(Self::Freeze));
+        }
+        for name in names(&call, "CALL") {
+            given.extend(arguments.keyword(&name).map(Self::Call));
+        }
+        let mut given = given.into_iter();
         let first = given.next();
         if given.next().is_some() {
             arguments.error(format!(
@@ -92,14 +109,8 @@ impl Configure for AggregateCounter {
         let mut flag = |name: &str, otherwise: bool| arguments.keyword(name).unwrap_or(otherwise);
         let (bytes, ip_bytes) = (flag("BYTES", false), flag("IP_BYTES", false));
         let (multipacket, extra_length) = (flag("MULTIPACKET", true), flag("EXTRA_LENGTH", true));
-        let after_values = Limit::configure(
-            arguments,
-            ["STOP_AFTER_AGG", "FREEZE_AFTER_AGG", "CALL_AFTER_AGG"],
-        );
-        let after_total = Limit::configure(
-            arguments,
-            ["STOP_AFTER_COUNT", "FREEZE_AFTER_COUNT", "CALL_AFTER_COUNT"],
-        );
+        let after_values = Limit::configure(arguments, "AGGREGATE", "AGG");
+        let after_total = Limit::configure(arguments, "COUNT", "COUNT");
         let banner = arguments.keyword("BANNER").unwrap_or_default();
         arguments.finish()?;
         Ok(Self {
@@ -180,12 +191,7 @@ impl AggregateCounter {
         sorted
     }
 
-    fn write_file(
-        &self,
-        context: &Context<'_>,
-        name: &str,
-        ascii: bool,
-    ) -> Result<(), AccessError> {
+    fn write_file(&self, context: &Context<'_>, name: &str, form: Form) -> Result<(), AccessError> {
         let mut file = context.environment().open_output(name, false)?;
         if !self.banner.is_empty() {
             file.write(self.banner.as_bytes())?;
@@ -193,16 +199,23 @@ impl AggregateCounter {
                 file.write(b"\n")?;
             }
         }
-        file.write(format!("$num_nonzero {}\n", self.counts.len()).as_bytes())?;
-        if !ascii {
-            file.write(b"$packed_le\n")?;
-        }
+        file.write(format!("!num_nonzero {}\n", self.counts.len()).as_bytes())?;
+        file.write(match form {
+            Form::Text => b"",
+            Form::Addresses => b"!ip\n",
+            Form::Packed => b"!packed_le\n",
+        })?;
         for (value, count) in self.sorted() {
-            if ascii {
-                file.write(format!("{value} {count}\n").as_bytes())?;
-            } else {
-                file.write(&value.to_le_bytes())?;
-                file.write(&count.to_le_bytes())?;
+            match form {
+                Form::Text => file.write(format!("{value} {count}\n").as_bytes())?,
+                Form::Addresses => {
+                    let address = Ipv4Addr::from_bits(value);
+                    file.write(format!("{address} {count}\n").as_bytes())?;
+                }
+                Form::Packed => {
+                    file.write(&value.to_le_bytes())?;
+                    file.write(&count.to_le_bytes())?;
+                }
             }
         }
         file.flush()
@@ -274,18 +287,29 @@ impl Element for AggregateCounter {
     }
 
     fn handlers(&self, list: &mut HandlerList) {
-        list.write("write_ascii_file")
-            .write("write_file")
-            .read_write("freeze")
-            .read_write("active")
-            .read_write("banner")
-            .read_write("call_after_agg")
-            .read_write("call_after_count");
-        list.read("nagg")
-            .read("count")
-            .button("stop")
-            .button("reaggregate_counts")
-            .button("clear");
+        for name in [
+            "write_file",
+            "write_text_file",
+            "write_ascii_file",
+            "write_ip_file",
+        ] {
+            list.write(name);
+        }
+        for name in ["freeze", "active", "banner"] {
+            list.read_write(name);
+        }
+        for name in [
+            "aggregate_call",
+            "count_call",
+            "call_after_agg",
+            "call_after_count",
+        ] {
+            list.read_write(name);
+        }
+        list.read("nagg").read("count");
+        for name in ["stop", "counts_pdf", "reaggregate_counts", "clear"] {
+            list.button(name);
+        }
     }
 
     fn read(&mut self, _: &mut Context<'_>, name: &str, _: &str) -> Result<String, HandlerError> {
@@ -297,8 +321,8 @@ impl Element for AggregateCounter {
             "freeze" => self.frozen.to_string(),
             "active" => self.active.to_string(),
             "banner" => self.banner.clone(),
-            "call_after_agg" => call(&self.after_values),
-            "call_after_count" => call(&self.after_total),
+            "aggregate_call" | "call_after_agg" => call(&self.after_values),
+            "count_call" | "call_after_count" => call(&self.after_total),
             "nagg" => self.counts.len().to_string(),
             "count" => self.total.to_string(),
             _ => return Err(HandlerError::NoHandler(name.into())),
@@ -318,21 +342,26 @@ impl Element for AggregateCounter {
             Ok(Some(Limit::Call(crate::handler_value(context, value)?)))
         };
         match name {
-            "write_ascii_file" | "write_file" => {
+            "write_text_file" | "write_ascii_file" | "write_ip_file" | "write_file" => {
                 let file = value.trim();
-                self.write_file(context, file, name == "write_ascii_file")
+                let form = match name {
+                    "write_file" => Form::Packed,
+                    "write_ip_file" => Form::Addresses,
+                    _ => Form::Text,
+                };
+                self.write_file(context, file, form)
                     .map_err(|error| HandlerError::failed(format!("{file}: {error}")))?;
             }
             "freeze" => self.frozen = crate::handler_value(context, value)?,
             "active" => self.active = crate::handler_value(context, value)?,
             "banner" => self.banner = value.into(),
-            "call_after_agg" => self.after_values = call()?,
-            "call_after_count" => self.after_total = call()?,
+            "aggregate_call" | "call_after_agg" => self.after_values = call()?,
+            "count_call" | "call_after_count" => self.after_total = call()?,
             "stop" => {
                 self.active = false;
                 context.stop_driver();
             }
-            "reaggregate_counts" => self.reaggregate(),
+            "counts_pdf" | "reaggregate_counts" => self.reaggregate(),
             "clear" => {
                 self.counts.clear();
                 self.total = 0;
@@ -351,101 +380,5 @@ impl Element for AggregateCounter {
 }
 
 #[cfg(test)]
-mod tests {
-    use crate::testing::Bench;
-
-    /// A counter of lengths, so that a packet's length is its value.
-    fn counter(arguments: &str) -> Bench {
-        Bench::new(&std::format!(
-            "FromDevice(in) -> AggregateLength -> c :: AggregateCounter({arguments});
-             c[0] -> ToDevice(out); c[1] -> ToDevice(rest)"
-        ))
-    }
-
-    fn arrive(bench: &Bench, lengths: &[usize]) {
-        for length in lengths {
-            bench.arrive("in", &std::vec![0; *length]);
-        }
-        bench.run();
-    }
-
-    fn ascii(bench: &Bench) -> std::string::String {
-        bench.write("c.write_ascii_file", "counts");
-        let bytes = bench.simulation.file("counts").expect("it was written");
-        std::string::String::from_utf8(bytes).expect("text")
-    }
-
-    #[test]
-    fn each_value_has_a_count_and_values_ascend() {
-        let bench = counter("BANNER !counts");
-        arrive(&bench, &[100, 60, 100, 61]);
-        assert_eq!(
-            ascii(&bench),
-            "!counts\n$num_nonzero 3\n60 1\n61 1\n100 2\n"
-        );
-        assert_eq!(bench.read("c.count"), "4");
-    }
-
-    #[test]
-    fn bytes_are_counted_where_that_is_asked() {
-        let bench = counter("BYTES true");
-        arrive(&bench, &[100, 60, 100]);
-        assert_eq!(ascii(&bench), "$num_nonzero 2\n60 60\n100 200\n");
-    }
-
-    #[test]
-    fn packed_files_hold_two_words_for_each_value() {
-        let bench = counter("");
-        arrive(&bench, &[258, 258, 60]);
-        bench.write("c.write_file", "packed");
-        let bytes = bench.simulation.file("packed").expect("it was written");
-        let numbers = [60, 0, 0, 0, 1, 0, 0, 0, 2, 1, 0, 0, 2, 0, 0, 0];
-        assert_eq!(
-            bytes,
-            [&b"$num_nonzero 2\n$packed_le\n"[..], &numbers].concat()
-        );
-    }
-
-    #[test]
-    fn a_frozen_counter_lets_new_values_out_the_other_way() {
-        let bench = counter("FREEZE_AFTER_AGG 2");
-        arrive(&bench, &[60, 61, 62, 60]);
-        assert_eq!(bench.read("c.freeze"), "true");
-        assert_eq!(bench.sent("out").len(), 3);
-        assert_eq!(bench.sent("rest").len(), 1);
-        assert_eq!(ascii(&bench), "$num_nonzero 2\n60 2\n61 1\n");
-    }
-
-    #[test]
-    fn the_second_input_is_frozen() {
-        let bench = Bench::new(
-            "FromDevice(in) -> AggregateLength -> c :: AggregateCounter;
-             FromDevice(other) -> AggregateLength -> [1]c;
-             c[0] -> ToDevice(out); c[1] -> ToDevice(rest)",
-        );
-        arrive(&bench, &[60]);
-        bench.arrive("other", &[0; 60]);
-        bench.arrive("other", &[0; 61]);
-        bench.run();
-        assert_eq!(bench.sent("rest").len(), 1);
-        assert_eq!(ascii(&bench), "$num_nonzero 1\n60 2\n");
-    }
-
-    #[test]
-    fn counts_can_become_values() {
-        let bench = counter("");
-        arrive(&bench, &[60, 61, 61, 62, 62]);
-        bench.write("c.reaggregate_counts", "");
-        assert_eq!(ascii(&bench), "$num_nonzero 2\n1 1\n2 2\n");
-    }
-
-    #[test]
-    fn a_handler_is_called_when_enough_is_counted() {
-        let bench = counter("CALL_AFTER_COUNT 3 c.active false");
-        arrive(&bench, &[60, 60, 60, 60]);
-        assert_eq!(bench.read("c.count"), "3");
-        let errors =
-            Bench::errors("Idle -> AggregateCounter(STOP_AFTER_AGG 1, FREEZE_AFTER_AGG 2) -> Idle");
-        assert!(errors.contains("mutually exclusive"), "{errors}");
-    }
-}
+#[path = "aggregate_counter_tests.rs"]
+mod tests;

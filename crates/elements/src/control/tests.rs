@@ -99,3 +99,35 @@ fn elements_may_be_called_by_their_place() {
         Some("no element '0'")
     );
 }
+
+#[test]
+fn what_only_informs_other_tools_changes_no_packet() {
+    for information in [
+        "AlignmentInfo(a 4 0)",
+        "BalancedThreadSched(10)",
+        "ClickyInfo(STYLE x)",
+        "DevirtualizeInfo(a 1)",
+        "FlowInfo(a x/y)",
+        "IPFieldInfo",
+        "IPNameInfo",
+    ] {
+        let bench = Bench::new(&std::format!(
+            "{information}; FromDevice(in) -> a :: Align(4, 2) -> ToDevice(out)"
+        ));
+        bench.arrive("in", b"frame");
+        bench.run();
+        assert_eq!(bench.sent("out"), [b"frame"], "{information}");
+    }
+}
+
+#[test]
+fn pokehandlers_writes_waits_and_ends_the_driver() {
+    let bench = Bench::new(
+        "i :: Idle -> c :: Counter -> Discard; q :: Idle -> s :: Suppressor -> Discard;
+         PokeHandlers(s.active0 false, 2, s.active0 true, quit)",
+    );
+    assert!(!bench.run_for(core::time::Duration::from_secs(1)));
+    assert_eq!(bench.read("s.active0"), "false");
+    assert!(bench.run_for(core::time::Duration::from_secs(2)));
+    assert_eq!(bench.read("s.active0"), "true");
+}

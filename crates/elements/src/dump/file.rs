@@ -70,6 +70,22 @@ impl Reader {
         }
     }
 
+    /// Goes on to a place further on; to the end, where the file ends before it.
+    pub(super) fn skip_to(&mut self, position: usize) {
+        if self.in_memory {
+            self.position = position;
+            return;
+        }
+        while self.position < position {
+            let step = (position - self.position).min(READ_SIZE);
+            if self.at_least(step).is_err() {
+                self.advance(self.end - self.at);
+                return;
+            }
+            self.advance(step);
+        }
+    }
+
     /// Reads until there are so many bytes.
     fn read(&mut self, count: usize) -> Result<(), Ending> {
         self.buffer.copy_within(self.at..self.end, 0);

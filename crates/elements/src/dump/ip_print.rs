@@ -362,3 +362,28 @@ impl Element for IpPrint {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::testing::Bench;
+
+    #[test]
+    fn ipprint_says_what_tcpdump_would_and_what_is_asked() {
+        let bench = Bench::new(
+            "FromDevice(in) -> MarkIPHeader(0)
+               -> IPPrint(x, TIMESTAMP false, ID true, PAYLOAD ASCII)
+               -> p :: IPPrint(y, ACTIVE false) -> Discard",
+        );
+        let mut packet = [0; 30];
+        packet[..10].copy_from_slice(&[0x45, 0, 0, 30, 0, 9, 0, 0, 64, 17]);
+        packet[12..20].copy_from_slice(&[1, 0, 0, 1, 2, 0, 0, 2]);
+        packet[20..28].copy_from_slice(&[0, 1, 0, 2, 0, 10, 0, 0]);
+        packet[28..].copy_from_slice(b"hi");
+        bench.arrive("in", &packet);
+        bench.run();
+        assert_eq!(
+            bench.simulation.take_errors(),
+            "x: id 9 1.0.0.1.1 > 2.0.0.2.2: udp 10\n  hi\n"
+        );
+    }
+}

@@ -10,6 +10,8 @@ pub(super) struct Window {
     pub(super) start_after: Option<Duration>,
     pub(super) end_after: Option<Duration>,
     pub(super) interval: Option<Duration>,
+    /// The end that has been reached.
+    pub(super) reached: Option<i64>,
 }
 
 impl Window {
@@ -25,5 +27,17 @@ impl Window {
             self.end =
                 Some(start.saturating_add(i64::try_from(interval.as_nanos()).unwrap_or(i64::MAX)));
         }
+    }
+
+    /// From now on no packet comes too late.
+    pub(super) fn reach_end(&mut self) {
+        self.reached = self.end.take();
+    }
+
+    /// Puts the end later, also one that has been reached.
+    pub(super) fn extend(&mut self, span: Duration) {
+        let span = i64::try_from(span.as_nanos()).unwrap_or(i64::MAX);
+        let end = self.end.or(self.reached.take());
+        self.end = end.map(|end| end.saturating_add(span));
     }
 }

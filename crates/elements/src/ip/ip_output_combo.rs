@@ -7,7 +7,6 @@ use sprat_packet::{Batch, Packet, PacketKind};
 
 use super::dec_ip_ttl::Hop;
 use super::fix_ip_src::fix_source;
-use super::fragment::{fragment, is_too_long};
 use super::ip_gw_options::OptionRouter;
 
 pub(super) const IP_OUTPUT_COMBO: Class = Class::of::<IPOutputCombo>("IPOutputCombo")
@@ -25,13 +24,13 @@ pub(super) const IP_OUTPUT_COMBO: Class = Class::of::<IPOutputCombo>("IPOutputCo
 /// ```click
 /// elementclass IPOutputCombo { $COLOR, $IPADDR, $MTU |
 ///     input -> DropBroadcasts -> p :: PaintTee($COLOR) -> g :: IPGWOptions($IPADDR)
-///         -> FixIPSrc($IPADDR) -> d :: DecIPTTL -> f :: IPFragmenter($MTU) -> [0]output;
-///     p[1] -> [1]output; g[1] -> [2]output; d[1] -> [3]output; f[1] -> [4]output;
+///         -> FixIPSrc($IPADDR) -> d :: DecIPTTL -> l :: CheckLength($MTU) -> [0]output;
+///     p[1] -> [1]output; g[1] -> [2]output; d[1] -> [3]output; l[1] -> [4]output;
 /// }
 /// ```
 ///
-/// Output 1 is for redirects, 2 for bad options, 3 for packets without hops left, and 4 for those too
-/// long that may not be cut.
+/// Output 1 is for redirects, 2 for bad options, 3 for packets without hops left, and 4 for those longer
+/// than MTU, which an IPFragmenter may cut.
 ///
 /// See Click's manual page IPOutputCombo(n).
 pub(crate) struct IPOutputCombo {
@@ -39,7 +38,6 @@ pub(crate) struct IPOutputCombo {
     address: Ipv4Addr,
     mtu: usize,
     router: OptionRouter,
-    later: Batch,
 }
 
 impl Configure for IPOutputCombo {
@@ -54,7 +52,6 @@ impl Configure for IPOutputCombo {
             address,
             mtu: mtu? as usize,
             router: OptionRouter::new(address, Vec::new()),
-            later: Batch::new(),
         })
     }
 }
@@ -78,24 +75,8 @@ impl IPOutputCombo {
             context.emit(3, packet);
             return;
         }
-        if is_too_long(&packet, self.mtu) {
-            let cut = fragment(
-                context,
-                packet,
-                self.mtu,
-                true,
-                None,
-                &mut self.later,
-                |context, part| {
-                    context.emit(0, part);
-                },
-            );
-            if let Err((packet, _)) = cut {
-                context.emit(4, packet);
-            }
-            return;
-        }
-        context.emit(0, packet);
+        let output = if packet.len() > self.mtu { 4 } else { 0 };
+        context.emit(output, packet);
     }
 }
 

@@ -146,3 +146,47 @@ fn a_balancer_keeps_a_connection_on_its_server() {
     let servers: Vec<u8> = bench.sent("out").iter().map(|packet| packet[19]).collect();
     assert_eq!(servers, [11, 12, 11, 11]);
 }
+
+#[test]
+fn a_udprewriter_takes_tcp_too_and_forgets_all_by_one_timeout() {
+    let bench = Bench::new(
+        "rw :: UDPRewriter(pattern 198.51.100.1 1024-65535# - - 0 0, TIMEOUT 20, REAP_INTERVAL 30);
+         FromDevice(in) -> MarkIPHeader(0) -> rw -> ToDevice(out)",
+    );
+    for protocol in [6, 17, 1] {
+        bench.arrive("in", &packet(protocol, INSIDE, 5000, OUTSIDE, 80, 2));
+    }
+    bench.run();
+    // What has no ports is dropped.
+    assert_eq!(bench.sent("out").len(), 2);
+    assert_eq!(bench.read("rw.size"), "2");
+    bench.run_for(Duration::from_secs(31));
+    assert_eq!(bench.read("rw.size"), "0");
+}
+
+#[test]
+fn a_sourceiphashmapper_keeps_a_host_on_one_server() {
+    let bench = Bench::new(
+        "m :: SourceIPHashMapper(40 7, - - 10.0.0.11 - 0 1 1, - - 10.0.0.12 - 0 1 2);
+         rw :: IPRewriter(m, drop);
+         FromDevice(in) -> MarkIPHeader(0) -> rw; Idle -> [1]rw; rw[0] -> ToDevice(out); rw[1] -> Idle",
+    );
+    for port in 1000..1010 {
+        bench.arrive("in", &packet(6, OUTSIDE, port, PUBLIC, 80, 2));
+    }
+    bench.run();
+    let mut servers: Vec<u8> = bench.sent("out").iter().map(|packet| packet[19]).collect();
+    servers.dedup();
+    assert_eq!(servers.len(), 1, "{servers:?}");
+}
+
+#[test]
+fn a_capacity_is_two_numbers() {
+    let bench = nat("keep 0 1, drop, MAPPING_CAPACITY 80");
+    assert_eq!(bench.read("rw.capacity"), "80 10");
+    bench.write("rw.capacity", "1000");
+    assert_eq!(bench.read("rw.capacity"), "1000 50");
+    bench.write("rw.capacity", "100 20");
+    assert_eq!(bench.read("rw.capacity"), "100 20");
+    assert!(bench.write_fails("rw.capacity", "many").is_some());
+}

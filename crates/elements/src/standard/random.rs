@@ -59,22 +59,30 @@ impl Argument for Probability {
 /// ```
 ///
 /// - P or SAMPLE: the probability that a packet goes to output 0. The others go to output 1, and
-///   are dropped where it is not connected.
+///   are dropped where it is not connected. Of ProbSplitter, Click's older element, P is the probability
+///   that a packet goes to output 1.
 /// - DROP: the probability that one does not; instead of P.
 /// - ACTIVE: while it is false, all packets go to output 0; true.
 ///
 /// Handlers: `sampling_prob`, `drop_prob`, `active` (read, write); `drops` (read): packets that
-/// did not go to output 0; `clear_counts` (write).
+/// did not go to output 0; `clear_counts` (write). ProbSplitter has `prob` too (read, write), its P.
 ///
-/// See Click's manual page RandomSample(n).
+/// See Click's manual pages RandomSample(n) and ProbSplitter(n).
 struct RandomSample {
     sample: Probability,
+    /// Whether it is a ProbSplitter.
+    splits: bool,
     active: bool,
     drops: u64,
 }
 
 impl Configure for RandomSample {
-    fn configure(arguments: &mut Arguments<'_>, _: &Configuration<'_>) -> Result<Self, Rejected> {
+    fn configure(
+        arguments: &mut Arguments<'_>,
+        configuration: &Configuration<'_>,
+    ) -> Result<Self, Rejected> {
+        let class = configuration.class_of(configuration.id()).name;
+        let splits = class == PROB_SPLITTER.name;
         let drop = arguments.keyword::<Probability>("DROP");
         let sample = arguments.keyword::<Probability>("SAMPLE");
         let sample = match (drop, sample) {
@@ -83,12 +91,16 @@ impl Configure for RandomSample {
             (Some(_), Some(_)) => {
                 Err(arguments.error("'DROP' and 'SAMPLE' are mutually exclusive"))
             }
+            (None, None) if splits => arguments
+                .required::<Probability>("P")
+                .map(Probability::complement),
             (None, None) => arguments.required("P"),
         };
         let active = arguments.keyword("ACTIVE").unwrap_or(true);
         arguments.finish()?;
         Ok(Self {
             sample: sample?,
+            splits,
             active,
             drops: 0,
         })
@@ -116,12 +128,15 @@ impl Element for RandomSample {
             .read_write("active")
             .read("drops")
             .button("clear_counts");
+        if self.splits {
+            list.read_write("prob");
+        }
     }
 
     fn read(&mut self, _: &mut Context<'_>, name: &str, _: &str) -> Result<String, HandlerError> {
         match name {
             "sampling_prob" => Ok(decimal::shortest(self.sample.value)),
-            "drop_prob" => Ok(decimal::shortest(self.sample.complement().value)),
+            "drop_prob" | "prob" => Ok(decimal::shortest(self.sample.complement().value)),
             "active" => Ok(self.active.to_string()),
             "drops" => Ok(self.drops.to_string()),
             _ => Err(HandlerError::NoHandler(name.into())),
@@ -136,7 +151,7 @@ impl Element for RandomSample {
     ) -> Result<(), HandlerError> {
         match name {
             "sampling_prob" => self.sample = crate::handler_value(context, value)?,
-            "drop_prob" => {
+            "drop_prob" | "prob" => {
                 self.sample = crate::handler_value::<Probability>(context, value)?.complement();
             }
             "active" => self.active = crate::handler_value(context, value)?,

@@ -166,7 +166,7 @@ impl Element for RatedSource {
 
     fn handlers(&self, list: &mut HandlerList) {
         self.generator.handlers(list);
-        list.read_write("rate").read_write("active");
+        list.read_write("rate").read_write("active").task();
     }
 
     fn read(&mut self, _: &mut Context<'_>, name: &str, _: &str) -> Result<String, HandlerError> {

@@ -3,6 +3,7 @@ mod format;
 mod functions;
 mod machine;
 mod number;
+mod poke_handlers;
 mod program;
 #[cfg(test)]
 mod tests;
@@ -34,7 +35,7 @@ pub(super) const POKE_HANDLERS: Class = SCRIPT.named("PokeHandlers");
 /// ```click
 /// Script([TYPE type,] INSTRUCTION, INSTRUCTION, ...)
 /// DriverManager(INSTRUCTION, ...)
-/// PokeHandlers(INSTRUCTION, ...)
+/// PokeHandlers(DIRECTIVE, ...)
 /// ```
 ///
 /// TYPE says when it runs:
@@ -56,7 +57,7 @@ pub(super) const POKE_HANDLERS: Class = SCRIPT.named("PokeHandlers");
 ///   output, with a newline unless the name has an n.
 /// - `read HANDLER`, `readq`: writes a handler's name and value to the standard error output.
 /// - `write HANDLER VALUE`, `writeq`: writes a handler; `$?` is zero where that worked.
-/// - `pause [N]`, `wait`, `wait_step [N]`, `wait_stop [N]`: waits until the script has been
+/// - `pause [N]`, `wait`, `wait_step [N]`, `wait_stop [N]`, `wait_pause [N]`: waits until the script has been
 ///   stepped N times, which is once unless said otherwise.
 /// - `wait TIME`, `wait_time TIME`: waits that long.
 /// - `label NAME`, `goto NAME [CONDITION]`, `loop`: jumps, where the condition is true; `loop`
@@ -64,7 +65,8 @@ pub(super) const POKE_HANDLERS: Class = SCRIPT.named("PokeHandlers");
 ///   that jumps 1000 times without waiting is ended.
 /// - `return [VALUE]`, `returnq`: ends the script with a value.
 /// - `end`, `quit`: ends this run. `exit`: ends the script for ever. `stop`: asks the driver to stop.
-/// - `error TEXT`, `errorq`: ends this run with a message.
+/// - `error TEXT`, `errorq`: ends this run with a message, which is the error of the handler that ran the
+///   script, where one did.
 ///
 /// In all texts `$VARIABLE`, `${VARIABLE-DEFAULT}` and `$(HANDLER ARGUMENTS)` are replaced,
 /// outside single quotes. `$args`, `$1` …, `$#` are the arguments of the handler that runs the
@@ -76,7 +78,8 @@ pub(super) const POKE_HANDLERS: Class = SCRIPT.named("PokeHandlers");
 /// `eq ne lt gt le ge not and or nand nor if in`, `sprintf random length unquote now`,
 /// `readable writable cat catq kill`; exported variables (read).
 ///
-/// PokeHandlers is a Script by its old name.
+/// PokeHandlers, an older element, takes handlers with the values to write, `HANDLER VALUE`, and times to
+/// wait between them, in seconds; `quit` ends it and stops the driver. It takes instructions as well.
 ///
 /// See Click's manual pages Script(n), DriverManager(n) and PokeHandlers(n).
 struct Script {
@@ -152,7 +155,12 @@ impl Configure for Script {
         if kind != Kind::Packet && (configuration.inputs() > 0 || configuration.outputs() > 0) {
             arguments.error("only TYPE PACKET scripts have ports");
         }
-        let texts = arguments.rest();
+        let mut texts = arguments.rest();
+        if configuration.class_of(configuration.id()).name == POKE_HANDLERS.name {
+            for text in &mut texts {
+                *text = poke_handlers::instruction(text);
+            }
+        }
         let program = Program::read(&texts, |message| {
             arguments.error(message);
         });

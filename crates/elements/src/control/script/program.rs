@@ -182,10 +182,12 @@ impl Program {
                 "" => return Err(format!("missing arguments to '{word}'")),
                 _ => Instruction::WaitTime(owned),
             },
-            "wait" | "pause" | "wait_step" | "wait_stop" => Instruction::WaitSteps(match rest {
-                "" => "1".into(),
-                _ => owned,
-            }),
+            "wait" | "pause" | "wait_step" | "wait_stop" | "wait_pause" => {
+                Instruction::WaitSteps(match rest {
+                    "" => "1".into(),
+                    _ => owned,
+                })
+            }
             "label" => {
                 let (label, more) = first_word(rest);
                 if label.is_empty() || !more.is_empty() {
@@ -226,6 +228,31 @@ impl Program {
         })
     }
 }
+
+/// The names of instructions.
+pub(super) const INSTRUCTIONS: [&str; 21] = [
+    "set",
+    "init",
+    "export",
+    "print",
+    "printn",
+    "read",
+    "write",
+    "wait",
+    "wait_time",
+    "pause",
+    "wait_step",
+    "wait_stop",
+    "wait_pause",
+    "label",
+    "goto",
+    "loop",
+    "end",
+    "exit",
+    "stop",
+    "return",
+    "error",
+];
 
 /// Instructions that have a form with a `q` at the end.
 const TWO_FORMS: [&str; 10] = [

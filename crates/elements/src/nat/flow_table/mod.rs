@@ -4,6 +4,7 @@
 //! keys. A table belongs to one rewriter, or to several that share a capacity; each then has its
 //! own space of keys.
 
+mod capacity;
 mod entry;
 mod flow;
 mod index;
@@ -23,6 +24,7 @@ use super::sequence::SequenceShifts;
 use flow::{FREE, NONE};
 use lists::List;
 
+pub(super) use capacity::Capacity;
 pub(super) use entry::{Entry, FlowId};
 pub(super) use flow::{Direction, Flow, NewFlow, Outputs};
 pub(super) use index::Index;
@@ -58,6 +60,9 @@ pub(super) struct FlowTable {
     owners: Vec<Owner>,
     spaces: u8,
     pub(super) capacity: usize,
+    /// Places that Click keeps for short flows: told to who asks. Here a full table gives up the
+    /// unguaranteed flow that would end first, so short flows find a place without.
+    pub(super) reservation: usize,
     /// How many flows have ended since the beginning.
     ended: u64,
     /// The second in which flows were last reaped because something was wanted of them.
@@ -67,7 +72,7 @@ pub(super) struct FlowTable {
 }
 
 impl FlowTable {
-    pub(super) fn new(capacity: usize, seed: u64) -> Self {
+    pub(super) fn new(capacity: Capacity, seed: u64) -> Self {
         Self {
             flows: Vec::new(),
             free: Vec::new(),
@@ -76,7 +81,8 @@ impl FlowTable {
             lists: Vec::new(),
             owners: Vec::new(),
             spaces: 0,
-            capacity,
+            capacity: capacity.flows,
+            reservation: capacity.reservation,
             ended: 0,
             reaped: None,
             sequences: Map::new(),
@@ -325,10 +331,11 @@ impl FlowTable {
 
     /// Sets how many flows there may be, and gives up those that are too many: guaranteed ones
     /// where there are no others.
-    pub(super) fn set_capacity(&mut self, capacity: usize, now: Instant) {
-        self.capacity = capacity;
+    pub(super) fn set_capacity(&mut self, capacity: Capacity, now: Instant) {
+        self.reservation = capacity.reservation;
+        self.capacity = capacity.flows;
         self.reap(now);
-        while self.len() > capacity {
+        while self.len() > self.capacity {
             let oldest = || self.iter(None).map(|(id, _)| id).next();
             let Some(id) = self.least_wanted(now).or_else(oldest) else {
                 break;

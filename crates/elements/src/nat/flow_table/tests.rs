@@ -38,7 +38,7 @@ fn lifetime(timeout: u64, guarantee: u64) -> Lifetime {
 }
 
 fn table(lifetimes: &[Lifetime]) -> FlowTable {
-    let mut table = FlowTable::new(1 << 20, 7);
+    let mut table = FlowTable::new(Capacity::of(1 << 20), 7);
     assert_eq!(table.join(lifetimes, 1), Some(Share::default()));
     table
 }
@@ -103,7 +103,7 @@ fn a_smaller_capacity_takes_effect_at_once() {
     for number in 0..10 {
         table.insert(&new(number), 0, seconds(0));
     }
-    table.set_capacity(3, seconds(1));
+    table.set_capacity(Capacity::of(3), seconds(1));
     assert_eq!((table.len(), table.owner(0).flows), (3, 3));
 }
 

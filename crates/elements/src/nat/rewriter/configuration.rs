@@ -10,15 +10,12 @@ use sprat_click::arguments::{Annotation, Argument, NoNames, Raw};
 use sprat_click::{Arguments, Configuration, Configure, ElementId, Rejected};
 
 use super::{Kind, Rewriter};
-use crate::nat::flow_table::{FlowTable, Share};
+use crate::nat::flow_table::{Capacity, FlowTable, Share};
 use crate::nat::input_spec::InputSpec;
 
 /// Flows a table holds unless MAPPING_CAPACITY says otherwise: enough for any link, and a bound on
 /// what a flood of new flows can take.
 const DEFAULT_CAPACITY: usize = 1 << 20;
-
-/// Most flows a table may hold: their numbers have 31 bits, and one is no flow.
-const LARGEST_CAPACITY: usize = (1 << 31) - 2;
 
 /// How often flows that have lived out their time are looked for.
 const DEFAULT_REAP_INTERVAL: Duration = Duration::from_mins(15);
@@ -73,17 +70,18 @@ pub(in crate::nat) fn reply_annotation(arguments: &mut Arguments<'_>) -> Option<
     }
 }
 
-/// MAPPING_CAPACITY: a number, or the rewriter whose capacity is shared.
+/// MAPPING_CAPACITY: one number or two, or the rewriter whose capacity is shared.
 fn capacity(
     arguments: &mut Arguments<'_>,
     configuration: &Configuration<'_>,
-) -> (usize, Option<ElementId>) {
+) -> (Capacity, Option<ElementId>) {
+    let default = Capacity::of(DEFAULT_CAPACITY);
     let text = arguments.keyword::<Raw>("CAPACITY");
     let Some(Raw(text)) = arguments.keyword::<Raw>("MAPPING_CAPACITY").or(text) else {
-        return (DEFAULT_CAPACITY, None);
+        return (default, None);
     };
-    if let Ok(number) = usize::parse(&text, &NoNames) {
-        return (number.min(LARGEST_CAPACITY), None);
+    if let Ok(capacity) = Capacity::parse(&text, &NoNames) {
+        return (capacity, None);
     }
     let other = configuration
         .find(&text)
@@ -91,10 +89,7 @@ fn capacity(
     if other.is_none() {
         arguments.error("bad MAPPING_CAPACITY");
     }
-    (
-        DEFAULT_CAPACITY,
-        other.filter(|other| *other != configuration.id()),
-    )
+    (default, other.filter(|other| *other != configuration.id()))
 }
 
 /// Reads the input specifications, one for each input.

@@ -13,7 +13,7 @@ use sprat_packet::flow::FlowKey;
 use sprat_packet::headers::protocol::{TCP, UDP};
 
 use super::{Kind, Rewriter};
-use crate::nat::flow_table::{Direction, FlowId};
+use crate::nat::flow_table::{Capacity, Direction, FlowId};
 use crate::nat::input_spec::InputSpec;
 
 impl Rewriter {
@@ -76,7 +76,7 @@ impl Rewriter {
             "nmappings" | "table_size" => Ok(sum(&mut owners().map(|owner| owner.flows))),
             "mapping_failures" => Ok(sum(&mut owners().map(|owner| owner.failures))),
             "size" => Ok(table.len().to_string()),
-            "capacity" => Ok(table.capacity.to_string()),
+            "capacity" => Ok(format!("{} {}", table.capacity, table.reservation)),
             "patterns" => Ok((0..self.specs.len())
                 .map(|input| self.pattern_text(input))
                 .collect()),
@@ -115,7 +115,7 @@ impl Rewriter {
                 Ok(())
             }
             "capacity" => {
-                let capacity = usize::parse(value.trim(), &NoNames)
+                let capacity = Capacity::parse(value.trim(), &NoNames)
                     .map_err(|error| HandlerError::failed(format!("CAPACITY: {error}")))?;
                 let now = context.now();
                 self.table.borrow_mut().set_capacity(capacity, now);

@@ -222,3 +222,9 @@ fn wrong_arguments_are_named() {
         assert!(errors.contains(wrong), "{errors}");
     }
 }
+
+#[test]
+fn espdecap_names_what_is_wrong_with_its_key() {
+    let errors = Bench::errors("Idle -> ESPDecap(256, abc) -> Idle");
+    assert!(errors.contains("KEY: must have"), "{errors}");
+}

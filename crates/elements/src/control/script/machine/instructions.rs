@@ -84,8 +84,12 @@ impl Machine {
             Instruction::Error { text, unquoted } => {
                 let text = self.text(context, run, text, *unquoted);
                 let text = unquote(&text);
-                self.complain(context, if text.is_empty() { "error" } else { &text });
-                return Done::Rest(Outcome::Ended);
+                let message = if text.is_empty() {
+                    "error".into()
+                } else {
+                    text
+                };
+                return Done::Rest(Outcome::Failed(message));
             }
         }
         Done::Next

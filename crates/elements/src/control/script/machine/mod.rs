@@ -78,6 +78,8 @@ pub(super) enum Outcome {
     Exited,
     /// It came to its end with a value.
     Returned(String),
+    /// It came to its end with an error: a message that has not been told yet.
+    Failed(String),
 }
 
 /// What references in a script's texts mean during a run.
@@ -185,6 +187,10 @@ impl Machine {
         match self.go(context, run) {
             Outcome::Ended | Outcome::Blocked => Some(0),
             Outcome::Exited => None,
+            Outcome::Failed(message) => {
+                self.complain(context, &message);
+                None
+            }
             Outcome::Returned(value) if value.is_empty() => Some(0),
             Outcome::Returned(value) => value.trim().parse().ok(),
         }
@@ -193,7 +199,8 @@ impl Machine {
     /// Runs a script for a signal that has arrived; whether it waits for further ones.
     pub(super) fn run_signal(&self, context: &mut Context<'_>) -> bool {
         if !self.exited.get() {
-            self.go(context, Run::default());
+            let outcome = self.go(context, Run::default());
+            self.tell(context, &outcome);
         }
         !self.exited.get()
     }
@@ -317,10 +324,7 @@ impl Machine {
                 context.stop_driver();
                 Outcome::Ended
             }
-            Finish::Error => {
-                self.complain(context, "error");
-                Outcome::Ended
-            }
+            Finish::Error => Outcome::Failed("error".into()),
         }
     }
 
@@ -347,7 +351,15 @@ impl Machine {
 
     fn resume(&self, context: &mut Context<'_>, run: Run) {
         let outcome = self.go(context, run);
+        self.tell(context, &outcome);
         self.ended(context, &outcome);
+    }
+
+    /// Says what went wrong in a run that nobody called.
+    fn tell(&self, context: &Context<'_>, outcome: &Outcome) {
+        if let Outcome::Failed(message) = outcome {
+            self.complain(context, message);
+        }
     }
 
     /// The end of the script that manages the driver is the driver's end.
@@ -382,10 +394,11 @@ impl Machine {
         if handler == "run" {
             self.ended(context, &outcome);
         }
-        Ok(match outcome {
-            Outcome::Returned(value) => value,
-            _ => String::new(),
-        })
+        match outcome {
+            Outcome::Returned(value) => Ok(value),
+            Outcome::Failed(message) => Err(HandlerError::failed(message)),
+            _ => Ok(String::new()),
+        }
     }
 
     fn go_to(&self, context: &mut Context<'_>, value: &str) -> Result<(), HandlerError> {

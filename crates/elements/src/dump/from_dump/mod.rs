@@ -1,9 +1,10 @@
+mod handlers;
+
 use alloc::format;
 use alloc::string::{String, ToString};
 use core::time::Duration;
 
 use sprat_click::arguments::{Raw, Timestamp as MomentArgument};
-use sprat_click::decimal;
 use sprat_click::{
     Arguments, Class, Configuration, Configure, Context, Element, HandlerError, HandlerList,
     Instant, Rejected, Signals,
@@ -47,15 +48,19 @@ pub(super) const FROM_NLANR_DUMP: Class = FROM_DUMP.named("FromNLANRDump");
 /// - SAMPLE: the probability with which a packet is taken; 1.
 /// - START, END: only packets of times from START to before END; START_AFTER, END_AFTER: the same,
 ///   counted from the first packet; INTERVAL: END that long after START.
-/// - END_CALL: a handler to write when END is reached.
+/// - END_CALL: a handler to write when END is reached or the file is at its end; by default its own
+///   `active false`.
 /// - BURST: packets pushed each time it is scheduled; by default 1 if the order of work shows, a
 ///   batch otherwise.
-/// - MMAP, FILEPOS, FORCE_LEN are accepted and decide nothing.
+/// - FILEPOS: the place in the file, in bytes, at which a record begins that is read first.
+/// - MMAP, FORCE_LEN are accepted and decide nothing.
 ///
 /// A file cut short ends there, with a message.
 ///
-/// Handlers: `count`, `filename`, `encap`, `filesize`, `filepos`, `sampling_prob` (read); `active`
-/// (read, write); `stop`, `reset_counts` (write); those of its task.
+/// Handlers: `count`, `filename`, `encap`, `filesize`, `sampling_prob`, `packet_filepos` (read): where in
+/// the file the record of the last packet begins; `active`, `filepos` (read, write): writing it goes on
+/// from another record; `extend_interval` (write): puts END so much later and becomes active;
+/// `reset_timing`, `stop`, `reset_counts` (write); those of its task.
 ///
 /// See Click's manual pages FromDump(n), FromDAGDump(n) and FromNLANRDump(n).
 struct FromDump {
@@ -69,9 +74,16 @@ struct FromDump {
     sample: u32,
     window: Window,
     end_call: Option<HandlerCall>,
+    /// Whether that is about to be called: what comes next waits for what it does.
+    calls: bool,
     burst: Option<usize>,
     file: Option<OpenFile>,
     next: Option<Packet>,
+    /// Where in the file the records of the next packet and of the last one begin.
+    next_position: usize,
+    packet_position: usize,
+    /// Where the file is read from, if not from its beginning.
+    start_position: Option<usize>,
     /// With TIMING: when the first packet came, on the router's clock and in the file.
     origin: Option<(Instant, i64)>,
     count: u64,
@@ -118,18 +130,14 @@ impl Configure for FromDump {
             start_after: arguments.keyword("START_AFTER"),
             end_after: arguments.keyword("END_AFTER"),
             interval: arguments.keyword("INTERVAL"),
+            reached: None,
         };
         let end_call = arguments.keyword("END_CALL");
         let burst = arguments
             .keyword::<usize>("BURST")
             .map(|burst| burst.max(1));
-        for ignored in [
-            "MMAP",
-            "FILEPOS",
-            "FORCE_LEN",
-            "PACKET_FILEPOS",
-            "EXTEND_INTERVAL",
-        ] {
+        let start_position = arguments.keyword::<u32>("FILEPOS");
+        for ignored in ["MMAP", "FORCE_LEN"] {
             arguments.keyword::<Raw>(ignored);
         }
         arguments.finish()?;
@@ -146,9 +154,13 @@ impl Configure for FromDump {
             sample,
             window,
             end_call,
+            calls: false,
             burst,
             file: None,
             next: None,
+            next_position: 0,
+            packet_position: 0,
+            start_position: start_position.map(|position| position as usize),
             origin: None,
             count: 0,
             batch: Batch::new(),
@@ -161,6 +173,7 @@ impl FromDump {
     fn load(&mut self, context: &mut Context<'_>) {
         while self.next.is_none() {
             let Some(file) = &mut self.file else { return };
+            self.next_position = file.reader.position;
             let packet = match file.packet(context) {
                 Ok(packet) => packet,
                 Err(ending) => {
@@ -172,6 +185,7 @@ impl FromDump {
                             context.chatter(format_args!("{}: {error}", self.name))
                         }
                     }
+                    self.file = None;
                     return self.end(context);
                 }
             };
@@ -191,13 +205,8 @@ impl FromDump {
             return;
         }
         if self.window.end.is_some_and(|end| time >= end) {
-            match &self.end_call {
-                Some(call) => {
-                    call.call(context);
-                    self.window.end = None;
-                }
-                None => return self.end(context),
-            }
+            self.window.reach_end();
+            self.end(context);
         }
         if self.sample < 65_536 && context.random_below(65_536) >= self.sample {
             return;
@@ -210,12 +219,31 @@ impl FromDump {
     }
 
     /// The end of the file, or of the packets that count.
-    fn end(&mut self, context: &Context<'_>) {
-        self.file = None;
-        context.set_nonempty(false);
+    fn end(&mut self, context: &mut Context<'_>) {
+        if let Some(call) = &self.end_call {
+            call.call(context);
+            self.calls = true;
+        } else {
+            self.active = false;
+        }
+        if !self.active || self.file.is_none() {
+            context.set_nonempty(false);
+        }
         if self.stop {
             context.stop_driver();
         }
+    }
+
+    /// Goes on with the record that begins at `position`.
+    fn seek(&mut self, context: &Context<'_>, position: usize) -> Result<(), String> {
+        let input = context.environment().open_input(&self.name);
+        let input = input.map_err(|error| error.to_string())?;
+        let mut file = OpenFile::open(input, self.format)?;
+        file.settled = self.file.as_ref().is_some_and(|file| file.settled);
+        file.reader.skip_to(position);
+        self.file = Some(file);
+        self.next = None;
+        Ok(())
     }
 
     /// Takes packets whose time has come until the batch has `limit`. Says when the next one's
@@ -229,6 +257,9 @@ impl FromDump {
         let mut due = None;
         while batch.len() < limit {
             self.load(context);
+            if !self.active || core::mem::take(&mut self.calls) {
+                break;
+            }
             if self.timing {
                 due = self.wait(context);
                 if due.is_some() {
@@ -236,7 +267,10 @@ impl FromDump {
                 }
             }
             match self.next.take() {
-                Some(packet) => batch.push(packet),
+                Some(packet) => {
+                    batch.push(packet);
+                    self.packet_position = self.next_position;
+                }
                 None => break,
             }
         }
@@ -263,7 +297,11 @@ impl Element for FromDump {
         let input = context.environment().open_input(&self.name);
         let input = input.map_err(|error| context.error(format!("{}: {error}", self.name)))?;
         let file = OpenFile::open(input, self.format);
-        self.file = Some(file.map_err(|reason| context.error(format!("{}: {reason}", self.name)))?);
+        let mut file = file.map_err(|reason| context.error(format!("{}: {reason}", self.name)))?;
+        if let Some(position) = self.start_position {
+            file.reader.skip_to(position);
+        }
+        self.file = Some(file);
         context.set_nonempty(self.active);
         if context.output_pushes(0) {
             context.wake_when_nonfull(0);
@@ -290,7 +328,8 @@ impl Element for FromDump {
         let worked = !batch.is_empty();
         context.forward(0, &mut batch);
         self.batch = batch;
-        if self.file.is_some() && context.timer(0).is_none() {
+        let going = self.active && self.file.is_some();
+        if going && context.timer(0).is_none() {
             context.schedule_task();
         }
         worked
@@ -319,41 +358,11 @@ impl Element for FromDump {
     }
 
     fn handlers(&self, list: &mut HandlerList) {
-        list.read("count")
-            .button("reset_counts")
-            .read_write("active")
-            .read("filename")
-            .read("encap");
-        list.read("filesize")
-            .read("filepos")
-            .read("sampling_prob")
-            .button("stop")
-            .task();
+        handlers::list(list);
     }
 
     fn read(&mut self, _: &mut Context<'_>, name: &str, _: &str) -> Result<String, HandlerError> {
-        match name {
-            "count" => Ok(self.count.to_string()),
-            "active" => Ok(self.active.to_string()),
-            "filename" => Ok(self.name.clone()),
-            "sampling_prob" => Ok(decimal::shortest(f64::from(self.sample) / 65_536.0)),
-            "encap" => Ok(self
-                .file
-                .as_ref()
-                .map_or_else(|| "-".into(), |file| link_name(file.link))),
-            "filesize" => {
-                let contents = self
-                    .file
-                    .as_ref()
-                    .and_then(|file| file.reader.input.contents());
-                Ok(contents.map_or_else(|| "-".into(), |contents| contents.len().to_string()))
-            }
-            "filepos" => Ok(self
-                .file
-                .as_ref()
-                .map_or_else(|| "-".into(), |file| file.reader.position.to_string())),
-            _ => Err(HandlerError::NoHandler(name.into())),
-        }
+        self.read_handler(name)
     }
 
     fn write(
@@ -362,36 +371,6 @@ impl Element for FromDump {
         name: &str,
         value: &str,
     ) -> Result<(), HandlerError> {
-        match name {
-            "reset_counts" => self.count = 0,
-            "active" => {
-                self.active = crate::handler_value(context, value)?;
-                context.set_nonempty(self.active && self.file.is_some());
-                if self.active && context.output_pushes(0) {
-                    context.schedule_task();
-                }
-            }
-            "stop" => {
-                self.active = false;
-                context.set_nonempty(false);
-                context.stop_driver();
-            }
-            _ => return Err(HandlerError::NoHandler(name.into())),
-        }
-        Ok(())
-    }
-}
-
-/// A link type as Click calls it.
-fn link_name(link: u32) -> String {
-    use super::capture::link as kind;
-    match link {
-        kind::ETHERNET => "ETHER".into(),
-        kind::RAW | kind::RAW_BSD | kind::RAW_OPENBSD => "IP".into(),
-        kind::NULL => "NULL".into(),
-        kind::LINUX_SLL => "SLL".into(),
-        kind::C_HDLC => "PPP_HDLC".into(),
-        kind::ATM_RFC1483 => "ATM".into(),
-        other => other.to_string(),
+        self.write_handler(context, name, value)
     }
 }
