@@ -18,8 +18,13 @@ use super::queue::{Link, Queue};
 /// Bytes that may wait in each direction.
 const BUFFER: usize = 256 << 10;
 
-/// How long the instance may leave bytes unacknowledged before the connection is given up.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// How long the instance may be silent before the connection is given up. Who loses frames in a row
+/// sends again after a minute at last (RFC 6298), and more than one of those may be lost.
+const PATIENCE: Duration = Duration::from_secs(300);
+
+/// After how long a silence the instance is asked whether it is still there: two ends that have
+/// nothing to say to each other are no reason to part them.
+const KEEP_ALIVE: Duration = Duration::from_secs(30);
 
 /// Rounds of moving bytes before others have their turn.
 const ROUNDS: usize = 4;
@@ -114,6 +119,7 @@ impl Connection {
         // The last acknowledgement must be out before the connection is gone.
         socket.set_ack_delay(None);
         socket.set_timeout(Some(PATIENCE));
+        socket.set_keep_alive(Some(KEEP_ALIVE));
         let mut sockets = SocketSet::new(Vec::with_capacity(1));
         let handle = sockets.add(socket);
         Self {
@@ -324,3 +330,7 @@ impl Connection {
 fn send(stream: &TcpStream, bytes: &[u8]) -> Result<usize, Errno> {
     rustix::net::send(stream, bytes, rustix::net::SendFlags::NOSIGNAL)
 }
+
+#[cfg(test)]
+#[path = "connection_tests.rs"]
+mod tests;
