@@ -259,7 +259,7 @@ fn run_settings(
         interrupted: interrupted.clone(),
         live,
         control,
-        progress: Progress::default(),
+        progress: Progress::new(),
     };
     session
         .lane

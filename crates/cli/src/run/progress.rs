@@ -12,15 +12,28 @@ use super::report;
 const PROGRESS_PERIOD: Duration = Duration::from_millis(100);
 
 /// A line about how far a run has come, on a terminal, once it takes more than a second.
-#[derive(Default)]
 pub(super) struct Progress {
+    /// Whether there is a terminal: asked once, for a system call in each turn delays frames.
+    watched: bool,
     started: Option<Instant>,
     shown: Option<Instant>,
     bar: Option<ProgressBar>,
 }
 
 impl Progress {
+    pub(super) fn new() -> Self {
+        Self {
+            watched: std::io::stderr().is_terminal(),
+            started: None,
+            shown: None,
+            bar: None,
+        }
+    }
+
     pub(super) fn show(&mut self, lane: &Lane) {
+        if !self.watched {
+            return;
+        }
         let started = *self.started.get_or_insert_with(Instant::now);
         if self
             .shown
@@ -30,7 +43,7 @@ impl Progress {
         }
         self.shown = Some(Instant::now());
         let elapsed = started.elapsed();
-        if elapsed < Duration::from_secs(1) || !std::io::stderr().is_terminal() {
+        if elapsed < Duration::from_secs(1) {
             return;
         }
         let bar = self.bar.get_or_insert_with(|| {
