@@ -63,7 +63,7 @@ fn words(arguments: &RunCommand, settings: &Settings) -> Result<Vec<OsString>, R
         match port {
             PortSpec::User { loopback: false } => add("--port", named(name, "user".into())),
             PortSpec::User { loopback: true } => add("--port", named(name, "user:loopback".into())),
-            PortSpec::Tap(interface) | PortSpec::Packet(interface) => {
+            PortSpec::Tap(interface) | PortSpec::Packet(interface) | PortSpec::Xdp(interface) => {
                 return Err(only_images(format!(
                     "--port {name}: an interface ({interface})"
                 )));

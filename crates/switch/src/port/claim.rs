@@ -42,6 +42,7 @@ impl Claim {
             PortSpec::User { .. } => None,
             PortSpec::Tap(name) => Some(Tap::open(name)?.into_claim()),
             PortSpec::Packet(name) => Some(Packet::open(name, true)?.into_claim()),
+            PortSpec::Xdp(name) => return Err(PortError::NoXdpLane { name: name.clone() }),
         })
     }
 

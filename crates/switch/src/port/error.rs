@@ -107,6 +107,18 @@ pub enum PortError {
         /// The interface.
         name: String,
     },
+    /// AF_XDP sockets cannot be made for want of a right.
+    #[error("xdp:{name}: not permitted: it takes root, or CAP_NET_ADMIN, CAP_NET_RAW and CAP_BPF")]
+    NoXdpSocket {
+        /// The interface.
+        name: String,
+    },
+    /// A port of this kind cannot be handed to a lane.
+    #[error("xdp:{name}: a lane of the daemon cannot take it; use packet:{name}")]
+    NoXdpLane {
+        /// The interface.
+        name: String,
+    },
     /// The port only gives frames, or only takes them.
     #[error("the port {name} only {can}")]
     OneWay {

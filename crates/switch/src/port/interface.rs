@@ -9,6 +9,23 @@ use rustix::net::{AddressFamily, SocketFlags, SocketType};
 /// Longest Ethernet header: with a VLAN tag.
 const LONGEST_HEADER: usize = 18;
 
+/// The call that hands a request on to an interface's driver, and a request: linux/ethtool.h.
+const SIOCETHTOOL: libc::Ioctl = 0x8946;
+const GET_CHANNELS: u32 = 0x3c;
+
+/// How many queues an interface has: `struct ethtool_channels`.
+#[repr(C)]
+#[derive(Default)]
+struct Channels {
+    command: u32,
+    _at_most: [u32; 4],
+    receiving: u32,
+    _sending: u32,
+    _other: u32,
+    /// Those that frames come and leave by.
+    both: u32,
+}
+
 /// The request of every call about an interface: its name, and a value that differs.
 #[repr(C)]
 pub(super) struct Request {
@@ -47,7 +64,8 @@ impl Request {
 
     /// Asks the kernel.
     pub(super) fn ask(&mut self, whom: &OwnedFd, call: libc::Ioctl) -> io::Result<()> {
-        // SAFETY: every call this is used for reads and writes one `struct ifreq`, as long as `self`.
+        // SAFETY: every call this is used for reads and writes one `struct ifreq`, as long as `self`, and
+        // at most what the caller has put a pointer to into it.
         match unsafe { libc::ioctl(whom.as_raw_fd(), call, std::ptr::from_mut(self)) } {
             -1 => Err(io::Error::last_os_error()),
             _ => Ok(()),
@@ -169,6 +187,25 @@ impl Interface {
     pub(super) fn frame_limit(&self) -> io::Result<usize> {
         let mtu = self.ask(libc::SIOCGIFMTU, 0)?;
         Ok(usize::try_from(mtu).unwrap_or(0) + LONGEST_HEADER)
+    }
+
+    /// How many queues frames come by; one where its driver does not say.
+    pub(super) fn receiving_queues(&self) -> io::Result<u32> {
+        let mut channels = Channels {
+            command: GET_CHANNELS,
+            ..Channels::default()
+        };
+        let mut request = Request::new(&self.name, 0)?;
+        let place = std::ptr::from_mut(&mut channels).expose_provenance();
+        let [a, b, c, d, e, f, g, h] = place.to_ne_bytes();
+        request.value = i32::from_ne_bytes([a, b, c, d]);
+        request.rest[0] = u32::from_ne_bytes([e, f, g, h]);
+        // What it writes into the channels is as long as they are, and they outlive the call.
+        match request.ask(&self.socket, SIOCETHTOOL) {
+            Ok(()) => Ok((channels.receiving + channels.both).max(1)),
+            Err(error) if error.raw_os_error() == Some(libc::EOPNOTSUPP) => Ok(1),
+            Err(error) => Err(error),
+        }
     }
 
     /// Brings it up, where it is not.

@@ -19,6 +19,7 @@ mod tap;
 #[cfg(test)]
 mod testing;
 mod user;
+mod xdp;
 
 pub(crate) use assembly::Assembly;
 pub use capture_input::CaptureInput;
@@ -34,6 +35,7 @@ pub use spec::{Opened, PortSpec};
 pub use sprat_usernet::{Options as UserOptions, Publish, PublishError, Transport};
 pub use tap::{Carries, Tap};
 pub use user::User;
+pub use xdp::Xdp;
 
 use std::fmt;
 use std::os::fd::BorrowedFd;

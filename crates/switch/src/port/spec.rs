@@ -1,6 +1,6 @@
 //! What people write for a live port: `user`, `tap:NAME` and so on.
 
-use super::{Packet, Port, PortError, Publish, Tap, User, UserOptions};
+use super::{Packet, Port, PortError, Publish, Tap, User, UserOptions, Xdp};
 
 /// What a device is joined to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -14,6 +14,8 @@ pub enum PortSpec {
     Tap(String),
     /// An interface that is there.
     Packet(String),
+    /// The same, by AF_XDP: faster, and the port's alone.
+    Xdp(String),
 }
 
 impl PortSpec {
@@ -27,8 +29,10 @@ impl PortSpec {
             Some(("user", "loopback")) => Ok(Self::User { loopback: true }),
             Some(("tap", name)) => interface(name).map(Self::Tap),
             Some(("packet", name)) => interface(name).map(Self::Packet),
+            Some(("xdp", name)) => interface(name).map(Self::Xdp),
             _ => Err(format!(
-                "`{text}` is none of user, user:loopback, tap:INTERFACE and packet:INTERFACE"
+                "`{text}` is none of user, user:loopback, tap:INTERFACE, packet:INTERFACE and \
+                 xdp:INTERFACE"
             )),
         }
     }
@@ -59,6 +63,10 @@ impl PortSpec {
             // The instance has an address of its own.
             Self::Packet(name) => Ok(Opened {
                 port: Box::new(Packet::open(name, true)?),
+                published: Vec::new(),
+            }),
+            Self::Xdp(name) => Ok(Opened {
+                port: Box::new(Xdp::open(name)?),
                 published: Vec::new(),
             }),
         }

@@ -7,7 +7,7 @@ mod segment;
 mod socket;
 
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use sprat_abi::frame::{FrameHead, offload};
 use sprat_abi::host::Frame;
@@ -296,6 +296,13 @@ impl Packet {
         self.ends.clear();
         Ok(())
     }
+}
+
+/// Has an interface give frames that are for others too, as long as the descriptor is open.
+pub(super) fn promiscuous(interface: i32) -> io::Result<OwnedFd> {
+    let socket = Socket::silent()?;
+    socket.set_promiscuous(interface)?;
+    Ok(socket.into())
 }
 
 impl AsFd for Packet {

@@ -50,17 +50,21 @@ pub(super) struct Arrived {
 pub(super) struct Socket(OwnedFd);
 
 impl Socket {
-    /// A socket that sees the frames that come in by an interface.
-    pub(super) fn open(interface: i32) -> io::Result<Self> {
+    /// A socket that sees no frame, as it is of no protocol and not bound.
+    pub(super) fn silent() -> io::Result<Self> {
         let kind = libc::SOCK_RAW | libc::SOCK_NONBLOCK | libc::SOCK_CLOEXEC;
-        // Of no protocol, so that nothing comes before it is bound.
         // SAFETY: it takes numbers only.
         let fd = unsafe { libc::socket(libc::AF_PACKET, kind, 0) };
         if fd < 0 {
             return Err(io::Error::last_os_error());
         }
         // SAFETY: the descriptor was just made and is nobody else's.
-        let socket = Self(unsafe { OwnedFd::from_raw_fd(fd) });
+        Ok(Self(unsafe { OwnedFd::from_raw_fd(fd) }))
+    }
+
+    /// A socket that sees the frames that come in by an interface.
+    pub(super) fn open(interface: i32) -> io::Result<Self> {
+        let socket = Self::silent()?;
         let on: c_int = 1;
         socket.set(libc::PACKET_VNET_HDR, &on)?;
         socket.set(libc::PACKET_AUXDATA, &on)?;
