@@ -256,7 +256,7 @@ fn xdp() -> Finding {
             what,
             State::Good,
             "sockets can be made",
-            "for live ports at speed",
+            "for live ports at speed: `--port eth0=xdp:INTERFACE`",
         ),
         Err(Errno::PERM | Errno::ACCESS) => Finding::new(
             what,

@@ -8,6 +8,8 @@ mod click;
 mod delay;
 mod filter;
 mod idle;
+mod live;
+mod network;
 mod package;
 mod sealed;
 mod services;
@@ -32,7 +34,7 @@ struct Bench {
 
 type Measure = fn(&Bench) -> Result<Vec<Row>>;
 
-const BENCHMARKS: [(&str, &str, Measure); 12] = [
+const BENCHMARKS: [(&str, &str, Measure); 13] = [
     (
         "boot",
         "from nothing to the first frame out, under both monitors",
@@ -59,6 +61,11 @@ const BENCHMARKS: [(&str, &str, Measure); 12] = [
         "switch",
         "frames through a switch, alone and with 1 and 100 instances",
         switch::switch,
+    ),
+    (
+        "live",
+        "frames between two interfaces through a firewall, and over the kernel's bridge",
+        live::measure,
     ),
     (
         "package",

@@ -80,7 +80,8 @@ pub(crate) struct RunCommand {
     outputs: Vec<String>,
     /// What a device is joined to, both ways: user (a network of its own, which the host's sockets
     /// carry on; no root), user:loopback (the same, whose gateway is the host's loopback), or
-    /// tap:INTERFACE, or packet:INTERFACE for one that is there. The run lasts until Ctrl-C.
+    /// tap:INTERFACE, or packet:INTERFACE for one that is there, or xdp:INTERFACE for the same at
+    /// speed, and for the instance alone. The run lasts until Ctrl-C.
     #[arg(long = "port", value_name = "DEVICE=PORT")]
     ports: Vec<String>,
     /// A port of the host that leads to the instance through the port user.

@@ -93,6 +93,28 @@ fn word(bytes: &[u8], at: usize) -> Option<u16> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        /// Whatever a frame says of itself, nothing but one field changes.
+        #[test]
+        fn at_most_a_checksum_changes(
+            rest in prop::collection::vec(any::<u8>(), 0..80),
+            kind in prop::sample::select(vec![IPV4, IPV6, TAGS[0], TAGS[1], 0]),
+            version in prop::sample::select(vec![0x45, 0x4f, 0x40, 0x60]),
+        ) {
+            let mut frame = vec![0; 12];
+            frame.extend(kind.to_be_bytes());
+            frame.push(version);
+            frame.extend(rest);
+            let mut completed = frame.clone();
+            complete_partial(&mut completed);
+            let changed: Vec<_> = (0..frame.len()).filter(|at| frame[*at] != completed[*at]).collect();
+            if let (Some(first), Some(last)) = (changed.first(), changed.last()) {
+                prop_assert!(last - first < 2);
+            }
+        }
+    }
 
     /// A datagram with two bytes from 192.0.2.1 to 192.0.2.2, with what stands in its checksum.
     fn datagram(checksum: u16) -> Vec<u8> {
