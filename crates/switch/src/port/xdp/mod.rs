@@ -55,6 +55,13 @@ impl Xdp {
     pub fn open(name: &str) -> Result<Self, PortError> {
         Self::join(name).map_err(|source| match source.kind() {
             io::ErrorKind::PermissionDenied => PortError::NoXdpSocket { name: name.into() },
+            io::ErrorKind::ResourceBusy => failed(
+                name,
+                io::Error::other(format!(
+                    "something else takes its frames: another port xdp:{name}, or a program that \
+                     `ip link show {name}` names"
+                )),
+            ),
             _ => failed(name, source),
         })
     }

@@ -165,6 +165,15 @@ fn the_interface_is_the_kernels_again_when_the_port_is_gone() {
 }
 
 #[test]
+fn an_interface_is_joined_once() {
+    with_pair(1, |_port| {
+        let refused = Xdp::open("ours").err().expect("a refusal").to_string();
+        let expected = "xdp:ours: something else takes its frames: another port xdp:ours";
+        assert!(refused.starts_with(expected), "{refused}");
+    });
+}
+
+#[test]
 fn what_cannot_be_joined_is_named() {
     let text = |name: &str| Xdp::open(name).err().expect("a refusal").to_string();
     let refused = text("nosuch0");
