@@ -67,6 +67,18 @@ pub trait Environment {
         Err(AccessError::Unsupported)
     }
 
+    /// Opens a socket that hears the IP packets of a protocol, and sends IP packets where their own
+    /// header says.
+    fn raw_socket(&self, protocol: u8) -> Result<Box<dyn Connection>, AccessError> {
+        let _ = protocol;
+        Err(AccessError::Unsupported)
+    }
+
+    /// Whether the router runs with the rights of another user than the one who started it.
+    fn has_borrowed_rights(&self) -> bool {
+        false
+    }
+
     /// Joins a multicast group of UDP.
     fn join(&self, group: &MulticastGroup) -> Result<Box<dyn Connection>, AccessError> {
         let _ = group;

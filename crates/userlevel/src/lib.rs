@@ -18,6 +18,7 @@ mod interface;
 mod libraries;
 mod multicast;
 mod process;
+mod raw;
 mod readiness;
 mod run;
 mod signals;

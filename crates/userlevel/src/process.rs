@@ -22,6 +22,7 @@ use crate::clock::Clock;
 use crate::files;
 use crate::interface::{InterfaceAddresses, InterfaceDevice, OpenInterface, OpenTunnel};
 use crate::multicast;
+use crate::raw;
 use crate::readiness::{Readiness, Watched};
 use crate::signals::Signals;
 use crate::sockets;
@@ -240,6 +241,15 @@ impl Environment for Process {
         local: Option<&SocketAddress>,
     ) -> Result<Box<dyn Connection>, AccessError> {
         sockets::connect(address, local, &self.readiness)
+    }
+
+    fn raw_socket(&self, protocol: u8) -> Result<Box<dyn Connection>, AccessError> {
+        raw::open(protocol, &self.readiness)
+    }
+
+    fn has_borrowed_rights(&self) -> bool {
+        rustix::process::geteuid() != rustix::process::getuid()
+            || rustix::process::getegid() != rustix::process::getgid()
     }
 
     fn join(&self, group: &MulticastGroup) -> Result<Box<dyn Connection>, AccessError> {

@@ -157,6 +157,39 @@ fn members_of_a_group_hear_each_other() {
 }
 
 #[test]
+fn a_raw_socket_hears_the_packets_of_its_port_and_sends_whole_ones() {
+    let (one, other) = (
+        UdpSocket::bind("127.0.0.1:0").expect("loopback"),
+        UdpSocket::bind("127.0.0.1:0").expect("loopback"),
+    );
+    let port = |socket: &UdpSocket| socket.local_addr().expect("bound").port();
+    let (from, to) = (port(&one), port(&other));
+    // What it sends to the one port it does not hear at the other.
+    let running = start(&format!(
+        "InfiniteSource(DATA \"hello\", LIMIT 1)
+           -> UDPIPEncap(127.0.0.1, {from}, 127.0.0.1, {to}) -> Queue
+           -> s :: RawSocket(UDP, {from}) -> CheckIPHeader -> c :: Counter(COUNT_CALL 1 stop)
+           -> Strip(28) -> Print(heard, CONTENTS ASCII) -> Discard"
+    ));
+    let running = match running {
+        Err(error) if error.contains("raw socket: Operation not permitted") => {
+            println!("skipped: needs CAP_NET_RAW");
+            return;
+        }
+        running => running.expect("a right configuration"),
+    };
+    let answers = thread::spawn(move || {
+        let mut bytes = [0; 16];
+        let (count, sender) = other.recv_from(&mut bytes).expect("a datagram");
+        assert_eq!(&bytes[..count], b"hello");
+        other.send_to(b"answer", sender).expect("room");
+    });
+    assert_eq!(running.run(["c.byte_count", "s.drops"])[0], "34");
+    answers.join().expect("an answer");
+    drop(one);
+}
+
+#[test]
 fn what_elements_say_reaches_whoever_listens() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("chatter");

@@ -2,6 +2,7 @@
 
 mod address_info;
 mod alignment;
+mod change_uid;
 mod chatter_socket;
 mod control_socket;
 mod entrance;
@@ -29,6 +30,7 @@ pub(crate) const CLASSES: &[&Class] = &[
     &alignment::ALIGNMENT_INFO,
     &information::ANNOTATION_INFO,
     &information::BALANCED_THREAD_SCHED,
+    &change_uid::CHANGE_UID,
     &chatter_socket::CHATTER_SOCKET,
     &information::CLICKY_INFO,
     &control_socket::CONTROL_SOCKET,

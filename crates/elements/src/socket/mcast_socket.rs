@@ -77,7 +77,7 @@ impl McastSocket {
         };
         let served = self
             .transport
-            .receive(context, &mut **connection, false, |_, _| true)
+            .receive(context, &mut **connection, false, |_, _, _| true)
             .and_then(|_| {
                 self.transport
                     .send(context, &mut **connection, false, false)

@@ -217,7 +217,7 @@ impl Socket {
             context,
             &mut **connection,
             is_stream,
-            |context, connection| is_stream || !serves || guard.admits(context, connection),
+            |context, connection, _| is_stream || !serves || guard.admits(context, connection),
         )?;
         if fate == Fate::Alive {
             self.transport

@@ -1,4 +1,4 @@
-//! What Socket and McastSocket have in common: packets to and from a connection.
+//! What the elements with sockets have in common: packets to and from a connection.
 
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
@@ -64,14 +64,14 @@ impl Transport {
         }
     }
 
-    /// Reads what has come and puts it out as packets, those that `admits` lets in. On a stream
-    /// nothing read is its end.
+    /// Reads what has come and puts it out as packets, those that `admits` lets in by where they came
+    /// from and what they hold. On a stream nothing read is its end.
     pub(super) fn receive(
         &mut self,
         context: &mut Context<'_>,
         connection: &mut dyn Connection,
         is_stream: bool,
-        admits: impl Fn(&mut Context<'_>, &dyn Connection) -> bool,
+        admits: impl Fn(&mut Context<'_>, &dyn Connection, &[u8]) -> bool,
     ) -> Result<Fate, AccessError> {
         for _ in 0..MOST_READ {
             let Some(count) = connection.read(&mut self.buffer)? else {
@@ -80,7 +80,7 @@ impl Transport {
             if count == 0 && is_stream {
                 return Ok(Fate::Ended);
             }
-            if !admits(context, connection) {
+            if !admits(context, connection, &self.buffer[..count]) {
                 self.drops += 1;
                 continue;
             }

@@ -3,6 +3,8 @@
 
 mod average_counter;
 mod bypass;
+mod check_packet;
+mod compare_packets;
 mod counter;
 mod cpu;
 mod crc32;
@@ -12,6 +14,7 @@ mod generator;
 mod idle;
 mod infinite_source;
 pub(crate) mod length;
+mod notifiers;
 mod null;
 mod paint;
 pub(crate) mod queue;
@@ -43,6 +46,8 @@ pub(crate) const CLASSES: &[&Class] = &[
     &length::CHECK_AVERAGE_LENGTH,
     &crc32::CHECK_CRC32,
     &length::CHECK_LENGTH,
+    &check_packet::CHECK_PACKET,
+    &compare_packets::COMPARE_PACKETS,
     &paint::CHECK_PAINT,
     &set_annotation::CLEAR_ANNO,
     &counter::COUNTER,
@@ -60,6 +65,7 @@ pub(crate) const CLASSES: &[&Class] = &[
     &store_data::MARK_MAC_HEADER,
     &queue::MIXED_QUEUE,
     &queue::MS_QUEUE,
+    &notifiers::NOTIFIER_DEBUG,
     &queue::NOTIFIER_QUEUE,
     &null::NULL,
     &length::PAD,
@@ -113,4 +119,5 @@ pub(crate) const CLASSES: &[&Class] = &[
     &unqueue::UNQUEUE,
     &unqueue::UNQUEUE_2,
     &strip::UNSTRIP,
+    &notifiers::UPSTREAM_NOTIFIER,
 ];
