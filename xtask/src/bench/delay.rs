@@ -31,22 +31,28 @@ pub(super) fn delay(bench: &Bench) -> Result<Vec<Row>> {
     std::fs::write(&configuration, PASS)?;
     let network = Network::new()?;
     let mut bridged = Vec::new();
-    let mut monitors = vec![("process", Vec::new())];
+    let mut monitors = vec!["process"];
     if machine::has_kvm() {
-        monitors.insert(0, ("vm", Vec::new()));
+        monitors.insert(0, "vm");
     }
+    let ports = [("AF_PACKET", "packet"), ("AF_XDP", "xdp")];
+    let ways = monitors
+        .iter()
+        .flat_map(|monitor| ports.map(|port| (*monitor, port)));
+    let mut ways: Vec<_> = ways.map(|way| (way, Vec::new())).collect();
     for _ in 0..ROUNDS {
         network.bridge(true)?;
         let direct = ping(&network)?;
         network.bridge(false)?;
         bridged.push(direct / 2.0);
-        for (monitor, added) in &mut monitors {
+        for ((monitor, (_, port)), added) in &mut ways {
             let mut instance = network
                 .in_the_middle(&bench.sprat.to_string_lossy())
                 .arg("run")
                 .arg(&configuration)
                 .args(["--monitor", monitor])
-                .args(["--port", "eth0=packet:left", "--port", "eth1=packet:right"])
+                .args(["--port", &format!("eth0={port}:left")])
+                .args(["--port", &format!("eth1={port}:right")])
                 .stdout(Stdio::null())
                 .stderr(Stdio::null())
                 .spawn()
@@ -59,8 +65,8 @@ pub(super) fn delay(bench: &Bench) -> Result<Vec<Row>> {
         "a frame over the kernel's bridge, half of a ping",
         Sample::of(bridged).text("µs"),
     )];
-    for (monitor, added) in monitors {
-        let what = format!("delay that an idle instance adds to a frame over AF_PACKET, {monitor}");
+    for ((monitor, (kind, _)), added) in ways {
+        let what = format!("delay that an idle instance adds to a frame over {kind}, {monitor}");
         rows.push(Row::at_most(&what, &Sample::of(added), 60.0, "µs"));
     }
     Ok(rows)
