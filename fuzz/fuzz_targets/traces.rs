@@ -38,7 +38,7 @@ fuzz_target!(|bytes: &[u8]| {
     let simulation = Simulation::new();
     simulation.put_file("in", file);
     let text = format!(
-        "{reader}, STOP true, {arguments}) -> c :: Counter -> AggregateIPFlows -> ToIPFlowDumps(flow) -> \
+        "{reader}, STOP true, {arguments}) -> AggregateIPFlows -> ToIPFlowDumps(flow) -> c :: Counter -> \
          ToIPSummaryDump(out, BINARY true, FIELDS {FIELDS}); Script(wait 100ms, write stop);"
     );
     let Some(count) = read(&simulation, &text) else { return };
