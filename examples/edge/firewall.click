@@ -1,21 +1,27 @@
 // A firewall between two interfaces that has no address of its own: hosts on both sides think that
 // they are on one wire.
 //
-//   eth0: outside      eth1: inside
+//   eth0: home      eth1: the world
 //
-// From outside come questions by ARP, pings, and connections to the web server's port. What goes
-// out is not looked at.
+// From home go questions by ARP, pings, and connections to web servers. From the world comes what
+// answers these, and nothing else.
 
-FromDevice(eth0) -> outside :: Classifier(12/0806, 12/0800, -);
-outside[0] -> inward :: Queue -> ToDevice(eth1);
-outside[1] -> Strip(14)
-  -> CheckIPHeader
-  -> rules :: IPFilter(allow icmp type echo,
-                       allow tcp && dst port 8080,
-                       deny all)
+FromDevice(eth0) -> home :: Classifier(12/0806, 12/0800, -);
+home[0] -> outward :: Queue -> ToDevice(eth1);
+home[1] -> MarkIPHeader(14)
+  -> IPFilter(allow icmp type echo,
+              allow tcp && dst port 80,
+              deny all)
   -> passed :: Counter
-  -> Unstrip(14)
-  -> inward;
-outside[2] -> other :: Counter -> Discard;
+  -> outward;
+home[2] -> other :: Counter -> Discard;
 
-FromDevice(eth1) -> answered :: Counter -> Queue -> ToDevice(eth0);
+FromDevice(eth1) -> world :: Classifier(12/0806, 12/0800, -);
+world[0] -> inward :: Queue -> ToDevice(eth0);
+world[1] -> MarkIPHeader(14)
+  -> IPFilter(allow icmp type echo-reply,
+              allow tcp && src port 80 && tcp opt ack,
+              deny all)
+  -> answered :: Counter
+  -> inward;
+world[2] -> other;

@@ -68,6 +68,52 @@ const TRACES: [&str; 4] = [
     "\x01\0\0\0\0\x03\0\0\0\x07\x0a\0\0\x01\x0a\0\0\x02\0\x3c\x06\x02\0\x05\0\x50",
 ];
 
+/// Rewriters of the target `state`, their classes, and a protocol whose flows they have.
+const REWRITERS: [(&str, &str, u8); 6] = [
+    ("rw", "IPRewriter", 6),
+    ("tcp", "TCPRewriter", 6),
+    ("udp", "UDPRewriter", 17),
+    ("pings", "ICMPPingRewriter", 1),
+    ("hosts", "IPAddrRewriter", 0),
+    ("pairs", "IPAddrPairRewriter", 0),
+];
+
+/// State as instances hand it over: of one rewriter, with one flow.
+fn state((name, class, protocol): (&str, &str, u8)) -> Vec<u8> {
+    let (ports, destination) = match (class, protocol) {
+        ("IPAddrRewriter", _) => ([0; 2], 0),
+        ("IPAddrPairRewriter", _) => ([0; 2], 0x0a00_0002),
+        (_, 1) => ([5000_u16, 0], 0x0a00_0002),
+        _ => ([5000, 80], 0x0a00_0002),
+    };
+    let tuple = |source: u32| {
+        let ports = ports.map(u16::to_le_bytes).concat();
+        [source, destination]
+            .map(u32::to_le_bytes)
+            .concat()
+            .into_iter()
+            .chain(ports)
+    };
+    let mut flow = vec![protocol];
+    flow.extend(tuple(0x0a00_0001).chain(tuple(0xc633_6401)));
+    // Outputs, input, list, state, annotation, age and one shift of sequence numbers each way.
+    flow.extend([0, 0, 0, 0, 0, 0, 0, 9, 0, 0, 0, 1]);
+    let shift = [
+        &[0; 4][..],
+        &[1],
+        &100_u32.to_le_bytes(),
+        &6_u32.to_le_bytes(),
+    ]
+    .concat();
+    flow.extend(shift.repeat(2));
+    let lengths = [name.len(), class.len()].map(|length| u16::try_from(length).unwrap_or(0));
+    let mut bytes = b"SPRATST1".to_vec();
+    bytes.extend(lengths.map(u16::to_le_bytes).concat());
+    bytes.extend(u32::try_from(flow.len()).unwrap_or(0).to_le_bytes());
+    bytes.extend([name.as_bytes(), class.as_bytes(), &flow].concat());
+    bytes
+}
+
 /// Writes seeds for a target into its corpus.
 ///
 /// # Errors
@@ -124,6 +170,12 @@ fn seeds(target: &str) -> Result<Vec<Vec<u8>>> {
                 .into_iter()
                 .filter(|(class, _)| class == "Script");
             scripts.map(|(_, body)| body.into_bytes()).collect()
+        }
+        "state" => {
+            let frames = encoded(&frames()?);
+            let length = u16::try_from(frames.len()).unwrap_or(0).to_le_bytes();
+            let seed = |class: &(&str, &str, u8)| [&length[..], &frames, &state(*class)].concat();
+            REWRITERS.iter().map(seed).collect()
         }
         "traces" => {
             let frames = frames()?;
@@ -366,6 +418,7 @@ mod tests {
             "elements",
             "patterns",
             "script",
+            "state",
             "dumps",
             "conversation",
             "flows",

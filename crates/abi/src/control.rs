@@ -42,6 +42,10 @@ impl MessageKind {
     }
 }
 
+/// The name of the state that all elements of a router hold together, for
+/// [`Export`](MessageKind::Export) and [`Import`](MessageKind::Import).
+pub const ROUTER_STATE: &[u8] = b"router";
+
 /// How a request went: [`MessageHead::status`]. The values are those of Click's control protocol.
 pub mod status {
     /// Done.

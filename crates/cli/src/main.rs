@@ -13,6 +13,7 @@ mod explain;
 mod host;
 mod inspect;
 mod logs;
+mod manual;
 mod metrics;
 mod output;
 mod package;
@@ -26,7 +27,7 @@ mod write;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, Parser, Subcommand};
 
 /// Runs network functions and small services as sealed virtual machines.
 #[derive(Parser)]
@@ -41,6 +42,7 @@ enum Subcommands {
     Build(package::BuildCommand),
     Capture(host::CaptureCommand),
     Click(Box<click::ClickCommand>),
+    Completions(manual::CompletionsCommand),
     Daemon(host::DaemonCommand),
     Doctor(doctor::DoctorCommand),
     Down(host::DownCommand),
@@ -52,6 +54,7 @@ enum Subcommands {
     #[command(hide = true)]
     Lane(host::LaneCommand),
     Logs(logs::LogsCommand),
+    Man(manual::ManCommand),
     Metrics(metrics::MetricsCommand),
     New(package::NewCommand),
     Provenance(store::ProvenanceCommand),
@@ -76,6 +79,7 @@ fn main() -> ExitCode {
         Subcommands::Build(command) => command.run(),
         Subcommands::Capture(command) => command.run(),
         Subcommands::Click(command) => command.run(),
+        Subcommands::Completions(command) => command.run(Command::command()),
         Subcommands::Daemon(command) => command.run(),
         Subcommands::Doctor(command) => command.run(),
         Subcommands::Down(command) => command.run(),
@@ -86,6 +90,7 @@ fn main() -> ExitCode {
         Subcommands::Kill(command) => command.run(),
         Subcommands::Lane(command) => command.run(),
         Subcommands::Logs(command) => command.run(),
+        Subcommands::Man(command) => command.run(Command::command()),
         Subcommands::Metrics(command) => command.run(),
         Subcommands::New(command) => command.run(),
         Subcommands::Provenance(command) => command.run(),

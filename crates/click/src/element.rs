@@ -22,6 +22,7 @@ use crate::arguments::{Arguments, Rejected};
 use crate::configure::Configuration;
 use crate::context::Context;
 use crate::handler::{HandlerError, HandlerList};
+use crate::state::{Carrier, Damaged};
 
 /// A node of the router graph.
 #[expect(
@@ -101,6 +102,17 @@ pub trait Element: Any {
     /// Takes over what the element of the same name and class held in the router that this one
     /// replaces, or that this element itself held under its previous configuration.
     fn take_state(&mut self, context: &mut Context<'_>, old: &mut dyn Element) {}
+
+    /// Carries what it holds out to another instance, or in from one, where an element of the same
+    /// name and class held it. What comes in may be anything.
+    fn carry_state(
+        &mut self,
+        context: &mut Context<'_>,
+        carrier: &mut Carrier<'_>,
+    ) -> Result<(), Damaged> {
+        // Nothing is held that anybody would miss; what came would be of another version.
+        Ok(())
+    }
 
     /// Asked when the driver is about to stop, of the element that manages it: whether to go on.
     fn driver_stopped(&mut self, context: &mut Context<'_>) -> bool {

@@ -31,6 +31,7 @@ pub mod library;
 pub mod names;
 pub mod router;
 pub mod simulation;
+pub mod state;
 pub mod time;
 
 pub use agent::Agent;

@@ -11,6 +11,7 @@ use sprat_click::environment::Environment;
 use sprat_click::language::NoLibraries;
 use sprat_click::router::Builder;
 use sprat_click::simulation::Simulation;
+use sprat_click::state::StateError;
 use sprat_packet::Pool;
 
 /// A configuration that runs in a simulation.
@@ -73,6 +74,16 @@ impl Bench {
         let driver = build(&self.simulation, text).expect("a right configuration");
         driver.router().take_state(self.driver.borrow().router());
         self.driver.replace(driver);
+    }
+
+    /// What its elements hold, for another instance.
+    pub(crate) fn export(&self) -> Vec<u8> {
+        self.driver.borrow().router().export_state()
+    }
+
+    /// Takes in what another instance held.
+    pub(crate) fn import(&self, state: &[u8]) -> Result<(), StateError> {
+        self.driver.borrow().router().import_state(state)
     }
 
     /// Has a frame arrive at a device, now.

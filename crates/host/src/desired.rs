@@ -50,6 +50,24 @@ pub struct Function {
     pub restart: Restart,
     /// When it begins to run.
     pub boot: Boot,
+    /// For how many seconds it may have no frame before it is put away, where it begins with one.
+    #[serde(default = "Function::usual_idle")]
+    pub idle: u32,
+    /// Whether an instance hands over what it holds to the one that replaces it.
+    #[serde(default = "Function::carries")]
+    pub carry_state: bool,
+}
+
+impl Function {
+    /// Seconds without a frame after which a function is put away, where nobody says otherwise.
+    pub(crate) fn usual_idle() -> u32 {
+        60
+    }
+
+    /// Functions hand over what they hold, where nobody says otherwise.
+    pub(crate) fn carries() -> bool {
+        true
+    }
 }
 
 /// What runs in an instance.
@@ -273,6 +291,8 @@ mod tests {
             replicas: 1,
             restart: Restart::Always,
             boot: Boot::Now,
+            idle: 60,
+            carry_state: true,
         };
         let names = ["fw", "nat", "next"];
         let ports = ["wan", "lan"].map(|name| (name.into(), format!("tap:{name}")));

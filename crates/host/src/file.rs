@@ -68,7 +68,7 @@ struct File {
 }
 
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
 struct FileFunction {
     run: PathBuf,
     #[serde(default = "two_devices")]
@@ -84,6 +84,10 @@ struct FileFunction {
     restart: Restart,
     #[serde(default)]
     boot: Boot,
+    #[serde(default = "Function::usual_idle")]
+    idle: u32,
+    #[serde(default = "Function::carries")]
+    carry_state: bool,
 }
 
 fn two_devices() -> Vec<String> {
@@ -189,6 +193,8 @@ pub fn read(path: &Path) -> Result<Desired, FileError> {
             replicas: function.replicas,
             restart: function.restart,
             boot: function.boot,
+            idle: function.idle,
+            carry_state: function.carry_state,
         };
         desired.functions.insert(name, declared);
     }

@@ -2,7 +2,7 @@
 
 use std::fs::{self, DirBuilder};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, PermissionsExt as _, chown};
 use std::path::{Path, PathBuf};
 
 /// The folders of one daemon.
@@ -49,6 +49,28 @@ impl Folders {
             })?;
         }
         Ok(())
+    }
+
+    /// Lets the members of a group reach the daemon's socket, and nothing else.
+    ///
+    /// # Errors
+    /// They cannot be let.
+    pub(crate) fn admit(&self, group: u32) -> io::Result<()> {
+        let socket = self.daemon();
+        for (path, mode) in [(&self.run, 0o710), (&socket, 0o660)] {
+            chown(path, None, Some(group))?;
+            fs::set_permissions(path, fs::Permissions::from_mode(mode))?;
+        }
+        Ok(())
+    }
+
+    /// Those of the machine's own daemon.
+    #[must_use]
+    pub fn of_machine() -> Self {
+        Self {
+            run: PathBuf::from("/run/sprat"),
+            state: PathBuf::from("/var/lib/sprat"),
+        }
     }
 
     /// The daemon's socket.
@@ -116,7 +138,6 @@ mod tests {
 
     #[test]
     fn a_folder_that_others_may_change_is_not_used() {
-        use std::os::unix::fs::PermissionsExt as _;
         let folder = tempfile::tempdir().expect("a folder");
         let inside = folder.path().join("sprat");
         make_private(&inside).expect("made");

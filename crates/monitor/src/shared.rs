@@ -405,7 +405,8 @@ impl Shared {
     }
 
     /// Whether a request waits that the instance has not taken yet.
-    pub(crate) fn has_requests(&self) -> bool {
+    #[must_use]
+    pub fn has_requests(&self) -> bool {
         self.requests.available() != Ok(self.requests.capacity())
     }
 

@@ -6,6 +6,7 @@ use alloc::vec::Vec;
 use core::cell::RefCell;
 use core::str;
 
+use sprat::abi::control::ROUTER_STATE;
 use sprat::control::{Handlers, Refusal};
 use sprat_click::HandlerError;
 use sprat_click::driver::Driver;
@@ -52,5 +53,26 @@ impl Handlers for RouterHandlers {
 
     fn replace(&mut self, configuration: &[u8]) -> Result<Vec<u8>, Refusal> {
         self.write(b"hotconfig", configuration)
+    }
+
+    fn export(&mut self, name: &[u8]) -> Result<Vec<u8>, Refusal> {
+        of_router(name)?;
+        Ok(self.driver.borrow().router().export_state())
+    }
+
+    fn import(&mut self, name: &[u8], state: &[u8]) -> Result<Vec<u8>, Refusal> {
+        of_router(name)?;
+        let taken = self.driver.borrow().router().import_state(state);
+        taken
+            .map(|()| Vec::new())
+            .map_err(|error| Refusal::Failed(error.to_string()))
+    }
+}
+
+/// There is one state: that of the router.
+fn of_router(name: &[u8]) -> Result<(), Refusal> {
+    match name {
+        ROUTER_STATE => Ok(()),
+        _ => Err(Refusal::Unsupported),
     }
 }

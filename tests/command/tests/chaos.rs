@@ -24,10 +24,12 @@ fn declared(limit: u32) -> String {
         [functions.one]
         run = 'two.click'
         devices = []
+        carry-state = false
         parameters = {{ LIMIT = {limit} }}
         [functions.two]
         run = 'two.click'
         devices = []
+        carry-state = false
         replicas = 3
         tenant = 'other'
         parameters = {{ LIMIT = {limit} }}

@@ -44,14 +44,17 @@ fn what_is_declared_runs_and_the_smallest_change_is_made() {
     assert_eq!(host.good(&["read", "two", "c.count"]), "7\n");
     assert_eq!(host.good(&["up", "edge.toml"]), "nothing to change\n");
 
-    // What does not change keeps what it has counted; what changes begins anew.
+    // What does not change keeps what it has counted; what changes counts on from there.
     host.good(&["write", "one", "c.reset"]);
     assert_eq!(
         host.declare(&ALONE.replace("LIMIT = 7", "LIMIT = 9")),
         "~ two\n"
     );
     assert_eq!(host.good(&["read", "one", "c.count"]), "0\n");
-    host.until(|| (host.run(&["read", "two", "c.count"]).output == "9\n").then_some(()));
+    host.until(|| (host.run(&["read", "two", "c.count"]).output == "16\n").then_some(()));
+    let afresh = ALONE.replace("LIMIT = 7 }", "LIMIT = 4 }\n carry-state = false");
+    assert_eq!(host.declare(&afresh), "~ two\n");
+    host.until(|| (host.run(&["read", "two", "c.count"]).output == "4\n").then_some(()));
 
     // Another tenant has another lane.
     let apart = ALONE.replace("[functions.two]", "[functions.two]\n tenant = 'other'");
@@ -547,3 +550,68 @@ fn a_chain_between_two_networks_survives_the_end_of_what_it_is_made_of() {
     ip("link set left up");
     host.until(|| left.reaches("192.0.2.2").then_some(()));
 }
+
+#[test]
+fn an_idle_function_is_put_away_and_the_next_frame_brings_it_back_with_what_it_held() {
+    if !in_namespace(
+        "an_idle_function_is_put_away_and_the_next_frame_brings_it_back_with_what_it_held",
+    ) {
+        return;
+    }
+    ip("link set lo up");
+    let left = Namespace::new("left", "192.0.2.1/24");
+    let right = Namespace::new("right", "192.0.2.2/24");
+    // Who is who need not be asked.
+    let ends = [(&left, "left-in"), (&right, "right-in")];
+    for (host, device) in ends {
+        assert!(host.inside(&["ip", "link", "set", device, "address", "02:00:00:00:00:05"]));
+    }
+    for ((host, device), address) in ends.into_iter().zip(["192.0.2.2", "192.0.2.1"]) {
+        let neighbour = [
+            "ip",
+            "neigh",
+            "replace",
+            address,
+            "lladdr",
+            "02:00:00:00:00:05",
+        ];
+        assert!(host.inside(&[&neighbour[..], &["dev", device]].concat()));
+    }
+    let host = Host::start("");
+    fs::write(host.path().join("counted.click"), COUNTED).expect("written");
+    let chain = "
+        [ports]
+        left = 'packet:left'
+        right = 'packet:right'
+        [functions.counted]
+        run = 'counted.click'
+        boot = 'first-frame'
+        idle = 1
+        [[chains]]
+        path = ['left', 'counted', 'right']
+    ";
+    host.declare(chain);
+    host.wait("counted", "waiting");
+    let mut passed = 0;
+    for _ in 0..3 {
+        let sent = left.inside(&["ping", "-c", "1", "-W", "30", "192.0.2.2"]);
+        assert!(sent, "the first frame is not lost");
+        passed += 2;
+        let waiting = host.wait("counted", "waiting");
+        assert_eq!(waiting["received"], passed);
+        assert_eq!(waiting["sent"], passed);
+        assert_eq!(waiting["dropped"], 0);
+    }
+    // What it has counted in all three of its lives.
+    host.declare(&chain.replace("idle = 1", "idle = 600"));
+    assert!(left.inside(&["ping", "-c", "1", "-W", "30", "192.0.2.2"]));
+    host.wait("counted", "running");
+    assert_eq!(host.good(&["read", "counted", "there.count"]), "4\n");
+    assert_eq!(host.good(&["read", "counted", "back.count"]), "4\n");
+}
+
+/// Passes frames on both ways, and counts them.
+const COUNTED: &str = "
+    FromDevice(eth0) -> there :: Counter -> Queue(1000) -> ToDevice(eth1);
+    FromDevice(eth1) -> back :: Counter -> Queue(1000) -> ToDevice(eth0);
+";

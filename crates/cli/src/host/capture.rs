@@ -111,7 +111,7 @@ impl CaptureCommand {
         if let Some(count) = self.count {
             path.push_str(&format!("?count={count}"));
         }
-        let ended = client::stream(&self.folders.folders(), &path, &mut |piece| {
+        let ended = client::stream(&self.folders.asked(), &path, &mut |piece| {
             output.take(piece).map(|()| true)
         });
         match ended {

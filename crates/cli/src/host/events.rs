@@ -21,7 +21,7 @@ pub(crate) struct EventsCommand {
 impl EventsCommand {
     pub(crate) fn run(&self) -> ExitCode {
         let mut rest = Vec::new();
-        let heard = client::stream(&self.folders.folders(), "/v1/events", &mut |piece| {
+        let heard = client::stream(&self.folders.asked(), "/v1/events", &mut |piece| {
             rest.extend_from_slice(piece);
             while let Some(end) = rest.iter().position(|byte| *byte == b'\n') {
                 let line: Vec<u8> = rest.drain(..=end).collect();

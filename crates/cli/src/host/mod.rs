@@ -9,7 +9,10 @@ mod ps;
 mod top;
 mod up;
 
+use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -26,6 +29,9 @@ pub(crate) use top::TopCommand;
 pub(crate) use up::{DownCommand, UpCommand};
 
 use crate::output::complain;
+
+/// How long a daemon may take until it listens.
+const BEGINNING: Duration = Duration::from_secs(2);
 
 /// Where a daemon has its sockets and its state.
 #[derive(Debug, clap::Args)]
@@ -48,9 +54,26 @@ impl FolderArguments {
         }
     }
 
+    /// Those of the daemon to be asked: the machine's own, where this user has none.
+    fn asked(&self) -> Folders {
+        let (own, machine) = (self.folders(), Folders::of_machine());
+        match self.run.is_none() && !own.daemon().exists() && machine.daemon().exists() {
+            true => machine,
+            false => own,
+        }
+    }
+
+    /// Gives a daemon that was started just before the time to listen.
+    fn await_daemon(&self) {
+        let begun = Instant::now();
+        while UnixStream::connect(self.asked().daemon()).is_err() && begun.elapsed() < BEGINNING {
+            thread::sleep(Duration::from_millis(10));
+        }
+    }
+
     /// Asks the daemon.
     fn ask(&self, method: &str, path: &str, body: Option<&Value>) -> Result<Value, ClientError> {
-        client::ask(&self.folders(), method, path, body)
+        client::ask(&self.asked(), method, path, body)
     }
 
     /// Asks the daemon for something.

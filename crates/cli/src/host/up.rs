@@ -53,6 +53,7 @@ impl UpCommand {
                 return ExitCode::FAILURE;
             }
         };
+        self.folders.await_daemon();
         declare(&self.folders, &body)
     }
 }

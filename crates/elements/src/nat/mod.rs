@@ -4,6 +4,8 @@
 //! `input_spec` says what is done with packets of unknown ones, `pattern` and `mapper` what those
 //! become. `tcp` and `sequence` follow TCP connections.
 
+#[cfg(test)]
+mod carry_tests;
 mod flow_table;
 mod ftp_port_mapper;
 mod icmp_ping_rewriter;

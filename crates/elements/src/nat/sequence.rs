@@ -3,6 +3,7 @@
 
 use alloc::vec::Vec;
 
+use sprat_click::state::{Carrier, Damaged};
 use sprat_packet::checksum::{Delta, update_u32};
 
 use super::flow_table::Direction;
@@ -88,6 +89,24 @@ impl OneWay {
     }
 }
 
+impl OneWay {
+    fn carry(&mut self, carrier: &mut Carrier<'_>) -> Result<(), Damaged> {
+        carrier.u32(&mut self.base)?;
+        // There are no more than [`MOST`].
+        let mut count = u8::try_from(self.shifts.len()).unwrap_or(u8::MAX);
+        carrier.u8(&mut count)?;
+        if usize::from(count) > MOST {
+            return Err(Damaged);
+        }
+        self.shifts.resize(count.into(), Shift { from: 0, by: 0 });
+        for shift in &mut self.shifts {
+            carrier.u32(&mut shift.from)?;
+            carrier.u32(&mut shift.by)?;
+        }
+        Ok(())
+    }
+}
+
 /// What changes in a connection's sequence and acknowledgement numbers.
 #[derive(Clone, Debug, Default)]
 pub(super) struct SequenceShifts([OneWay; 2]);
@@ -104,6 +123,13 @@ const NO_OPERATION: u8 = 1;
 const SELECTIVE_ACKNOWLEDGEMENT: u8 = 5;
 
 impl SequenceShifts {
+    /// Carries them out of one instance or into another.
+    pub(super) fn carry(&mut self, carrier: &mut Carrier<'_>) -> Result<(), Damaged> {
+        let [forward, reply] = &mut self.0;
+        forward.carry(carrier)?;
+        reply.carry(carrier)
+    }
+
     /// A segment that went `direction` has become longer by `by` bytes (shorter where that is
     /// negative); numbers from `from` on, as its sender writes them, shift.
     pub(super) fn add(&mut self, direction: Direction, from: u32, by: i32) {

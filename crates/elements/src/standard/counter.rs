@@ -2,6 +2,7 @@ use alloc::string::{String, ToString};
 use core::time::Duration;
 
 use sprat_click::decimal;
+use sprat_click::state::{Carrier, Damaged};
 use sprat_click::{
     Arguments, Class, Configuration, Configure, Context, Element, HandlerError, HandlerList,
     Instant, Rejected,
@@ -170,6 +171,26 @@ impl Element for Counter {
             self.count = old.count;
             self.bytes = old.bytes;
         }
+    }
+
+    fn carry_state(
+        &mut self,
+        _: &mut Context<'_>,
+        carrier: &mut Carrier<'_>,
+    ) -> Result<(), Damaged> {
+        let (mut count, mut bytes) = (self.count, self.bytes);
+        carrier.u64(&mut count)?;
+        carrier.u64(&mut bytes)?;
+        if !carrier.goes_out() {
+            // What is too much for anybody to have counted could not be counted on from.
+            if count.max(bytes) > u64::MAX >> 1 {
+                return Err(Damaged);
+            }
+            // Something may have been counted here already.
+            self.count += count;
+            self.bytes += bytes;
+        }
+        Ok(())
     }
 }
 

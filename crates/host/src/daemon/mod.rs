@@ -65,12 +65,17 @@ struct Daemon {
 
 /// Runs until it is told to end, by a signal. Lanes go on without it.
 ///
-/// `command` is the program that has the subcommand `lane`; `ready` is called once requests are
-/// answered.
+/// `command` is the program that has the subcommand `lane`; members of the group `group` may ask as
+/// its owner may; `ready` is called once requests are answered.
 ///
 /// # Errors
 /// It cannot begin.
-pub fn run(folders: &Folders, command: PathBuf, ready: impl FnOnce()) -> Result<(), DaemonError> {
+pub fn run(
+    folders: &Folders,
+    command: PathBuf,
+    group: Option<u32>,
+    ready: impl FnOnce(),
+) -> Result<(), DaemonError> {
     // Lanes have nothing open that they were not given.
     sprat_monitor::keep_descriptors();
     folders.make()?;
@@ -81,6 +86,12 @@ pub fn run(folders: &Folders, command: PathBuf, ready: impl FnOnce()) -> Result<
         path: path.clone(),
         source,
     })?;
+    if let Some(group) = group {
+        folders.admit(group).map_err(|source| DaemonError::Socket {
+            path: path.clone(),
+            source,
+        })?;
+    }
     listener.set_nonblocking(true)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()

@@ -1,6 +1,7 @@
 //! What was declared, kept where a crash at any moment leaves either the old or the new.
 
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use redb::{Database, ReadableDatabase as _, TableDefinition};
 
@@ -10,6 +11,9 @@ const DECLARED: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("declare
 
 /// The one key there is. Its form is what its number says.
 const CURRENT: &str = "desired-1";
+
+/// How long a daemon that was killed may take to be gone: who starts the next one need not wait.
+const FAREWELL: Duration = Duration::from_secs(1);
 
 /// Why the store cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -28,17 +32,25 @@ pub(super) struct Store {
 impl Store {
     /// Opens the store, and makes it where there is none.
     pub(super) fn open(path: &Path) -> Result<Self, StoreError> {
-        let database = Database::create(path).map_err(|error| StoreError {
-            path: path.to_owned(),
-            what: match error {
-                redb::DatabaseError::DatabaseAlreadyOpen => "another daemon uses it".into(),
-                other => other.to_string(),
-            },
-        })?;
-        Ok(Self {
-            path: path.to_owned(),
-            database,
-        })
+        let begun = Instant::now();
+        loop {
+            let failed = match Database::create(path) {
+                Ok(database) => {
+                    let path = path.to_owned();
+                    return Ok(Self { path, database });
+                }
+                Err(redb::DatabaseError::DatabaseAlreadyOpen) if begun.elapsed() < FAREWELL => {
+                    std::thread::sleep(Duration::from_millis(10));
+                    continue;
+                }
+                Err(redb::DatabaseError::DatabaseAlreadyOpen) => "another daemon uses it".into(),
+                Err(other) => other.to_string(),
+            };
+            return Err(StoreError {
+                path: path.to_owned(),
+                what: failed,
+            });
+        }
     }
 
     /// What was declared last; nothing where nobody has.

@@ -35,6 +35,10 @@ impl Desired {
                 let what = format!("expected 1 to {MOST_REPLICAS}, found {}", function.replicas);
                 return Err(mistake(format!("{place}.replicas"), what));
             }
+            if function.idle == 0 {
+                let what = "expected a number of seconds, found 0";
+                return Err(mistake(format!("{place}.idle"), what));
+            }
             let mut devices = BTreeSet::new();
             if let Some(twice) = function
                 .devices

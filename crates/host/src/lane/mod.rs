@@ -12,6 +12,7 @@
 mod asker;
 mod bell;
 mod capture;
+mod carry;
 mod given;
 mod maker;
 mod plan;
@@ -33,6 +34,7 @@ use sprat_switch::switch::{BridgeId, JoinId, PortId, Request as Ask, Switch, Swi
 
 use asker::{Asked, HandlerQuestion, HandlerReply, InstanceAsker};
 use bell::Bell;
+use carry::Carrying;
 use given::Stock;
 use maker::{Job, Maker};
 use plan::Pending;
@@ -136,6 +138,7 @@ struct Lane {
     pending: Option<Pending>,
     making: HashMap<u64, Making>,
     asked: HashMap<u64, Asked>,
+    carrying: HashMap<u64, Carrying>,
     questions: Sender<Question>,
     bell: Bell,
     tickets: u64,
@@ -192,6 +195,7 @@ pub fn run(folders: &Folders, tenant: &str, programs: Programs) -> Result<(), La
         pending: None,
         making: HashMap::new(),
         asked: HashMap::new(),
+        carrying: HashMap::new(),
         questions,
         bell: bell.clone(),
         tickets: 0,

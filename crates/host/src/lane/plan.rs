@@ -11,6 +11,7 @@ use sprat_monitor::Instance;
 use sprat_switch::port::Port;
 use sprat_switch::switch::PortId;
 
+use super::carry::Carrying;
 use super::given::Stock;
 use super::maker::{Job, Spec};
 use super::unit::{Backoff, Unit};
@@ -29,7 +30,10 @@ pub(super) struct Pending {
     ports: BTreeMap<String, Box<dyn Port>>,
     /// Units that are new, or are to run something else.
     units: Wanted,
+    /// Instances that are being made; then, what is being carried out of their predecessors.
     missing: usize,
+    /// Whether these have been asked.
+    asked: bool,
     reply: Sender<Answer>,
 }
 
@@ -43,6 +47,11 @@ pub(super) fn address(function: &str, device: &str) -> [u8; 6] {
     }
     let [a, b, c, d, e, ..] = (hash ^ (hash >> 40)).to_le_bytes();
     [2, a, b, c, d, e]
+}
+
+/// In nanoseconds.
+fn idle(function: &Function) -> u64 {
+    u64::from(function.idle).saturating_mul(1_000_000_000)
 }
 
 fn spec(name: &str, function: &Function) -> Arc<Spec> {
@@ -96,6 +105,7 @@ impl Lane {
             ports,
             units,
             missing: jobs.len(),
+            asked: false,
             reply,
         });
         for (unit, spec) in jobs {
@@ -139,8 +149,7 @@ impl Lane {
                 if let Some((_, place)) = pending.units.get_mut(name) {
                     *place = Some(instance);
                 }
-                pending.missing -= 1;
-                self.commit_when_whole();
+                self.one_is_there();
             }
             Err(error) => {
                 let answer = Answer::Refused(format!("functions.{name}: {error}"));
@@ -157,8 +166,36 @@ impl Lane {
         }
     }
 
+    /// Something that a change waited for is there.
+    pub(super) fn one_is_there(&mut self) {
+        if let Some(pending) = &mut self.pending {
+            pending.missing -= 1;
+            self.commit_when_whole();
+        }
+    }
+
     fn commit_when_whole(&mut self) {
-        if let Some(pending) = self.pending.take_if(|pending| pending.missing == 0) {
+        let Some(pending) = self.pending.as_mut().filter(|it| it.missing == 0) else {
+            return;
+        };
+        if !std::mem::replace(&mut pending.asked, true) {
+            let (units, functions) = (&self.units, &pending.desired.functions);
+            let hands_over = |(name, (spec, made)): (&String, &(Arc<Spec>, Option<_>))| {
+                let unit = units.get(name)?;
+                let same = unit.spec.devices == spec.devices && unit.state == State::Running;
+                let carries = functions.get(&unit.function)?.carry_state;
+                (same && carries && made.is_some()).then(|| name.clone())
+            };
+            let carried: Vec<String> = pending.units.iter().filter_map(hands_over).collect();
+            pending.missing = carried.len();
+            if !carried.is_empty() {
+                for name in carried {
+                    self.carry_out(Carrying::OutForChange(name));
+                }
+                return;
+            }
+        }
+        if let Some(pending) = self.pending.take() {
             let reply = pending.reply.clone();
             self.commit(pending);
             let _ = reply.send(Answer::Done);
@@ -204,6 +241,8 @@ impl Lane {
                 if let Some(known) = self.units.get_mut(&unit) {
                     known.restart = function.restart;
                     known.boot = function.boot;
+                    known.idle = idle(function);
+                    known.carries = function.carry_state;
                 }
             }
         }
@@ -265,10 +304,14 @@ impl Lane {
                     spec: spec.clone(),
                     restart: what.restart,
                     boot: what.boot,
+                    idle: idle(what),
+                    carries: what.carry_state,
                     place,
                     state: State::Starting,
                     since: self.now,
                     spare: None,
+                    saved: None,
+                    passed: 0,
                     making: false,
                     due: None,
                     backoff: Backoff::default(),

@@ -3,6 +3,7 @@
 use sprat_monitor::{Death, Instance};
 use sprat_switch::switch::{Event, InstanceId};
 
+use super::carry::Carrying;
 use super::maker::{Job, Made};
 use super::{Lane, Making};
 use crate::desired::{Boot, Restart};
@@ -40,7 +41,9 @@ impl Lane {
                 }
             }
             Event::Answer { ticket, result } => {
-                if let Some(asked) = self.asked.remove(&ticket) {
+                if let Some(carrying) = self.carrying.remove(&ticket) {
+                    self.carried(carrying, result);
+                } else if let Some(asked) = self.asked.remove(&ticket) {
                     let text = |text: Vec<u8>| String::from_utf8_lossy(&text).into_owned();
                     asked.answer(result.map(text));
                 }
@@ -122,8 +125,15 @@ impl Lane {
             return;
         };
         unit.enter(State::Running, self.now);
-        self.switch.put(unit.place, instance);
-        self.switch.keep_frames(unit.place, false);
+        let place = unit.place;
+        if unit.boot == Boot::FirstFrame {
+            unit.due = Some(self.now.saturating_add(unit.idle));
+        }
+        // What was kept comes after what is carried in.
+        self.switch.pause(place, true);
+        self.switch.put(place, instance);
+        self.switch.keep_frames(place, false);
+        self.carry_in(name);
         self.prepare(name);
     }
 
@@ -170,10 +180,11 @@ impl Lane {
                     return;
                 };
                 unit.making = false;
-                if unit.state == State::Starting {
-                    self.put(&name, instance);
-                } else {
-                    unit.spare = Some(instance);
+                match unit.state {
+                    State::Starting => self.put(&name, instance),
+                    // It was put away meanwhile, and is to cost nothing.
+                    State::Waiting => self.maker.give(Job::Discard(instance)),
+                    _ => unit.spare = Some(instance),
                 }
             }
             (Some(Making::Spare(name)), Err(error)) => {
@@ -241,9 +252,32 @@ impl Lane {
             let (name, place) = (unit.name.clone(), unit.place);
             if unit.state == State::BackingOff {
                 self.start(&name);
+            } else if unit.state == State::Running {
+                self.look_whether_idle(&name);
             } else if let Some(remains) = self.switch.take(place) {
                 self.maker.give(Job::Bury(remains));
             }
+        }
+    }
+
+    /// Puts a unit away that begins with a frame and has had none since it was last looked at.
+    fn look_whether_idle(&mut self, name: &str) {
+        let Some(unit) = self.units.get_mut(name) else {
+            return;
+        };
+        if unit.boot != Boot::FirstFrame {
+            return;
+        }
+        let counted = self.switch.devices(unit.place);
+        let counted = counted.map(|port| self.switch.port_counters(port));
+        let passed = counted.map(|port| port.received.frames + port.sent.frames);
+        let passed = passed.sum();
+        if std::mem::replace(&mut unit.passed, passed) != passed {
+            unit.due = Some(self.now.saturating_add(unit.idle));
+        } else if unit.carries {
+            self.carry_out(Carrying::OutToRest(name.into()));
+        } else {
+            self.put_away(name);
         }
     }
 

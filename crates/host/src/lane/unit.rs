@@ -47,6 +47,10 @@ pub(super) struct Unit {
     pub(super) spec: Arc<Spec>,
     pub(super) restart: Restart,
     pub(super) boot: Boot,
+    /// How long it may have no frame before it is put away, where it begins with a frame.
+    pub(super) idle: u64,
+    /// Whether what it holds is carried over to its successor.
+    pub(super) carries: bool,
     pub(super) place: InstanceId,
     pub(super) state: State,
     /// Since when, on the monotonic clock.
@@ -55,7 +59,12 @@ pub(super) struct Unit {
     pub(super) spare: Option<Box<dyn Instance>>,
     /// One is being made.
     pub(super) making: bool,
-    /// When it is replaced, while it backs off, or given up, while it is being stopped.
+    /// What the last one held, for the next.
+    pub(super) saved: Option<Vec<u8>>,
+    /// Frames that had passed it when it was last looked at.
+    pub(super) passed: u64,
+    /// When it is replaced, while it backs off, or given up, while it is being stopped; while it runs,
+    /// when it is looked whether it is idle.
     pub(super) due: Option<u64>,
     pub(super) backoff: Backoff,
     pub(super) restarts: u64,

@@ -195,6 +195,7 @@ impl Switch {
             &mut Place::Device { instance, network } => {
                 let held = &mut self.instances[instance];
                 match &mut held.instance {
+                    Some(_) if held.paused => self.keep(to, instance, network, frame),
                     Some(held) => {
                         let filler = held.shared().fill(network);
                         let fits = filler
@@ -221,7 +222,7 @@ impl Switch {
     #[cold]
     fn keep(&mut self, to: usize, instance: usize, network: usize, frame: &Frame<'_>) {
         let held = &mut self.instances[instance];
-        if !held.keeps || held.kept.len() >= self.options.awaiting {
+        if !(held.keeps || held.paused) || held.kept.len() >= self.options.awaiting {
             self.ports[to].counters.drop_frame(DropCause::Ended);
             return;
         }

@@ -50,6 +50,8 @@ pub(super) struct Held {
     /// Budgets used up in a row.
     pub(super) overruns: u32,
     pub(super) keeps: bool,
+    /// Frames for it are kept though it is there.
+    pub(super) paused: bool,
     pub(super) kept: Vec<Kept>,
     pub(super) requests: VecDeque<Request>,
     pub(super) asked: Option<Asked>,
@@ -69,6 +71,7 @@ impl Held {
             stopping: false,
             overruns: 0,
             keeps: false,
+            paused: false,
             kept: Vec::new(),
             requests: VecDeque::new(),
             asked: None,

@@ -53,9 +53,33 @@ impl Switch {
     /// Whether frames that come for the place while it is empty are kept for the instance to come,
     /// as many as `SwitchOptions::awaiting` says. Otherwise they are dropped.
     pub fn keep_frames(&mut self, place: InstanceId, keep: bool) {
-        let held = &mut self.instances[place.index()];
-        held.keeps = keep;
-        if !keep {
+        self.instances[place.index()].keeps = keep;
+        self.settle_kept(place.index());
+    }
+
+    /// Whether frames that come for the place are kept though an instance is there, as many as
+    /// `SwitchOptions::awaiting` says: while what it holds is carried to another, or to it from
+    /// another. What it has received before it works on all the same.
+    pub fn pause(&mut self, place: InstanceId, paused: bool) {
+        self.instances[place.index()].paused = paused;
+        self.settle_kept(place.index());
+    }
+
+    /// Whether frames wait that were kept for the place.
+    #[must_use]
+    pub fn has_kept(&self, place: InstanceId) -> bool {
+        !self.instances[place.index()].kept.is_empty()
+    }
+
+    /// Frames that are not to be kept any more go to the instance, or are lost where none is there.
+    fn settle_kept(&mut self, index: usize) {
+        let held = &mut self.instances[index];
+        if held.paused || held.kept.is_empty() {
+            return;
+        }
+        if held.instance.is_some() {
+            self.deliver_kept(index);
+        } else if !held.keeps {
             let lost = held.kept.drain(..).map(|kept| held.ports[kept.network]);
             for port in lost.collect::<Vec<_>>() {
                 self.ports[port].counters.drop_frame(DropCause::Ended);

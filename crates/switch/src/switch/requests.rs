@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use sprat_abi::control::{MessageHead, MessageKind, status};
+use sprat_abi::control::{MessageHead, MessageKind, message_room, status};
 use sprat_abi::host::Lie;
 use sprat_monitor::Instance;
 
@@ -25,12 +25,27 @@ pub struct Request {
     pub until: u64,
 }
 
-/// A request that is being answered.
+/// A request that is being sent or answered.
 pub(super) struct Asked {
     id: u64,
-    ticket: u64,
-    until: u64,
+    request: Request,
+    /// How much of its data has been sent, and whether all of it has.
+    sent: usize,
+    whole: bool,
     answer: Vec<u8>,
+}
+
+/// Most bytes that an answer may have, and exported state: an instance could go on for ever.
+const ANSWER_LIMIT: usize = 4 << 20;
+const STATE_LIMIT: usize = 64 << 20;
+
+impl Asked {
+    fn limit(&self) -> usize {
+        match self.request.kind {
+            MessageKind::Export => STATE_LIMIT,
+            _ => ANSWER_LIMIT,
+        }
+    }
 }
 
 /// Why a request came to nothing.
@@ -41,8 +56,10 @@ pub enum RequestError {
     Refused(Refusal),
     /// It did not answer in time.
     Silent,
-    /// The request is longer than the instance's ring.
-    TooLong(usize),
+    /// The handler's name is longer than the instance's ring.
+    LongName(usize),
+    /// The answer is longer than so many bytes.
+    LongAnswer(usize),
     /// The instance is not there, or came to its end meanwhile.
     Ended,
 }
@@ -52,7 +69,8 @@ impl fmt::Display for RequestError {
         match self {
             Self::Refused(refusal) => refusal.fmt(f),
             Self::Silent => f.write_str("the instance does not answer"),
-            Self::TooLong(bytes) => write!(f, "the request of {bytes} bytes is too long"),
+            Self::LongName(bytes) => write!(f, "the handler's name of {bytes} bytes is too long"),
+            Self::LongAnswer(limit) => write!(f, "the answer is longer than {} MiB", limit >> 20),
             Self::Ended => f.write_str("the instance is not running"),
         }
     }
@@ -89,32 +107,64 @@ impl Switch {
         let Some(request) = held.requests.pop_front() else {
             return;
         };
+        if request.name.len() >= message_room(instance.shared().request_limit()) {
+            let error = RequestError::LongName(request.name.len());
+            self.answer(request.ticket, Err(error));
+            return self.ask_next(index);
+        }
         self.requests += 1;
-        let head = MessageHead {
+        held.asked = Some(Asked {
             id: self.requests,
-            kind: request.kind as u16,
-            ..MessageHead::default()
+            request,
+            sent: 0,
+            whole: false,
+            answer: Vec::new(),
+        });
+        self.send_more(index);
+    }
+
+    /// Sends as much of a request as has room, in as many messages as it takes.
+    fn send_more(&mut self, index: usize) {
+        let held = &mut self.instances[index];
+        let (Some(instance), Some(asked)) = (&mut held.instance, &mut held.asked) else {
+            return;
         };
-        let (name, data) = (request.name.as_bytes(), &request.data);
-        match instance.shared().send_request(head, name, data) {
-            Ok(true) => {
-                held.asked = Some(Asked {
-                    id: self.requests,
-                    ticket: request.ticket,
-                    until: request.until,
-                    answer: Vec::new(),
-                });
-                self.wake(index);
+        let room = message_room(instance.shared().request_limit());
+        let mut some = false;
+        while !asked.whole {
+            // The name goes with the first.
+            let name = match asked.sent {
+                0 => asked.request.name.as_bytes(),
+                _ => b"",
+            };
+            let rest = &asked.request.data[asked.sent..];
+            let (part, more) = rest.split_at(rest.len().min(room - name.len()));
+            let head = MessageHead {
+                id: asked.id,
+                kind: asked.request.kind as u16,
+                flags: if more.is_empty() {
+                    0
+                } else {
+                    MessageHead::MORE
+                },
+                ..MessageHead::default()
+            };
+            match instance.shared().send_request(head, name, part) {
+                Ok(true) => {
+                    some = true;
+                    asked.sent += part.len();
+                    asked.whole = more.is_empty();
+                }
+                // Sent when the instance has taken some of it.
+                Ok(false) => break,
+                Err(lie) => {
+                    self.liars.push((index, lie));
+                    return;
+                }
             }
-            Ok(false) => {
-                let length = name.len() + data.len();
-                self.answer(request.ticket, Err(RequestError::TooLong(length)));
-                self.ask_next(index);
-            }
-            Err(lie) => {
-                held.requests.push_front(request);
-                self.liars.push((index, lie));
-            }
+        }
+        if some {
+            self.wake(index);
         }
     }
 
@@ -140,22 +190,24 @@ impl Switch {
             // Any other is an answer that nobody waits for any more.
             if message.head.id == asked.id {
                 asked.answer.extend_from_slice(message.data);
-                if message.head.flags & MessageHead::MORE == 0 {
-                    whole = Some(message.head.status);
+                if asked.answer.len() > asked.limit() {
+                    whole = Some(Err(RequestError::LongAnswer(asked.limit())));
+                } else if message.head.flags & MessageHead::MORE == 0 {
+                    whole = Some(Ok(message.head.status));
                 }
             }
         }
-        if let Some(status) = whole
+        if let Some(whole) = whole
             && let Some(asked) = self.instances[index].asked.take()
         {
-            let result = match status {
+            let result = whole.and_then(|status| match status {
                 status::OK | status::OK_WARNING => Ok(asked.answer),
                 status => Err(RequestError::Refused(Refusal {
                     status,
                     text: String::from_utf8_lossy(&asked.answer).into_owned(),
                 })),
-            };
-            self.answer(asked.ticket, result);
+            });
+            self.answer(asked.request.ticket, result);
         }
         Ok(())
     }
@@ -165,9 +217,10 @@ impl Switch {
         let mut place = 0;
         while let Some(index) = self.asked.get(place).copied() {
             let held = &mut self.instances[index];
-            if let Some(late) = held.asked.take_if(|asked| asked.until <= self.now) {
-                self.answer(late.ticket, Err(RequestError::Silent));
+            if let Some(late) = held.asked.take_if(|asked| asked.request.until <= self.now) {
+                self.answer(late.request.ticket, Err(RequestError::Silent));
             }
+            self.send_more(index);
             let held = &mut self.instances[index];
             let late = |request: &mut Request| request.until <= self.now;
             if let Some(request) = held.requests.pop_front_if(late) {
@@ -187,13 +240,16 @@ impl Switch {
     pub(super) fn requests_until(&self) -> u64 {
         let asked = self.asked.iter();
         let until = asked.filter_map(|index| self.instances[*index].asked.as_ref());
-        until.map(|asked| asked.until).min().unwrap_or(u64::MAX)
+        until
+            .map(|asked| asked.request.until)
+            .min()
+            .unwrap_or(u64::MAX)
     }
 
     /// Gives up all requests to an instance that is gone.
     pub(super) fn abandon_requests(&mut self, index: usize) {
         let held = &mut self.instances[index];
-        let asked = held.asked.take().map(|asked| asked.ticket);
+        let asked = held.asked.take().map(|asked| asked.request.ticket);
         let waiting = held.requests.drain(..).map(|request| request.ticket);
         let tickets: Vec<u64> = asked.into_iter().chain(waiting).collect();
         for ticket in tickets {

@@ -179,6 +179,10 @@ impl Switch {
         if let Err(lie) = self.take_answers(index, instance) {
             return Some(Death::Lied(lie));
         }
+        // One that has only just begun hears of a request when it is entered the next time.
+        if self.instances[index].asked.is_some() && instance.shared().has_requests() {
+            self.wake(index);
+        }
         death
     }
 

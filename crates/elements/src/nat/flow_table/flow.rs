@@ -137,6 +137,11 @@ impl Flow {
         FlowKey::new(endpoints.tuple(), self.protocol)
     }
 
+    /// When its last packet came.
+    pub(crate) fn last(&self) -> Instant {
+        self.last
+    }
+
     /// What packets that go this way carry when they come.
     pub(crate) fn carried(&self, direction: Direction) -> FlowKey {
         self.key(self.carried_endpoints(direction))

@@ -394,10 +394,24 @@ impl FlowTable {
     pub(super) fn take_over(&mut self, old: &mut Self, id: FlowId, new: &NewFlow, space: u8) {
         let from = old.flow(id);
         let (state, last) = (from.state, from.last);
+        let shifts = old.sequence_shifts(id).map(core::mem::take);
+        self.adopt(new, space, state, last, shifts);
+    }
+
+    /// Adds a flow that another table had: what its protocol remembers, when its last packet came,
+    /// and what changes in its sequence numbers.
+    pub(super) fn adopt(
+        &mut self,
+        new: &NewFlow,
+        space: u8,
+        state: u8,
+        last: Instant,
+        shifts: Option<SequenceShifts>,
+    ) {
         let copy = self.insert(new, space, last);
         self.flow_mut(copy).state = state;
-        if let Some(shifts) = old.sequence_shifts(id) {
-            *self.sequence_shifts_mut(copy) = core::mem::take(shifts);
+        if let Some(shifts) = shifts {
+            *self.sequence_shifts_mut(copy) = shifts;
         }
     }
 }

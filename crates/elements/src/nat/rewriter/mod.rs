@@ -1,6 +1,7 @@
 //! The element that every class of rewriters is: input specifications, a table of flows, and what
 //! is done with packets by them. `kind` is what the classes differ in.
 
+mod carry;
 mod configuration;
 mod handlers;
 mod kind;
@@ -12,6 +13,7 @@ use alloc::vec::Vec;
 use core::cell::RefCell;
 use core::time::Duration;
 
+use sprat_click::state::{Carrier, Damaged};
 use sprat_click::{
     Class, Context, Element, ElementId, HandlerError, HandlerList, Instant, Rejected,
 };
@@ -301,5 +303,12 @@ impl Element for Rewriter {
             }
             table.take_over(&mut from, id, &new, self.share.space);
         }
+    }
+    fn carry_state(
+        &mut self,
+        context: &mut Context<'_>,
+        carrier: &mut Carrier<'_>,
+    ) -> Result<(), Damaged> {
+        self.carry_flows(context, carrier)
     }
 }
