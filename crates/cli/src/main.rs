@@ -75,7 +75,7 @@ enum Subcommands {
 }
 
 fn main() -> ExitCode {
-    match Command::parse().subcommand {
+    match parse().subcommand {
         Subcommands::Build(command) => command.run(),
         Subcommands::Capture(command) => command.run(),
         Subcommands::Click(command) => command.run(),
@@ -109,4 +109,20 @@ fn main() -> ExitCode {
         Subcommands::Why(command) => command.run(),
         Subcommands::Write(command) => command.run(),
     }
+}
+
+/// The command line; who wrote a wrong one is told so, and how it ends depends on whose place the
+/// subcommand takes: Click's driver ends with status 1.
+fn parse() -> Command {
+    Command::try_parse().unwrap_or_else(|error| {
+        let of_click = std::env::args_os()
+            .nth(1)
+            .is_some_and(|word| word == "click");
+        if of_click && error.use_stderr() {
+            // Nobody is left to be told of a terminal that is gone.
+            let _ = error.print();
+            std::process::exit(1);
+        }
+        error.exit()
+    })
 }

@@ -185,6 +185,17 @@ fn a_configuration_that_is_missing_is_named() {
     );
 }
 
+/// Click's driver ends with 1 where its own options are wrong; other commands follow getopt's habit.
+#[test]
+fn an_option_that_there_is_not_is_named_with_the_exit_status_of_click() {
+    for (command, status) in [("click", 1), ("run", 2)] {
+        let finished = sprat(Path::new("/"), [command, "--no-such-option"]);
+        assert_eq!(finished.status, Some(status), "{finished:?}");
+        assert!(finished.errors.contains("--no-such-option"), "{finished:?}");
+    }
+    assert!(sprat(Path::new("/"), ["click", "--help"]).good);
+}
+
 #[test]
 fn what_is_said_twice_is_refused() {
     let refused = |more: &[&str], words: &[&str]| {
