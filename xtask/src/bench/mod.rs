@@ -4,6 +4,7 @@
 //! the table has medians and how far runs lay apart. Machines that share their cores with others
 //! are noisy: compare figures of one run with each other rather than with yesterday's.
 
+mod bulk;
 mod click;
 mod delay;
 mod filter;
@@ -34,7 +35,7 @@ struct Bench {
 
 type Measure = fn(&Bench) -> Result<Vec<Row>>;
 
-const BENCHMARKS: [(&str, &str, Measure); 13] = [
+const BENCHMARKS: [(&str, &str, Measure); 14] = [
     (
         "boot",
         "from nothing to the first frame out, under both monitors",
@@ -71,6 +72,11 @@ const BENCHMARKS: [(&str, &str, Measure); 13] = [
         "package",
         "a new service, an edit and a build, as whoever waits for them sees it",
         package::measure,
+    ),
+    (
+        "bulk",
+        "one TCP connection between two instances",
+        bulk::measure,
     ),
     (
         "services",
