@@ -261,7 +261,7 @@ impl Engine {
             && due < socket.armed
         {
             socket.armed = due;
-            self.timers.add_socket(due, id);
+            self.timers.set_socket(due, id);
         }
     }
 

@@ -17,6 +17,22 @@ pub(crate) struct SocketId {
     generation: u32,
 }
 
+impl SocketId {
+    /// Which of the sockets that there are at a time.
+    pub(crate) fn index(self) -> usize {
+        self.index as usize
+    }
+
+    /// The first that is called so.
+    #[cfg(test)]
+    pub(crate) fn numbered(index: u32) -> Self {
+        Self {
+            index,
+            generation: 0,
+        }
+    }
+}
+
 /// What a socket is.
 pub(crate) enum Kind {
     Tcp(Connection),

@@ -67,6 +67,13 @@ impl Stack {
         use_it(&mut self.engine.borrow_mut())
     }
 
+    /// The same, if the engine is not in use.
+    pub(crate) fn try_with(&self, use_it: impl FnOnce(&mut Engine)) {
+        if let Ok(mut engine) = self.engine.try_borrow_mut() {
+            use_it(&mut engine);
+        }
+    }
+
     /// One turn: takes all frames out of `received`, serves what is due, and adds frames to `sent`
     /// until it holds `limit` (answers to what was received may go beyond it).
     pub fn poll(&self, received: &mut Batch, sent: &mut Batch, limit: usize) {

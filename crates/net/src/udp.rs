@@ -140,6 +140,7 @@ impl Drop for Handle {
         // Dropped when the borrow has ended: wakers may hold tasks that hold sockets.
         let _socket = stack.with(|engine| {
             engine.ports.bound.retain(|(_, _, known)| known != id);
+            engine.timers.remove_socket(*id);
             engine.sockets.remove(*id)
         });
     }

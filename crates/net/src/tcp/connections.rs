@@ -222,6 +222,7 @@ impl Engine {
             remove(&mut listener.ready, id);
         }
         self.connections.count -= 1;
+        self.timers.remove_socket(id);
         self.sockets.remove(id);
     }
 
