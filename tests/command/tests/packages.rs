@@ -118,8 +118,9 @@ fn a_new_package_answers_and_is_built_again_when_it_changes() {
     assert!(end.good, "{end:?}");
     assert!(end.output.contains("  frames "), "{end:?}");
 
-    // Its port is taken.
+    // Its port is taken, which is said before it is compiled: that would fail as well.
     let taken = TcpListener::bind(server).expect("the port is free again");
+    replace(&main, "loop {", "loop {{");
     let second = sprat(&package, ["run", "--publish", &publish, "--for", "1"]);
     assert_eq!(second.status, Some(1), "{second:?}");
     assert!(
@@ -127,6 +128,8 @@ fn a_new_package_answers_and_is_built_again_when_it_changes() {
         "{second:?}"
     );
     assert!(second.errors.contains("in use"), "{second:?}");
+    assert_eq!(second.errors.lines().count(), 1, "{second:?}");
+    replace(&main, "loop {{", "loop {");
 
     // One that watches goes on trying, and has it once it is free.
     let mut second = Live::start(&package, ["run", "--watch", "--publish", &publish]);

@@ -26,7 +26,7 @@ use miette::Diagnostic as _;
 use sprat_image::Profile;
 use sprat_monitor::{Grant, GrantedDevice, Options};
 use sprat_switch::lane::{Lane, LaneOptions, Link};
-use sprat_switch::port::{GiveUp, Resolution};
+use sprat_switch::port::{GiveUp, Resolution, User, UserOptions};
 
 use control::Control;
 use error::RunError;
@@ -205,6 +205,10 @@ impl RunCommand {
 fn run_program(arguments: &RunCommand) -> Result<(), RunError> {
     sprat_monitor::start_counting();
     let settings = Settings::gather(arguments)?;
+    if settings.package.is_some() {
+        // Before anything is compiled.
+        check_published(&settings)?;
+    }
     if arguments.target == Target::Unix {
         return unix::run(arguments, &settings);
     }
@@ -276,6 +280,16 @@ fn run_settings(
     session.files.finish()?;
     session.lane.finish()?;
     print_report(&report, arguments).map_err(RunError::Output)
+}
+
+/// Says which port of the host cannot be published.
+fn check_published(settings: &Settings) -> Result<(), RunError> {
+    let options = UserOptions {
+        publish: settings.publish.clone(),
+        ..UserOptions::default()
+    };
+    User::open(&options)?;
+    Ok(())
 }
 
 /// What is to hold the instance.

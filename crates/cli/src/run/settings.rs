@@ -1,7 +1,7 @@
 //! What a run is to do: the command line, and what the program's folder says of it.
 
-use std::fs;
-use std::io;
+use std::fs::{self, File};
+use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -147,10 +147,19 @@ impl Settings {
     }
 
     fn from_file(path: &Path) -> Result<Self, RunError> {
-        let bytes = fs::read(path).map_err(|source| RunError::read(path, source))?;
-        if bytes.starts_with(ELF_MAGIC) {
+        let read = |source| RunError::read(path, source);
+        let mut file = File::open(path).map_err(read)?;
+        // An image is read when it is loaded.
+        let mut bytes = Vec::new();
+        let magic = ELF_MAGIC.len() as u64;
+        file.by_ref()
+            .take(magic)
+            .read_to_end(&mut bytes)
+            .map_err(read)?;
+        if bytes == ELF_MAGIC {
             return Ok(Self::new(Program::Image(path.to_owned())));
         }
+        file.read_to_end(&mut bytes).map_err(read)?;
         let text = String::from_utf8(bytes).map_err(|_| RunError::NotText {
             path: path.to_owned(),
         })?;
