@@ -1,6 +1,7 @@
 //! TCP over a link that loses frames: the outside connects, and has back what it sends.
 
 use alloc::rc::Rc;
+use core::cell::Cell;
 use core::net::Ipv4Addr;
 use core::time::Duration;
 
@@ -53,13 +54,15 @@ async fn echo(device: Device, losing: bool) -> Shown {
     let listener = stack
         .listen((Ipv4Addr::UNSPECIFIED, PORT), TcpOptions::default())
         .map_err(|error| alloc::format!("{error}"))?;
-    sprat::spawn(carry(device, stack.clone(), losing)).detach();
+    let lost = Rc::new(Cell::new(0));
+    sprat::spawn(carry(device, stack.clone(), losing, lost.clone())).detach();
     let wrong = |error: sprat::net::Error| alloc::format!("{error}");
     let (mut stream, _) = listener.accept().await;
     let mut bytes = alloc::vec![0; 4096];
     loop {
         match stream.read(&mut bytes).await.map_err(wrong)? {
             // The outside ends when it has everything.
+            0 if losing && lost.get() == 0 => return Err("no frame was lost".into()),
             0 => return Ok(()),
             count => stream.write_all(&bytes[..count]).await.map_err(wrong)?,
         }
@@ -67,10 +70,14 @@ async fn echo(device: Device, losing: bool) -> Shown {
 }
 
 /// Moves frames between a device and a stack, but for those that are lost.
-async fn carry(mut device: Device, stack: Stack, losing: bool) {
+async fn carry(mut device: Device, stack: Stack, losing: bool, lost: Rc<Cell<usize>>) {
     let (mut received, mut sent) = (Batch::new(), Batch::new());
     let mut chance = Chance(1);
-    let mut lose = |frames: &mut Batch| frames.retain(|_| !losing || !chance.comes());
+    let mut lose = |frames: &mut Batch| {
+        let count = frames.len();
+        frames.retain(|_| !losing || !chance.comes());
+        lost.set(lost.get() + count - frames.len());
+    };
     loop {
         device.try_receive(&mut received, 64);
         lose(&mut received);

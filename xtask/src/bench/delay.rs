@@ -5,10 +5,9 @@
 //! interfaces, waking up, entering the instance and leaving it.
 
 use std::io::{BufRead as _, BufReader, Error, Result};
-use std::process::Stdio;
 
 use super::Bench;
-use super::network::{self, Network, Running};
+use super::network::{self, Network};
 use super::table::{Row, Sample};
 use crate::machine;
 
@@ -46,18 +45,7 @@ pub(super) fn delay(bench: &Bench) -> Result<Vec<Row>> {
         network.bridge(false)?;
         bridged.push(direct / 2.0);
         for ((monitor, (_, port)), added) in &mut ways {
-            let mut instance = network
-                .in_the_middle(&bench.sprat.to_string_lossy())
-                .arg("run")
-                .arg(&configuration)
-                .args(["--monitor", monitor])
-                .args(["--port", &format!("eth0={port}:left")])
-                .args(["--port", &format!("eth1={port}:right")])
-                .stdout(Stdio::null())
-                .stderr(Stdio::null())
-                .spawn()
-                .map(Running)?;
-            network.wait(&mut instance)?;
+            let _instance = network.instance(&bench.sprat, &configuration, monitor, port)?;
             added.push((ping(&network)? - direct) / 2.0);
         }
     }

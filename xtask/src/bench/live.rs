@@ -64,18 +64,7 @@ pub(super) fn measure(bench: &Bench) -> Result<Vec<Row>> {
         nft(&network, "flush ruleset\n")?;
         network.bridge(false)?;
         for (_, port, rates) in &mut instances {
-            let mut instance = network
-                .in_the_middle(&bench.sprat.to_string_lossy())
-                .arg("run")
-                .arg(&firewall)
-                .args(["--monitor", monitor])
-                .args(["--port", &format!("eth0={port}:left")])
-                .args(["--port", &format!("eth1={port}:right")])
-                .stdout(Stdio::null())
-                .stderr(Stdio::null())
-                .spawn()
-                .map(Running)?;
-            network.wait(&mut instance)?;
+            let _instance = network.instance(&bench.sprat, &firewall, monitor, port)?;
             let rate = count()?;
             if *port == "xdp" {
                 ratios.push(rate / kernel);

@@ -1,6 +1,7 @@
 //! Two hosts on this machine, and the middle between them: namespaces joined by pairs of interfaces.
 
 use std::io::{Error, Result};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -82,6 +83,29 @@ impl Network {
         inside(&self.middle, program)
     }
 
+    /// An instance in the middle with a device on each interface, through which a ping comes.
+    pub(super) fn instance(
+        &self,
+        sprat: &Path,
+        configuration: &Path,
+        monitor: &str,
+        port: &str,
+    ) -> Result<Running> {
+        let mut instance = self
+            .in_the_middle(&sprat.to_string_lossy())
+            .arg("run")
+            .arg(configuration)
+            .args(["--monitor", monitor])
+            .args(["--port", &format!("eth0={port}:left")])
+            .args(["--port", &format!("eth1={port}:right")])
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .map(Running)?;
+        self.wait(&mut instance)?;
+        Ok(instance)
+    }
+
     /// A program that runs on one of the hosts, `0` or `1`.
     pub(super) fn on_host(&self, host: usize, program: &str) -> Command {
         inside(&self.hosts[host], program)
@@ -95,7 +119,7 @@ impl Network {
     }
 
     /// Waits until a ping comes through.
-    pub(super) fn wait(&self, instance: &mut Running) -> Result<()> {
+    fn wait(&self, instance: &mut Running) -> Result<()> {
         let begin = Instant::now();
         let ping = || {
             let mut command = self.pinging(&["-c", "1", "-W", "1"]);

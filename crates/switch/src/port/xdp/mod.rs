@@ -41,8 +41,6 @@ pub struct Xdp {
     first: usize,
     frame_limit: usize,
     assembly: Assembly,
-    /// Whether a queue has frames that the kernel did not take.
-    behind: bool,
     missed: u64,
     counters: Counters,
 }
@@ -96,26 +94,20 @@ impl Xdp {
             first: 0,
             frame_limit,
             assembly: Assembly::default(),
-            behind: false,
             missed: 0,
             counters: Counters::default(),
         })
     }
 
-    /// Frames leave by the first queue: they are one thread's.
+    /// Frames leave by the first queue: they are one thread's. Where the interface is down, which may
+    /// change, they wait.
     fn leave(&mut self) -> Result<(), PortError> {
-        let queue = &mut self.queues[0];
-        let left = queue.leave();
-        self.behind = queue.is_behind();
-        left.or_else(|error| self.bear(error))
-    }
-
-    /// Goes on where the interface is down, which may change: its frames wait until then.
-    fn bear(&mut self, error: io::Error) -> Result<(), PortError> {
-        match error.raw_os_error() {
-            Some(libc::ENETDOWN | libc::ENXIO) => Ok(()),
-            _ => Err(failed(&self.name, error)),
-        }
+        self.queues[0]
+            .leave()
+            .or_else(|error| match error.raw_os_error() {
+                Some(libc::ENETDOWN | libc::ENXIO) => Ok(()),
+                _ => Err(failed(&self.name, error)),
+            })
     }
 }
 
@@ -148,8 +140,8 @@ impl Port for Xdp {
         _: i64,
         deliver: &mut dyn FnMut(&Frame<'_>) -> bool,
     ) -> Result<usize, PortError> {
-        if self.behind {
-            self.kick()?;
+        if self.queues[0].is_behind() {
+            self.leave()?;
         }
         let head = FrameHead::at(wall_now());
         let received = &mut self.counters.received;
@@ -198,18 +190,11 @@ impl Port for Xdp {
     }
 
     fn kick(&mut self) -> Result<(), PortError> {
-        self.leave()?;
-        if self.behind {
-            let queue = &mut self.queues[0];
-            let pushed = queue.push();
-            self.behind = queue.is_behind();
-            pushed.or_else(|error| self.bear(error))?;
-        }
-        Ok(())
+        self.leave()
     }
 
     fn flush(&mut self) -> Result<(), PortError> {
-        self.kick()?;
+        self.leave()?;
         let missed = self.queues.iter().map(Queue::missed).sum();
         self.counters
             .drop_frames(DropCause::Late, missed - self.missed);
@@ -229,7 +214,8 @@ impl Port for Xdp {
     }
 
     fn deadline(&self) -> Option<u64> {
-        self.behind.then(|| monotonic_now().saturating_add(BREATH))
+        let behind = self.queues[0].is_behind();
+        behind.then(|| monotonic_now().saturating_add(BREATH))
     }
 
     fn counters(&self) -> &Counters {

@@ -28,8 +28,10 @@ pub(super) struct Queue {
     leaving: HeapSlab,
     /// The frame that was refused and comes again.
     current: Option<Packet>,
-    /// Frames in the ring that the kernel has not done with.
+    /// Frames whose memory the kernel has not given back.
     sending: usize,
+    /// Whether it refused to take all that stands in the ring.
+    behind: bool,
     memory: Umem,
 }
 
@@ -72,6 +74,7 @@ impl Queue {
             leaving: HeapSlab::with_capacity(BATCH),
             current: None,
             sending: 0,
+            behind: false,
             memory,
         })
     }
@@ -147,10 +150,9 @@ impl Queue {
         self.leaving.len()
     }
 
-    /// Has the kernel send what has gathered.
+    /// Has the kernel send what has gathered, and what it did not take before.
     pub(super) fn leave(&mut self) -> io::Result<()> {
-        let count = self.leaving.len();
-        if count == 0 {
+        if self.leaving.is_empty() && !self.behind {
             return Ok(());
         }
         let Some(ring) = &mut self.rings.tx_ring else {
@@ -163,19 +165,17 @@ impl Queue {
     }
 
     /// Asks the kernel to send what stands in the ring, which it does a batch a call.
-    pub(super) fn push(&mut self) -> io::Result<()> {
-        self.reclaim();
+    fn push(&mut self) -> io::Result<()> {
+        self.behind = true;
         for _ in 0..ATTEMPTS {
-            if self.sending == 0 {
-                return Ok(());
-            }
+            self.reclaim();
             match rustix::net::send(self.as_fd(), &[], SendFlags::DONTWAIT) {
-                // It has sent all of it, or goes on by itself.
+                // It has taken all of it.
                 Ok(_) => {
-                    self.reclaim();
-                    return Ok(());
+                    self.behind = false;
+                    break;
                 }
-                Err(Errno::AGAIN | Errno::BUSY | Errno::NOBUFS | Errno::INTR) => self.reclaim(),
+                Err(Errno::AGAIN | Errno::BUSY | Errno::NOBUFS | Errno::INTR) => {}
                 Err(error) => return Err(error.into()),
             }
         }
@@ -191,9 +191,9 @@ impl Queue {
         self.sending -= done;
     }
 
-    /// Whether the kernel still has frames that it could not send.
+    /// Whether there are frames that the kernel did not take yet.
     pub(super) fn is_behind(&self) -> bool {
-        self.sending > 0
+        self.behind
     }
 
     /// Frames that the kernel dropped since the socket was made, as nobody had fetched others.

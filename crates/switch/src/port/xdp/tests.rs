@@ -165,6 +165,19 @@ fn the_interface_is_the_kernels_again_when_the_port_is_gone() {
 }
 
 #[test]
+fn a_port_that_has_sent_everything_waits_for_nothing() {
+    with_pair(1, |mut port| {
+        let frame = [7; 60];
+        for _ in 0..100 {
+            port.send(&Frame::new(&frame, FrameHead::default()))
+                .expect("a port");
+        }
+        port.kick().expect("a port");
+        assert_eq!(port.deadline(), None);
+    });
+}
+
+#[test]
 fn an_interface_is_joined_once() {
     with_pair(1, |_port| {
         let refused = Xdp::open("ours").err().expect("a refusal").to_string();
