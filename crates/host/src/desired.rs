@@ -44,6 +44,13 @@ pub struct Function {
     pub memory: Option<u64>,
     /// Whose it is: functions of different tenants never share a lane.
     pub tenant: String,
+    /// Which of its tenant's lanes it runs in, where that has several. Lanes are joined by ports
+    /// `ring:NAME`.
+    #[serde(default)]
+    pub lane: Option<String>,
+    /// Whether its lane is its alone and never sleeps, so that no frame waits for a wake-up.
+    #[serde(default)]
+    pub dedicated: bool,
     /// How many instances it has.
     pub replicas: u32,
     /// When an instance that ended is replaced.
@@ -67,6 +74,15 @@ impl Function {
     /// Functions hand over what they hold, where nobody says otherwise.
     pub(crate) fn carries() -> bool {
         true
+    }
+
+    /// The name of the lane that it runs in: `TENANT`, or `TENANT.LANE`.
+    #[must_use]
+    pub fn lane_name(&self) -> String {
+        match &self.lane {
+            Some(lane) => format!("{}.{lane}", self.tenant),
+            None => self.tenant.clone(),
+        }
     }
 }
 
@@ -207,20 +223,20 @@ impl Desired {
         })
     }
 
-    /// All tenants.
+    /// The names of all lanes.
     #[must_use]
-    pub fn tenants(&self) -> BTreeSet<String> {
-        let tenants = self.functions.values();
-        tenants.map(|function| function.tenant.clone()).collect()
+    pub fn lanes(&self) -> BTreeSet<String> {
+        let functions = self.functions.values();
+        functions.map(Function::lane_name).collect()
     }
 
-    /// What a tenant's lane is to do: its functions, and what they are joined by.
+    /// What a lane is to do: its functions, and what they are joined by.
     #[must_use]
-    pub fn part(&self, tenant: &str) -> Self {
+    pub fn part(&self, lane: &str) -> Self {
         let functions: BTreeMap<_, _> = self
             .functions
             .iter()
-            .filter(|(_, function)| function.tenant == tenant)
+            .filter(|(_, function)| function.lane_name() == lane)
             .map(|(name, function)| (name.clone(), function.clone()))
             .collect();
         let chains: Vec<_> = self
@@ -262,6 +278,12 @@ impl Desired {
     }
 }
 
+/// The name of the rings that a port is an end of, where it is: what was declared as `ring:NAME`.
+#[must_use]
+pub fn ring_name(spec: &str) -> Option<&str> {
+    spec.strip_prefix("ring:")
+}
+
 /// The names of a function's instances.
 #[must_use]
 pub fn instance_names(function: &str, replicas: u32) -> Vec<String> {
@@ -288,6 +310,8 @@ mod tests {
             parameters: Vec::new(),
             memory: None,
             tenant: "default".into(),
+            lane: None,
+            dedicated: false,
             replicas: 1,
             restart: Restart::Always,
             boot: Boot::Now,

@@ -78,6 +78,9 @@ struct FileFunction {
     memory: Option<Size>,
     #[serde(default = "default_tenant")]
     tenant: String,
+    lane: Option<String>,
+    #[serde(default)]
+    dedicated: bool,
     #[serde(default = "one")]
     replicas: u32,
     #[serde(default)]
@@ -190,6 +193,8 @@ pub fn read(path: &Path) -> Result<Desired, FileError> {
             parameters,
             memory,
             tenant: function.tenant,
+            lane: function.lane.or(function.dedicated.then(|| name.clone())),
+            dedicated: function.dedicated,
             replicas: function.replicas,
             restart: function.restart,
             boot: function.boot,
@@ -369,7 +374,8 @@ mod tests {
             (
                 "replicas = 2",
                 "tenant = 'other'",
-                "edge.toml: chain 1: tenants are kept apart, and it joins default and other",
+                "edge.toml: chain 1: lanes are kept apart, and it joins default and other: two ports \
+                 `ring:NAME` lead from one to the other",
             ),
             (
                 "[[chains]]",
@@ -395,7 +401,66 @@ mod tests {
     }
 
     #[test]
-    fn flow_rules_are_about_places_of_one_tenant() {
+    fn functions_choose_their_lane_and_rings_join_two() {
+        let text = "
+            [ports]
+            wan = 'packet:eth0'
+            up = 'ring:between'
+            down = 'ring:between'
+            lan = 'tap:tap0'
+            [functions.fw]
+            run = 'mirror.click'
+            dedicated = true
+            [functions.nat]
+            run = 'mirror.click'
+            lane = 'second'
+            [[chains]]
+            path = ['wan', 'fw', 'up']
+            [[chains]]
+            path = ['down', 'nat', 'lan']
+        ";
+        let desired = say(text).expect("sound");
+        let lanes: Vec<_> = desired.lanes().into_iter().collect();
+        assert_eq!(lanes, ["default.fw", "default.second"]);
+        let part = desired.part("default.fw");
+        let ports: Vec<_> = part.ports.keys().map(String::as_str).collect();
+        assert_eq!(ports, ["up", "wan"]);
+        for (from, to, expected) in [
+            (
+                "down = 'ring:between'",
+                "down = 'tap:tap1'",
+                "ports.up: a ring has two ports, and ring:between has 1",
+            ),
+            (
+                "lan = 'tap:tap0'",
+                "lan = 'ring:between'",
+                "ports.down: a ring has two ports, and ring:between has 3",
+            ),
+            (
+                "lane = 'second'",
+                "lane = 'fw'",
+                "functions.fw.dedicated: nat is in the lane default.fw too",
+            ),
+            (
+                "lane = 'second'",
+                "lane = 'a.b'",
+                "functions.nat.lane: expected up to 32 letters, digits, - and _, found `a.b`",
+            ),
+            (
+                "'fw', 'up']",
+                "'fw', 'nat', 'up']",
+                "chain 1: lanes are kept apart, and it joins default.fw and default.second: two \
+                 ports `ring:NAME` lead from one to the other",
+            ),
+        ] {
+            assert!(text.contains(from), "{from}");
+            let error = say(&text.replacen(from, to, 1)).expect_err(to);
+            assert_eq!(error, format!("edge.toml: {expected}"));
+        }
+    }
+
+    #[test]
+    fn flow_rules_are_about_places_of_one_lane() {
         let ruled = |rule: &str| say(&format!("{EDGE}\n[[flows]]\n{rule}"));
         let desired = ruled("on = 'wan'\nto-ports = 53\nthen = 'new.eth0'").expect("sound");
         assert_eq!(desired.part("default").flows, desired.flows);

@@ -83,13 +83,13 @@ pub enum Request {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Given {
-    /// A port that leads outside: its descriptor.
+    /// A port that leads outside: its descriptors.
     Port {
         /// Its name.
         name: String,
         /// What it was declared as.
         spec: String,
-        /// The interface behind it.
+        /// What is behind it.
         interface: Interface,
     },
     /// The control socket of an instance that is to come: one that is listened on.
@@ -113,15 +113,28 @@ pub enum Given {
     },
 }
 
-/// The interface behind a port.
+/// What is behind a port: an interface, or another lane.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Interface {
     /// Its name.
     pub name: String,
     /// The longest frame it carries.
     pub frame_limit: usize,
-    /// Its number and its address, where the port is a packet socket; else it is a tap.
+    /// Its number and its address, where the port is a packet socket.
     pub packet: Option<(i32, [u8; 6])>,
+    /// Which end of a pair of rings it is; where it is neither, it is a tap.
+    #[serde(default)]
+    pub ring: Option<End>,
+}
+
+/// One end of a pair of rings.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum End {
+    /// The one.
+    First,
+    /// The other.
+    Second,
 }
 
 /// What a lane has been given and still has.

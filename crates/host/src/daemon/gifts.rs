@@ -5,20 +5,21 @@ use std::fs::File;
 use std::os::fd::{AsFd as _, BorrowedFd};
 use std::path::PathBuf;
 
-use sprat_switch::port::{Claim, Claimed, PortSpec};
+use sprat_switch::port::{Claim, Claimed, PortSpec, Ring, RingEnd};
 
 use super::lanes::Lanes;
 use crate::control;
-use crate::desired::{Desired, Program, instance_names};
-use crate::protocol::{Answer, Given, Interface, Request};
+use crate::desired::{Desired, Program, instance_names, ring_name};
+use crate::protocol::{Answer, End, Given, Interface, Request};
 
 impl Lanes {
-    /// Gives a tenant's lane what its part needs and it does not have yet; what went without, in
-    /// words.
+    /// Gives a lane what its part of what is declared needs and it does not have yet; what went
+    /// without, in words.
     pub(super) async fn provide(
         &self,
         tenant: &str,
         part: &Desired,
+        declared: &Desired,
     ) -> Result<Vec<String>, String> {
         let holds = match self.ask(tenant, Request::Holds).await? {
             Answer::Holds(holds) => holds,
@@ -26,7 +27,7 @@ impl Lanes {
         };
         for (name, spec) in &part.ports {
             if holds.ports.get(name) != Some(spec) {
-                self.give_port(tenant, name, spec)
+                self.give_port(tenant, name, spec, declared)
                     .await
                     .map_err(|error| format!("ports.{name}: {error}"))?;
             }
@@ -55,25 +56,64 @@ impl Lanes {
         tenant: &str,
         name: &str,
         spec: &str,
+        declared: &Desired,
     ) -> Result<(), String> {
+        if let Some(ring) = ring_name(spec) {
+            return self.give_ring(tenant, name, ring, declared).await;
+        }
         let claim = PortSpec::parse(spec)
             .and_then(|spec| Claim::open(&spec).map_err(|error| error.to_string()))?
             .ok_or(
-                "a lane makes no sockets of its own: expected tap:INTERFACE or packet:INTERFACE",
+                "a lane makes no sockets of its own: expected tap:INTERFACE, packet:INTERFACE or \
+                 ring:NAME",
             )?;
+        self.give_claim(tenant, name, spec, claim).await
+    }
+
+    /// Makes a pair of rings, one end for this lane and one for the lane of the other port of this
+    /// name. Who had an end of an older pair has a new one from now on.
+    async fn give_ring(
+        &self,
+        lane: &str,
+        port: &str,
+        ring: &str,
+        declared: &Desired,
+    ) -> Result<(), String> {
+        let [own, others] = Ring::pair(ring).map_err(|error| error.to_string())?;
+        let other = declared.other_end(port, ring);
+        let (other, spec) = other.ok_or("nothing is at its other end")?;
+        if let Some(owner) = declared.lane_of_port(other) {
+            // A lane that does not run yet finds that it has none, and has a new pair made.
+            let _ = self.give_claim(&owner, other, spec, others).await;
+        }
+        self.give_claim(lane, port, spec, own).await
+    }
+
+    async fn give_claim(
+        &self,
+        lane: &str,
+        port: &str,
+        spec: &str,
+        claim: Claim,
+    ) -> Result<(), String> {
+        let (packet, ring) = match claim.what {
+            Claimed::Tap => (None, None),
+            Claimed::Packet { index, address } => (Some((index, address)), None),
+            Claimed::Ring(RingEnd::First) => (None, Some(End::First)),
+            Claimed::Ring(RingEnd::Second) => (None, Some(End::Second)),
+        };
         let given = Given::Port {
-            name: name.into(),
+            name: port.into(),
             spec: spec.into(),
             interface: Interface {
                 name: claim.name,
                 frame_limit: claim.frame_limit,
-                packet: match claim.what {
-                    Claimed::Tap => None,
-                    Claimed::Packet { index, address } => Some((index, address)),
-                },
+                packet,
+                ring,
             },
         };
-        self.give(tenant, given, &[claim.descriptor.as_fd()]).await
+        let descriptors: Vec<_> = claim.descriptors.iter().map(|one| one.as_fd()).collect();
+        self.give(lane, given, &descriptors).await
     }
 
     async fn give_image(&self, tenant: &str, path: &str, build: &str) -> Result<(), String> {

@@ -221,7 +221,11 @@ async fn open_again(daemon: Arc<Daemon>, tenant: String, port: String, spec: Str
         if declared.0.ports.get(&port) != Some(&spec) {
             return;
         }
-        if daemon.lanes.give_port(&tenant, &port, &spec).await.is_ok() {
+        let given = daemon
+            .lanes
+            .give_port(&tenant, &port, &spec, &declared.0)
+            .await;
+        if given.is_ok() {
             return;
         }
     }

@@ -146,7 +146,7 @@ impl Daemon {
     /// Finds the lanes that run, starts those that do not, and ends those that nobody wants.
     async fn take_up(self: Arc<Self>) {
         let declared = self.declared.lock().await;
-        let wanted = declared.0.tenants();
+        let wanted = declared.0.lanes();
         for tenant in self.lanes.running().difference(&wanted) {
             if let Err(error) = self.lanes.end(tenant).await {
                 self.note(&error);
@@ -181,7 +181,7 @@ impl Daemon {
     /// Has a lane that runs do a tenant's part of what is declared, with all that it takes.
     async fn apply(&self, tenant: &str, desired: &Desired) -> Result<(), String> {
         let part = desired.part(tenant);
-        for without in self.lanes.provide(tenant, &part).await? {
+        for without in self.lanes.provide(tenant, &part, desired).await? {
             self.note(&without);
         }
         let request = Request::Apply(Box::new(part));
@@ -200,7 +200,7 @@ impl Daemon {
     }
 
     async fn is_wanted(&self, tenant: &str) -> bool {
-        self.declared.lock().await.0.tenants().contains(tenant)
+        self.declared.lock().await.0.lanes().contains(tenant)
     }
 
     /// Starts a lane that has ended, and has it do what it did.
@@ -236,11 +236,7 @@ impl Daemon {
         desired: Desired,
     ) -> Result<Vec<String>, String> {
         let before = &declared.0;
-        let tenants: BTreeSet<String> = before
-            .tenants()
-            .union(&desired.tenants())
-            .cloned()
-            .collect();
+        let tenants: BTreeSet<String> = before.lanes().union(&desired.lanes()).cloned().collect();
         let (mut followed, mut failed) = (Vec::new(), None);
         // Who gives up ports comes before who may take them up.
         let (leaving, staying): (Vec<_>, Vec<_>) = tenants
@@ -271,7 +267,7 @@ impl Daemon {
         }
         if let Some(error) = failed {
             for tenant in followed.iter().rev() {
-                let back = if before.tenants().contains(tenant) {
+                let back = if before.lanes().contains(tenant) {
                     self.follow(tenant, before).await
                 } else {
                     self.lanes.end(tenant).await
@@ -298,7 +294,7 @@ impl Daemon {
 
     /// What all lanes do.
     async fn status(&self) -> Vec<(String, Result<Status, String>)> {
-        let tenants = self.declared.lock().await.0.tenants();
+        let tenants = self.declared.lock().await.0.lanes();
         let mut all = Vec::new();
         for tenant in tenants {
             let status = match self.lanes.ask(&tenant, Request::Status).await {
@@ -329,7 +325,7 @@ impl Daemon {
             return self.owner(instance).await.map(|(tenant, _)| tenant);
         }
         let declared = self.declared.lock().await;
-        let tenants = declared.0.tenants().into_iter();
+        let tenants = declared.0.lanes().into_iter();
         let mut owners = tenants.filter(|tenant| declared.0.part(tenant).ports.contains_key(port));
         owners.next().ok_or_else(|| {
             let known: Vec<&str> = declared.0.ports.keys().map(String::as_str).collect();
@@ -353,7 +349,7 @@ impl Daemon {
                 .any(|name| name == instance)
         });
         match found {
-            Some((name, function)) => Ok((function.tenant.clone(), name.clone())),
+            Some((name, function)) => Ok((function.lane_name(), name.clone())),
             None => {
                 let known: Vec<String> = declared
                     .0

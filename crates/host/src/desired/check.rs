@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Desired, Mistake};
+use super::{Desired, Function, Mistake, ring_name};
 use crate::flows::FlowRule;
 
 fn mistake(place: impl Into<String>, what: impl Into<String>) -> Mistake {
@@ -28,6 +28,10 @@ impl Desired {
             let place = format!("functions.{name}");
             check_name(&place, name)?;
             check_name(&format!("{place}.tenant"), &function.tenant)?;
+            if let Some(lane) = &function.lane {
+                check_name(&format!("{place}.lane"), lane)?;
+            }
+            self.check_dedicated(&place, name, function)?;
             if self.ports.contains_key(name) {
                 return Err(mistake(place, "a port has this name too"));
             }
@@ -49,8 +53,17 @@ impl Desired {
                 return Err(mistake(format!("{place}.devices"), what));
             }
         }
-        for name in self.ports.keys() {
-            check_name(&format!("ports.{name}"), name)?;
+        for (name, spec) in &self.ports {
+            let place = format!("ports.{name}");
+            check_name(&place, name)?;
+            if let Some(ring) = ring_name(spec) {
+                check_name(&place, ring)?;
+                let named = self.ports.values().filter(|other| *other == spec).count();
+                if named != 2 {
+                    let what = format!("a ring has two ports, and {spec} has {named}");
+                    return Err(mistake(place, what));
+                }
+            }
         }
         for name in &self.stopped {
             if !self.functions.contains_key(name) {
@@ -68,7 +81,7 @@ impl Desired {
             };
         for (number, chain) in (1..).zip(&self.chains) {
             let place = format!("chain {number}");
-            let mut tenants = BTreeSet::new();
+            let mut lanes = BTreeSet::new();
             for port in [&chain.from, &chain.to] {
                 if !self.ports.contains_key(port) {
                     return Err(self.unknown(&place, port, "a chain begins and ends with a port"));
@@ -87,21 +100,21 @@ impl Desired {
                     if !(1..=1_000_000).contains(share) {
                         return Err(mistake(place, format!("{name}: a share is 1 or more")));
                     }
-                    tenants.insert(&function.tenant);
+                    lanes.insert(function.lane_name());
                     for device in &function.devices[..2] {
                         join(&place, format!("{name}.{device}"))?;
                     }
                 }
             }
-            one_tenant(&place, &tenants)?;
-            if tenants.is_empty() {
+            one_lane(&place, &lanes)?;
+            if lanes.is_empty() {
                 return Err(mistake(place, "between its ends is no function"));
             }
         }
         for (name, bridge) in &self.bridges {
             let place = format!("bridges.{name}");
             check_name(&place, name)?;
-            let mut tenants = BTreeSet::new();
+            let mut lanes = BTreeSet::new();
             for member in &bridge.members {
                 match member.split_once('.') {
                     None if self.ports.contains_key(member) => {}
@@ -111,7 +124,7 @@ impl Desired {
                         let Some(found) = found else {
                             return Err(self.unknown(&place, member, "expected FUNCTION.DEVICE"));
                         };
-                        tenants.insert(&found.tenant);
+                        lanes.insert(found.lane_name());
                     }
                     None => {
                         let expected = "members are ports and FUNCTION.DEVICE";
@@ -136,8 +149,8 @@ impl Desired {
                     return Err(self.unknown(&place, function, "expected functions"));
                 }
             }
-            one_tenant(&place, &tenants)?;
-            if tenants.is_empty() {
+            one_lane(&place, &lanes)?;
+            if lanes.is_empty() {
                 return Err(mistake(place, "no function is a member"));
             }
         }
@@ -147,12 +160,32 @@ impl Desired {
         Ok(())
     }
 
-    /// Checks what a flow rule names: places of one tenant, where frames come in and may go.
+    /// Checks that a dedicated function has its lane to itself.
+    fn check_dedicated(&self, place: &str, name: &str, function: &Function) -> Result<(), Mistake> {
+        if !function.dedicated {
+            return Ok(());
+        }
+        let place = format!("{place}.dedicated");
+        if function.lane.is_none() {
+            return Err(mistake(
+                place,
+                "a dedicated function has a lane of its own: name it",
+            ));
+        }
+        let lane = function.lane_name();
+        let mut others = self.functions.iter();
+        match others.find(|(other, its)| *other != name && its.lane_name() == lane) {
+            Some((other, _)) => Err(mistake(place, format!("{other} is in the lane {lane} too"))),
+            None => Ok(()),
+        }
+    }
+
+    /// Checks what a flow rule names: places of one lane, where frames come in and may go.
     fn check_flow(&self, place: &str, flow: &FlowRule) -> Result<(), Mistake> {
-        let mut tenants = BTreeSet::new();
+        let mut lanes = BTreeSet::new();
         for end in std::iter::once(&flow.on).chain(flow.targets()) {
             let owner = match end.split_once('.') {
-                None => self.owner_of_port(end),
+                None => self.lane_of_port(end),
                 Some((function, device)) => {
                     let found = self.functions.get(function);
                     let found = found.filter(|found| found.devices.iter().any(|d| d == device));
@@ -160,14 +193,14 @@ impl Desired {
                         let what = format!("{function} has several instances: which is meant?");
                         return Err(mistake(place, what));
                     }
-                    found.map(|found| &found.tenant)
+                    found.map(Function::lane_name)
                 }
             };
             let Some(owner) = owner else {
                 let expected = "expected a port that is joined, or FUNCTION.DEVICE";
                 return Err(self.unknown(place, end, expected));
             };
-            tenants.insert(owner);
+            lanes.insert(owner);
         }
         if let Some(vlan) = flow.vlan.filter(|vlan| !(1..=4094).contains(vlan)) {
             return Err(mistake(
@@ -175,11 +208,19 @@ impl Desired {
                 format!("vlan: expected 1 to 4094, found {vlan}"),
             ));
         }
-        one_tenant(place, &tenants)
+        one_lane(place, &lanes)
     }
 
-    /// The tenant whose functions a port leads to.
-    fn owner_of_port(&self, port: &str) -> Option<&String> {
+    /// The other port of a ring, and how it was declared.
+    pub(crate) fn other_end(&self, port: &str, ring: &str) -> Option<(&str, &str)> {
+        let mut ports = self.ports.iter();
+        let (name, spec) =
+            ports.find(|(name, spec)| *name != port && ring_name(spec) == Some(ring))?;
+        Some((name, spec))
+    }
+
+    /// The lane of the functions that a port leads to.
+    pub(crate) fn lane_of_port(&self, port: &str) -> Option<String> {
         let chains = self.chains.iter();
         let chained = chains.filter(|chain| chain.from == port || chain.to == port);
         let chained = chained.flat_map(|chain| chain.through.iter().flat_map(BTreeMap::keys));
@@ -189,7 +230,7 @@ impl Desired {
         let bridged = bridged.filter_map(|member| member.split_once('.'));
         let bridged = bridged.map(|(function, _)| function);
         let mut functions = chained.map(String::as_str).chain(bridged);
-        functions.find_map(|name| Some(&self.functions.get(name)?.tenant))
+        functions.find_map(|name| Some(self.functions.get(name)?.lane_name()))
     }
 
     /// An error about a name, with those that there are.
@@ -201,13 +242,14 @@ impl Desired {
     }
 }
 
-fn one_tenant(place: &str, tenants: &BTreeSet<&String>) -> Result<(), Mistake> {
-    let names: Vec<&str> = tenants.iter().map(|tenant| tenant.as_str()).collect();
+fn one_lane(place: &str, lanes: &BTreeSet<String>) -> Result<(), Mistake> {
+    let names: Vec<&str> = lanes.iter().map(String::as_str).collect();
     match names.len() {
         0 | 1 => Ok(()),
         _ => {
             let what = format!(
-                "tenants are kept apart, and it joins {}",
+                "lanes are kept apart, and it joins {}: two ports `ring:NAME` lead from one to the \
+                 other",
                 names.join(" and ")
             );
             Err(mistake(place, what))

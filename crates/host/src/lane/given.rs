@@ -5,13 +5,13 @@ use std::fs::File;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::{UnixListener, UnixStream};
 
-use sprat_switch::port::{Claim, Claimed, Port};
+use sprat_switch::port::{Claim, Claimed, Port, RingEnd};
 use sprat_switch::switch::PortId;
 
 use super::Lane;
 use super::capture::Capture;
 use super::maker::Job;
-use crate::protocol::{Answer, Given, Holdings};
+use crate::protocol::{Answer, End, Given, Holdings};
 
 /// What was given and is not used yet.
 #[derive(Default)]
@@ -25,10 +25,13 @@ pub(super) struct Stock {
 impl Lane {
     /// Takes something that was opened for this lane.
     pub(super) fn take(&mut self, given: Given, descriptors: Vec<OwnedFd>) -> Answer {
+        let taken = self.try_take(given, descriptors);
+        taken.unwrap_or_else(Answer::Refused)
+    }
+
+    fn try_take(&mut self, given: Given, descriptors: Vec<OwnedFd>) -> Result<Answer, String> {
         let mut descriptors = descriptors.into_iter();
-        let Some(first) = descriptors.next() else {
-            return Answer::Refused("no descriptor came with it".into());
-        };
+        let mut next = || descriptors.next().ok_or("no descriptor came with it");
         match given {
             Given::Port {
                 name,
@@ -36,30 +39,36 @@ impl Lane {
                 interface,
             } => {
                 let claim = Claim {
-                    what: match interface.packet {
-                        Some((index, address)) => Claimed::Packet { index, address },
-                        None => Claimed::Tap,
+                    what: match (interface.packet, interface.ring) {
+                        (Some((index, address)), _) => Claimed::Packet { index, address },
+                        (None, Some(End::First)) => Claimed::Ring(RingEnd::First),
+                        (None, Some(End::Second)) => Claimed::Ring(RingEnd::Second),
+                        (None, None) => Claimed::Tap,
                     },
                     name: interface.name,
                     frame_limit: interface.frame_limit,
-                    descriptor: first,
+                    descriptors: descriptors.collect(),
                 };
-                self.take_port(name, spec, claim.into_port());
+                let port = claim.into_port().map_err(|error| error.to_string())?;
+                self.take_port(name, spec, port);
             }
             Given::Socket { instance } => {
-                self.stock.sockets.insert(instance, first.into());
+                self.stock.sockets.insert(instance, next()?.into());
             }
-            Given::Reader { port, count } => return self.read_frames(&port, count, first.into()),
+            Given::Reader { port, count } => {
+                return Ok(self.read_frames(&port, count, next()?.into()));
+            }
             Given::Image { path, build } => {
+                let image = next()?.into();
                 self.images.insert(path.clone(), build);
                 self.maker.give(Job::Keep {
                     path,
-                    image: File::from(first),
-                    symbols: descriptors.next().map(File::from),
+                    image,
+                    symbols: next().ok().map(File::from),
                 });
             }
         }
-        Answer::Done
+        Ok(Answer::Done)
     }
 
     /// Has the frames of a port written to a stream from now on.

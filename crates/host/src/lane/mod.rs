@@ -253,7 +253,18 @@ impl Lane {
             while let Ok(question) = questions.try_recv() {
                 self.answer(question);
             }
-            if !moved && !self.ended {
+            if moved || self.ended {
+                continue;
+            }
+            if self
+                .desired
+                .functions
+                .values()
+                .any(|function| function.dedicated)
+            {
+                // A lane that is one function's alone looks again at once.
+                std::hint::spin_loop();
+            } else {
                 self.switch.rest(self.next_due(), &[bell.descriptor()])?;
                 bell.silence();
             }

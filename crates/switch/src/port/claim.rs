@@ -2,7 +2,7 @@
 
 use std::os::fd::OwnedFd;
 
-use super::{Packet, Port, PortError, PortSpec, Tap};
+use super::{Packet, Port, PortError, PortSpec, Ring, RingEnd, Tap};
 
 /// What a port is that was opened elsewhere.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,24 +16,26 @@ pub enum Claimed {
         /// Its Ethernet address.
         address: [u8; 6],
     },
+    /// One end of a pair of rings between two lanes.
+    Ring(RingEnd),
 }
 
-/// A live port that was opened and is not used yet: its descriptor, and what is known of it.
+/// A live port that was opened and is not used yet: its descriptors, and what is known of it.
 #[derive(Debug)]
 pub struct Claim {
     /// What it is.
     pub what: Claimed,
-    /// The interface.
+    /// The interface, or the pair of rings.
     pub name: String,
     /// The longest frame it carries.
     pub frame_limit: usize,
-    /// Its descriptor.
-    pub descriptor: OwnedFd,
+    /// Its descriptors: the interface's or, of rings, their memory, the own bell and the other's.
+    pub descriptors: Vec<OwnedFd>,
 }
 
 impl Claim {
     /// Opens the port of a specification; `None` where it makes sockets of its own later on, and so
-    /// cannot be handed over.
+    /// cannot be handed over. Rings are made as a pair, by [`Ring::pair`].
     ///
     /// # Errors
     /// The system refuses.
@@ -47,12 +49,24 @@ impl Claim {
     }
 
     /// The port.
-    #[must_use]
-    pub fn into_port(self) -> Box<dyn Port> {
-        match self.what {
-            Claimed::Tap => Box::new(Tap::of_claim(self)),
-            Claimed::Packet { index, address } => Box::new(Packet::of_claim(self, index, address)),
-        }
+    ///
+    /// # Errors
+    /// The descriptors are not what they should be, or the system refuses.
+    pub fn into_port(self) -> Result<Box<dyn Port>, PortError> {
+        Ok(match self.what {
+            Claimed::Tap => Box::new(Tap::of_claim(self)?),
+            Claimed::Packet { index, address } => Box::new(Packet::of_claim(self, index, address)?),
+            Claimed::Ring(end) => Box::new(Ring::of_claim(self, end)?),
+        })
+    }
+
+    /// The one descriptor of a port that has one.
+    pub(super) fn descriptor(&mut self, kind: &'static str) -> Result<OwnedFd, PortError> {
+        self.descriptors.pop().ok_or_else(|| PortError::Interface {
+            kind,
+            name: self.name.clone(),
+            source: std::io::Error::other("no descriptor came with it"),
+        })
     }
 }
 
@@ -78,7 +92,8 @@ mod tests {
             let port = |name: &str| {
                 let spec = PortSpec::parse(name).expect("a port");
                 let claim = Claim::open(&spec).expect("permitted");
-                claim.expect("it can be handed over").into_port()
+                let claim = claim.expect("it can be handed over");
+                claim.into_port().expect("a port")
             };
             let (mut one, mut other) = (port("packet:one"), port("packet:other"));
             assert_eq!(

@@ -99,13 +99,14 @@ impl Tap {
             what: Claimed::Tap,
             name: self.name,
             frame_limit: self.frame_limit,
-            descriptor: self.device,
+            descriptors: vec![self.device],
         }
     }
 
     /// One that was opened elsewhere.
-    pub(super) fn of_claim(claim: Claim) -> Self {
-        Self::over(claim.name, claim.descriptor, claim.frame_limit)
+    pub(super) fn of_claim(mut claim: Claim) -> Result<Self, PortError> {
+        let device = claim.descriptor("tap")?;
+        Ok(Self::over(claim.name, device, claim.frame_limit))
     }
 
     /// Hands over up to `limit` frames that have arrived; one that `deliver` does not take is kept.

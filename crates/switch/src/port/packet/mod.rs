@@ -119,14 +119,19 @@ impl Packet {
             },
             name: self.name,
             frame_limit: self.frame_limit,
-            descriptor: self.socket.into(),
+            descriptors: vec![self.socket.into()],
         }
     }
 
     /// One that was opened elsewhere.
-    pub(super) fn of_claim(claim: Claim, index: i32, address: [u8; 6]) -> Self {
-        let socket = claim.descriptor.into();
-        Self::over(claim.name, index, address, socket, claim.frame_limit)
+    pub(super) fn of_claim(
+        mut claim: Claim,
+        index: i32,
+        address: [u8; 6],
+    ) -> Result<Self, PortError> {
+        let socket = claim.descriptor("packet")?.into();
+        let limit = claim.frame_limit;
+        Ok(Self::over(claim.name, index, address, socket, limit))
     }
 
     fn failed(&self, source: io::Error) -> PortError {
