@@ -48,6 +48,8 @@ pub struct LaneOptions {
     /// How long a run on the machine's time lasts; without end where none is given and a port is
     /// live.
     pub duration: Option<Duration>,
+    /// Whether the lane never sleeps, so that no frame waits for a wake-up.
+    pub awake: bool,
     /// Console bytes passed on for each entry; the rest is dropped and counted.
     pub console_limit: usize,
 }
@@ -61,6 +63,7 @@ impl Default for LaneOptions {
             linger: Duration::from_secs(1),
             playback: false,
             duration: None,
+            awake: false,
             console_limit: 64 << 10,
         }
     }

@@ -215,3 +215,17 @@ fn lanes_of(folder: &Path) -> Vec<u64> {
     };
     numbers.filter(alive).collect()
 }
+
+/// Processor time that a process has had, in ticks of which a second has a hundred.
+///
+/// # Panics
+/// When it does not run.
+#[must_use]
+pub fn processor_time(process: u64) -> u64 {
+    let stat = fs::read_to_string(format!("/proc/{process}/stat")).expect("it runs");
+    // The name before it may hold anything (proc(5)).
+    let (_, fields) = stat.rsplit_once(") ").expect("a name");
+    let fields: Vec<&str> = fields.split(' ').collect();
+    let number = |at: usize| fields[at].parse::<u64>().expect("a number");
+    number(11) + number(12)
+}

@@ -14,5 +14,5 @@ mod live;
 pub use capture::{Record, read_capture};
 pub use command::{Finished, binary, interrupted_sprat, project, sprat, sprat_with, unread_sprat};
 pub use expectation::Expectation;
-pub use host::{Host, kill};
+pub use host::{Host, kill, processor_time};
 pub use live::{Live, in_namespace, ip};

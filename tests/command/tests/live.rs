@@ -1,8 +1,8 @@
 //! Runs that are joined to networks: the kernel's sockets are at the other end.
 
-use end_to_end::{Finished, Live, in_namespace, ip, sprat};
+use end_to_end::{Finished, Live, in_namespace, ip, processor_time, sprat};
 use std::net::UdpSocket;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// The port that datagrams come from, as the router sees it. A network of the port `user` has it for
 /// its first peer.
@@ -62,6 +62,28 @@ fn a_published_port_leads_to_a_router_without_root_and_ctrl_c_ends_with_the_repo
     assert_eq!(device["name"], "eth0");
     assert_eq!(device["received"], 4);
     assert_eq!(device["sent"], 4);
+}
+
+#[test]
+fn a_dedicated_run_never_sleeps_and_ends_as_any_other() {
+    let folder = folder(&echo("10.0.2.15", "10.0.2.2"));
+    let arguments = ["--port", "eth0=user", "--publish", "0:7/udp", "--json"];
+    let words = ["run", "a.click", "--dedicated"];
+    let mut run = Live::start(folder.path(), words.iter().chain(&arguments));
+    let line = run.line();
+    let at = line
+        .strip_prefix("eth0: ")
+        .unwrap_or_else(|| panic!("{line}"));
+    let at = at.strip_suffix(":10.0.2.15:7/udp");
+    ask(&client(0), at.unwrap_or_else(|| panic!("{line}")));
+    // Half a second of the processor while nothing comes.
+    let (process, begun) = (u64::from(run.id()), Instant::now());
+    let before = processor_time(process);
+    while processor_time(process) < before + 50 {
+        assert!(begun.elapsed() < Duration::from_secs(60), "it sleeps");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    assert_eq!(run.interrupt().json()["devices"][0]["received"], 2);
 }
 
 /// A pair of interfaces: `ours` for a router, and `theirs` with an address of the kernel's.

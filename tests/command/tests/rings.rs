@@ -3,7 +3,7 @@
 
 use std::fs;
 
-use end_to_end::{Host, kill};
+use end_to_end::{Host, kill, processor_time};
 
 /// `source` sends twenty frames whenever it is told to, in a lane of its own tenant; `sink` counts them in
 /// the lane of another, which is its alone.
@@ -88,23 +88,13 @@ fn rings_stay_when_the_daemon_is_started_again_and_lanes_after_it() {
     cross(&host, 40);
 }
 
-/// Processor time that a process has had, in ticks.
-fn time(process: u64) -> u64 {
-    let stat = fs::read_to_string(format!("/proc/{process}/stat")).expect("it runs");
-    // The name before it may hold anything (proc(5)).
-    let (_, fields) = stat.rsplit_once(") ").expect("a name");
-    let fields: Vec<&str> = fields.split(' ').collect();
-    let number = |at: usize| fields[at].parse::<u64>().expect("a number");
-    number(11) + number(12)
-}
-
 #[test]
 fn the_lane_of_a_dedicated_function_never_sleeps() {
     let host = start();
     cross(&host, 0);
     let process = host.lane("other.sink").expect("a lane");
-    let before = time(process);
+    let before = processor_time(process);
     // A second of the processor while nothing is to be done.
     let ticks = 100;
-    host.until(|| (time(process) >= before + ticks).then_some(()));
+    host.until(|| (processor_time(process) >= before + ticks).then_some(()));
 }

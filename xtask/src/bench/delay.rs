@@ -34,18 +34,30 @@ pub(super) fn delay(bench: &Bench) -> Result<Vec<Row>> {
     if machine::has_kvm() {
         monitors.insert(0, "vm");
     }
-    let ports = [("AF_PACKET", "packet"), ("AF_XDP", "xdp")];
+    let kinds = [
+        (
+            "an idle instance adds to a frame over AF_PACKET",
+            "packet",
+            &[][..],
+        ),
+        ("an idle instance adds to a frame over AF_XDP", "xdp", &[]),
+        (
+            "a dedicated instance, which never sleeps, adds to a frame over AF_PACKET",
+            "packet",
+            &["--dedicated"],
+        ),
+    ];
     let ways = monitors
         .iter()
-        .flat_map(|monitor| ports.map(|port| (*monitor, port)));
+        .flat_map(|monitor| kinds.map(|kind| (*monitor, kind)));
     let mut ways: Vec<_> = ways.map(|way| (way, Vec::new())).collect();
     for _ in 0..ROUNDS {
         network.bridge(true)?;
         let direct = ping(&network)?;
         network.bridge(false)?;
         bridged.push(direct / 2.0);
-        for ((monitor, (_, port)), added) in &mut ways {
-            let _instance = network.instance(&bench.sprat, &configuration, monitor, port)?;
+        for ((monitor, (_, port, more)), added) in &mut ways {
+            let _instance = network.instance(&bench.sprat, &configuration, monitor, port, more)?;
             added.push((ping(&network)? - direct) / 2.0);
         }
     }
@@ -53,8 +65,8 @@ pub(super) fn delay(bench: &Bench) -> Result<Vec<Row>> {
         "a frame over the kernel's bridge, half of a ping",
         Sample::of(bridged).text("µs"),
     )];
-    for ((monitor, (kind, _)), added) in ways {
-        let what = format!("delay that an idle instance adds to a frame over {kind}, {monitor}");
+    for ((monitor, (who, ..)), added) in ways {
+        let what = format!("delay that {who}, {monitor}");
         rows.push(Row::at_most(&what, &Sample::of(added), 60.0, "µs"));
     }
     Ok(rows)

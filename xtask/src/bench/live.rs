@@ -64,7 +64,7 @@ pub(super) fn measure(bench: &Bench) -> Result<Vec<Row>> {
         nft(&network, "flush ruleset\n")?;
         network.bridge(false)?;
         for (_, port, rates) in &mut instances {
-            let _instance = network.instance(&bench.sprat, &firewall, monitor, port)?;
+            let _instance = network.instance(&bench.sprat, &firewall, monitor, port, &[])?;
             let rate = count()?;
             if *port == "xdp" {
                 ratios.push(rate / kernel);

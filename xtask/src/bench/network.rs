@@ -90,6 +90,7 @@ impl Network {
         configuration: &Path,
         monitor: &str,
         port: &str,
+        more: &[&str],
     ) -> Result<Running> {
         let mut instance = self
             .in_the_middle(&sprat.to_string_lossy())
@@ -98,6 +99,7 @@ impl Network {
             .args(["--monitor", monitor])
             .args(["--port", &format!("eth0={port}:left")])
             .args(["--port", &format!("eth1={port}:right")])
+            .args(more)
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()

@@ -118,6 +118,9 @@ pub(crate) struct RunCommand {
     /// Ends the run after so long, where it is not over before.
     #[arg(long = "for", value_name = "SECONDS", value_parser = seconds)]
     duration: Option<Duration>,
+    /// Never sleeps while nothing comes: no frame waits for a wake-up, and a processor is busy.
+    #[arg(long)]
+    dedicated: bool,
     /// What the run is called by sprat read, write, logs and metrics; by default, for a run with
     /// --port, what its program is called.
     #[arg(long, value_parser = crate::control::address::check)]
@@ -255,6 +258,7 @@ fn run_settings(
         linger: settings.linger,
         playback: settings.playback,
         duration: arguments.duration,
+        awake: arguments.dedicated,
         ..LaneOptions::default()
     };
     let mut session = Session {

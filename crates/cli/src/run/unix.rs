@@ -31,6 +31,7 @@ fn words(arguments: &RunCommand, settings: &Settings) -> Result<Vec<OsString>, R
         ("--memory", arguments.memory.is_some()),
         ("--clock", arguments.clock.is_some()),
         ("--for", arguments.duration.is_some()),
+        ("--dedicated", arguments.dedicated),
         ("--name", arguments.name.is_some()),
         ("--control", arguments.control.is_some()),
         ("--json", arguments.json),

@@ -108,6 +108,10 @@ impl Lane {
             }
         }
         descriptors.extend(self.alarm.as_ref().map(AsFd::as_fd));
+        if self.options.awake {
+            // What has come already is still seen.
+            until = 0;
+        }
         if full {
             until = until.min(monotonic_now().saturating_add(BREATH));
         }
