@@ -1,0 +1,90 @@
+//! What two ends of a pair have in common: a ring each way, and a word each way by which who reads it
+//! says that it may sleep.
+
+use std::io;
+use std::os::fd::OwnedFd;
+use std::sync::atomic::AtomicU32;
+
+use rustix::fs::{
+    MemfdFlags, SealFlags, fcntl_add_seals, fcntl_get_seals, ftruncate, memfd_create,
+};
+use rustix::mm::{MapFlags, ProtFlags, mmap, munmap};
+use sprat_abi::bytes::byte_ring_size;
+
+use super::RingEnd;
+
+/// Bytes that may be under way in each direction.
+pub(super) const CAPACITY: u32 = 1 << 20;
+
+/// Bytes of a direction: its ring, and a page with the word of who reads.
+const DIRECTION: usize = byte_ring_size(CAPACITY).next_multiple_of(PAGE) + PAGE;
+const PAGE: usize = 4096;
+
+/// Bytes of the memory.
+const LENGTH: usize = 2 * DIRECTION;
+
+/// The memory of a pair, mapped.
+pub(super) struct Memory(*mut u8);
+
+// SAFETY: an address range that belongs to the value; what lies in it are atomics and bytes that are
+// copied.
+unsafe impl Send for Memory {}
+
+impl Memory {
+    /// A file for a pair, all zeros. Who has it cannot take memory away from under the other.
+    pub(super) fn file() -> io::Result<OwnedFd> {
+        let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
+        let file = memfd_create("sprat-ring", flags)?;
+        ftruncate(&file, LENGTH as u64)?;
+        let seals = SealFlags::SHRINK | SealFlags::GROW | SealFlags::SEAL;
+        fcntl_add_seals(&file, seals)?;
+        Ok(file)
+    }
+
+    /// Maps a file that [`Memory::file`] has made.
+    pub(super) fn map(file: &OwnedFd) -> io::Result<Self> {
+        let fixed = SealFlags::SHRINK | SealFlags::SEAL;
+        let long = rustix::fs::fstat(file)?.st_size;
+        if !fcntl_get_seals(file)?.contains(fixed) || usize::try_from(long) != Ok(LENGTH) {
+            return Err(io::Error::other(
+                "the memory of the rings may change its length",
+            ));
+        }
+        let protection = ProtFlags::READ | ProtFlags::WRITE;
+        // SAFETY: a new mapping at an address of the kernel's choice, of a file that has been found to be
+        // as long and to stay so.
+        let base = unsafe {
+            mmap(
+                std::ptr::null_mut(),
+                LENGTH,
+                protection,
+                MapFlags::SHARED,
+                file,
+                0,
+            )
+        };
+        Ok(Self(base?.cast()))
+    }
+
+    /// Where the ring begins by which frames of `end` go.
+    pub(super) fn ring(&self, end: RingEnd) -> *mut u8 {
+        self.0.wrapping_add(match end {
+            RingEnd::First => 0,
+            RingEnd::Second => DIRECTION,
+        })
+    }
+
+    /// Whether who reads that ring may be asleep.
+    pub(super) fn sleeps(&self, end: RingEnd) -> &AtomicU32 {
+        let word = self.ring(end).wrapping_add(DIRECTION - PAGE);
+        // SAFETY: a word at the beginning of a page of the mapping, which lives as long as the borrow.
+        unsafe { &*word.cast() }
+    }
+}
+
+impl Drop for Memory {
+    fn drop(&mut self) {
+        // SAFETY: the mapping is the value's own, and nobody has it any more: rings are dropped first.
+        let _ = unsafe { munmap(self.0.cast(), LENGTH) };
+    }
+}
