@@ -207,8 +207,8 @@ fn readme_commands() -> Outcome {
         .into_iter()
         .filter(|line| readme::can_be_tried(line))
     {
-        let mut shell = Command::new("sh");
-        shell.args(["-euc", line]).current_dir(crate::root());
+        let mut shell = readme::shell(line);
+        shell.current_dir(crate::root());
         report.add(Report::of(
             &format!("README: {line}"),
             process::show(&mut shell)?,
