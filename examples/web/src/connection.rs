@@ -9,9 +9,9 @@ use sprat::net::TcpStream;
 use sprat::time::timeout;
 use sprat::{Result, time};
 
+use crate::Shared;
 use crate::request::{self, Request};
 use crate::response::{self, Status};
-use crate::{Counters, date};
 
 /// Longest head of a request.
 const HEAD: usize = 8 << 10;
@@ -41,7 +41,7 @@ impl Connection for TcpStream {
 pub(crate) async fn serve(
     mut stream: impl Connection,
     files: &impl KeyValue,
-    counters: &Counters,
+    shared: &Shared,
 ) -> Result<()> {
     let mut head = Vec::new();
     loop {
@@ -55,7 +55,7 @@ pub(crate) async fn serve(
             Err(_) if head.is_empty() => return Ok(()),
             Err(_) => (head.len(), Err(Status::TIMEOUT)),
         };
-        let keep = answer(&mut stream, files, counters, &request).await?;
+        let keep = answer(&mut stream, files, shared, &request).await?;
         head.drain(..length);
         if !keep {
             timeout(STALLED, stream.finish()).await??;
@@ -93,7 +93,7 @@ async fn read_head(stream: &mut impl Connection, head: &mut Vec<u8>) -> Result<O
 async fn answer(
     stream: &mut impl Connection,
     files: &impl KeyValue,
-    counters: &Counters,
+    shared: &Shared,
     request: &Result<Request, Status>,
 ) -> Result<bool> {
     let content = match request {
@@ -101,12 +101,12 @@ async fn answer(
         Err(_) => None,
     };
     let answer = response::choose(request, content.as_deref());
-    counters.requests.increment();
+    shared.requests.increment();
     if answer.status.is_error() {
-        counters.errors.increment();
+        shared.errors.increment();
     }
     let mut text = Vec::with_capacity(512);
-    response::write_head(&answer, &date::http(time::wall()), &mut text);
+    response::write_head(&answer, &shared.date.at(time::wall()), &mut text);
     for piece in [&text[..], answer.body]
         .iter()
         .flat_map(|part| part.chunks(PIECE))

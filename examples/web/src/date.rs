@@ -1,7 +1,8 @@
 //! Dates as HTTP writes them (RFC 9110, section 5.6.7).
 
 use alloc::format;
-use alloc::string::String;
+use alloc::rc::Rc;
+use core::cell::RefCell;
 
 const DAYS: [&str; 7] = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"];
 
@@ -9,9 +10,24 @@ const MONTHS: [&str; 12] = [
     "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
 ];
 
-/// A moment, given as nanoseconds since the Unix epoch; one before it counts as the epoch.
-pub(crate) fn http(wall: i64) -> String {
-    let seconds = u64::try_from(wall).unwrap_or(0) / 1_000_000_000;
+/// The date of answers, which is written once a second however many there are.
+#[derive(Default)]
+pub(crate) struct Date(RefCell<Option<(u64, Rc<str>)>>);
+
+impl Date {
+    /// At a moment, given as nanoseconds since the Unix epoch; one before it counts as the epoch.
+    pub(crate) fn at(&self, wall: i64) -> Rc<str> {
+        let second = u64::try_from(wall).unwrap_or(0) / 1_000_000_000;
+        let mut latest = self.0.borrow_mut();
+        match &*latest {
+            Some((written, text)) if *written == second => text.clone(),
+            _ => latest.insert((second, http(second))).1.clone(),
+        }
+    }
+}
+
+/// So many seconds after the Unix epoch.
+fn http(seconds: u64) -> Rc<str> {
     let (days, second) = (seconds / 86_400, seconds % 86_400);
     let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
     let weekday = DAYS[usize::try_from(days % 7).unwrap_or(0)];
@@ -34,7 +50,7 @@ pub(crate) fn http(wall: i64) -> String {
         month += 1;
     }
     let (day, month) = (day + 1, MONTHS[month]);
-    format!("{weekday}, {day:02} {month} {year} {hour:02}:{minute:02}:{second:02} GMT")
+    format!("{weekday}, {day:02} {month} {year} {hour:02}:{minute:02}:{second:02} GMT").into()
 }
 
 #[cfg(test)]
@@ -53,7 +69,18 @@ mod tests {
             (4_107_542_400, "Mon, 01 Mar 2100 00:00:00 GMT"),
             (-1, "Thu, 01 Jan 1970 00:00:00 GMT"),
         ] {
-            assert_eq!(http(seconds * 1_000_000_000), date);
+            assert_eq!(&*Date::default().at(seconds * 1_000_000_000), date);
+        }
+    }
+
+    #[test]
+    fn a_date_is_written_once_a_second_and_follows_a_clock_that_is_set_back() {
+        let date = Date::default();
+        let first = date.at(784_111_777_000_000_000);
+        assert!(Rc::ptr_eq(&first, &date.at(784_111_777_999_999_999)));
+        for (second, text) in [(784_111_778, "38"), (784_111_776, "36")] {
+            let expected = format!("Sun, 06 Nov 1994 08:49:{text} GMT");
+            assert_eq!(&*date.at(second * 1_000_000_000), expected);
         }
     }
 }

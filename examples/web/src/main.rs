@@ -38,8 +38,9 @@ const CONNECTIONS: usize = 512;
 
 const HEAP: u64 = if cfg!(feature = "tls") { 64 } else { 32 } << 20;
 
-/// What is counted.
-struct Counters {
+/// What all connections share: the date, and what is counted.
+struct Shared {
+    date: date::Date,
     requests: Counter,
     errors: Counter,
     refused: Counter,
@@ -52,7 +53,8 @@ struct Counters {
 
 #[sprat::main(takes("*": InputFile), heap = HEAP)]
 async fn main(mut env: Env, options: Options) -> Result<()> {
-    let counters = Rc::new(Counters {
+    let shared = Rc::new(Shared {
+        date: date::Date::default(),
         requests: counter("http_requests_total", "Requests that were answered"),
         errors: counter("http_errors_total", "Answers with a status of 400 or above"),
         refused: counter("http_refused_total", "Connections that were turned away"),
@@ -70,7 +72,7 @@ async fn main(mut env: Env, options: Options) -> Result<()> {
     let listener = network.listen((Ipv4Addr::UNSPECIFIED, PORT), sizes())?;
     log::info!("serving {} files on port {PORT}", SITE.paths().count());
     #[cfg(feature = "tls")]
-    secure::begin(&env, &options, &network, &counters)?;
+    secure::begin(&env, &options, &network, &shared)?;
     #[cfg(not(feature = "tls"))]
     if !options.certificate.is_empty() || !options.key.is_empty() {
         return Err(sprat::Error::new(
@@ -78,12 +80,12 @@ async fn main(mut env: Env, options: Options) -> Result<()> {
         ));
     }
     loop {
-        let (stream, _, open) = counters.admit(&listener).await;
-        let counters = counters.clone();
+        let (stream, _, open) = shared.admit(&listener).await;
+        let shared = shared.clone();
         spawn(async move {
             let _open = open;
             // A peer that breaks off has nothing to be told.
-            let _ = connection::serve(stream, &SITE, &counters).await;
+            let _ = connection::serve(stream, &SITE, &shared).await;
         })
         .detach();
     }
@@ -100,7 +102,7 @@ fn sizes() -> TcpOptions {
 }
 
 /// A connection that counts as open, while this is there.
-struct Open(Rc<Counters>);
+struct Open(Rc<Shared>);
 
 impl Drop for Open {
     fn drop(&mut self) {
@@ -108,7 +110,7 @@ impl Drop for Open {
     }
 }
 
-impl Counters {
+impl Shared {
     /// Waits for a connection there is room for; others are turned away.
     async fn admit(self: &Rc<Self>, listener: &TcpListener) -> (TcpStream, SocketAddr, Open) {
         loop {

@@ -9,7 +9,7 @@ use sprat::time::timeout;
 use sprat::{Env, Error, Result, log, spawn};
 
 use crate::connection::{self, Connection, PATIENCE};
-use crate::{Counters, Options, SITE};
+use crate::{Options, SITE, Shared};
 
 const PORT: u16 = 443;
 
@@ -18,7 +18,7 @@ pub(crate) fn begin(
     env: &Env,
     options: &Options,
     network: &Stack,
-    counters: &Rc<Counters>,
+    shared: &Rc<Shared>,
 ) -> Result<()> {
     if options.certificate.is_empty() {
         return Ok(());
@@ -29,28 +29,28 @@ pub(crate) fn begin(
         .map_err(|error| Error::new(alloc::format!("parameters 'certificate', 'key': {error}")))?;
     let listener = network.listen((Ipv4Addr::UNSPECIFIED, PORT), crate::sizes())?;
     log::info!("serving them by HTTPS on port {PORT}");
-    spawn(serve(server, listener, counters.clone())).detach();
+    spawn(serve(server, listener, shared.clone())).detach();
     Ok(())
 }
 
-async fn serve(server: Server, listener: TcpListener, counters: Rc<Counters>) {
+async fn serve(server: Server, listener: TcpListener, shared: Rc<Shared>) {
     loop {
-        let (stream, peer, open) = counters.admit(&listener).await;
-        let (server, counters) = (server.clone(), counters.clone());
+        let (stream, peer, open) = shared.admit(&listener).await;
+        let (server, shared) = (server.clone(), shared.clone());
         spawn(async move {
             let _open = open;
             match timeout(PATIENCE, server.accept(stream)).await {
                 Ok(Ok(stream)) => {
-                    counters.handshakes.increment();
+                    shared.handshakes.increment();
                     // A peer that breaks off has nothing to be told.
-                    let _ = connection::serve(stream, &SITE, &counters).await;
+                    let _ = connection::serve(stream, &SITE, &shared).await;
                 }
                 Ok(Err(error)) => {
-                    counters.failed_handshakes.increment();
+                    shared.failed_handshakes.increment();
                     log::debug!("no TLS with {peer}: {error}");
                 }
                 Err(_) => {
-                    counters.failed_handshakes.increment();
+                    shared.failed_handshakes.increment();
                     log::debug!("no TLS with {peer}: it took too long");
                 }
             }
