@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use sprat_image::{BuildOptions, Package, build};
 use sprat_monitor::{Grant, GrantedDevice, Image, Instance, Monitor, Options, open};
-use sprat_switch::port::{Generator, GeneratorOptions, Sink};
+use sprat_switch::port::{Generator, GeneratorOptions, Ring, Sink};
 use sprat_switch::switch::{InstanceId, PortId, Side, Switch, SwitchOptions};
 
 const MIRROR: &str = "FromDevice(eth0) -> EtherMirror -> Queue(2048) -> ToDevice(eth1);";
@@ -61,6 +61,13 @@ fn main() {
         runs.sort_by(|one, other| one.0.total_cmp(&other.0));
         let (rate, batch) = runs[RUNS / 2];
         println!("SWITCH {name} {rate:.2} {batch:.0}");
+    }
+    if only.starts_with('-') || "ring".starts_with(&only) {
+        for size in [64, 1500] {
+            let mut rates: Vec<f64> = (0..RUNS).map(|_| from_lane_to_lane(size)).collect();
+            rates.sort_by(f64::total_cmp);
+            println!("SWITCH ring-{size} {:.2} 1", rates[RUNS / 2]);
+        }
     }
     if only.starts_with('-') || "replace".starts_with(&only) {
         let mut waits: Vec<_> = (0..4 * RUNS).map(|_| replace(&*monitor, &image)).collect();
@@ -157,10 +164,10 @@ fn measure(
     let sink = switch.add_port("sink", Box::new(Sink::default()));
     let create = || monitor.create(image, &options()).expect("created");
     let places = arrangement.put(&mut switch, (generator, sink), &create);
-    run_for(&mut switch, LENGTH);
+    run_for(&mut [&mut switch], LENGTH);
     let before = counted(&switch, sink, &places);
     let begin = core_time();
-    run_for(&mut switch, LENGTH);
+    run_for(&mut [&mut switch], LENGTH);
     let seconds = (core_time() - begin).as_secs_f64();
     let after = counted(&switch, sink, &places);
     let (frames, entries) = (after.0 - before.0, after.1 - before.1);
@@ -168,6 +175,37 @@ fn measure(
         frames as f64 / seconds / 1e6,
         frames as f64 / (entries as f64).max(1.0),
     )
+}
+
+/// Millions of frames a second from one switch to another by rings, where both take turns on the core.
+fn from_lane_to_lane(size: usize) -> f64 {
+    let (mut one, mut other) = (
+        Switch::new(SwitchOptions::default()),
+        Switch::new(SwitchOptions::default()),
+    );
+    let generator = Generator::new(GeneratorOptions {
+        size,
+        count: None,
+        flows: 1,
+    });
+    let [up, down] = Ring::pair("bench").expect("permitted");
+    let [up, down] = [up, down].map(|end| end.into_port().expect("mapped"));
+    let (generator, up) = (
+        one.add_port("generator", Box::new(generator)),
+        one.add_port("up", up),
+    );
+    let (down, sink) = (
+        other.add_port("down", down),
+        other.add_port("sink", Box::new(Sink::default())),
+    );
+    one.wire(generator, up);
+    other.wire(down, sink);
+    run_for(&mut [&mut one, &mut other], LENGTH);
+    let before = other.port_counters(sink).sent.frames;
+    let begin = core_time();
+    run_for(&mut [&mut one, &mut other], LENGTH);
+    let seconds = (core_time() - begin).as_secs_f64();
+    (other.port_counters(sink).sent.frames - before) as f64 / seconds / 1e6
 }
 
 /// From the end of an instance under load to the first frame that leaves through the one that was
@@ -184,7 +222,7 @@ fn replace(monitor: &dyn Monitor, image: &Image) -> Duration {
     let ports: Vec<PortId> = switch.devices(place).collect();
     switch.wire(generator, ports[0]);
     switch.wire(ports[1], sink);
-    run_for(&mut switch, Duration::from_millis(20));
+    run_for(&mut [&mut switch], Duration::from_millis(20));
     let begin = Instant::now();
     let remains = switch.take(place);
     let before = switch.port_counters(sink).sent.frames;
@@ -203,12 +241,14 @@ fn core_time() -> Duration {
     Duration::try_from(time).expect("a time since the start")
 }
 
-fn run_for(switch: &mut Switch, length: Duration) {
+fn run_for(switches: &mut [&mut Switch], length: Duration) {
     let begin = Instant::now();
     while begin.elapsed() < length {
-        switch.turn();
-        let events = switch.take_events();
-        assert!(events.is_empty(), "{events:?}");
+        for switch in &mut *switches {
+            switch.turn();
+            let events = switch.take_events();
+            assert!(events.is_empty(), "{events:?}");
+        }
     }
 }
 

@@ -55,10 +55,12 @@ pub(super) fn switch(_: &Bench) -> Result<Vec<Row>> {
             "one-1500" => ("through 1 instance (EtherMirror), 1,500 bytes", 2.5),
             "hundred-64" => ("over 100 instances (EtherMirror), 64 bytes", 3.0),
             "hundred-1500" => ("over 100 instances (EtherMirror), 1,500 bytes", 0.0),
+            "ring-64" => ("from one lane to another by rings, 64 bytes", 10.0),
+            "ring-1500" => ("from one lane to another by rings, 1,500 bytes", 2.5),
             other => (other, 0.0),
         };
         let what = match name {
-            "alone-64" => what.to_owned(),
+            "alone-64" | "ring-64" | "ring-1500" => what.to_owned(),
             _ => format!("{what}, {batch} frames an entry"),
         };
         let sample = Sample::of(vec![rate]);
