@@ -47,10 +47,10 @@ fn short_cells_of_nlanr_say_who_sent_how_much_to_whom() {
     let fields = std::format!("{FIELDS} tcp_flags udp_len");
     let (written, said) = read("FromNLANRDump(in)", &trace, &fields);
     assert_eq!(said, "");
-    // The last four bytes of the TCP header are not there, so its flags cannot be told.
+    // Of the TCP header, the first sixteen bytes are there.
     assert_eq!(
         written,
-        "3.000007 0 10.0.0.1 5 10.0.0.2 80 T 60 36 - -\n\
+        "3.000007 0 10.0.0.1 5 10.0.0.2 80 T 60 36 S -\n\
          4.000000 0 10.0.0.3 9 10.0.0.4 53 U 28 28 - 8\n"
     );
 }
@@ -96,8 +96,8 @@ fn records_of_endace_hold_frames_of_several_links() {
     assert_eq!(said, "");
     assert_eq!(
         written,
-        "2.500000 1 10.0.0.1 80 60 36 74\n2.500000 0 10.0.0.1 80 60 36 64\n\
-         2.500000 2 10.0.0.1 80 60 36 60\n2.500000 0 10.0.0.1 80 60 36 68\n\
+        "2.500000 1 10.0.0.1 80 60 36 50\n2.500000 0 10.0.0.1 80 60 36 40\n\
+         2.500000 2 10.0.0.1 80 60 36 36\n2.500000 0 10.0.0.1 80 60 36 44\n\
          2.500000 0 10.0.0.1 80 60 36 36\n"
     );
 }

@@ -25,34 +25,42 @@ const TYPES: [(&str, u8); 15] = [
     ("maskreq-reply", icmp_type::MASK_REPLY),
 ];
 
-/// Codes by type, as the manual page of ICMPError lists them.
-const CODES: [(u8, &str, u8); 13] = [
-    (icmp_type::UNREACHABLE, "net", unreachable_code::NETWORK),
-    (icmp_type::UNREACHABLE, "host", unreachable_code::HOST),
-    (
-        icmp_type::UNREACHABLE,
-        "protocol",
-        unreachable_code::PROTOCOL,
-    ),
-    (icmp_type::UNREACHABLE, "port", unreachable_code::PORT),
-    (
-        icmp_type::UNREACHABLE,
-        "needfrag",
-        unreachable_code::NEED_FRAGMENT,
-    ),
-    (
-        icmp_type::UNREACHABLE,
-        "filterprohibited",
-        unreachable_code::FILTERED,
-    ),
-    (icmp_type::REDIRECT, "net", 0),
-    (icmp_type::REDIRECT, "host", 1),
-    (icmp_type::TIME_EXCEEDED, "transit", 0),
-    (icmp_type::TIME_EXCEEDED, "reassembly", 1),
-    (icmp_type::PARAMETER_PROBLEM, "erroratptr", 0),
-    (icmp_type::PARAMETER_PROBLEM, "missingopt", 1),
-    (icmp_type::PARAMETER_PROBLEM, "length", 2),
-];
+/// Codes by type.
+const CODES: [(u8, &str, u8); 25] = {
+    use icmp_type::{PARAMETER_PROBLEM, REDIRECT, TIME_EXCEEDED, UNREACHABLE};
+    [
+        (UNREACHABLE, "net", unreachable_code::NETWORK),
+        (UNREACHABLE, "host", unreachable_code::HOST),
+        (UNREACHABLE, "protocol", unreachable_code::PROTOCOL),
+        (UNREACHABLE, "port", unreachable_code::PORT),
+        (UNREACHABLE, "needfrag", unreachable_code::NEED_FRAGMENT),
+        (
+            UNREACHABLE,
+            "srcroutefail",
+            unreachable_code::SOURCE_ROUTE_FAILED,
+        ),
+        // RFC 1122 and, from 13 on, RFC 1812.
+        (UNREACHABLE, "netunknown", 6),
+        (UNREACHABLE, "hostunknown", 7),
+        (UNREACHABLE, "isolated", 8),
+        (UNREACHABLE, "netprohibited", 9),
+        (UNREACHABLE, "hostprohibited", 10),
+        (UNREACHABLE, "tosnet", 11),
+        (UNREACHABLE, "toshost", 12),
+        (UNREACHABLE, "filterprohibited", unreachable_code::FILTERED),
+        (UNREACHABLE, "hostprecedence", 14),
+        (UNREACHABLE, "precedencecutoff", 15),
+        (REDIRECT, "net", 0),
+        (REDIRECT, "host", 1),
+        (REDIRECT, "tosnet", 2),
+        (REDIRECT, "toshost", 3),
+        (TIME_EXCEEDED, "transit", 0),
+        (TIME_EXCEEDED, "reassembly", 1),
+        (PARAMETER_PROBLEM, "erroratptr", 0),
+        (PARAMETER_PROBLEM, "missingopt", 1),
+        (PARAMETER_PROBLEM, "length", 2),
+    ]
+};
 
 impl Argument for IcmpType {
     fn parse(text: &str, names: &dyn Names) -> Result<Self, ArgumentError> {
@@ -105,5 +113,13 @@ pub(crate) fn parse_code(kind: u8, text: &str, names: &dyn Names) -> Result<u8, 
     {
         Some((.., number)) => Ok(*number),
         None => u8::parse(text, names),
+    }
+}
+
+/// Bytes of a message's header: of one about times, with these.
+pub(crate) fn header_length(kind: u8) -> usize {
+    match kind {
+        icmp_type::TIMESTAMP | icmp_type::TIMESTAMP_REPLY => 20,
+        _ => 8,
     }
 }

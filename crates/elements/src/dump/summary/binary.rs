@@ -15,7 +15,7 @@ use sprat_packet::EtherAddress;
 
 use super::fields::{Field, number};
 use super::tcp_options::Shown;
-use super::{ip_fields, ip_options, payload, tcp_options, transport_fields};
+use super::{View, ip_fields, ip_options, payload, tcp_options, transport_fields};
 use crate::icmp::names::IcmpType;
 
 /// The bit of a record's first word that says that it is a line of text.
@@ -32,6 +32,7 @@ pub(super) enum Encoding {
     Nanoseconds,
     Address,
     Ethernet,
+    Ethertype,
     Protocol,
     Congestion,
     /// The letter that says whether a packet is a fragment.
@@ -43,7 +44,7 @@ pub(super) enum Encoding {
     Direction,
     /// A byte that says how long they are, and options as in the header.
     IpOptions,
-    TcpOptions,
+    TcpOptions(Shown),
     /// A digest, in text or in hexadecimal digits.
     TextDigest,
     Digest,
@@ -52,12 +53,11 @@ pub(super) enum Encoding {
 /// How a field is packed, if it can be.
 pub(super) fn encoding(field: &Field) -> Option<Encoding> {
     Some(match field.name() {
-        "timestamp" | "utimestamp" | "first_timestamp" | "first_utimestamp" => {
-            Encoding::Microseconds
-        }
+        "timestamp" | "first_timestamp" => Encoding::Microseconds,
         "ntimestamp" | "first_ntimestamp" => Encoding::Nanoseconds,
         "ip_src" | "ip_dst" => Encoding::Address,
         "eth_src" | "eth_dst" => Encoding::Ethernet,
+        "eth_type" => Encoding::Ethertype,
         "ip_proto" => Encoding::Protocol,
         "ip_ecn" => Encoding::Congestion,
         "ip_frag" => Encoding::Fragment,
@@ -66,13 +66,15 @@ pub(super) fn encoding(field: &Field) -> Option<Encoding> {
         "tcp_flags" => Encoding::TcpFlags,
         "direction" => Encoding::Direction,
         "ip_opt" => Encoding::IpOptions,
-        "tcp_opt" | "tcp_ntopt" | "tcp_sack" => Encoding::TcpOptions,
+        "tcp_opt" => Encoding::TcpOptions(Shown::All),
+        "tcp_ntopt" => Encoding::TcpOptions(Shown::NoTimestamps),
+        "tcp_sack" => Encoding::TcpOptions(Shown::Sack),
         "payload_md5" => Encoding::TextDigest,
         "payload_md5_hex" => Encoding::Digest,
         "ip_hl" | "ip_tos" | "ip_dscp" | "ip_ttl" | "tcp_off" | "icmp_type" | "icmp_code"
         | "link" => Encoding::Number(1),
         "sport" | "dport" | "ip_id" | "ip_sum" | "tcp_window" | "tcp_urp" | "tcp_sum"
-        | "udp_sum" | "icmp_sum" | "icmp_flowid" | "icmp_seq" | "icmp_nextmtu" | "eth_type" => {
+        | "udp_sum" | "icmp_sum" | "icmp_flowid" | "icmp_seq" | "icmp_nextmtu" => {
             Encoding::Number(2)
         }
         "ts_sec" | "ts_usec" | "ip_len" | "ip_capture_len" | "tcp_seq" | "tcp_ack" | "udp_len"
@@ -89,37 +91,36 @@ impl Encoding {
             Self::Number(size) => size,
             Self::Protocol | Self::Congestion | Self::Fragment => 1,
             Self::IcmpType | Self::TcpFlags | Self::Direction => 1,
-            Self::Offset => 2,
+            Self::Offset | Self::Ethertype => 2,
             Self::Address => 4,
             Self::Ethernet => 6,
             Self::Microseconds | Self::Nanoseconds => 8,
             Self::Digest | Self::TextDigest => 16,
-            Self::IpOptions | Self::TcpOptions => return None,
+            Self::IpOptions | Self::TcpOptions(_) => return None,
         })
     }
 
-    /// Packs the text of a field.
-    pub(super) fn pack(self, word: &str, record: &mut Vec<u8>) {
+    /// Packs a field of a packet, whose text is `word`.
+    pub(super) fn pack(self, view: &View<'_>, word: &str, record: &mut Vec<u8>) {
         let begin = record.len();
-        match self.size() {
-            Some(size) => {
-                if self.pack_fixed(word, record).is_none() {
-                    record.truncate(begin);
-                }
-                record.resize(begin + size, 0);
+        if let Some(size) = self.size() {
+            if self.pack_fixed(word, record).is_none() {
+                record.truncate(begin);
             }
-            None => {
-                let mut options = Vec::new();
-                if self == Self::IpOptions {
-                    ip_options::parse(word, &mut options);
-                } else {
-                    tcp_options::parse(word, &mut options);
-                }
-                // Options are no longer than 40 bytes.
-                record.push(u8::try_from(options.len()).unwrap_or(0));
-                record.extend(options);
-            }
+            record.resize(begin + size, 0);
+            return;
         }
+        record.push(0);
+        match self {
+            Self::IpOptions => record.extend(view.ip_options().unwrap_or_default()),
+            Self::TcpOptions(shown) => {
+                let options = view.tcp_options(shown).unwrap_or_default();
+                tcp_options::select(options, shown, record);
+            }
+            _ => {}
+        }
+        // Options are no longer than 40 bytes.
+        record[begin] = u8::try_from(record.len() - begin - 1).unwrap_or(0);
     }
 
     fn pack_fixed(self, word: &str, record: &mut Vec<u8>) -> Option<()> {
@@ -139,6 +140,7 @@ impl Encoding {
             }
             Self::Address => record.extend(word.parse::<Ipv4Addr>().ok()?.octets()),
             Self::Ethernet => record.extend(EtherAddress::parse(word, &NoNames).ok()?.0),
+            Self::Ethertype => record.extend(u16::from_str_radix(word, 16).ok()?.to_be_bytes()),
             Self::Protocol => record.push(ip_fields::protocol(word)?),
             Self::Congestion => record.push(ip_fields::congestion(word)?),
             Self::Fragment => record.push(*word.as_bytes().first().filter(|byte| **byte != b'-')?),
@@ -156,7 +158,7 @@ impl Encoding {
                     record.push(u8::from_str_radix(word.get(at..at + 2)?, 16).ok()?);
                 }
             }
-            Self::IpOptions | Self::TcpOptions => return None,
+            Self::IpOptions | Self::TcpOptions(_) => return None,
         }
         Some(())
     }
@@ -176,6 +178,7 @@ impl Encoding {
             Self::Nanoseconds => write!(out, "{}.{:09}", value(&bytes[..4]), value(&bytes[4..])),
             Self::Address => write!(out, "{}", Ipv4Addr::from(*bytes.first_chunk::<4>()?)),
             Self::Ethernet => write!(out, "{}", EtherAddress(*bytes.first_chunk()?)),
+            Self::Ethertype => write!(out, "{:04X}", value(bytes)),
             Self::Fragment => out.write_char(match bytes[0] {
                 letter @ (b'F' | b'f' | b'!' | b'.') => char::from(letter),
                 _ => '-',
@@ -185,7 +188,7 @@ impl Encoding {
                 ip_options::write(bytes, out);
                 Ok(())
             }
-            Self::TcpOptions => {
+            Self::TcpOptions(_) => {
                 tcp_options::write(bytes, Shown::All, out);
                 Ok(())
             }

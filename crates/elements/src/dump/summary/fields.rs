@@ -1,5 +1,6 @@
 //! The table of fields.
 
+use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
@@ -17,6 +18,10 @@ pub(super) type Write = fn(&View<'_>, &mut String) -> Option<()>;
 pub(super) struct Field {
     /// Its names, the one that headers show first.
     pub(super) names: &'static [&'static str],
+    /// Whether a packet that has it has an IP header.
+    pub(super) network: bool,
+    /// When it is taken over from a line: a later pass overrides an earlier one.
+    pub(super) pass: u8,
     /// How it is read; `None`: what a dump says about it cannot be put into a packet.
     pub(super) read: Option<Read>,
     /// How it is written.
@@ -28,6 +33,8 @@ impl Field {
     pub(super) const fn new(names: &'static [&'static str], read: Read, write: Write) -> Self {
         Self {
             names,
+            network: true,
+            pass: 0,
             read: Some(read),
             write,
         }
@@ -37,9 +44,23 @@ impl Field {
     pub(super) const fn written(names: &'static [&'static str], write: Write) -> Self {
         Self {
             names,
+            network: true,
+            pass: 0,
             read: None,
             write,
         }
+    }
+
+    /// A field of the packet as such, which needs no IP header.
+    pub(super) const fn below_ip(mut self) -> Self {
+        self.network = false;
+        self
+    }
+
+    /// A field that is taken over in pass number `pass`.
+    pub(super) const fn in_pass(mut self, pass: u8) -> Self {
+        self.pass = pass;
+        self
     }
 
     /// The name that headers show.
@@ -47,19 +68,20 @@ impl Field {
         self.names.first().copied().unwrap_or_default()
     }
 
-    /// The field of a name, in which spaces count as underscores.
+    /// The field of a name. In a name, spaces count as underscores, and one without any of these may
+    /// lack the `ip_` that others begin with.
     pub(super) fn find(name: &str) -> Option<&'static Self> {
-        let same = |known: &&str| {
-            known.len() == name.len()
-                && known
-                    .bytes()
-                    .zip(name.bytes())
-                    .all(|(a, b)| a == b || a == b'_' && b == b' ')
+        let name = name.replace(' ', "_");
+        let known = |name: &str| {
+            FIELDS
+                .iter()
+                .flat_map(|group| group.iter())
+                .find(|field| field.names.contains(&name))
         };
-        FIELDS
-            .iter()
-            .flat_map(|group| group.iter())
-            .find(|field| field.names.iter().any(same))
+        known(&name).or_else(|| {
+            let short = !name.contains('_');
+            known(&format!("ip_{name}")).filter(|_| short)
+        })
     }
 }
 

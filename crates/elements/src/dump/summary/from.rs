@@ -42,10 +42,14 @@ pub(crate) const FROM_TCPDUMP: Class = FROM_IP_SUMMARY_DUMP.named("FromTcpdump")
 ///
 /// - `!proto PROTOCOL`, `!flowid SOURCE PORT DESTINATION PORT [PROTOCOL]`, `!aggregate NUMBER`:
 ///   the defaults of packets after it;
+/// - `!binary`: records as ToIPSummaryDump describes them follow;
 /// - others that begin with `!`, those that begin with `#`, and empty ones: nothing.
 ///
-/// Packets have their IP header, destination and times marked. Bytes of the IP length that a line
-/// does not give are not there; the extra length annotation counts them.
+/// Packets have their IP header, destination and times marked. A line that says nothing of IP, nor
+/// of what IP carries, is a packet without a byte; one of Ethernet and IP begins with its Ethernet
+/// header. Bytes of the IP length that a line does not give are not there; the extra length annotation
+/// counts them. Where lines say the IP length and that of the payload, what is left over is header:
+/// empty TCP options, then empty IP options, unless a line says which options there are.
 ///
 /// FromNetFlowSummaryDump reads lines of fields between vertical bars, each a flow: addresses, interfaces,
 /// packets, bytes, times, ports, flags, protocol and type of service, as Click's manual page lists them.
@@ -117,6 +121,7 @@ fn read_link(arguments: &mut Arguments<'_>) -> Link {
 struct Settings {
     fields: String,
     flow: Flow,
+    flow_given: bool,
     checksums: bool,
     multipacket: bool,
 }
@@ -139,9 +144,13 @@ impl Configure for FromIpSummaryDump {
         };
         let data = arguments.keyword::<String>("DATA");
         let name = match data {
-            Some(_) => arguments.position("FILENAME").unwrap_or_default(),
-            None => arguments.required::<String>("FILENAME")?,
+            Some(_) => arguments.position("FILENAME"),
+            None => Some(arguments.required::<String>("FILENAME")?),
         };
+        if data.is_some() && name.is_some() {
+            arguments.error("FILENAME and DATA conflict");
+        }
+        let name = name.unwrap_or_default();
         let mut flag = |name: &str, otherwise| arguments.keyword(name).unwrap_or(otherwise);
         let (stop, timing) = (flag("STOP", false), flag("TIMING", false));
         let (active, checksums) = (flag("ACTIVE", true), flag("CHECKSUM", false));
@@ -149,15 +158,23 @@ impl Configure for FromIpSummaryDump {
         let allow_nonexistent = flag("ALLOW_NONEXISTENT", false);
         flag("ZERO", true);
         let sample = arguments.keyword::<f64>("SAMPLE").unwrap_or(1.0);
-        if !(0.0..=1.0).contains(&sample) {
+        if sample < 0.0 {
             arguments.error("SAMPLE: must be between 0 and 1");
+        } else if sample > 1.0 {
+            arguments.warning("SAMPLE probability reduced to 1");
+        } else if sample == 0.0 {
+            arguments.warning("SAMPLE probability is 0; emitting no packets");
         }
+        let sample = sample.clamp(0.0, 1.0);
         let mut flow = Flow::default();
+        let mut flow_given = false;
         for name in ["DEFAULT_FLOWID", "FLOWID"] {
-            if let Some(Raw(text)) = arguments.keyword::<Raw>(name)
-                && read_flow(&mut flow, words(&text)).is_none()
-            {
-                arguments.error(format!("{name}: bad flow ID"));
+            let Some(Raw(text)) = arguments.keyword::<Raw>(name) else {
+                continue;
+            };
+            flow_given = true;
+            if let Err(what) = read_flow(&mut flow, words(&text)) {
+                arguments.error(format!("{name}: {what}"));
             }
         }
         for name in ["DEFAULT_PROTO", "PROTO"] {
@@ -190,6 +207,7 @@ impl Configure for FromIpSummaryDump {
             settings: Settings {
                 fields,
                 flow,
+                flow_given,
                 checksums,
                 multipacket,
             },
@@ -220,6 +238,10 @@ impl FromIpSummaryDump {
                 Err(error) => return Err(context.error(format!("{}: {error}", self.name))),
             },
         };
+        if lines.size() == Some(0) && !self.allow_nonexistent && self.data.is_none() {
+            return Err(context.error(format!("{name}: empty file")));
+        }
+        let name = if name == "-" { "<stdin>" } else { name };
         let mut reader = Reader::new(name.into(), lines);
         reader.fields = parse_list(&self.settings.fields)
             .into_iter()
@@ -231,6 +253,7 @@ impl FromIpSummaryDump {
             Kind::Tcpdump => Syntax::Tcpdump(Tcpdump::default()),
         };
         reader.flow = self.settings.flow;
+        reader.flow_given = self.settings.flow_given;
         reader.checksums = self.settings.checksums;
         reader.multipacket = self.settings.multipacket;
         Ok(reader)
@@ -360,6 +383,7 @@ impl Element for FromIpSummaryDump {
         match name {
             "count" => Ok(self.count.to_string()),
             "active" => Ok(self.active.to_string()),
+            "filename" if self.name == "-" => Ok("<stdin>".into()),
             "filename" => Ok(self.name.clone()),
             "encap" => Ok("IP".into()),
             "sampling_prob" => Ok(decimal::shortest(f64::from(self.sample) / f64::from(ALL))),

@@ -37,22 +37,38 @@ pub(super) fn split_option(text: &str) -> (&str, &str) {
     (text, "")
 }
 
-/// Reads options, padded to whole words; `None` where they are malformed or too long.
+/// Reads options; `None` where they are malformed or too long.
 pub(super) fn parse(text: &str, out: &mut Vec<u8>) -> Option<()> {
     out.clear();
-    if matches!(text, "." | "?") {
+    if text == "." {
         return Some(());
     }
     let mut rest = text;
     while !rest.is_empty() {
         let (item, after) = split_option(rest);
-        if parse_one(item, out).is_none() || out.len() > MAXIMUM {
+        if parse_one(item, out).is_none() {
             out.clear();
             return None;
         }
         rest = after;
     }
-    out.resize(out.len().next_multiple_of(4), ip_option::END);
+    shorten(out)
+}
+
+/// Takes mere padding from the front of options that are too long; `None` where that is not
+/// enough.
+pub(super) fn shorten(options: &mut Vec<u8>) -> Option<()> {
+    // What does nothing has the same number in IP and in TCP.
+    let padding = options
+        .iter()
+        .take_while(|byte| **byte == ip_option::NO_OPERATION)
+        .count();
+    let over = options.len().saturating_sub(MAXIMUM);
+    options.drain(..over.min(padding));
+    if options.len() > MAXIMUM {
+        options.clear();
+        return None;
+    }
     Some(())
 }
 
@@ -77,16 +93,16 @@ fn parse_one(item: &str, out: &mut Vec<u8>) -> Option<()> {
     }
 }
 
-/// `TYPE` or `TYPE=BYTE:BYTE…`.
+/// `TYPE`, which is a byte by itself, or `TYPE=BYTE:BYTE…`.
 pub(super) fn parse_numbered(item: &str, out: &mut Vec<u8>) -> Option<()> {
-    let (kind, bytes) = match item.split_once('=') {
-        Some((kind, bytes)) => (kind, Some(bytes)),
-        None => (item, None),
+    let Some((kind, bytes)) = item.split_once('=') else {
+        out.push(number(item)?);
+        return Some(());
     };
     out.push(number(kind)?);
     let at = out.len();
     out.push(2);
-    for byte in bytes.into_iter().flat_map(|bytes| bytes.split(':')) {
+    for byte in bytes.split(':') {
         out.push(number(byte)?);
     }
     out[at] = u8::try_from(out.len() - at + 1).ok()?;
@@ -196,15 +212,20 @@ pub(super) fn write(bytes: &[u8], out: &mut String) {
             out.push(';');
         }
         let data = option.data();
-        let known = match option.kind {
+        let written = match option.kind {
             ip_option::RECORD_ROUTE => write_route("rr", data, out),
             ip_option::LOOSE_SOURCE_ROUTE => write_route("lsrr", data, out),
             ip_option::STRICT_SOURCE_ROUTE => write_route("ssrr", data, out),
             ip_option::TIMESTAMP => write_timestamps(data, out),
-            _ => None,
+            kind => {
+                write_numbered(kind, data, out);
+                Some(())
+            }
         };
-        if known.is_none() {
-            write_numbered(option.kind, data, out);
+        if written.is_none() {
+            out.truncate(begin);
+            out.push('?');
+            return;
         }
     }
     if out.len() == begin {
@@ -213,31 +234,38 @@ pub(super) fn write(bytes: &[u8], out: &mut String) {
 }
 
 /// What stands before entry number `at`, where the pointer is at entry `pointer`.
-fn separator(at: usize, pointer: usize) -> &'static str {
+fn separator(at: usize, pointer: Option<usize>) -> &'static str {
     match at {
-        _ if at == pointer => "^",
+        _ if Some(at) == pointer => "^",
         0 => "",
         _ => ",",
     }
 }
 
+/// The number of the entry of `size` bytes that begins `offset` bytes into all, if one does.
+fn entry(offset: Option<usize>, size: usize) -> Option<usize> {
+    offset
+        .filter(|offset| offset.is_multiple_of(size))
+        .map(|offset| offset / size)
+}
+
+/// Writes a route; `None` where its pointer points before its addresses.
 fn write_route(name: &str, data: &[u8], out: &mut String) -> Option<()> {
     let (&pointer, entries) = data.split_first()?;
-    let pointer = usize::from(pointer).checked_sub(4)?;
-    if !entries.len().is_multiple_of(4) || !pointer.is_multiple_of(4) {
-        return None;
-    }
+    let pointer = entry(Some(usize::from(pointer).checked_sub(4)?), 4);
     let addresses = entries.as_chunks::<4>().0;
-    let pointer = pointer / 4;
     // A record of a route shows what was recorded; a route to take shows all of it.
     let recorded = name == "rr";
-    let count = if recorded { pointer } else { addresses.len() };
+    let count = match pointer {
+        Some(pointer) if recorded => pointer.min(addresses.len()),
+        _ => addresses.len(),
+    };
     let _ = write!(out, "{name}{{");
     for (at, octets) in addresses.iter().take(count).enumerate() {
         let separator = separator(at, pointer);
         let _ = write!(out, "{separator}{}", Ipv4Addr::from(*octets));
     }
-    if !recorded && pointer == addresses.len() {
+    if !recorded && pointer == Some(addresses.len()) && entries.len().is_multiple_of(4) {
         out.push('^');
     }
     out.push('}');
@@ -247,30 +275,31 @@ fn write_route(name: &str, data: &[u8], out: &mut String) -> Option<()> {
     Some(())
 }
 
+/// Writes timestamps; `None` where the pointer points before them.
 fn write_timestamps(data: &[u8], out: &mut String) -> Option<()> {
     let [pointer, flags, entries @ ..] = data else {
         return None;
     };
-    let pointer = usize::from(*pointer).checked_sub(5)?;
-    let (name, size) = match flags & 15 {
-        0 => ("ts", 4),
-        1 => ("ts.ip", 8),
-        3 => ("ts.preip", 8),
-        _ => return None,
-    };
-    if !entries.len().is_multiple_of(size) || !pointer.is_multiple_of(size) {
-        return None;
-    }
-    let (all, pointer) = (entries.len() / size, pointer / size);
+    let offset = usize::from(*pointer).checked_sub(5)?;
+    let size = if flags & 15 == 0 { 4 } else { 8 };
+    let pointer = entry(Some(offset), size);
+    let all = entries.len() / size;
     let prespecified = flags & 15 == 3;
-    let count = if prespecified { all } else { pointer.min(all) };
-    let room = all - count;
-    let _ = write!(out, "{name}{{");
+    let count = match pointer {
+        Some(pointer) if !prespecified => pointer.min(all),
+        _ => all,
+    };
+    let _ = match flags & 15 {
+        0 => write!(out, "ts{{"),
+        1 => write!(out, "ts.ip{{"),
+        3 => write!(out, "ts.preip{{"),
+        other => write!(out, "ts.{other}{{"),
+    };
     for (at, entry) in entries.chunks_exact(size).take(count).enumerate() {
         out.push_str(separator(at, pointer));
         if let Some(octets) = entry.first_chunk::<4>().filter(|_| size == 8) {
             let _ = write!(out, "{}", Ipv4Addr::from(*octets));
-            if at >= pointer {
+            if prespecified && at * size >= offset {
                 continue;
             }
             out.push('=');
@@ -279,9 +308,12 @@ fn write_timestamps(data: &[u8], out: &mut String) -> Option<()> {
         let mark = if time & NONSTANDARD == 0 { "" } else { "!" };
         let _ = write!(out, "{mark}{}", time & !NONSTANDARD);
     }
+    if offset == entries.len() {
+        out.push('^');
+    }
     out.push('}');
-    if room > 0 {
-        let _ = write!(out, "+{room}");
+    if all > count {
+        let _ = write!(out, "+{}", all - count);
     }
     if flags >> 4 > 0 {
         let _ = write!(out, "++{}", flags >> 4);

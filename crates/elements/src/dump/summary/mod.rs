@@ -10,6 +10,9 @@ mod flow_dumps;
 mod from;
 mod ip_fields;
 mod ip_options;
+mod layout;
+#[cfg(test)]
+mod length_tests;
 mod lines;
 mod netflow;
 mod packet_fields;

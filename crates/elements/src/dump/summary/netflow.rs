@@ -41,8 +41,7 @@ impl Link {
 const FIELDS: usize = 15;
 
 /// Reads a line into a packet to be, which stands for all of the flow's; `None` where the line is none.
-/// `each`: it is to have the length of one of them.
-pub(super) fn read(draft: &mut Draft, line: &str, link: Link, each: bool) -> Option<()> {
+pub(super) fn read(draft: &mut Draft, line: &str, link: Link) -> Option<()> {
     let mut fields = [""; FIELDS];
     let mut words = line.split('|').map(str::trim);
     for field in &mut fields {
@@ -53,8 +52,8 @@ pub(super) fn read(draft: &mut Draft, line: &str, link: Link, each: bool) -> Opt
     draft.flow.destination = fields[1].parse::<Ipv4Addr>().ok()?;
     draft.paint = link.paint(number(fields[3])?, number(fields[4])?);
     draft.count = number::<u32>(fields[5])?.max(1);
-    let bytes: u32 = number(fields[6])?;
-    draft.ip_length = Some(if each { bytes / draft.count } else { bytes });
+    draft.ip_length = Some(number(fields[6])?);
+    draft.network = true;
     let (begin, end) = (moment(fields[7])?, moment(fields[8])?);
     draft.first_timestamp = Some(begin);
     draft.timestamp = if end == 0 { begin } else { end };

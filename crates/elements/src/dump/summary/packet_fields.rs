@@ -6,24 +6,26 @@ use core::fmt::Write;
 use sprat_click::arguments::{Argument, NoNames, Timestamp};
 use sprat_packet::EtherAddress;
 use sprat_packet::annotations::{AGGREGATE, EXTRA_PACKETS, FIRST_TIMESTAMP};
-use sprat_packet::headers::{Ethernet, EthernetFields};
+use sprat_packet::headers::EthernetFields;
 
 use super::fields::{Field, number};
+use super::view::half_word;
 use super::{Draft, View};
 use crate::dump::text::Microseconds;
 
 const SECOND: i64 = 1_000_000_000;
 
 pub(super) const FIELDS: &[Field] = &[
-    Field::new(&["timestamp", "ts"], read_timestamp, |view, out| {
-        write!(out, "{}", Microseconds(view.packet.timestamp())).ok()
-    }),
-    Field::new(&["utimestamp"], read_timestamp, |view, out| {
-        write!(out, "{}", Microseconds(view.packet.timestamp())).ok()
-    }),
+    Field::new(
+        &["timestamp", "utimestamp", "ts"],
+        read_timestamp,
+        |view, out| write!(out, "{}", Microseconds(view.packet.timestamp())).ok(),
+    )
+    .below_ip(),
     Field::new(&["ntimestamp"], read_timestamp, |view, out| {
         write_nanoseconds(view.packet.timestamp(), out)
-    }),
+    })
+    .below_ip(),
     Field::new(
         &["ts_sec", "sec"],
         |draft, word| {
@@ -32,7 +34,8 @@ pub(super) const FIELDS: &[Field] = &[
             Some(())
         },
         |view, out| write!(out, "{}", view.packet.timestamp().div_euclid(SECOND)).ok(),
-    ),
+    )
+    .below_ip(),
     Field::new(
         &["ts_usec", "usec"],
         |draft, word| {
@@ -45,7 +48,8 @@ pub(super) const FIELDS: &[Field] = &[
             let fraction = view.packet.timestamp().rem_euclid(SECOND);
             write!(out, "{}", fraction / 1000).ok()
         },
-    ),
+    )
+    .below_ip(),
     Field::new(
         &["ts_usec1", "usec1"],
         |draft, word| {
@@ -53,20 +57,20 @@ pub(super) const FIELDS: &[Field] = &[
             Some(())
         },
         |view, out| write!(out, "{}", view.packet.timestamp().div_euclid(1000)).ok(),
-    ),
+    )
+    .below_ip(),
     Field::new(
-        &["first_timestamp", "first_ts"],
+        &["first_timestamp", "first_utimestamp", "first_ts"],
         read_first_timestamp,
         |view, out| write!(out, "{}", Microseconds(first_timestamp(view))).ok(),
-    ),
-    Field::new(&["first_utimestamp"], read_first_timestamp, |view, out| {
-        write!(out, "{}", Microseconds(first_timestamp(view))).ok()
-    }),
+    )
+    .below_ip(),
     Field::new(&["first_ntimestamp"], read_first_timestamp, |view, out| {
         write_nanoseconds(first_timestamp(view), out)
-    }),
+    })
+    .below_ip(),
     Field::new(
-        &["count", "packets", "pkt_count"],
+        &["count", "packets", "pkt_count", "packet_count"],
         |draft, word| {
             draft.count = number(word)?;
             Some(())
@@ -75,31 +79,42 @@ pub(super) const FIELDS: &[Field] = &[
             let extra = view.packet.annotations().word(EXTRA_PACKETS);
             write!(out, "{}", u64::from(extra) + 1).ok()
         },
-    ),
+    )
+    .below_ip(),
     Field::new(&["link", "paint"], read_link, |view, out| {
         write!(out, "{}", view.packet.annotations().paint()).ok()
-    }),
+    })
+    .below_ip(),
     Field::new(&["direction"], read_link, |view, out| {
         match view.packet.annotations().paint() {
             0 => out.write_char('>').ok(),
             1 => out.write_char('<').ok(),
             other => write!(out, "{other}").ok(),
         }
-    }),
+    })
+    .below_ip(),
     Field::new(
-        &["aggregate"],
+        &["aggregate", "agg"],
         |draft, word| {
             draft.aggregate = number(word)?;
             Some(())
         },
         |view, out| write!(out, "{}", view.packet.annotations().word(AGGREGATE)).ok(),
-    ),
+    )
+    .below_ip(),
     Field::written(&["capture_len", "caplen"], |view, out| {
         write!(out, "{}", view.packet.len()).ok()
-    }),
-    Field::written(&["wire_len", "wire_length"], |view, out| {
-        write!(out, "{}", view.packet.len() + view.extra()).ok()
-    }),
+    })
+    .below_ip(),
+    Field::new(
+        &["wire_len", "wire_length"],
+        |draft, word| {
+            draft.wire_length = Some(number(word)?);
+            Some(())
+        },
+        |view, out| write!(out, "{}", view.packet.len()).ok(),
+    )
+    .below_ip(),
     Field::new(
         &["eth_src", "ether_src"],
         |draft, word| {
@@ -107,8 +122,16 @@ pub(super) const FIELDS: &[Field] = &[
             ethernet(draft).source = address;
             Some(())
         },
-        |view, out| write!(out, "{}", link_header(view)?.source).ok(),
-    ),
+        |view, out| {
+            write!(
+                out,
+                "{}",
+                EtherAddress(*view.ethernet()?.get(6..)?.first_chunk()?)
+            )
+            .ok()
+        },
+    )
+    .below_ip(),
     Field::new(
         &["eth_dst", "ether_dst"],
         |draft, word| {
@@ -116,16 +139,19 @@ pub(super) const FIELDS: &[Field] = &[
             ethernet(draft).destination = address;
             Some(())
         },
-        |view, out| write!(out, "{}", link_header(view)?.destination).ok(),
-    ),
+        |view, out| write!(out, "{}", EtherAddress(*view.ethernet()?.first_chunk()?)).ok(),
+    )
+    .below_ip(),
     Field::new(
         &["eth_type", "ether_type"],
         |draft, word| {
-            ethernet(draft).ethertype = number(word)?;
+            let digits = word.strip_prefix("0x").unwrap_or(word);
+            ethernet(draft).ethertype = u16::from_str_radix(digits, 16).ok()?;
             Some(())
         },
-        |view, out| write!(out, "{}", link_header(view)?.ethertype).ok(),
-    ),
+        |view, out| write!(out, "{:04X}", half_word(view.ethernet()?, 12)?).ok(),
+    )
+    .below_ip(),
 ];
 
 fn read_timestamp(draft: &mut Draft, word: &str) -> Option<()> {
@@ -164,10 +190,4 @@ fn ethernet(draft: &mut Draft) -> &mut EthernetFields {
         source: EtherAddress([0; 6]),
         ethertype: 0x0800,
     })
-}
-
-/// The Ethernet header before the network header.
-fn link_header(view: &View<'_>) -> Option<EthernetFields> {
-    let header = view.packet.mac_header()?;
-    Ethernet::new(header).ok().map(|header| header.fields())
 }

@@ -27,7 +27,7 @@ pub(super) const FIELDS: &[Field] = &[
             draft.payload_length = Some(number(word)?);
             Some(())
         },
-        |view, out| write!(out, "{}", view.payload_length()?).ok(),
+        |view, out| write!(out, "{}", view.payload_length()).ok(),
     ),
     Field::written(&["payload_md5"], |view, out| {
         write_digest(&digest(view)?, out);
@@ -45,11 +45,11 @@ fn digest(view: &View<'_>) -> Option<[u8; 16]> {
 }
 
 /// Writes bytes between quotation marks, with C's escapes.
-fn write_quoted(bytes: &[u8], out: &mut String) {
+pub(super) fn write_quoted(bytes: &[u8], out: &mut String) {
     out.push('"');
     for &byte in bytes {
         match byte {
-            b'"' | b'\\' => {
+            b'"' | b'\\' | b'$' => {
                 out.push('\\');
                 out.push(char::from(byte));
             }

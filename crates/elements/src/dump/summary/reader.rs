@@ -5,6 +5,9 @@ use core::net::Ipv4Addr;
 use sprat_click::Context;
 use sprat_click::arguments::unquote;
 use sprat_packet::Packet;
+use sprat_packet::annotations::EXTRA_LENGTH;
+use sprat_packet::headers::protocol::UDP;
+use sprat_packet::headers::{Ipv4Mut, UdpMut};
 
 use super::binary::encoding;
 use super::draft::{Draft, Flow};
@@ -32,6 +35,8 @@ pub(super) struct Reader {
     pub(super) fields: Vec<Option<&'static Field>>,
     /// What lines do not say of their flow.
     pub(super) flow: Flow,
+    /// Whether somebody has said it, so that all packets are IP.
+    pub(super) flow_given: bool,
     /// Whether checksums are computed.
     pub(super) checksums: bool,
     /// Whether a line that stands for several packets gives several.
@@ -42,6 +47,8 @@ pub(super) struct Reader {
     /// Where the dump is binary from here on: a record as a line.
     unpacked: Option<String>,
     repeats: Repeats,
+    /// Where the last line stands for several packets, the next of them.
+    made: Option<Packet>,
     /// Whether a line that is no packet has been complained about.
     complained: bool,
 }
@@ -49,12 +56,14 @@ pub(super) struct Reader {
 /// The packets that the last line still has to give.
 #[derive(Clone, Copy, Default)]
 struct Repeats {
-    /// How many it gives in all.
-    all: u32,
-    given: u32,
-    /// Times of the first and the last, in nanoseconds.
-    first: i64,
+    /// How many are left.
+    left: u32,
+    /// Time of the last, and what each before it is later than the one before, in nanoseconds.
     last: i64,
+    step: i64,
+    /// Bytes that are left for them all, and bytes of each but the last.
+    length: usize,
+    each: usize,
 }
 
 impl Reader {
@@ -65,6 +74,7 @@ impl Reader {
             syntax: Syntax::Fields,
             fields: Vec::new(),
             flow: Flow::default(),
+            flow_given: false,
             checksums: false,
             multipacket: false,
             aggregate: 0,
@@ -72,13 +82,14 @@ impl Reader {
             line: Vec::new(),
             unpacked: None,
             repeats: Repeats::default(),
+            made: None,
             complained: false,
         }
     }
 
     /// The next packet; `None` at the end of the dump.
     pub(super) fn packet(&mut self, context: &Context<'_>) -> Option<Packet> {
-        while self.repeats.given >= self.repeats.all {
+        while self.repeats.left == 0 {
             let mut line = core::mem::take(&mut self.line);
             let more = match self.unpacked {
                 Some(_) => self.lines.record(&mut line),
@@ -99,15 +110,68 @@ impl Reader {
             self.line = line;
             more?;
         }
-        let repeats = self.repeats;
-        if repeats.all > 1 {
-            let steps = i64::from(repeats.all) - 1;
-            let span = i128::from(repeats.last) - i128::from(repeats.first);
-            let passed = span * i128::from(repeats.given) / i128::from(steps);
-            self.draft.timestamp = repeats.first + i64::try_from(passed).unwrap_or(0);
+        Some(self.repeat(context))
+    }
+
+    /// Makes one of the packets of the last line.
+    fn repeat(&mut self, context: &Context<'_>) -> Packet {
+        let Some(mut packet) = self.made.take() else {
+            self.repeats.left = 0;
+            return self.draft.packet(context.pool(), self.checksums);
+        };
+        self.repeats.left -= 1;
+        let repeats = &mut self.repeats;
+        let length = match repeats.left {
+            0 => {
+                packet.set_timestamp(repeats.last);
+                repeats.length
+            }
+            _ => {
+                let next = packet.duplicate(context.pool());
+                self.made = Some(next);
+                repeats.each
+            }
+        };
+        repeats.length = repeats.length.saturating_sub(length);
+        if let Some(next) = &mut self.made {
+            next.set_timestamp(packet.timestamp() + repeats.step);
         }
-        self.repeats.given += 1;
-        Some(self.draft.packet(context.pool(), self.checksums))
+        set_length(&mut packet, length);
+        packet
+    }
+
+    /// Sees to it that the packets of a line that stands for several share its time and length.
+    fn share(&mut self, context: &Context<'_>) {
+        let last = self.draft.timestamp;
+        let count = self.draft.count;
+        self.made = None;
+        self.repeats = Repeats {
+            left: 1,
+            ..Repeats::default()
+        };
+        if !self.multipacket || count < 2 {
+            return;
+        }
+        self.draft.count = 1;
+        let mut packet = self.draft.packet(context.pool(), self.checksums);
+        let extra = packet.annotations().word(EXTRA_LENGTH) as usize;
+        let mut length = packet.len() + extra;
+        // Each has all the bytes that are here.
+        let each = (length / count as usize).max(packet.len());
+        length = length.max(each * count as usize);
+        let mut step = 0;
+        if let Some(first) = self.draft.first_timestamp.filter(|first| *first != 0) {
+            step = last.saturating_sub(first) / i64::from(count - 1);
+            packet.set_timestamp(first);
+        }
+        self.repeats = Repeats {
+            left: count,
+            last,
+            step,
+            length,
+            each,
+        };
+        self.made = Some(packet);
     }
 
     fn read_line(&mut self, context: &Context<'_>, line: &str) {
@@ -130,17 +194,20 @@ impl Reader {
                 let names: Vec<String> = words.map(unquote).collect();
                 self.set_fields(context, &names);
             }
-            Some("!proto") => match words.next().and_then(protocol) {
-                Some(protocol) => self.flow.protocol = protocol,
-                None => self.complain(context, "bad protocol"),
+            Some("!proto") => match (words.next(), words.next()) {
+                (Some(word), None) => match protocol(word) {
+                    Some(protocol) => self.flow.protocol = protocol,
+                    None => self.complain(context, "bad protocol in !proto"),
+                },
+                _ => self.complain(context, "bad !proto"),
             },
             Some("!flowid") => match read_flow(&mut self.flow, words) {
-                Some(()) => {}
-                None => self.complain(context, "bad flow ID"),
+                Ok(()) => self.flow_given = true,
+                Err(what) => self.complain(context, what),
             },
             Some("!aggregate") => match words.next().and_then(number) {
                 Some(aggregate) => self.aggregate = aggregate,
-                None => self.complain(context, "bad aggregate"),
+                None => self.complain(context, "bad !aggregate specification"),
             },
             Some("!binary") => self.unpacked = Some(String::new()),
             _ => {}
@@ -158,6 +225,9 @@ impl Reader {
                 ));
             }
             self.fields.push(field);
+        }
+        if self.fields.is_empty() {
+            self.complain(context, "no contents specified");
         }
     }
 
@@ -187,25 +257,31 @@ impl Reader {
         self.draft.reset(self.flow, self.aggregate);
         let outcome = match &mut self.syntax {
             Syntax::Fields => {
+                let passes = self.fields.iter().flatten().map(|field| field.pass).max();
                 let mut read = 0;
-                for (field, word) in self.fields.iter().zip(words(line)) {
-                    let value = field.and_then(|field| field.read);
-                    if let Some(value) = value.filter(|_| word != "-") {
-                        read += usize::from(value(&mut self.draft, word).is_some());
+                for pass in 0..=passes.unwrap_or(0) {
+                    for (field, word) in self.fields.iter().zip(words(line)) {
+                        let field = field.filter(|field| field.pass == pass && word != "-");
+                        let Some((field, value)) = field.and_then(|it| Some((it, it.read?))) else {
+                            continue;
+                        };
+                        if value(&mut self.draft, word).is_some() {
+                            read += 1;
+                            self.draft.network |= field.network;
+                        }
                     }
                 }
+                self.draft.network |= self.flow_given;
                 if read > 0 {
                     Outcome::Packet
                 } else {
                     Outcome::Malformed
                 }
             }
-            Syntax::NetFlow(link) => {
-                match netflow::read(&mut self.draft, line, *link, self.multipacket) {
-                    Some(()) => Outcome::Packet,
-                    None => Outcome::Malformed,
-                }
-            }
+            Syntax::NetFlow(link) => match netflow::read(&mut self.draft, line, *link) {
+                Some(()) => Outcome::Packet,
+                None => Outcome::Malformed,
+            },
             Syntax::Tcpdump(tcpdump) => {
                 self.draft.timestamp = timestamp;
                 tcpdump.read(&mut self.draft, line)
@@ -213,22 +289,20 @@ impl Reader {
         };
         if outcome != Outcome::Packet {
             if outcome == Outcome::Malformed && !self.complained {
-                self.complain(context, "packet parse error");
+                let known = self.fields.is_empty() && matches!(self.syntax, Syntax::Fields);
+                self.complain(
+                    context,
+                    if known {
+                        "no '!data' provided"
+                    } else {
+                        "packet parse error"
+                    },
+                );
                 self.complained = true;
             }
             return;
         }
-        let last = self.draft.timestamp;
-        let count = self.draft.count;
-        if self.multipacket {
-            self.draft.count = 1;
-        }
-        self.repeats = Repeats {
-            all: if self.multipacket { count } else { 1 },
-            given: 0,
-            first: self.draft.first_timestamp.unwrap_or(last),
-            last,
-        };
+        self.share(context);
     }
 
     fn complain(&self, context: &Context<'_>, what: &str) {
@@ -238,21 +312,53 @@ impl Reader {
 
 /// Reads a flow: source address and port, destination address and port, and maybe its protocol.
 /// `-` leaves what was there.
+///
+/// # Errors
+/// What is wrong with it.
 pub(super) fn read_flow<'a>(
     flow: &mut Flow,
-    mut words: impl Iterator<Item = &'a str>,
-) -> Option<()> {
+    words: impl Iterator<Item = &'a str>,
+) -> Result<(), &'static str> {
     fn value<T>(old: T, word: &str, parse: impl FnOnce(&str) -> Option<T>) -> Option<T> {
         if word == "-" { Some(old) } else { parse(word) }
     }
     let address = |word: &str| word.parse::<Ipv4Addr>().ok();
-    let read = Flow {
-        source: value(flow.source, words.next()?, address)?,
-        source_port: value(flow.source_port, words.next()?, number)?,
-        destination: value(flow.destination, words.next()?, address)?,
-        destination_port: value(flow.destination_port, words.next()?, number)?,
-        protocol: value(flow.protocol, words.next().unwrap_or("-"), protocol)?,
+    let mut words = words;
+    let mut ends = || {
+        Some(Flow {
+            source: value(flow.source, words.next()?, address)?,
+            source_port: value(flow.source_port, words.next()?, number)?,
+            destination: value(flow.destination, words.next()?, address)?,
+            destination_port: value(flow.destination_port, words.next()?, number)?,
+            protocol: flow.protocol,
+        })
     };
-    *flow = read;
-    Some(())
+    *flow = ends().ok_or("bad !flowid specification")?;
+    let word = words.next().unwrap_or("-");
+    flow.protocol = value(flow.protocol, word, protocol).ok_or("bad protocol in !flowid")?;
+    Ok(())
+}
+
+/// Has a packet be of `length` bytes, as far as IP and its annotation tell.
+fn set_length(packet: &mut Packet, length: usize) {
+    let present = packet.len();
+    let extra = u32::try_from(length.saturating_sub(present)).unwrap_or(u32::MAX);
+    packet.set_annotation_word(EXTRA_LENGTH, extra);
+    let before = packet.network_offset().unwrap_or(0).unsigned_abs();
+    let header = packet.network_header_len();
+    let Some(Ok(mut ip)) = packet.network_header_mut().map(Ipv4Mut::new) else {
+        return;
+    };
+    let length = u16::try_from(length.saturating_sub(before)).unwrap_or(u16::MAX);
+    if ip.total_length() == length {
+        return;
+    }
+    ip.set_total_length(length);
+    let datagram = ip.protocol() == UDP;
+    if let Some(Ok(mut udp)) = packet.transport_header_mut().map(UdpMut::new)
+        && datagram
+    {
+        let header = u16::try_from(header).unwrap_or(0);
+        udp.set_length(length.saturating_sub(header));
+    }
 }

@@ -11,10 +11,10 @@ use core::fmt::Write;
 use sprat_packet::headers::{TcpOption, TcpOptions, tcp_option};
 
 use super::fields::number;
-use super::ip_options::{MAXIMUM, parse_numbered, split_option, write_numbered};
+use super::ip_options::{parse_numbered, shorten, split_option, write_numbered};
 
 /// Which options are shown.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Shown {
     All,
     /// All but timestamps.
@@ -23,10 +23,10 @@ pub(super) enum Shown {
     Sack,
 }
 
-/// Reads options, padded to whole words; `None` where they are malformed or too long.
-pub(super) fn parse(text: &str, out: &mut Vec<u8>) -> Option<()> {
+/// Reads options of those that are shown; `None` where they are malformed or too long.
+pub(super) fn parse(text: &str, shown: Shown, out: &mut Vec<u8>) -> Option<()> {
     out.clear();
-    if matches!(text, "." | "?") {
+    if text == "." {
         return Some(());
     }
     let mut rest = text;
@@ -34,17 +34,25 @@ pub(super) fn parse(text: &str, out: &mut Vec<u8>) -> Option<()> {
     let mut blocks = None;
     while !rest.is_empty() {
         let (item, after) = split_option(rest);
-        if parse_one(item, out, &mut blocks).is_none() || out.len() > MAXIMUM {
+        if parse_one(item, shown, out, &mut blocks).is_none() {
             out.clear();
             return None;
         }
+        // Only a comma joins blocks.
+        if !rest[item.len()..].starts_with(',') {
+            blocks = None;
+        }
         rest = after;
     }
-    out.resize(out.len().next_multiple_of(4), tcp_option::END);
-    Some(())
+    shorten(out)
 }
 
-fn parse_one(item: &str, out: &mut Vec<u8>, blocks: &mut Option<usize>) -> Option<()> {
+fn parse_one(
+    item: &str,
+    shown: Shown,
+    out: &mut Vec<u8>,
+    blocks: &mut Option<usize>,
+) -> Option<()> {
     let block = if item == "sackok" {
         None
     } else {
@@ -62,18 +70,28 @@ fn parse_one(item: &str, out: &mut Vec<u8>, blocks: &mut Option<usize>) -> Optio
         return Some(());
     }
     *blocks = None;
+    if item == "sackok" {
+        out.extend([tcp_option::SACK_PERMITTED, 2]);
+        return Some(());
+    }
+    if shown == Shown::Sack {
+        return None;
+    }
     match item {
-        "nop" => out.push(tcp_option::NO_OPERATION),
-        "eol" => out.push(tcp_option::END),
-        "sackok" => out.extend([tcp_option::SACK_PERMITTED, 2]),
+        "nop" if shown == Shown::All => out.push(tcp_option::NO_OPERATION),
+        "eol" if shown == Shown::All => out.push(tcp_option::END),
         _ => {
             if let Some(size) = item.strip_prefix("mss") {
                 out.extend([tcp_option::MAXIMUM_SEGMENT_SIZE, 4]);
                 out.extend(number::<u16>(size)?.to_be_bytes());
             } else if let Some(shift) = item.strip_prefix("wscale") {
                 out.extend([tcp_option::WINDOW_SCALE, 3, number(shift)?]);
-            } else if let Some(times) = item.strip_prefix("ts") {
+            } else if let Some(times) = item.strip_prefix("ts").filter(|_| shown == Shown::All) {
                 let (value, echo) = times.split_once(':')?;
+                // As RFC 7323 recommends for a timestamp alone.
+                if out.is_empty() {
+                    out.extend([tcp_option::NO_OPERATION; 2]);
+                }
                 out.extend([tcp_option::TIMESTAMPS, 10]);
                 out.extend(number::<u32>(value)?.to_be_bytes());
                 out.extend(number::<u32>(echo)?.to_be_bytes());
@@ -83,6 +101,36 @@ fn parse_one(item: &str, out: &mut Vec<u8>, blocks: &mut Option<usize>) -> Optio
         }
     }
     Some(())
+}
+
+/// Copies those of the options that are shown, as they stand in the header.
+pub(super) fn select(bytes: &[u8], shown: Shown, out: &mut Vec<u8>) {
+    if shown == Shown::All {
+        out.extend(bytes);
+        return;
+    }
+    let mut rest = bytes;
+    while let Some(&kind) = rest.first() {
+        let length = match kind {
+            tcp_option::END => return,
+            tcp_option::NO_OPERATION => 1,
+            _ => usize::from(rest.get(1).copied().unwrap_or(0)),
+        };
+        // What cannot be an option ends them.
+        let Some((option, after)) = rest.split_at_checked(length).filter(|_| length > 0) else {
+            return;
+        };
+        let wanted = match kind {
+            tcp_option::NO_OPERATION => false,
+            tcp_option::SACK | tcp_option::SACK_PERMITTED => true,
+            tcp_option::TIMESTAMPS => false,
+            _ => shown == Shown::NoTimestamps,
+        };
+        if wanted {
+            out.extend(option);
+        }
+        rest = after;
+    }
 }
 
 /// Writes options.

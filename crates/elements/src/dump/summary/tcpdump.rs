@@ -14,7 +14,7 @@ use sprat_packet::headers::{icmp_type, tcp_flags};
 
 use super::Draft;
 use super::fields::number;
-use super::tcp_options;
+use super::tcp_options::{self, Shown};
 
 type End = (Ipv4Addr, u16);
 
@@ -196,6 +196,10 @@ impl Details {
             draft.flags_and_offset = Ipv4::DONT_FRAGMENT;
         }
         draft.ip_length = self.length;
+        // Of lengths and options, all is known that can be.
+        draft.has_ip_options = true;
+        draft.has_tcp_options = true;
+        draft.network = true;
     }
 }
 
@@ -277,7 +281,7 @@ fn read_options(text: &str, out: &mut alloc::vec::Vec<u8>) {
         list.push_str(&item);
     }
     // Options that cannot be are left out.
-    tcp_options::parse(list.trim_end_matches(';'), out);
+    tcp_options::parse(list.trim_end_matches(';'), Shown::All, out);
 }
 
 fn icmp(draft: &mut Draft, text: &str) -> Option<()> {
@@ -294,8 +298,8 @@ fn icmp(draft: &mut Draft, text: &str) -> Option<()> {
     };
     draft.icmp_identifier = after(text, "id ").unwrap_or(0);
     draft.icmp_sequence = after(text, "seq ").unwrap_or(0);
-    // The length tcpdump tells is that of the message, of which eight bytes are its header.
-    draft.payload_length = after::<u32>(text, "length ").and_then(|all| all.checked_sub(8));
+    draft.icmp = true;
+    draft.payload_length = after(text, "length ");
     Some(())
 }
 

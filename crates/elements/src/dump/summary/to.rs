@@ -10,13 +10,14 @@ use sprat_click::{
     Arguments, Class, Configuration, Configure, Context, Element, HandlerError, HandlerList,
     Rejected,
 };
-use sprat_packet::annotations::EXTRA_PACKETS;
+use sprat_packet::annotations::{EXTRA_LENGTH, EXTRA_PACKETS, FIRST_TIMESTAMP};
 use sprat_packet::{Batch, Packet};
 
 use super::View;
 use super::binary::{Encoding, TEXT, encoding};
 use super::fields::{Field, parse_list};
 use super::lines::words;
+use super::payload::write_quoted;
 use crate::dump::text::Microseconds;
 
 pub(crate) const TO_IP_SUMMARY_DUMP: Class = Class::of::<ToIpSummaryDump>("ToIPSummaryDump")
@@ -33,10 +34,10 @@ pub(crate) const TO_IP_SUMMARY_DUMP: Class = Class::of::<ToIpSummaryDump>("ToIPS
 /// FILENAME `-` is standard output. Packets leave by output 0 where there is one. A field that a
 /// packet has not is `-`.
 ///
-/// - FIELDS (or CONTENTS): the fields, separated by spaces; `ip_src ip_dst`. A name may have spaces
-///   for underscores, if quoted. Fields are:
-///   - `timestamp`, `ts_sec`, `ts_usec`, `ts_usec1` (in microseconds), `utimestamp`, `ntimestamp`
-///     (to the nanosecond), and the same of a flow's first packet: `first_timestamp`, …;
+/// - FIELDS (or CONTENTS): the fields, separated by spaces; `timestamp ip_src`. A name may have spaces
+///   for underscores, if quoted, and lack the `ip_` that it begins with. Fields are:
+///   - `timestamp`, `ts_sec`, `ts_usec`, `ts_usec1` (in microseconds), `ntimestamp` (to the
+///     nanosecond), and the same of a flow's first packet: `first_timestamp`, …;
 ///   - `ip_src`, `ip_dst`, `ip_proto` (`T`, `U`, `I` or a number), `ip_len`, `ip_capture_len`,
 ///     `ip_hl`, `ip_id`, `ip_tos`, `ip_dscp`, `ip_ecn` (`no`, `ect1`, `ect2`, `ce`), `ip_ttl`,
 ///     `ip_sum`, `ip_frag` (`F` first fragment, `f` later one, `!` must not be cut, `.` none of
@@ -53,8 +54,8 @@ pub(crate) const TO_IP_SUMMARY_DUMP: Class = Class::of::<ToIpSummaryDump>("ToIPS
 /// - HEADER: whether the lines `!IPSummaryDump` and `!data` come first; true.
 /// - VERBOSE: whether the header says when the dump was made; false.
 /// - BANNER: what the header says of who made the dump.
-/// - MULTIPACKET: whether a packet that stands for several is written several times; false, and
-///   never where `count` is a field.
+/// - MULTIPACKET: whether a packet that stands for several is written as that many, which share its
+///   length and its time from the first to the last; false.
 /// - BAD_PACKETS: whether a line `!bad` goes before a packet whose headers are wrong; false.
 /// - CAREFUL_TRUNC: whether that includes packets shorter than their IP length; true.
 /// - EXTRA_LENGTH: whether the extra length annotation counts into a packet's length; true.
@@ -76,6 +77,8 @@ struct ToIpSummaryDump {
     careful: bool,
     extra_length: bool,
     unbuffered: bool,
+    /// Whether any field is of IP, or of what IP carries.
+    network: bool,
     /// How each field is packed, where the dump is binary.
     binary: Option<Vec<Encoding>>,
     file: Option<Box<dyn Output>>,
@@ -88,8 +91,10 @@ struct ToIpSummaryDump {
 impl Configure for ToIpSummaryDump {
     fn configure(arguments: &mut Arguments<'_>, _: &Configuration<'_>) -> Result<Self, Rejected> {
         let name = arguments.required::<String>("FILENAME");
-        let contents = arguments.keyword::<Raw>("CONTENTS");
-        let fields = arguments.keyword::<Raw>("FIELDS").or(contents);
+        let mut fields = None;
+        for name in ["FIELDS", "CONTENTS", "DATA"] {
+            fields = arguments.keyword::<Raw>(name).or(fields);
+        }
         let banner = arguments.keyword::<String>("BANNER").unwrap_or_default();
         let mut flag = |name: &str, otherwise| arguments.keyword(name).unwrap_or(otherwise);
         let (header, verbose) = (flag("HEADER", true), flag("VERBOSE", false));
@@ -97,13 +102,13 @@ impl Configure for ToIpSummaryDump {
         let careful = flag("CAREFUL_TRUNC", true);
         let (extra_length, unbuffered) = (flag("EXTRA_LENGTH", true), flag("UNBUFFERED", false));
         let binary = flag("BINARY", false);
-        let list = fields.map_or_else(|| "ip_src ip_dst".into(), |Raw(list)| list);
+        let list = fields.map_or_else(|| "timestamp ip_src".into(), |Raw(list)| list);
         let mut fields = Vec::new();
         for field in parse_list(&list) {
             match field {
                 Ok(field) => fields.push(field),
                 Err(name) => {
-                    arguments.error(format!("unknown field '{name}'"));
+                    arguments.error(format!("unknown content type '{name}'"));
                 }
             }
         }
@@ -115,19 +120,19 @@ impl Configure for ToIpSummaryDump {
             match encoding(field) {
                 Some(encoding) => encodings.push(encoding),
                 None => {
-                    arguments.error(format!("BINARY: field '{}' is text only", field.name()));
+                    arguments.error(format!("cannot use field {} with BINARY", field.name()));
                 }
             }
         }
         arguments.finish()?;
-        let counts = fields.iter().any(|field| field.name() == "count");
         Ok(Self {
             name: name?,
+            network: fields.iter().any(|field| field.network),
             fields,
             header,
             verbose,
             banner,
-            multipacket: multipacket && !counts,
+            multipacket,
             bad_packets,
             careful,
             extra_length,
@@ -151,14 +156,20 @@ impl ToIpSummaryDump {
         // Writing to a string cannot fail.
         let mut text = String::from("!IPSummaryDump 1.3\n");
         if !self.banner.is_empty() {
-            let _ = writeln!(text, "!creator \"{}\"", self.banner);
+            text.push_str("!creator ");
+            write_quoted(self.banner.as_bytes(), &mut text);
+            text.push('\n');
         }
         if self.verbose {
             let _ = writeln!(text, "!runtime {}", Microseconds(context.timestamp().0));
         }
         text.push_str("!data");
         for field in &self.fields {
-            let _ = write!(text, " {}", field.name());
+            text.push(' ');
+            text.push_str(match field.name() {
+                "ntimestamp" if self.binary.is_none() => "timestamp",
+                name => name,
+            });
         }
         text.push('\n');
         if self.binary.is_some() {
@@ -168,20 +179,54 @@ impl ToIpSummaryDump {
     }
 
     /// Writes packets; what goes wrong is said once, and nothing is written after it.
-    fn write_all(&mut self, context: &Context<'_>, batch: &Batch) {
-        for packet in batch {
-            if let Err(error) = self.write_one(packet) {
+    fn write_all(&mut self, context: &Context<'_>, batch: &mut Batch) {
+        for packet in batch.iter_mut() {
+            let written = match packet.annotations().word(EXTRA_PACKETS) {
+                extra if extra > 0 && self.multipacket => self.write_several(packet, extra),
+                _ => self.write_one(packet),
+            };
+            if let Err(error) = written {
                 context.chatter(format_args!("{}: {error}", self.name));
                 self.file = None;
             }
         }
     }
 
-    fn write_one(&mut self, packet: &Packet) -> Result<(), AccessError> {
+    /// Writes a packet that stands for `extra` more, and leaves it standing for the last of them.
+    fn write_several(&mut self, packet: &mut Packet, extra: u32) -> Result<(), AccessError> {
+        let count = extra as usize + 1;
+        let last = packet.timestamp();
+        let first = packet.annotations().double(FIRST_TIMESTAMP).cast_signed();
+        let mut step = 0;
+        if first != 0 {
+            step = last.saturating_sub(first) / i64::from(extra);
+            packet.set_timestamp(first);
+        }
+        let mut length = packet.len();
+        if self.extra_length {
+            length += packet.annotations().word(EXTRA_LENGTH) as usize;
+        }
+        length = length.max(packet.len() * count);
+        packet.set_annotation_word(EXTRA_PACKETS, 0);
+        for left in (1..=count).rev() {
+            let each = length / left;
+            length -= each;
+            let beyond = u32::try_from(each - packet.len()).unwrap_or(u32::MAX);
+            packet.set_annotation_word(EXTRA_LENGTH, beyond);
+            self.write_one(packet)?;
+            packet.set_timestamp(match left {
+                1 => last,
+                _ => packet.timestamp() + step,
+            });
+        }
+        Ok(())
+    }
+
+    fn write_one(&mut self, packet: &mut Packet) -> Result<(), AccessError> {
         let Some(file) = &mut self.file else {
             return Ok(());
         };
-        let view = View::new(packet, self.extra_length);
+        let view = View::new(packet, self.extra_length, self.careful);
         let line = &mut self.line;
         line.clear();
         for (number, field) in self.fields.iter().enumerate() {
@@ -196,7 +241,7 @@ impl ToIpSummaryDump {
         }
         line.push('\n');
         if self.bad_packets
-            && let Some(bad) = view.bad(self.careful)
+            && let Some(bad) = view.bad()
         {
             let line = format!("!bad {bad}\n");
             if self.binary.is_some() {
@@ -207,22 +252,21 @@ impl ToIpSummaryDump {
             file.write(line.as_bytes())?;
         }
         if let Some(encodings) = &self.binary {
-            pack(encodings, &self.line, &mut self.record);
+            pack(encodings, &view, &self.line, &mut self.record);
         }
         let written = match self.binary {
             Some(_) => &self.record,
             None => self.line.as_bytes(),
         };
-        let times = match packet.annotations().word(EXTRA_PACKETS) {
-            extra if self.multipacket => u64::from(extra) + 1,
-            _ => 1,
-        };
-        for _ in 0..times {
-            file.write(written)?;
-        }
-        self.count += times;
+        file.write(written)?;
+        self.count += 1;
         if self.unbuffered {
             file.flush()?;
+        }
+        // What IP has told of the length need not be counted a second time.
+        if view.is_ip() && self.network {
+            let extra = view.extra();
+            packet.set_annotation_word(EXTRA_LENGTH, extra);
         }
         Ok(())
     }
@@ -233,11 +277,11 @@ impl ToIpSummaryDump {
 }
 
 /// Packs the fields of a line into a record.
-fn pack(encodings: &[Encoding], line: &str, record: &mut Vec<u8>) {
+fn pack(encodings: &[Encoding], view: &View<'_>, line: &str, record: &mut Vec<u8>) {
     record.clear();
     record.extend([0; 4]);
     for (encoding, word) in encodings.iter().zip(words(line)) {
-        encoding.pack(word, record);
+        encoding.pack(view, word, record);
     }
     let size = u32::try_from(record.len()).unwrap_or(0);
     record[..4].copy_from_slice(&size.to_be_bytes());
@@ -267,7 +311,7 @@ impl Element for ToIpSummaryDump {
         let mut batch = core::mem::take(&mut self.batch);
         context.pull(0, context.burst(None), &mut batch);
         let worked = !batch.is_empty();
-        self.write_all(context, &batch);
+        self.write_all(context, &mut batch);
         batch.clear();
         self.batch = batch;
         if worked || context.upstream_nonempty(0) {

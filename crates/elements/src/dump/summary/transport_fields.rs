@@ -9,6 +9,7 @@ use sprat_packet::headers::{icmp_type, unreachable_code};
 use super::View;
 use super::fields::{Field, number};
 use super::tcp_options::{self, Shown};
+use super::view::{half_word, word};
 use crate::icmp::names::{self, IcmpType};
 
 /// A field that is a mere number: its names, where it goes in a packet to be, and where it stands
@@ -29,6 +30,40 @@ macro_rules! numeric {
     };
 }
 
+/// The same for a field that only ICMP has.
+macro_rules! numeric_icmp {
+    ($names:expr, $slot:ident, $view:ident => $value:expr) => {
+        Field::new(
+            $names,
+            |draft, word| {
+                draft.$slot = number(word)?;
+                draft.icmp = true;
+                Some(())
+            },
+            |$view, out| {
+                let value = $value;
+                write!(out, "{value}").ok()
+            },
+        )
+    };
+}
+
+/// The same for options of which some are shown. Those that show more override the others.
+macro_rules! options {
+    ($name:expr, $shown:expr, $pass:expr) => {
+        Field::new(
+            &[$name],
+            |draft, word| {
+                tcp_options::parse(word, $shown, &mut draft.tcp_options)?;
+                draft.has_tcp_options = true;
+                Some(())
+            },
+            |view, out| write_options(view, $shown, out),
+        )
+        .in_pass($pass)
+    };
+}
+
 pub(super) const FIELDS: &[Field] = &[
     Field::new(
         &["sport"],
@@ -36,7 +71,7 @@ pub(super) const FIELDS: &[Field] = &[
             draft.flow.source_port = number(word)?;
             Some(())
         },
-        |view, out| write!(out, "{}", view.ports()?[0]).ok(),
+        |view, out| write!(out, "{}", view.port(0)?).ok(),
     ),
     Field::new(
         &["dport"],
@@ -44,10 +79,10 @@ pub(super) const FIELDS: &[Field] = &[
             draft.flow.destination_port = number(word)?;
             Some(())
         },
-        |view, out| write!(out, "{}", view.ports()?[1]).ok(),
+        |view, out| write!(out, "{}", view.port(2)?).ok(),
     ),
-    numeric!(&["tcp_seq"], sequence, view => view.tcp()?.sequence()),
-    numeric!(&["tcp_ack"], acknowledgement, view => view.tcp()?.acknowledgement()),
+    numeric!(&["tcp_seq", "tcp_seqno"], sequence, view => word(view.tcp(8)?, 4)?),
+    numeric!(&["tcp_ack", "tcp_ackno"], acknowledgement, view => word(view.tcp(12)?, 8)?),
     Field::new(
         &["tcp_flags"],
         |draft, word| {
@@ -55,9 +90,7 @@ pub(super) const FIELDS: &[Field] = &[
             Some(())
         },
         |view, out| {
-            let tcp = view.tcp()?;
-            let nonce = tcp.data_offset_and_reserved() & 1;
-            let flags = u16::from_be_bytes([nonce, tcp.flags()]);
+            let flags = half_word(view.tcp(14)?, 12)? & 0xfff;
             if flags == 0 {
                 out.push('.');
             }
@@ -68,73 +101,69 @@ pub(super) const FIELDS: &[Field] = &[
             Some(())
         },
     ),
-    numeric!(&["tcp_window", "tcp_win"], window, view => view.tcp()?.window()),
-    numeric!(&["tcp_urp"], urgent, view => view.tcp()?.urgent()),
-    numeric!(&["tcp_off"], tcp_header_length, view => view.tcp()?.header_length()),
-    numeric!(&["tcp_sum"], tcp_checksum, view => view.tcp()?.checksum()),
+    numeric!(&["tcp_window", "tcp_win"], window, view => half_word(view.tcp(16)?, 14)?),
+    numeric!(&["tcp_urp"], urgent, view => half_word(view.tcp(20)?, 18)?),
     Field::new(
-        &["tcp_opt"],
-        |draft, word| tcp_options::parse(word, &mut draft.tcp_options),
-        |view, out| write_options(view, Shown::All, out),
+        &["tcp_off"],
+        |draft, word| {
+            draft.tcp_header_length = Some(usize::from(number::<u8>(word)?));
+            Some(())
+        },
+        |view, out| write!(out, "{}", (view.tcp(13)?[12] >> 4) * 4).ok(),
     ),
-    Field::new(
-        &["tcp_ntopt"],
-        |draft, word| tcp_options::parse(word, &mut draft.tcp_options),
-        |view, out| write_options(view, Shown::NoTimestamps, out),
-    ),
-    Field::new(
-        &["tcp_sack"],
-        |draft, word| tcp_options::parse(word, &mut draft.tcp_options),
-        |view, out| write_options(view, Shown::Sack, out),
-    ),
+    numeric!(&["tcp_sum"], tcp_checksum, view => half_word(view.tcp(18)?, 16)?),
+    options!("tcp_opt", Shown::All, 2),
+    options!("tcp_ntopt", Shown::NoTimestamps, 1),
+    options!("tcp_sack", Shown::Sack, 0),
     Field::new(
         &["udp_len", "udp_length"],
         |draft, word| {
             draft.udp_length = Some(number(word)?);
             Some(())
         },
-        |view, out| write!(out, "{}", view.udp()?.length()).ok(),
+        |view, out| write!(out, "{}", half_word(view.udp(6)?, 4)?).ok(),
     ),
-    numeric!(&["udp_sum"], udp_checksum, view => view.udp()?.checksum()),
+    numeric!(&["udp_sum"], udp_checksum, view => half_word(view.udp(8)?, 6)?),
     Field::new(&["icmp_type"], read_icmp_type, |view, out| {
-        write!(out, "{}", view.icmp()?.kind()).ok()
+        write!(out, "{}", view.icmp(1)?[0]).ok()
     }),
     Field::new(&["icmp_type_name"], read_icmp_type, |view, out| {
-        let kind = view.icmp()?.kind();
+        let kind = view.icmp(1)?[0];
         match names::type_name(kind) {
             Some(name) => out.write_str(name).ok(),
             None => write!(out, "{kind}").ok(),
         }
     }),
     Field::new(&["icmp_code"], read_icmp_code, |view, out| {
-        write!(out, "{}", view.icmp()?.code()).ok()
-    }),
+        write!(out, "{}", view.icmp(2)?[1]).ok()
+    })
+    .in_pass(1),
     Field::new(&["icmp_code_name"], read_icmp_code, |view, out| {
-        let icmp = view.icmp()?;
-        match names::code_name(icmp.kind(), icmp.code()) {
+        let icmp = view.icmp(2)?;
+        match names::code_name(icmp[0], icmp[1]) {
             Some(name) => out.write_str(name).ok(),
-            None => write!(out, "{}", icmp.code()).ok(),
+            None => write!(out, "{}", icmp[1]).ok(),
         }
+    })
+    .in_pass(1),
+    numeric_icmp!(&["icmp_sum"], icmp_checksum, view => half_word(view.icmp(4)?, 2)?),
+    numeric_icmp!(&["icmp_flowid", "icmp_id"], icmp_identifier, view => {
+        names::has_identifier(view.icmp(1)?[0]).then_some(())?;
+        half_word(view.icmp(6)?, 4)?
     }),
-    numeric!(&["icmp_sum"], icmp_checksum, view => view.icmp()?.checksum()),
-    numeric!(&["icmp_flowid", "icmp_id"], icmp_identifier, view => {
-        let icmp = view.icmp()?;
-        names::has_identifier(icmp.kind()).then(|| icmp.identifier())?
+    numeric_icmp!(&["icmp_seq"], icmp_sequence, view => {
+        names::has_identifier(view.icmp(1)?[0]).then_some(())?;
+        half_word(view.icmp(8)?, 6)?
     }),
-    numeric!(&["icmp_seq"], icmp_sequence, view => {
-        let icmp = view.icmp()?;
-        names::has_identifier(icmp.kind()).then(|| icmp.sequence())?
-    }),
-    numeric!(&["icmp_nextmtu"], icmp_sequence, view => {
-        let icmp = view.icmp()?;
-        let kind = (icmp.kind(), icmp.code());
-        (kind == (icmp_type::UNREACHABLE, unreachable_code::NEED_FRAGMENT))
-            .then(|| icmp.next_hop_mtu())?
+    numeric_icmp!(&["icmp_nextmtu"], icmp_sequence, view => {
+        let kind = half_word(view.icmp(2)?, 0)?.to_be_bytes();
+        (kind == [icmp_type::UNREACHABLE, unreachable_code::NEED_FRAGMENT]).then_some(())?;
+        half_word(view.icmp(8)?, 6)?
     }),
 ];
 
 fn write_options(view: &View<'_>, shown: Shown, out: &mut String) -> Option<()> {
-    tcp_options::write(view.tcp()?.option_bytes(), shown, out);
+    tcp_options::write(view.tcp_options(shown)?, shown, out);
     Some(())
 }
 
@@ -162,11 +191,13 @@ pub(super) fn flags(word: &str) -> Option<u16> {
 
 fn read_icmp_type(draft: &mut super::Draft, word: &str) -> Option<()> {
     draft.icmp_kind = IcmpType::parse(word, &NoNames).ok()?.0;
+    draft.icmp = true;
     Some(())
 }
 
 /// Reads a code, by the names of the type that the line has said before it.
 fn read_icmp_code(draft: &mut super::Draft, word: &str) -> Option<()> {
     draft.icmp_code = names::parse_code(draft.icmp_kind, word, &NoNames).ok()?;
+    draft.icmp = true;
     Some(())
 }

@@ -146,13 +146,13 @@ impl Configure for ToIpFlowDumps {
 
 /// The flow of a packet of TCP or UDP.
 fn flow_id(view: &View<'_>) -> Option<FlowId> {
-    let ip = view.ip.as_ref()?;
+    let ip = view.ip_header()?;
     let protocol = ip.protocol();
     matches!(protocol, TCP | UDP).then_some(())?;
     Some(FlowId {
         aggregate: view.packet.annotations().word(AGGREGATE),
         addresses: [ip.source(), ip.destination()],
-        ports: view.ports()?,
+        ports: [view.port(0)?, view.port(2)?],
         protocol,
     })
 }
@@ -181,7 +181,7 @@ impl Flow {
 
 impl ToIpFlowDumps {
     fn add(&mut self, context: &Context<'_>, packet: &Packet) {
-        let view = View::new(packet, true);
+        let view = View::new(packet, true, false);
         let Some(id) = flow_id(&view) else { return };
         if id.aggregate == 0 {
             return;
@@ -207,9 +207,9 @@ impl ToIpFlowDumps {
         let sign = if direction == 0 { '>' } else { '<' };
         let time = Microseconds(packet.timestamp().saturating_sub(from));
         let mut line = format!("{time} {sign}");
-        let length = view.payload_length().unwrap_or(0);
+        let length = view.payload_length();
         // Writing to a string cannot fail; so below.
-        if let Some(tcp) = view.tcp() {
+        if let Some(tcp) = view.tcp_header() {
             let (mut sequence, mut acknowledgement) = (tcp.sequence(), tcp.acknowledgement());
             let acknowledges = tcp.has_any(tcp_flags::ACK);
             if !self.absolute_sequence {
