@@ -75,7 +75,7 @@ const BENCHMARKS: [(&str, &str, Measure); 14] = [
     ),
     (
         "bulk",
-        "one TCP connection between two instances",
+        "one TCP connection between two instances, and between one and Linux",
         bulk::measure,
     ),
     (
