@@ -1,7 +1,8 @@
 //! Handlers: the named values of an element that can be read and written while it runs.
 
 use alloc::borrow::Cow;
-use alloc::string::String;
+use alloc::format;
+use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::fmt;
 
@@ -160,6 +161,18 @@ impl HandlerError {
     /// The element's refusal with one message.
     pub fn failed(message: impl Into<String>) -> Self {
         Self::Failed(Vec::from([message.into()]))
+    }
+
+    /// What Click says where an element, not a person, calls the handler.
+    pub fn in_call(&self, write: bool) -> String {
+        let kind = if write { "write" } else { "read" };
+        match self {
+            Self::NoElement(name) => format!("no element named '{name}'"),
+            Self::NoHandler(name) | Self::NotReadable(name) | Self::NotWritable(name) => {
+                format!("no '{name}' {kind} handler")
+            }
+            Self::Busy(_) | Self::Failed(_) => self.to_string(),
+        }
     }
 }
 

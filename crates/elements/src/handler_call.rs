@@ -34,13 +34,13 @@ impl HandlerCall {
         let router = context.router();
         let target = router
             .find_handler(Some(context.id()), &self.handler)
-            .map_err(|error| context.error(format!("{error}")))?;
+            .map_err(|error| context.error(error.in_call(true)))?;
         match router.handler_flags(&target) {
             Ok(flags) if flags.write => Ok(()),
-            Ok(_) => Err(context.error(format!("'{}' is a read handler", self.handler))),
+            Ok(_) => Err(context.error(format!("no '{}' write handler", self.handler))),
             // The element's own handlers are there, and cannot be listed while it runs.
             Err(sprat_click::HandlerError::Busy(_)) => Ok(()),
-            Err(error) => Err(context.error(format!("{error}"))),
+            Err(error) => Err(context.error(error.in_call(true))),
         }
     }
 

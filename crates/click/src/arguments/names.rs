@@ -94,6 +94,15 @@ const PROTOCOLS: [(&str, u8); 18] = [
 ];
 
 impl IpProtocol {
+    /// The well-known name of the protocol.
+    #[must_use]
+    pub fn name(self) -> Option<&'static str> {
+        let mut names = PROTOCOLS.iter();
+        names
+            .find(|(_, number)| *number == self.0)
+            .map(|(name, _)| *name)
+    }
+
     /// The protocol of a well-known name such as `tcp`.
     #[must_use]
     pub fn well_known(name: &str) -> Option<Self> {

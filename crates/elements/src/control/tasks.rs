@@ -212,6 +212,6 @@ mod tests {
         bench.run();
         assert_eq!(bench.read("s.switch"), "1");
         let errors = Bench::errors("HandlerTask(a.b)");
-        assert!(errors.contains("no element 'a'"), "{errors}");
+        assert!(errors.contains("no element named 'a'"), "{errors}");
     }
 }

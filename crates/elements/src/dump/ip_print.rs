@@ -8,11 +8,9 @@ use sprat_click::{
 };
 use sprat_packet::annotations::AGGREGATE;
 use sprat_packet::headers::protocol::{ICMP, TCP, UDP};
-use sprat_packet::headers::{Icmp, Ipv4, Tcp, Udp};
 use sprat_packet::{Batch, Packet};
 
-use crate::icmp::names as icmp_names;
-
+use super::datagram::Datagram;
 use super::print::Contents;
 use super::text::{Microseconds, write_ascii, write_hex};
 
@@ -22,19 +20,22 @@ pub(super) const IP_PRINT: Class = Class::of::<IpPrint>("IPPrint").reconfigurabl
 ///
 /// ```click
 /// IPPrint([LABEL, keywords CONTENTS, PAYLOAD, MAXLENGTH, ID, TTL, TOS, LENGTH, TIMESTAMP,
-///         AGGREGATE, PAINT, SWAP, OUTFILE, ACTIVE])
+///         AGGREGATE, PAINT, SWAP, OUTFILE, CHANNEL, ACTIVE])
 /// ```
 ///
 /// Expects packets whose IP header is marked (CheckIPHeader, MarkIPHeader). A line a packet: LABEL,
-/// time, addresses and ports, and what the protocol has to say.
+/// time, addresses and ports, and what the protocol has to say: of TCP, its flags, sequence numbers and,
+/// between parentheses, the length of its payload (where SYN and FIN count), of the packet and of IP.
+/// Packets without an IP header marked are passed on in silence.
 ///
 /// - CONTENTS, PAYLOAD: shows bytes of the packet or its payload too: `NONE` (the default), `HEX`
 ///   or `ASCII`; at most MAXLENGTH of them (1500).
 /// - ID, TTL, TOS, LENGTH: whether to show these fields of the header; false.
 /// - TIMESTAMP: whether to show the packet's time; true.
 /// - AGGREGATE, PAINT: whether to show these annotations; false.
-/// - SWAP: whether ICMP identifiers are shown with their bytes swapped; false.
+/// - SWAP: false shows ICMP identifiers and sequence numbers with their bytes swapped; true.
 /// - OUTFILE: a file to write to instead of standard error.
+/// - CHANNEL: accepted; all goes to standard error.
 /// - ACTIVE: whether to show anything; true.
 ///
 /// Handlers: `active` (read, write).
@@ -81,8 +82,9 @@ impl Configure for IpPrint {
         let (id, ttl, tos) = (flag("ID", false), flag("TTL", false), flag("TOS", false));
         let (ip_length, timestamp) = (flag("LENGTH", false), flag("TIMESTAMP", true));
         let (aggregate, paint) = (flag("AGGREGATE", false), flag("PAINT", false));
-        let (swap, active) = (flag("SWAP", false), flag("ACTIVE", true));
+        let (swap, active) = (flag("SWAP", true), flag("ACTIVE", true));
         let file_name = arguments.keyword::<String>("OUTFILE");
+        arguments.keyword::<String>("CHANNEL");
         arguments.finish()?;
         Ok(Self {
             label,
@@ -118,121 +120,64 @@ impl IpPrint {
         if self.timestamp {
             write!(line, "{}: ", Microseconds(packet.timestamp()))?;
         }
-        if self.aggregate {
-            write!(line, "#{}: ", packet.annotations().word(AGGREGATE))?;
+        let aggregate = packet.annotations().word(AGGREGATE);
+        let paint = packet.annotations().paint();
+        match (self.aggregate, self.paint) {
+            (true, true) => write!(line, "#{aggregate}.{paint}: ")?,
+            (true, false) => write!(line, "#{aggregate}: ")?,
+            (false, true) => write!(line, "paint {paint}: ")?,
+            (false, false) => {}
         }
-        if self.paint {
-            write!(line, "paint {}: ", packet.annotations().paint())?;
-        }
-        match packet.network_header().map(Ipv4::new) {
-            Some(Ok(header)) => self.write_ipv4(&mut line, packet, &header)?,
-            Some(Err(_)) => write!(line, "truncated-ip")?,
-            None => write!(line, "(Not an IP packet)")?,
+        match Datagram::of(packet) {
+            Some(datagram) => self.write_ipv4(&mut line, packet, &datagram)?,
+            None => line.push_str("truncated-ip"),
         }
         line.push('\n');
         self.line = line;
         Ok(())
     }
 
-    fn write_ipv4(&self, line: &mut String, packet: &Packet, header: &Ipv4<'_>) -> fmt::Result {
+    fn write_ipv4(&self, line: &mut String, packet: &Packet, ip: &Datagram<'_>) -> fmt::Result {
         if self.id {
-            write!(line, "id {} ", header.identification())?;
+            write!(line, "id {} ", ip.identification())?;
         }
         if self.ttl {
-            write!(line, "ttl {} ", header.time_to_live())?;
+            write!(line, "ttl {} ", ip.header[8])?;
         }
         if self.tos {
-            write!(line, "tos {} ", header.dscp() << 2 | header.ecn())?;
+            write!(line, "tos {} ", ip.header[1])?;
         }
         if self.ip_length {
-            write!(line, "length {} ", header.total_length())?;
+            write!(line, "length {} ", ip.length())?;
         }
-        let (source, destination) = (header.source(), header.destination());
-        let first = header.is_first_fragment();
-        match header.protocol() {
-            TCP if first => match Tcp::new(header.payload()) {
-                Ok(tcp) => write_tcp(line, packet, header, &tcp)?,
-                Err(_) => write!(line, "{source} > {destination}: truncated-tcp")?,
-            },
-            UDP if first => match Udp::new(header.payload()) {
-                Ok(udp) => {
-                    let (from, to) = (udp.source_port(), udp.destination_port());
-                    write!(
-                        line,
-                        "{source}.{from} > {destination}.{to}: udp {}",
-                        udp.length()
-                    )?;
-                }
-                Err(_) => write!(line, "{source} > {destination}: truncated-udp")?,
-            },
-            ICMP if first => {
-                write!(line, "{source} > {destination}: icmp ")?;
-                match Icmp::new(header.payload()) {
-                    Ok(icmp) => self.write_icmp(line, &icmp)?,
-                    Err(_) => line.push_str("truncated-icmp"),
-                }
+        match ip.header[9] {
+            TCP => ip.write_tcp(line, packet.len())?,
+            UDP => ip.write_udp(line)?,
+            ICMP => {
+                write!(line, "{}: ", ip.ends())?;
+                ip.write_icmp(line, self.swap)?;
             }
-            number => {
-                write!(line, "{source} > {destination}: ")?;
-                match number {
-                    TCP => line.push_str("tcp"),
-                    UDP => line.push_str("udp"),
-                    ICMP => line.push_str("icmp"),
-                    _ => write!(line, "ip-proto-{number}")?,
-                }
-            }
+            other => write!(line, "{}: ip-proto-{other}", ip.ends())?,
         }
-        if header.is_fragment() {
-            let length = usize::from(header.total_length()).saturating_sub(header.header_length());
-            let more = if header.more_fragments() { "+" } else { "" };
-            write!(
-                line,
-                " (frag {}:{length}@{}{more})",
-                header.identification(),
-                header.fragment_offset()
-            )?;
-        }
-        self.write_contents(line, packet, header)
+        ip.write_fragment(line)?;
+        self.write_contents(line, packet, ip)
     }
 
-    fn write_icmp(&self, line: &mut String, icmp: &Icmp<'_>) -> fmt::Result {
-        let (kind, code) = (icmp.kind(), icmp.code());
-        let name = icmp_names::type_name(kind);
-        match name {
-            Some(name) => line.push_str(name),
-            None => write!(line, "#{kind}")?,
-        }
-        if icmp_names::has_identifier(kind) {
-            let swap = |value: u16| if self.swap { value.swap_bytes() } else { value };
-            write!(
-                line,
-                " ({}, {})",
-                swap(icmp.identifier()),
-                swap(icmp.sequence())
-            )?;
-        } else if let Some(code_name) = icmp_names::code_name(kind, code) {
-            write!(line, " {code_name}")?;
-        } else if icmp_names::has_codes(kind) || code != 0 {
-            write!(line, " #{code}")?;
-        }
-        Ok(())
-    }
-
-    fn write_contents(&self, line: &mut String, packet: &Packet, header: &Ipv4<'_>) -> fmt::Result {
+    fn write_contents(&self, line: &mut String, packet: &Packet, ip: &Datagram<'_>) -> fmt::Result {
         if self.contents == Contents::None {
             return Ok(());
         }
         let bytes = if self.payload {
-            payload(header)
+            let segment = packet.transport_header().unwrap_or_default();
+            segment.get(ip.transport_header()..).unwrap_or_default()
         } else {
             packet.data()
         };
         let bytes = &bytes[..bytes.len().min(self.length)];
-        // Twenty characters of hexadecimal groups, or forty-eight of text, a line.
-        let (width, hex) = if self.contents == Contents::Hex {
-            (20, true)
-        } else {
-            (48, false)
+        // Twenty-four bytes in hexadecimal digits, or forty-eight characters, a line.
+        let (width, hex) = match self.contents {
+            Contents::Hex => (24, true),
+            _ => (48, false),
         };
         for piece in bytes.chunks(width) {
             line.push_str("\n  ");
@@ -244,66 +189,6 @@ impl IpPrint {
         }
         Ok(())
     }
-}
-
-/// What the packet's transport protocol carries.
-fn payload<'a>(header: &Ipv4<'a>) -> &'a [u8] {
-    let segment = header.payload();
-    let skip = match header.protocol() {
-        _ if !header.is_first_fragment() => 0,
-        TCP => Tcp::new(segment).map_or(0, |tcp| tcp.header_length()),
-        UDP | ICMP => 8,
-        _ => 0,
-    };
-    segment.get(skip..).unwrap_or(&[])
-}
-
-fn write_tcp(line: &mut String, packet: &Packet, header: &Ipv4<'_>, tcp: &Tcp<'_>) -> fmt::Result {
-    write!(
-        line,
-        "{}.{} > {}.{}: ",
-        header.source(),
-        tcp.source_port(),
-        header.destination(),
-        tcp.destination_port()
-    )?;
-    let flags = tcp.flags();
-    if flags == 0 {
-        line.push('.');
-    }
-    let mut letters = "FSRPAUXY"
-        .chars()
-        .enumerate()
-        .filter(|(bit, _)| flags >> bit & 1 == 1)
-        .peekable();
-    let shown: String = letters
-        .by_ref()
-        .filter(|(bit, _)| *bit != 4)
-        .map(|(_, letter)| letter)
-        .collect();
-    if flags != 0 {
-        line.push_str(if shown.is_empty() { "." } else { &shown });
-    }
-    let total = usize::from(header.total_length());
-    let length = total.saturating_sub(header.header_length() + tcp.header_length());
-    let mut end = tcp
-        .sequence()
-        .wrapping_add(u32::try_from(length).unwrap_or(0));
-    end = end.wrapping_add(u32::from(flags & 1) + u32::from(flags >> 1 & 1));
-    let captured = packet.network_header().map_or(0, <[u8]>::len);
-    write!(
-        line,
-        " {}:{end}({length},{total},{captured})",
-        tcp.sequence()
-    )?;
-    if flags & 0x10 != 0 {
-        write!(line, " ack {}", tcp.acknowledgement())?;
-    }
-    write!(line, " win {}", tcp.window())?;
-    if flags & 0x20 != 0 {
-        write!(line, " urg {}", tcp.urgent())?;
-    }
-    Ok(())
 }
 
 impl Element for IpPrint {
@@ -322,7 +207,10 @@ impl Element for IpPrint {
             return;
         }
         self.line.clear();
-        for packet in batch.iter() {
+        for packet in batch
+            .iter()
+            .filter(|packet| packet.network_header().is_some())
+        {
             // Writing to a string cannot fail.
             let _ = self.write(packet);
         }
@@ -365,25 +253,161 @@ impl Element for IpPrint {
 
 #[cfg(test)]
 mod tests {
+    use std::borrow::ToOwned as _;
+
     use crate::testing::Bench;
+
+    /// What is said of a packet of some IP header fields and what follows them.
+    fn printed(keywords: &str, fields: [u8; 4], rest: &[u8]) -> std::string::String {
+        let bench = Bench::new(&std::format!(
+            "FromDevice(in) -> MarkIPHeader(0) -> IPPrint(x{keywords}, TIMESTAMP false)
+             -> p :: IPPrint(y, ACTIVE false) -> Discard"
+        ));
+        let [length, flags, offset, protocol] = fields;
+        let mut packet = std::vec![0x45, 4, 0, length, 0, 9, flags, offset, 64, protocol, 0, 0];
+        packet.extend([1, 0, 0, 1, 2, 0, 0, 2]);
+        packet.extend(rest);
+        bench.arrive("in", &packet);
+        bench.run();
+        bench.simulation.take_errors()
+    }
+
+    const DATAGRAM: [u8; 10] = [0, 1, 0, 2, 0, 10, 0, 0, b'h', b'i'];
 
     #[test]
     fn ipprint_says_what_tcpdump_would_and_what_is_asked() {
-        let bench = Bench::new(
-            "FromDevice(in) -> MarkIPHeader(0)
-               -> IPPrint(x, TIMESTAMP false, ID true, PAYLOAD ASCII)
-               -> p :: IPPrint(y, ACTIVE false) -> Discard",
-        );
-        let mut packet = [0; 30];
-        packet[..10].copy_from_slice(&[0x45, 0, 0, 30, 0, 9, 0, 0, 64, 17]);
-        packet[12..20].copy_from_slice(&[1, 0, 0, 1, 2, 0, 0, 2]);
-        packet[20..28].copy_from_slice(&[0, 1, 0, 2, 0, 10, 0, 0]);
-        packet[28..].copy_from_slice(b"hi");
-        bench.arrive("in", &packet);
-        bench.run();
         assert_eq!(
-            bench.simulation.take_errors(),
+            printed(", ID true, PAYLOAD ASCII", [30, 0, 0, 17], &DATAGRAM),
             "x: id 9 1.0.0.1.1 > 2.0.0.2.2: udp 10\n  hi\n"
         );
+        assert_eq!(
+            printed(
+                ", TOS true, TTL true, LENGTH true, AGGREGATE true, PAINT true",
+                [30, 0, 0, 99],
+                b""
+            ),
+            "x: #0.0: ttl 64 tos 4 length 30 1.0.0.1 > 2.0.0.2: ip-proto-99\n"
+        );
+        assert_eq!(
+            printed(", CONTENTS HEX, MAXLENGTH 26", [30, 0, 0, 17], &DATAGRAM),
+            "x: 1.0.0.1.1 > 2.0.0.2.2: udp 10\n  \
+             4504001e 00090000 40110000 01000001 02000002 00010002\n  000a\n"
+        );
+    }
+
+    #[test]
+    fn of_a_segment_that_is_cut_off_is_said_what_is_there() {
+        // SYN and ACK, and FIN and PSH with three bytes: SYN and FIN count as one byte each.
+        let mut segment = [
+            0, 1, 0, 2, 0, 0, 0, 5, 0, 0, 0, 7, 0x50, 0x12, 1, 0, 0, 0, 0, 0,
+        ];
+        let tcp = |length, segment: &[u8]| printed("", [length, 0, 0, 6], segment);
+        assert_eq!(
+            tcp(40, &segment),
+            "x: 1.0.0.1.1 > 2.0.0.2.2: S 5:6(1,40,40) ack 7 win 256\n"
+        );
+        segment[13] = 0x09;
+        assert_eq!(
+            tcp(43, &segment),
+            "x: 1.0.0.1.1 > 2.0.0.2.2: FP 5:9(4,40,43) win 256\n"
+        );
+        segment[13] = 0xe0;
+        assert_eq!(
+            tcp(40, &segment[..15]),
+            "x: 1.0.0.1.1 > 2.0.0.2.2: . 5:5(0,35,40)truncated-tcp\n"
+        );
+        assert_eq!(
+            tcp(40, &segment[..13]),
+            "x: 1.0.0.1.1 > 2.0.0.2.2: truncated-tcp\n"
+        );
+        assert_eq!(
+            tcp(40, &segment[..3]),
+            "x: 1.0.0.1 > 2.0.0.2: truncated-tcp\n"
+        );
+        let udp = |length, bytes: &[u8]| printed("", [length, 0, 0, 17], bytes);
+        assert_eq!(
+            udp(28, &DATAGRAM[..3]),
+            "x: 1.0.0.1 > 2.0.0.2: truncated-udp\n"
+        );
+        // What stands behind the IP length does not count.
+        assert_eq!(
+            udp(27, &DATAGRAM),
+            "x: 1.0.0.1.1 > 2.0.0.2.2: truncated-udp\n"
+        );
+    }
+
+    #[test]
+    fn fragments_are_told_from_the_first_one() {
+        assert_eq!(
+            printed("", [30, 0x20, 0, 17], &DATAGRAM),
+            "x: 1.0.0.1.1 > 2.0.0.2.2: udp 10 (frag 9:10@0+)\n"
+        );
+        for (protocol, name) in [(17, "udp"), (6, "tcp"), (1, "icmp"), (99, "ip-proto-99")] {
+            assert_eq!(
+                printed("", [30, 0, 3, protocol], &DATAGRAM),
+                std::format!("x: 1.0.0.1 > 2.0.0.2: {name} (frag 9:10@24)\n")
+            );
+        }
+    }
+
+    #[test]
+    fn an_icmp_message_says_what_it_is_about() {
+        let icmp = |keywords: &str, bytes: &[u8]| {
+            let printed = printed(keywords, [56, 0, 0, 1], bytes);
+            let start = "x: 1.0.0.1 > 2.0.0.2: icmp ";
+            assert!(printed.starts_with(start), "{printed}");
+            printed[start.len()..].trim_end().to_owned()
+        };
+        let echo = [8, 0, 0, 0, 1, 2, 0, 3];
+        assert_eq!(icmp("", &echo), "echo (258, 3)");
+        assert_eq!(icmp(", SWAP false", &echo), "echo (513, 768)");
+        assert_eq!(icmp("", &[0; 8]), "echo-reply (0, 0)");
+        assert_eq!(icmp("", &[0; 7]), "echo-reply truncated-icmp");
+        assert_eq!(
+            printed("", [56, 0, 0, 1], &[0]),
+            "x: 1.0.0.1 > 2.0.0.2: truncated-icmp\n"
+        );
+        // Only echoes show their numbers.
+        assert_eq!(icmp("", &[13, 0, 0, 0, 1, 2, 0, 3]), "timestamp");
+        assert_eq!(icmp("", &[11, 1, 0, 0]), "timeexceeded reassembly");
+        assert_eq!(icmp("", &[11, 7, 0, 0]), "timeexceeded code 7");
+        assert_eq!(icmp("", &[77, 0, 0, 0]), "type 77");
+        let unreachable = |code: u8, protocol: u8, rest: &[u8]| {
+            let mut bytes = std::vec![3, code, 0, 0, 0, 0, 5, 0];
+            bytes.extend([0x45, 0, 0, 28, 0, 0, 0, 0, 1, protocol, 0, 0]);
+            bytes.extend([3, 0, 0, 3, 4, 0, 0, 4]);
+            bytes.extend(rest);
+            icmp("", &bytes)
+        };
+        assert_eq!(unreachable(1, 17, &[]), "4.0.0.4 unreachable host");
+        assert_eq!(
+            unreachable(3, 17, &[0, 1, 0, 2]),
+            "4.0.0.4 unreachable port udp/2"
+        );
+        assert_eq!(
+            unreachable(3, 200, &[]),
+            "4.0.0.4 unreachable port protocol 200truncated-icmp"
+        );
+        assert_eq!(unreachable(2, 6, &[]), "4.0.0.4 unreachable protocol tcp");
+        assert_eq!(
+            unreachable(4, 6, &[]),
+            "4.0.0.4 unreachable needfrag (mtu 1280)"
+        );
+        assert_eq!(unreachable(99, 6, &[]), "4.0.0.4 unreachable code 99");
+        assert_eq!(
+            icmp("", &[3, 1, 0, 0, 0, 0, 0, 0]),
+            "unreachable host truncated-icmp"
+        );
+    }
+
+    #[test]
+    fn packets_without_an_ip_header_are_not_shown() {
+        let bench = Bench::new(
+            "FromDevice(in) -> a :: IPPrint(a) -> MarkIPHeader(0) -> IPPrint(b, TIMESTAMP false)
+             -> Discard",
+        );
+        bench.arrive("in", &[0x45; 19]);
+        bench.run();
+        assert_eq!(bench.simulation.take_errors(), "b: truncated-ip\n");
     }
 }

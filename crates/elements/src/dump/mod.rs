@@ -1,6 +1,7 @@
 //! Elements that read and write traces, and print packets.
 
 mod capture;
+mod datagram;
 mod erf;
 mod file;
 mod from_dump;

@@ -119,7 +119,9 @@ impl Print {
         }
         if self.annotations {
             line.push_str(" | ");
-            write_hex(line, packet.annotations().bytes())?;
+            for byte in packet.annotations().bytes() {
+                write!(line, "{byte:02x}")?;
+            }
         }
         let shown = &packet.data()[..self
             .length
@@ -132,7 +134,8 @@ impl Print {
                 write_hex(line, shown)?;
             }
             Contents::Ascii => {
-                line.push_str(" | ");
+                // Each group of eight has a space before it, the first one as well.
+                line.push_str(" |  ");
                 write_ascii(line, shown);
             }
         }
@@ -207,7 +210,7 @@ mod tests {
     fn print_shows_text_with_dots_for_what_is_none() {
         assert_eq!(
             printed("Print(CONTENTS ASCII)", b"abc\x00defghij"),
-            "  11 | abc.defg hij\n"
+            "  11 |  abc.defg hij\n"
         );
     }
 

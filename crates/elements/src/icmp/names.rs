@@ -87,11 +87,6 @@ pub(crate) fn code_name(kind: u8, code: u8) -> Option<&'static str> {
         .map(|(_, name, _)| *name)
 }
 
-/// Whether the codes of a type have names.
-pub(crate) fn has_codes(kind: u8) -> bool {
-    CODES.iter().any(|(of, ..)| *of == kind)
-}
-
 /// Whether messages of a type carry an identifier and a sequence number.
 pub(crate) fn has_identifier(kind: u8) -> bool {
     matches!(

@@ -116,10 +116,9 @@ impl HeaderChecker {
             bad_sources.extend([Ipv4Addr::UNSPECIFIED, Ipv4Addr::BROADCAST]);
         }
         for interface in interfaces {
+            // That of a network of one address is the address.
             let broadcast = interface.address.to_bits() | !interface.mask.to_bits();
-            if interface.mask != Ipv4Addr::BROADCAST {
-                bad_sources.push(Ipv4Addr::from_bits(broadcast));
-            }
+            bad_sources.push(Ipv4Addr::from_bits(broadcast));
             good_destinations.push(interface.address);
         }
         Self {

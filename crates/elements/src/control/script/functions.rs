@@ -12,17 +12,18 @@ use super::format::sprintf;
 use super::number::Number;
 
 /// All functions that need no script: they answer the same wherever they are called.
-pub(super) const FUNCTIONS: [&str; 33] = [
-    "abs", "add", "and", "cat", "catq", "div", "eq", "ge", "gt", "idiv", "if", "in", "kill", "le",
-    "length", "lt", "max", "min", "mod", "mul", "nand", "ne", "neg", "nor", "not", "now", "or",
-    "random", "readable", "rem", "sprintf", "sub", "unquote",
+pub(super) const FUNCTIONS: [&str; 38] = [
+    "abs", "add", "and", "cat", "catq", "div", "eq", "first", "ge", "gt", "htonl", "htons", "idiv",
+    "if", "in", "kill", "le", "length", "lt", "max", "min", "mod", "mul", "nand", "ne", "neg",
+    "nor", "not", "now", "ntohl", "ntohs", "or", "random", "readable", "rem", "sprintf", "sub",
+    "unquote",
 ];
 
 /// Another one, whose name is as long as its answer.
 pub(super) const WRITABLE: &str = "writable";
 
-fn failed<T>(name: &str, message: impl core::fmt::Display) -> Result<T, HandlerError> {
-    Err(HandlerError::failed(format!("{name}: {message}")))
+fn failed<T>(message: &str) -> Result<T, HandlerError> {
+    Err(HandlerError::failed(message))
 }
 
 /// Calls function `name`; `None` where there is no such function.
@@ -34,10 +35,7 @@ pub(super) fn call(
     if !FUNCTIONS.contains(&name) && name != WRITABLE {
         return None;
     }
-    let words: Vec<String> = split_words(parameters)
-        .iter()
-        .map(|word| unquote(word))
-        .collect();
+    let words = split_words(parameters);
     let arguments = Arguments { name, words };
     Some(match name {
         "length" => Ok(parameters.len().to_string()),
@@ -51,6 +49,7 @@ pub(super) fn call(
     })
 }
 
+/// A function and its words, which keep their quotation marks.
 struct Arguments<'a> {
     name: &'a str,
     words: Vec<String>,
@@ -77,8 +76,12 @@ impl Arguments<'_> {
                     a
                 }
             }),
-            "idiv" | "mod" => self.integers(),
-            "rem" => self.remainder(),
+            "idiv" => {
+                let quotient = self.divide()?;
+                let quotient = Number::parse(&quotient).map_or(0, Number::truncated);
+                Ok(quotient.to_string())
+            }
+            "mod" | "rem" => self.remainder(),
             "neg" => Ok(Number::Integer(0).subtract(self.one()?).into()),
             "abs" => {
                 let number = self.one()?;
@@ -90,9 +93,12 @@ impl Arguments<'_> {
                 Ok(positive.into())
             }
             "eq" | "ne" | "lt" | "le" | "gt" | "ge" => self.compare(),
+            "first" => Ok(self.words.first().cloned().unwrap_or_default()),
+            "htons" | "ntohs" => Ok(self.whole::<u16>()?.swap_bytes().to_string()),
+            "htonl" | "ntohl" => Ok(self.whole::<u32>()?.swap_bytes().to_string()),
             "not" => match self.words.as_slice() {
                 [word] => Ok((!self.truth(word)?).to_string()),
-                _ => failed(self.name, "expects one argument"),
+                _ => failed("syntax error"),
             },
             "and" | "nand" => Ok((self.all(true)? != (self.name == "nand")).to_string()),
             "or" | "nor" => Ok((self.all(false)? == (self.name == "nor")).to_string()),
@@ -105,52 +111,65 @@ impl Arguments<'_> {
                         no
                     })
                 }
-                _ => failed(self.name, "expects a condition and two values"),
+                _ => failed("syntax error"),
             },
             "in" => match self.words.split_first() {
-                Some((sought, rest)) => Ok(rest.contains(sought).to_string()),
-                None => failed(self.name, "expects a value to look for"),
+                Some((sought, rest)) => {
+                    let sought = unquote(sought);
+                    let found = rest.iter().any(|word| unquote(word) == sought);
+                    Ok(found.to_string())
+                }
+                None => Ok(false.to_string()),
             },
             _ => match self.words.split_first() {
                 Some((format, rest)) => {
-                    sprintf(format, rest).or_else(|message| failed(self.name, message))
+                    let rest: Vec<String> = rest.iter().map(|word| unquote(word)).collect();
+                    sprintf(&unquote(format), &rest).or_else(|_| failed("syntax error"))
                 }
-                None => failed(self.name, "expects a format"),
+                None => Ok(String::new()),
             },
         }
     }
 
     fn number(&self, word: &str) -> Result<Number, HandlerError> {
-        Number::parse(word).map_or_else(
-            || failed(self.name, format_args!("'{word}' is no number")),
-            Ok,
-        )
+        Number::parse(word).map_or_else(|| failed("expected list of numbers"), Ok)
+    }
+
+    /// The one whole number that there is.
+    fn whole<T: TryFrom<i64>>(&self) -> Result<T, HandlerError> {
+        let number = match self.words.as_slice() {
+            [word] => Number::parse(word),
+            _ => None,
+        };
+        match number {
+            Some(Number::Integer(number)) => {
+                T::try_from(number).or_else(|_| failed("syntax error"))
+            }
+            _ => failed("syntax error"),
+        }
     }
 
     fn truth(&self, word: &str) -> Result<bool, HandlerError> {
         match (bool::parse(word, &NoNames), Number::parse(word)) {
             (Ok(truth), _) => Ok(truth),
             (_, Some(number)) => Ok(number.real() != 0.0),
-            _ => failed(
-                self.name,
-                format_args!("'{word}' is neither true nor false"),
-            ),
+            _ => failed("syntax error"),
         }
     }
 
     fn one(&self) -> Result<Number, HandlerError> {
-        match self.words.as_slice() {
-            [word] => self.number(word),
-            _ => failed(self.name, "expects one number"),
-        }
+        let number = match self.words.as_slice() {
+            [word] => Number::parse(word),
+            _ => None,
+        };
+        number.map_or_else(|| failed("expected one number"), Ok)
     }
 
     fn fold(&self, step: impl Fn(Number, Number) -> Number) -> Result<String, HandlerError> {
         let Some((first, rest)) = self.words.split_first() else {
             return match self.name {
                 "add" | "sub" => Ok("0".into()),
-                "mul" => Ok("1".into()),
-                _ => failed(self.name, "expects numbers"),
+                _ => Ok("1".into()),
             };
         };
         let mut result = self.number(first)?;
@@ -163,54 +182,37 @@ impl Arguments<'_> {
     fn divide(&self) -> Result<String, HandlerError> {
         for divisor in self.words.iter().skip(1) {
             if self.number(divisor)?.real() == 0.0 {
-                return failed(self.name, "division by zero");
+                return failed("division by zero");
             }
         }
-        match self.words.len() {
-            0 => failed(self.name, "expects numbers"),
-            _ => self.fold(Number::divide),
-        }
+        self.fold(Number::divide)
     }
 
-    /// What is left of a division that rounds towards zero, of real numbers too.
+    /// What is left of a division that rounds towards zero; `rem` divides real numbers too.
     fn remainder(&self) -> Result<String, HandlerError> {
-        match self.words.as_slice() {
-            [_, divisor] if self.number(divisor)?.real() == 0.0 => {
-                failed(self.name, "division by zero")
-            }
-            [_, _] => self.fold(Number::remainder),
-            _ => failed(self.name, "expects two numbers"),
-        }
-    }
-
-    /// Whole-number division: `idiv` rounds towards zero, `mod` downwards.
-    fn integers(&self) -> Result<String, HandlerError> {
         let [a, b] = self.words.as_slice() else {
-            return failed(self.name, "expects two numbers");
+            return failed("expected two numbers");
         };
-        let (a, b) = (self.number(a)?.truncated(), self.number(b)?.truncated());
-        if b == 0 {
-            return failed(self.name, "division by zero");
+        let (Some(a), Some(b)) = (Number::parse(a), Number::parse(b)) else {
+            return failed("expected two numbers");
+        };
+        let whole = matches!((a, b), (Number::Integer(_), Number::Integer(_)));
+        if self.name == "mod" && !whole {
+            return failed("expected two numbers");
         }
-        let result = match self.name {
-            "idiv" => a.checked_div(b),
-            _ => a
-                .checked_rem(b)
-                .map(|rest| match rest != 0 && (rest < 0) != (b < 0) {
-                    true => rest + b,
-                    false => rest,
-                }),
-        };
-        Ok(result.unwrap_or(0).to_string())
+        if b.real() == 0.0 {
+            return failed("division by zero");
+        }
+        Ok(a.remainder(b).into())
     }
 
     fn compare(&self) -> Result<String, HandlerError> {
         let [a, b] = self.words.as_slice() else {
-            return failed(self.name, "expects two values");
+            return failed("expected two numbers");
         };
         let order = match (Number::parse(a), Number::parse(b)) {
             (Some(a), Some(b)) => a.compare(b),
-            _ => Some(a.cmp(b)),
+            _ => Some(unquote(a).cmp(&unquote(b))),
         };
         let result = match self.name {
             "eq" => order == Some(Ordering::Equal),
@@ -236,30 +238,33 @@ impl Arguments<'_> {
     fn random(&self, context: &Context<'_>) -> Result<String, HandlerError> {
         let mut bounds = Vec::new();
         for word in &self.words {
-            bounds.push(self.number(word)?.truncated());
+            let Some(bound) = Number::parse(word) else {
+                return failed("bad N");
+            };
+            bounds.push(bound.truncated());
         }
         let (low, count) = match *bounds.as_slice() {
             [] => (0, 1 << 31),
             [count] => (0, count),
             [low, high] => (low, high.saturating_sub(low).saturating_add(1)),
-            _ => return failed(self.name, "expects two numbers at most"),
+            _ => return failed("too many arguments"),
         };
         match u32::try_from(count) {
             Ok(count) if count > 0 => {
                 let chosen = i64::from(context.random_below(count));
                 Ok(low.wrapping_add(chosen).to_string())
             }
-            _ => failed(self.name, "bad range"),
+            _ => failed("bad N"),
         }
     }
 
     /// Whether there is a handler that can be read, or written.
     fn handler(&self, context: &Context<'_>) -> Result<String, HandlerError> {
         let router = context.router();
-        let mut all = !self.words.is_empty();
+        let mut all = true;
         for word in &self.words {
             let flags = router
-                .find_handler(Some(context.id()), word)
+                .find_handler(Some(context.id()), &unquote(word))
                 .and_then(|target| router.handler_flags(&target));
             all &= flags.is_ok_and(|flags| match self.name {
                 "readable" => flags.read,
@@ -271,8 +276,9 @@ impl Arguments<'_> {
 
     fn cat(&self, context: &Context<'_>) -> Result<String, HandlerError> {
         let [name] = self.words.as_slice() else {
-            return failed(self.name, "expects a file");
+            return failed("bad FILE");
         };
+        let name = &unquote(name);
         let refused = |error| HandlerError::failed(format!("{name}: {error}"));
         let mut input = context.environment().open_input(name).map_err(refused)?;
         let mut contents = Vec::new();
@@ -291,21 +297,22 @@ impl Arguments<'_> {
     }
 
     fn kill(&self, context: &Context<'_>) -> Result<String, HandlerError> {
-        let Some((signal, processes)) = self.words.split_first() else {
-            return failed(self.name, "expects a signal and processes");
+        let (signal, processes) = match self.words.split_first() {
+            Some((signal, processes)) => (signal_number(signal), processes),
+            None => (None, [].as_slice()),
         };
-        let Some(number) = signal_number(signal) else {
-            return failed(self.name, format_args!("unknown signal '{signal}'"));
+        let Some(number) = signal else {
+            return failed("bad SIGNO");
         };
         for process in processes {
             let Ok(id) = process.parse() else {
-                return failed(self.name, format_args!("'{process}' is no process"));
+                return failed("bad PID");
             };
             if let Err(error) = context.environment().send_signal(id, number) {
-                return failed(self.name, format_args!("{process}: {error}"));
+                return failed(&format!("kill({process}, {number}): {error}"));
             }
         }
-        Ok("0".into())
+        Ok(String::new())
     }
 }
 
@@ -332,7 +339,7 @@ mod tests {
     use super::*;
 
     fn calculate(call: &str) -> Result<String, HandlerError> {
-        let mut words = split_words(call).into_iter().map(|word| unquote(&word));
+        let mut words = split_words(call).into_iter();
         let name = words.next().unwrap();
         Arguments {
             name: &name,
@@ -350,7 +357,13 @@ mod tests {
             ("mul 2 3.5", "7"),
             ("div 7 2", "3.5"),
             ("idiv 7 2", "3"),
-            ("mod -5 3", "1"),
+            ("idiv 20 2 3", "3"),
+            ("div", "1"),
+            ("max", "1"),
+            ("mod -5 3", "-2"),
+            ("first \"a b\" c", "\"a b\""),
+            ("htons 258", "513"),
+            ("ntohl 1", "16777216"),
             ("rem -5 3", "-2"),
             ("neg 4", "-4"),
             ("abs -4.5", "4.5"),
@@ -368,15 +381,33 @@ mod tests {
             ("or false 0", "false"),
             ("nor false 0", "true"),
             ("if true a b", "a"),
-            ("if 0 1 \"\"", ""),
+            ("if 0 1 \"\"", "\"\""),
+            ("if 0 1", ""),
+            ("eq \"5\" 5.0", "false"),
+            ("eq \"a\" a", "true"),
+            ("in a b \"a\"", "true"),
             ("in c a b c", "true"),
             ("in d a b c", "false"),
             ("sprintf \"%03d %s\" 7 \"a b\"", "007 a b"),
         ] {
             assert_eq!(calculate(call).as_deref(), Ok(expected), "{call}");
         }
-        for call in ["div 1 0", "mod 1 0", "add a 1", "not", "if maybe 1 2"] {
-            assert!(calculate(call).is_err(), "{call}");
+        for (call, message) in [
+            ("div 1 0", "division by zero"),
+            ("mod 1 0", "division by zero"),
+            ("mod 1.5 1", "expected two numbers"),
+            ("add a 1", "expected list of numbers"),
+            ("neg 1 2", "expected one number"),
+            ("lt 1", "expected two numbers"),
+            ("not", "syntax error"),
+            ("if maybe 1 2", "syntax error"),
+            ("sprintf \"%d\" x", "syntax error"),
+        ] {
+            assert_eq!(
+                calculate(call),
+                Err(HandlerError::failed(message)),
+                "{call}"
+            );
         }
     }
 

@@ -41,30 +41,34 @@ pub(super) const POKE_HANDLERS: Class = SCRIPT.named("PokeHandlers");
 /// TYPE says when it runs:
 /// - ACTIVE: from the start on. The default for a Script without ports.
 /// - PASSIVE: when its handlers `run`, `goto` or `step` are called.
-/// - PACKET: for each packet; `return N` sends it to output N, other ends to output 0, a port
-///   that is not there drops it. The default for a Script with ports.
+/// - PACKET: for each packet; `return N` sends it to output N, `end` to output 0; a port that is
+///   not there, `exit`, `error` and a wait drop it. The default for a Script with ports.
 /// - PROXY: when any handler is called that it does not have itself; `$0` is the handler's name.
 /// - DRIVER: from the start on; each time the driver is asked to stop it takes a step instead,
 ///   and the driver stops when the script has ended. The default for a DriverManager.
 /// - SIGNAL name ...: whenever such a signal (`INT`, `USR1`) has arrived.
 ///
-/// Instructions; those with a form in q take one layer of quotation marks off their value:
+/// Instructions; those with a form in q take one layer of quotation marks off their value, or off what
+/// the handler is given:
 /// - `set VARIABLE TEXT`, `setq`: gives a variable a value.
 /// - `init VARIABLE TEXT`, `initq`: the same, once and before the script runs.
 /// - `export VARIABLE TEXT`, `exportq`: as init; the variable can be read as a handler.
 /// - `print [>FILE | >>FILE] HANDLER`, `print … TEXT`, `printq`, `printn`, `printnq`: writes a
 ///   handler's value, or a text that does not begin with a letter, to a file or the standard
 ///   output, with a newline unless the name has an n.
+/// - `save HANDLER [FILE]`, `append HANDLER [FILE]`: `print` to a file, or to its end.
 /// - `read HANDLER`, `readq`: writes a handler's name and value to the standard error output.
-/// - `write HANDLER VALUE`, `writeq`: writes a handler; `$?` is zero where that worked.
+/// - `write HANDLER VALUE`, `writeq`: writes a handler; `$?` is zero where that worked, and stays as it was
+///   where there is no such handler.
 /// - `pause [N]`, `wait`, `wait_step [N]`, `wait_stop [N]`, `wait_pause [N]`: waits until the script has been
 ///   stepped N times, which is once unless said otherwise.
-/// - `wait TIME`, `wait_time TIME`: waits that long.
+/// - `wait TIME`, `wait_time TIME`, `wait_for TIME`: waits that long, or until the script is stepped.
 /// - `label NAME`, `goto NAME [CONDITION]`, `loop`: jumps, where the condition is true; `loop`
 ///   jumps to the start. Labels `begin`, `end`, `exit` and `stop` need not be defined. A script
 ///   that jumps 1000 times without waiting is ended.
 /// - `return [VALUE]`, `returnq`: ends the script with a value.
-/// - `end`, `quit`: ends this run. `exit`: ends the script for ever. `stop`: asks the driver to stop.
+/// - `end`, `quit`: ends this run. `exit`: the same, and no signal begins another. `stop`: also asks the
+///   driver to stop.
 /// - `error TEXT`, `errorq`: ends this run with a message, which is the error of the handler that ran the
 ///   script, where one did.
 ///
@@ -73,10 +77,11 @@ pub(super) const POKE_HANDLERS: Class = SCRIPT.named("PokeHandlers");
 /// script, `$0` its name, `$write` whether it was written, `$input` a packet's input, `$?` the
 /// status of the last write and `$$` the process.
 ///
-/// Handlers: `step`, `goto`, `set` (write), `run` (read, write), `get` and the functions (read),
-/// which need no element name within the script: `add sub mul div idiv mod rem neg abs min max`,
-/// `eq ne lt gt le ge not and or nand nor if in`, `sprintf random length unquote now`,
-/// `readable writable cat catq kill`; exported variables (read).
+/// Handlers: `step`, `goto`, `set` (write), `run` (read, write), `get`, `shift` (which takes the first word
+/// from a variable or from `$args`) and the functions (read), which need no element name within the
+/// script: `add sub mul div idiv mod rem neg abs min max`, `eq ne lt gt le ge not and or nand nor if in`,
+/// `sprintf first random length unquote now htons htonl ntohs ntohl`, `readable writable cat catq kill`;
+/// exported variables (read).
 ///
 /// PokeHandlers, an older element, takes handlers with the values to write, `HANDLER VALUE`, and times to
 /// wait between them, in seconds; `quit` ends it and stops the driver. It takes instructions as well.
@@ -116,7 +121,7 @@ impl Kind {
         let kind = match kind.to_ascii_uppercase().as_str() {
             "ACTIVE" => Self::Active,
             "PASSIVE" => Self::Passive,
-            "PACKET" => Self::Packet,
+            "PACKET" | "PUSH" => Self::Packet,
             "PROXY" => Self::Proxy,
             "DRIVER" => Self::Driver,
             "SIGNAL" if !rest.is_empty() => {

@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 
 use sprat_click::collections::Map;
 
-use sprat_click::arguments::{split_words, unquote};
+use sprat_click::arguments::split_words;
 
 /// An instruction. Texts still hold their references and quotation marks; `unquoted` says that
 /// a layer of them is taken off after substitution (`setq` rather than `set`).
@@ -134,14 +134,18 @@ impl Program {
             Some(name) if TWO_FORMS.contains(&name) => (name, true),
             _ => (word, false),
         };
+        let wrong = || format!("syntax error at '{word}'");
         let nothing = |instruction| match rest {
             "" => Ok(instruction),
-            _ => Err(format!("too many arguments to '{word}'")),
+            _ => Err(wrong()),
         };
         let owned = rest.to_string();
         Ok(match name {
             "set" => {
-                let (variable, text) = variable(word, rest)?;
+                let (variable, text) = variable(rest).ok_or_else(wrong)?;
+                if text.is_empty() {
+                    return Err(wrong());
+                }
                 Instruction::Set {
                     variable,
                     text,
@@ -149,12 +153,24 @@ impl Program {
                 }
             }
             "init" | "export" => {
-                let (variable, text) = variable(word, rest)?;
+                let (variable, text) = variable(rest).ok_or_else(wrong)?;
                 Instruction::Initialize {
                     variable,
                     text,
                     unquoted,
                     export: name == "export",
+                }
+            }
+            "save" | "append" => {
+                let (call, file) = first_word(rest);
+                Instruction::Print {
+                    target: (!matches!(file, "" | "-")).then(|| PrintTarget {
+                        name: file.into(),
+                        append: name == "append",
+                    }),
+                    text: call.into(),
+                    unquoted: false,
+                    newline: true,
                 }
             }
             "print" | "printn" => {
@@ -166,9 +182,7 @@ impl Program {
                     newline: name == "print",
                 }
             }
-            "read" | "write" if rest.is_empty() => {
-                return Err(format!("missing arguments to '{word}'"));
-            }
+            "read" | "write" if rest.is_empty() => return Err(wrong()),
             "read" => Instruction::Read {
                 call: owned,
                 unquoted,
@@ -178,8 +192,8 @@ impl Program {
                 unquoted,
             },
             "wait" if !rest.is_empty() => Instruction::WaitTime(owned),
-            "wait_time" => match rest {
-                "" => return Err(format!("missing arguments to '{word}'")),
+            "wait_time" | "wait_for" => match rest {
+                "" => return Err(wrong()),
                 _ => Instruction::WaitTime(owned),
             },
             "wait" | "pause" | "wait_step" | "wait_stop" | "wait_pause" => {
@@ -191,18 +205,18 @@ impl Program {
             "label" => {
                 let (label, more) = first_word(rest);
                 if label.is_empty() || !more.is_empty() {
-                    return Err(format!("'{word}' expects a label"));
+                    return Err(wrong());
                 }
-                let at = self.instructions.len();
-                if self.labels.insert(label.into(), at).is_some() {
-                    return Err(format!("label '{label}' redefined"));
+                // Of several, the first counts.
+                if !self.labels.contains_key(label) {
+                    self.labels.insert(label.into(), self.instructions.len());
                 }
                 Instruction::Label
             }
             "goto" => {
                 let (to, condition) = first_word(rest);
                 if to.is_empty() {
-                    return Err(format!("'{word}' expects a label"));
+                    return Err(wrong());
                 }
                 Instruction::Go {
                     to: to.into(),
@@ -224,13 +238,13 @@ impl Program {
                 text: owned,
                 unquoted,
             },
-            _ => return Err(format!("syntax error at '{word}'")),
+            _ => return Err(wrong()),
         })
     }
 }
 
 /// The names of instructions.
-pub(super) const INSTRUCTIONS: [&str; 21] = [
+pub(super) const INSTRUCTIONS: [&str; 24] = [
     "set",
     "init",
     "export",
@@ -240,6 +254,9 @@ pub(super) const INSTRUCTIONS: [&str; 21] = [
     "write",
     "wait",
     "wait_time",
+    "wait_for",
+    "save",
+    "append",
     "pause",
     "wait_step",
     "wait_stop",
@@ -280,13 +297,10 @@ pub(super) fn first_word(text: &str) -> (&str, &str) {
     (text, "")
 }
 
-fn variable(instruction: &str, rest: &str) -> Result<(String, String), String> {
+fn variable(rest: &str) -> Option<(String, String)> {
     let (name, text) = first_word(rest);
     let sound = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
-    match !name.is_empty() && name.bytes().all(sound) {
-        true => Ok((name.into(), text.into())),
-        false => Err(format!("'{instruction}' expects a variable name")),
-    }
+    (!name.is_empty() && name.bytes().all(sound)).then(|| (name.into(), text.into()))
 }
 
 /// `>FILE` or `>>FILE` before what is printed.
@@ -308,7 +322,7 @@ fn print_target(rest: &str) -> Result<(Option<PrintTarget>, &str), String> {
 
 /// The texts that `$1`, `$2` and so on stand for.
 pub(super) fn argument_words(text: &str) -> Vec<String> {
-    split_words(text).iter().map(|word| unquote(word)).collect()
+    split_words(text)
 }
 
 #[cfg(test)]

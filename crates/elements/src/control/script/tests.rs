@@ -22,8 +22,9 @@ fn only_the_q_forms_take_quotation_marks_off_their_value() {
 
 #[test]
 fn print_takes_a_handler_or_a_text() {
-    let text = "d :: Idle; Script(print d.class, printn \"a b\", print $(add 1 2), printq '\"c\"')";
-    assert_eq!(printed(text), "Idle\na b3\nc\n");
+    let text = "d :: Idle; Script(print d.class, printn \"a b\", print $(add 1 2), printq '\"c\"',
+                       print add \"1\", printq add \"1\" 2)";
+    assert_eq!(printed(text), "Idle\na b3\n\"c\"\n3\n");
 }
 
 #[test]
@@ -59,16 +60,23 @@ fn the_driver_manager_steps_at_each_stop_and_stops_the_driver_in_the_end() {
     assert_eq!(bench.simulation.take_output(), "a\n3\nb\n");
 }
 
+// Click's manual page: "Wait for TIME seconds, or until a step, whichever comes first".
 #[test]
-fn a_stop_that_nobody_waits_for_is_not_lost() {
+fn a_stop_or_a_step_ends_a_wait() {
     let text = "i :: InfiniteSource(LIMIT 1, STOP true) -> Discard;
-        DriverManager(wait 1ms, print \"a\", pause, print \"b\", pause, print \"c\")";
+        DriverManager(wait 1h, print \"a\", pause, print \"b\", wait 1ms, print \"c\", pause);
+        s :: Script(TYPE PASSIVE, wait 1h, print \"d\", wait 1h, print \"e\", wait 1ms, print \"f\")";
     let bench = Bench::new(text);
     assert!(!bench.run());
-    assert_eq!(bench.simulation.take_output(), "a\nb\n");
+    assert_eq!(bench.simulation.take_output(), "a\n");
     bench.write("stop", "");
-    assert!(bench.run());
-    assert_eq!(bench.simulation.take_output(), "c\n");
+    assert!(!bench.run());
+    assert_eq!(bench.simulation.take_output(), "b\nc\n");
+    bench.write("s.run", "");
+    bench.write("s.step", "2");
+    assert_eq!(bench.simulation.take_output(), "d\ne\n");
+    bench.run_for(Duration::from_millis(5));
+    assert_eq!(bench.simulation.take_output(), "f\n");
 }
 
 #[test]
@@ -85,12 +93,19 @@ fn packets_go_where_the_script_returns() {
 }
 
 #[test]
-fn an_exit_ends_a_packet_script_for_ever_and_an_end_for_this_packet() {
+fn a_packet_goes_where_its_script_ends() {
     for (script, passed) in [
         ("end", "3"),
         ("exit", "0"),
-        ("return", "3"),
+        ("return 0", "3"),
+        // No port, and one that is not there.
+        ("return", "0"),
         ("return -1", "0"),
+        ("pause", "0"),
+        ("error \"no\"", "0"),
+        // Only this packet is dropped.
+        ("goto exit $(eq $(c.count) 1)", "1"),
+        ("init n 0, set n $(add $n 1), goto exit $(eq $n 2)", "2"),
     ] {
         let text = alloc::format!(
             "InfiniteSource(LIMIT 3) -> Script(TYPE PACKET, {script}) -> c :: Counter -> Discard"
@@ -99,6 +114,14 @@ fn an_exit_ends_a_packet_script_for_ever_and_an_end_for_this_packet() {
         bench.run();
         assert_eq!(bench.read("c.count"), passed, "{script}");
     }
+}
+
+#[test]
+fn a_script_that_has_ended_may_be_run_again() {
+    let bench = Bench::new("s :: Script(TYPE PASSIVE, print \"a\", exit)");
+    bench.write("s.run", "");
+    bench.write("s.run", "");
+    assert_eq!(bench.simulation.take_output(), "a\na\n");
 }
 
 #[test]
@@ -126,7 +149,21 @@ fn a_passive_script_is_a_function() {
 fn arguments_have_numbers_and_a_count() {
     let text = "f :: Script(TYPE PASSIVE, returnq \"$# $2 $args $0 $write\");
         Script(print $(f.run a 'b c'))";
-    assert_eq!(printed(text), "2 b c a 'b c' run false\n");
+    assert_eq!(printed(text), "2 'b c' a 'b c' run false\n");
+}
+
+#[test]
+fn arguments_and_variables_may_be_taken_word_by_word() {
+    let text = "f :: Script(TYPE PASSIVE, print $(shift), print $args, set x \"1 2\" 3,
+                            print $(shift x), print $x, return $(get x));
+        Script(print $(f.run a b c))";
+    assert_eq!(printed(text), "a\nb c\n\"1 2\"\n3\n3\n");
+    let bench = Bench::new("s :: Script(TYPE PASSIVE, print $(get y), print $(shift y z))");
+    bench.write("s.run", "");
+    assert_eq!(
+        bench.simulation.take_errors(),
+        "While executing 's :: Script':\n  undefined variable 'y'\n  too many arguments\n"
+    );
 }
 
 #[test]
@@ -155,14 +192,44 @@ fn steps_and_jumps_come_from_outside() {
 
 #[test]
 fn a_failed_write_is_said_and_shows_in_the_status() {
-    let bench =
-        Bench::new("c :: Idle; s :: Script(write c.x 5, print $?, write s.set y 1, print $?)");
-    bench.run();
-    assert_eq!(bench.simulation.take_output(), "-22\n0\n");
-    assert_eq!(
-        bench.simulation.take_errors(),
-        "While executing 's :: Script':\n  no 'c.x' handler\n"
+    let bench = Bench::new(
+        "i :: InfiniteSource(ACTIVE false) -> Discard;
+         s :: Script(write i.active x y, print $?, write s.set y 1, print $?,
+                     write i.limit x, write i.x 5, print $?, write j.x, read i.y,
+                     print i.reset, print $(i.z))",
     );
+    bench.run();
+    // A handler that is not there has no status, and a reference to it stays as it is.
+    assert_eq!(bench.simulation.take_output(), "-22\n0\n-22\n$(i.z)\n");
+    let said = bench.simulation.take_errors();
+    let lines: alloc::vec::Vec<&str> = said
+        .lines()
+        .filter(|line| *line != "While executing 's :: Script':")
+        .collect();
+    assert_eq!(
+        lines,
+        [
+            "  While calling 'i.active x y':",
+            "    i: parse error",
+            "  While calling 'i.limit x':",
+            "    i: invalid number",
+            "  no 'i.x' write handler",
+            "  no element named 'j'",
+            "  no 'i.y' read handler",
+            "  no 'i.reset' read handler",
+            "  no 'i.z' read handler",
+        ]
+    );
+}
+
+// With a newline at the end of what it says, and of what the handler says.
+#[test]
+fn read_says_the_name_of_a_handler_and_its_value() {
+    let bench = Bench::new("d :: Idle; s :: Script(read d.class, read d.ports, readq add \"1\" 2)");
+    bench.run();
+    let said = bench.simulation.take_errors();
+    assert!(said.starts_with("d.class:\nIdle\nd.ports:\n"), "{said}");
+    assert!(said.ends_with("\n\nadd:\n3\n"), "{said}");
 }
 
 #[test]
@@ -181,6 +248,14 @@ fn mistakes_are_found_before_anything_runs() {
     let errors = Bench::errors("Script(frob, goto x)");
     assert!(errors.contains("  syntax error at 'frob'"), "{errors}");
     assert!(errors.contains("  no such label 'x'"), "{errors}");
+    let errors = Bench::errors("Script(set x, label, stop now, wait_time, label a, label a)");
+    for word in ["set", "label", "stop", "wait_time"] {
+        assert!(
+            errors.contains(&alloc::format!("syntax error at '{word}'")),
+            "{errors}"
+        );
+    }
+    assert!(!errors.contains("'a'"), "{errors}");
     let errors = Bench::errors("a :: DriverManager(pause); b :: DriverManager(pause)");
     assert!(errors.contains("more than one driver manager"), "{errors}");
 }
@@ -192,8 +267,23 @@ fn goto_knows_loop_and_error_without_labels_of_these_names() {
     let bench = Bench::new(&text.replace("print $i", "print \"$i\""));
     bench.run();
     assert_eq!(bench.simulation.take_output(), "1\n2\n3\n");
-    let errors = bench.simulation.take_errors();
-    assert!(errors.contains("While executing"), "{errors}");
+    assert_eq!(bench.simulation.take_errors(), "");
+    let bench = Bench::new("s :: Script(error a \"b\", print \"no\")");
+    bench.run();
+    assert_eq!(bench.simulation.take_output(), "");
+    let said = bench.simulation.take_errors();
+    assert_eq!(said, "While executing 's :: Script':\n  a \"b\"\n");
+}
+
+#[test]
+fn save_and_append_write_a_handler_to_a_file() {
+    let bench = Bench::new("d :: Idle; Script(save d.class F, append d.name F, save d.class)");
+    bench.run();
+    assert_eq!(
+        bench.simulation.file("F").as_deref(),
+        Some(&b"Idle\nd\n"[..])
+    );
+    assert_eq!(bench.simulation.take_output(), "Idle\n");
 }
 
 // Click's manual page: a real remainder; the length of the parameters as they stand.

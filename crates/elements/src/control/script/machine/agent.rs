@@ -4,6 +4,9 @@ use super::*;
 
 impl Agent for Machine {
     fn start(&self, context: &mut Context<'_>) {
+        if self.kind == Kind::Driver {
+            self.heading.set(Heading::None);
+        }
         if self.kind.starts() {
             self.resume(context, Run::default());
         }
@@ -16,6 +19,7 @@ impl Agent for Machine {
             .take_if(|run| run.waits == Waits::Time);
         if let Some(mut run) = held {
             run.position += 1;
+            self.heading.set(Heading::Due);
             self.resume(context, run);
         }
     }
@@ -40,6 +44,7 @@ impl Agent for Machine {
         if self.held.borrow().is_none() {
             return false;
         }
+        self.heading.set(Heading::None);
         self.step(context, 1);
         self.held.borrow().is_some()
     }
@@ -47,6 +52,7 @@ impl Agent for Machine {
     fn handlers(&self, list: &mut HandlerList) {
         list.write("step").write("goto").read_with_parameters("run");
         list.write("run").read_with_parameters("get").write("set");
+        list.read_with_parameters("shift");
         for function in FUNCTIONS {
             list.read_with_parameters(function);
         }
@@ -78,11 +84,8 @@ impl Agent for Machine {
         }
         match name {
             "run" => self.run_called(context, parameters, false, name),
-            "get" => {
-                let variable = unquote(parameters.trim());
-                self.variable(&variable)
-                    .ok_or_else(|| HandlerError::failed(format!("no variable '{variable}'")))
-            }
+            "get" => self.get(parameters),
+            "shift" => self.shift(parameters),
             _ if self.kind == Kind::Proxy => self.run_called(context, parameters, false, name),
             _ => Err(HandlerError::NoHandler(name.into())),
         }
@@ -99,10 +102,14 @@ impl Agent for Machine {
                 let value = value.trim();
                 let count = match value {
                     "" => 1,
-                    _ => value.parse().map_err(|_| {
-                        HandlerError::failed(format!("'{value}' is no number of steps"))
-                    })?,
+                    "router" => 1,
+                    _ => value
+                        .parse()
+                        .map_err(|_| HandlerError::failed("syntax error"))?,
                 };
+                if self.depth.get() == 0 {
+                    self.heading.set(Heading::Due);
+                }
                 self.step(context, count);
                 Ok(())
             }
@@ -110,7 +117,11 @@ impl Agent for Machine {
             "run" => self.run_called(context, value, true, name).map(drop),
             "set" => {
                 let (variable, text) = first_word(value);
-                self.set(&unquote(variable), text.into());
+                match variable {
+                    "" => return Err(HandlerError::failed("no variable")),
+                    "args" => *self.arguments.borrow_mut() = text.into(),
+                    variable => self.set(variable, text.into()),
+                }
                 Ok(())
             }
             _ if self.kind == Kind::Proxy => self.run_called(context, value, true, name).map(drop),

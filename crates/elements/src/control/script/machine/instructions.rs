@@ -22,17 +22,12 @@ impl Machine {
             Instruction::Print { .. } => self.print(context, run, instruction),
             Instruction::Read { call, unquoted } => {
                 let call = self.text(context, run, call, false);
-                let value = self.call(context, &call).map(|value| match unquoted {
-                    true => unquote(&value),
-                    false => value,
-                });
-                match value {
+                match self.call(context, &call, *unquoted) {
                     Ok(value) => {
                         let (name, _) = first_word(&call);
-                        let end = if value.ends_with('\n') { "" } else { "\n" };
-                        context.chatter(format_args!("{name}:\n{value}{end}"));
+                        context.chatter(format_args!("{}:\n{value}", unquote(name)));
                     }
-                    Err(error) => self.complain(context, &error.to_string()),
+                    Err(error) => self.complain_of_call(context, false, &call, &error),
                 }
             }
             Instruction::Write { call, unquoted } => {
@@ -42,14 +37,16 @@ impl Machine {
                     true => unquote(value),
                     false => value.into(),
                 };
-                self.status
-                    .set(match self.write_handler(context, &unquote(name), &value) {
-                        Ok(()) => 0,
-                        Err(error) => {
-                            self.complain(context, &error.to_string());
-                            INVALID
+                match self.write_handler(context, &unquote(name), &value) {
+                    Ok(()) => self.status.set(0),
+                    Err(error) => {
+                        // A handler that is not there has no status.
+                        if let HandlerError::Failed(_) = error {
+                            self.status.set(INVALID);
                         }
-                    });
+                        self.complain_of_call(context, true, &call, &error);
+                    }
+                }
             }
             Instruction::WaitSteps(count) => {
                 let count = self.text(context, run, count, true);
@@ -59,18 +56,20 @@ impl Machine {
                 };
                 match self.steps.get().checked_sub(count) {
                     Some(left) => self.steps.set(left),
-                    None => return self.wait(run, Waits::Steps(count)),
+                    None => return wait(run, Waits::Steps(count)),
                 }
             }
             Instruction::WaitTime(time) => {
                 let time = self.text(context, run, time, true);
                 match parse_duration(time.trim(), SECOND) {
-                    Ok(span) if self.kind.waits() => {
-                        context.set_timer_after(0, span);
-                        return self.wait(run, Waits::Time);
+                    Ok(_) if self.steps.get() > 0 => self.steps.set(self.steps.get() - 1),
+                    Ok(span) => {
+                        if self.kind.waits() {
+                            context.set_timer_after(0, span);
+                        }
+                        return wait(run, Waits::Time);
                     }
-                    Ok(_) => return Done::Rest(Outcome::Ended),
-                    Err(_) => self.complain(context, &format!("'{time}' is no time to wait")),
+                    Err(_) => self.complain(context, "syntax error at 'wait'"),
                 }
             }
             Instruction::Go { to, condition } => {
@@ -83,24 +82,10 @@ impl Machine {
             }
             Instruction::Error { text, unquoted } => {
                 let text = self.text(context, run, text, *unquoted);
-                let text = unquote(&text);
-                let message = if text.is_empty() {
-                    "error".into()
-                } else {
-                    text
-                };
-                return Done::Rest(Outcome::Failed(message));
+                return Done::Rest(Outcome::Failed(text));
             }
         }
         Done::Next
-    }
-
-    fn wait(&self, run: &mut Run, waits: Waits) -> Done {
-        if !self.kind.waits() {
-            return Done::Rest(Outcome::Ended);
-        }
-        run.waits = waits;
-        Done::Rest(Outcome::Blocked)
     }
 
     fn branch(
@@ -116,10 +101,7 @@ impl Machine {
                 Some(true) => {}
                 Some(false) => return Done::Next,
                 None => {
-                    self.complain(
-                        context,
-                        &format!("bad condition '{condition}', neither true nor false"),
-                    );
+                    self.complain(context, &format!("bad condition '{condition}'"));
                     return Done::Next;
                 }
             }
@@ -147,9 +129,9 @@ impl Machine {
         let letter = |letter: char| letter.is_ascii_alphabetic() || letter == '@' || letter == '_';
         let mut value = if text.starts_with(letter) {
             let call = self.text(context, run, text, false);
-            match self.call(context, &call) {
+            match self.call(context, &call, *unquoted) {
                 Ok(value) => value,
-                Err(error) => return self.complain(context, &error.to_string()),
+                Err(error) => return self.complain_of_call(context, false, &call, &error),
             }
         } else {
             let mut scope = RunScope {
@@ -159,9 +141,6 @@ impl Machine {
             };
             unquote(&expand(text, Values::Protected, &mut scope))
         };
-        if *unquoted {
-            value = unquote(&value);
-        }
         if *newline && !value.ends_with('\n') {
             value.push('\n');
         }
@@ -195,4 +174,10 @@ impl Machine {
             _ => context.write_handler(name, value),
         }
     }
+}
+
+/// Has a run wait. One that cannot goes no further.
+fn wait(run: &mut Run, waits: Waits) -> Done {
+    run.waits = waits;
+    Done::Rest(Outcome::Blocked)
 }

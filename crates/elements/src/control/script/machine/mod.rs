@@ -39,8 +39,24 @@ pub(super) struct Machine {
     exited: Cell<bool>,
     status: Cell<i32>,
     depth: Cell<u32>,
+    /// What stands before the next message.
+    heading: Cell<Heading>,
+    /// `$args`: what the handler that last ran the script was given.
+    arguments: RefCell<String>,
     /// A jump that a handler asked for while the script was running.
     jump: RefCell<Option<Place>>,
+}
+
+/// What stands before a script's messages.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Heading {
+    /// Which script it is, before the first one.
+    #[default]
+    Due,
+    /// That has been said: the messages stand below it.
+    Said,
+    /// Nothing, where the driver runs the script that manages it.
+    None,
 }
 
 /// One run of a script, from its start on.
@@ -48,7 +64,6 @@ pub(super) struct Machine {
 struct Run {
     position: usize,
     waits: Waits,
-    arguments: String,
     /// `$0`: the handler that was called.
     handler: String,
     /// `$input`: where a packet came in.
@@ -95,8 +110,12 @@ impl Scope for RunScope<'_, '_> {
             return Some(value);
         }
         match name {
-            "args" => Some(self.run.arguments.clone()),
-            "#" => Some(argument_words(&self.run.arguments).len().to_string()),
+            "args" => Some(self.machine.arguments.borrow().clone()),
+            "#" => Some(
+                argument_words(&self.machine.arguments.borrow())
+                    .len()
+                    .to_string(),
+            ),
             "0" => Some(self.run.handler.clone()),
             "input" => Some(self.run.input.to_string()),
             "write" => Some(self.run.write.to_string()),
@@ -108,7 +127,7 @@ impl Scope for RunScope<'_, '_> {
                 .map(|id| id.to_string()),
             _ => {
                 let number: usize = name.parse().ok()?;
-                let words = argument_words(&self.run.arguments);
+                let words = argument_words(&self.machine.arguments.borrow());
                 Some(
                     words
                         .get(number.checked_sub(1)?)
@@ -120,11 +139,12 @@ impl Scope for RunScope<'_, '_> {
     }
 
     fn call(&mut self, call: &str) -> Option<String> {
-        match self.machine.call(self.context, call) {
+        match self.machine.call(self.context, call, false) {
             Ok(value) => Some(value),
             Err(error) => {
-                self.machine.complain(self.context, &error.to_string());
-                Some(String::new())
+                self.machine.complain(self.context, &error.in_call(false));
+                // A reference to a handler that is not there stays as it is.
+                matches!(error, HandlerError::Failed(_)).then(String::new)
             }
         }
     }
@@ -154,6 +174,8 @@ impl Machine {
             exited: Cell::new(false),
             status: Cell::new(0),
             depth: Cell::new(0),
+            heading: Cell::default(),
+            arguments: RefCell::default(),
             jump: RefCell::default(),
         })
     }
@@ -177,21 +199,18 @@ impl Machine {
 
     /// Runs the script for a packet; the output it goes to, or none.
     pub(super) fn run_packet(&self, context: &mut Context<'_>, input: usize) -> Option<usize> {
-        if self.exited.get() {
-            return None;
-        }
+        self.heading.set(Heading::Due);
         let run = Run {
             input,
             ..Run::default()
         };
         match self.go(context, run) {
-            Outcome::Ended | Outcome::Blocked => Some(0),
-            Outcome::Exited => None,
+            Outcome::Ended => Some(0),
+            Outcome::Exited | Outcome::Blocked => None,
             Outcome::Failed(message) => {
                 self.complain(context, &message);
                 None
             }
-            Outcome::Returned(value) if value.is_empty() => Some(0),
             Outcome::Returned(value) => value.trim().parse().ok(),
         }
     }
@@ -225,13 +244,47 @@ impl Machine {
 
     /// Says what is wrong with something the script does.
     fn complain(&self, context: &Context<'_>, message: &str) {
+        if message.is_empty() {
+            return;
+        }
         let class = context.router().class(context.id()).name;
-        let mut text = format!("While executing '{} :: {class}':", context.name());
+        let heading = self.heading.get();
+        let mut text = String::new();
+        if heading == Heading::Due {
+            text = format!("While executing '{} :: {class}':", context.name());
+            self.heading.set(Heading::Said);
+        }
+        let indent = if heading == Heading::None { "" } else { "  " };
         for line in message.lines() {
-            text.push_str("\n  ");
+            if !text.is_empty() {
+                text.push('\n');
+            }
+            text.push_str(indent);
             text.push_str(line);
         }
         context.chatter(format_args!("{text}"));
+    }
+
+    /// Says what is wrong with a call: where a handler has refused it, also which it was.
+    fn complain_of_call(
+        &self,
+        context: &Context<'_>,
+        write: bool,
+        call: &str,
+        error: &HandlerError,
+    ) {
+        let HandlerError::Failed(messages) = error else {
+            return self.complain(context, &error.in_call(write));
+        };
+        if messages.iter().all(String::is_empty) {
+            return;
+        }
+        let mut text = format!("While calling '{call}':");
+        for line in messages.iter().flat_map(|message| message.lines()) {
+            text.push_str("\n  ");
+            text.push_str(line);
+        }
+        self.complain(context, &text);
     }
 
     /// Says why the script is not run any further.
@@ -244,9 +297,16 @@ impl Machine {
     }
 
     /// Reads a handler, or calls one of the script's own without its name before it.
-    fn call(&self, context: &mut Context<'_>, call: &str) -> Result<String, HandlerError> {
+    fn call(
+        &self,
+        context: &mut Context<'_>,
+        call: &str,
+        unquoted: bool,
+    ) -> Result<String, HandlerError> {
         let (name, parameters) = first_word(call);
         let name = unquote(name);
+        let plain = unquoted.then(|| unquote(parameters));
+        let parameters = plain.as_deref().unwrap_or(parameters);
         if !name.contains('.') && self.has(&name) {
             return self.read(context, &name, parameters);
         }
@@ -255,7 +315,7 @@ impl Machine {
 
     fn has(&self, name: &str) -> bool {
         FUNCTIONS.contains(&name)
-            || matches!(name, WRITABLE | "get" | "run")
+            || matches!(name, WRITABLE | "get" | "run" | "shift")
             || self.exported.iter().any(|known| known == name)
     }
 
@@ -280,7 +340,8 @@ impl Machine {
         self.depth.set(self.depth.get() - 1);
         match outcome {
             Outcome::Blocked if self.kind.waits() => *self.held.borrow_mut() = Some(run),
-            Outcome::Exited => self.exited.set(true),
+            // Only a script that waits for signals can no longer be run.
+            Outcome::Exited if matches!(self.kind, Kind::Signal(_)) => self.exited.set(true),
             _ => {}
         }
         outcome
@@ -324,7 +385,7 @@ impl Machine {
                 context.stop_driver();
                 Outcome::Ended
             }
-            Finish::Error => Outcome::Failed("error".into()),
+            Finish::Error => Outcome::Failed(String::new()),
         }
     }
 
@@ -332,18 +393,26 @@ impl Machine {
     fn step(&self, context: &mut Context<'_>, count: u64) {
         self.steps.set(self.steps.get().saturating_add(count));
         self.take_steps(context);
+        // A script that is at its end, or that is called without waiting, needs none.
+        if self.depth.get() == 0 && self.held.borrow().is_none() {
+            self.steps.set(0);
+        }
     }
 
     fn take_steps(&self, context: &mut Context<'_>) {
         let due = |run: &mut Run| match run.waits {
             Waits::Steps(needed) => needed <= self.steps.get(),
-            Waits::Nothing | Waits::Time => false,
+            Waits::Time => self.steps.get() > 0,
+            Waits::Nothing => false,
         };
         let held = self.held.borrow_mut().take_if(due);
         if let Some(mut run) = held {
-            if let Waits::Steps(needed) = run.waits {
-                self.steps.set(self.steps.get() - needed);
-            }
+            let needed = match run.waits {
+                Waits::Steps(needed) => needed,
+                _ => 1,
+            };
+            self.steps.set(self.steps.get() - needed);
+            context.cancel_timer(0);
             run.position += 1;
             self.resume(context, run);
         }
@@ -376,11 +445,11 @@ impl Machine {
         write: bool,
         handler: &str,
     ) -> Result<String, HandlerError> {
-        if self.exited.get() {
-            return Ok(String::new());
+        if self.depth.get() == 0 {
+            self.heading.set(Heading::Due);
         }
+        *self.arguments.borrow_mut() = arguments.into();
         let run = Run {
-            arguments: arguments.into(),
             handler: handler.into(),
             write,
             ..Run::default()
@@ -401,6 +470,36 @@ impl Machine {
         }
     }
 
+    /// The value of a variable.
+    fn get(&self, parameters: &str) -> Result<String, HandlerError> {
+        let (variable, rest) = first_word(parameters);
+        match variable {
+            "" => Err(HandlerError::failed("no variable")),
+            _ if !rest.is_empty() => Err(HandlerError::failed("too many arguments")),
+            "args" => Ok(self.arguments.borrow().clone()),
+            _ => self.variable(variable).ok_or_else(|| undefined(variable)),
+        }
+    }
+
+    /// Takes the first word from a variable, or from the arguments.
+    fn shift(&self, parameters: &str) -> Result<String, HandlerError> {
+        let (variable, rest) = first_word(parameters);
+        if !rest.is_empty() {
+            return Err(HandlerError::failed("too many arguments"));
+        }
+        if matches!(variable, "" | "args") {
+            let mut arguments = self.arguments.borrow_mut();
+            let (word, rest) = first_word(&arguments);
+            let (word, rest) = (word.to_string(), rest.to_string());
+            *arguments = rest;
+            return Ok(word);
+        }
+        let value = self.variable(variable).ok_or_else(|| undefined(variable))?;
+        let (word, rest) = first_word(&value);
+        self.set(variable, rest.into());
+        Ok(word.into())
+    }
+
     fn go_to(&self, context: &mut Context<'_>, value: &str) -> Result<(), HandlerError> {
         let (label, condition) = first_word(value);
         if !condition.is_empty() {
@@ -411,7 +510,7 @@ impl Machine {
             }
         }
         let Some(place) = self.program.place(&unquote(label)) else {
-            return Err(HandlerError::failed(format!("no such label '{label}'")));
+            return Err(HandlerError::failed("jump to nonexistent label"));
         };
         *self.jump.borrow_mut() = Some(place);
         if self.depth.get() == 0 {
@@ -422,6 +521,10 @@ impl Machine {
         }
         Ok(())
     }
+}
+
+fn undefined(variable: &str) -> HandlerError {
+    HandlerError::failed(format!("undefined variable '{variable}'"))
 }
 
 /// The status of a write that failed: C's EINVAL, negative.
