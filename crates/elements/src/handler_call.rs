@@ -57,6 +57,8 @@ impl HandlerCall {
 pub(crate) struct Trigger {
     at: u64,
     call: HandlerCall,
+    /// Whether it has been written since the count began.
+    fired: bool,
 }
 
 impl Argument for Trigger {
@@ -65,6 +67,7 @@ impl Argument for Trigger {
         Ok(Self {
             at: u64::parse(&number, names)?,
             call: HandlerCall::parse(call, names)?,
+            fired: false,
         })
     }
 }
@@ -75,10 +78,25 @@ impl Trigger {
         self.call.check(context)
     }
 
+    /// The count that it waits for.
+    pub(crate) fn at(&self) -> u64 {
+        self.at
+    }
+
     /// Writes the handler, once, where the count has come to it.
     pub(crate) fn fire(trigger: &mut Option<Self>, count: u64, context: &mut Context<'_>) {
-        if let Some(reached) = trigger.take_if(|trigger| count >= trigger.at) {
-            reached.call.call(context);
+        if let Some(trigger) = trigger
+            && count >= trigger.at
+            && !core::mem::replace(&mut trigger.fired, true)
+        {
+            trigger.call.call(context);
+        }
+    }
+
+    /// Makes it ready for a count that begins anew.
+    pub(crate) fn begin_anew(trigger: &mut Option<Self>) {
+        if let Some(trigger) = trigger {
+            trigger.fired = false;
         }
     }
 }

@@ -63,6 +63,7 @@ impl Element for ArpFaker {
         let mut packet = context.pool().packet_zeroed(DEFAULT_HEADROOM, FRAME);
         write_arp(packet.data_mut(), self.reply.target_hardware, self.reply);
         packet.set_mac_header(0);
+        packet.set_network_header(FRAME - Arp::LENGTH, 0);
         context.emit(0, packet);
         context.set_timer_after(0, INTERVAL);
     }

@@ -22,13 +22,16 @@ pub(super) const ARP_QUERIER: Class = Class::of::<ArpQuerier>("ARPQuerier")
     .processing("h/h")
     .flow("xy/x");
 
+/// Bytes of an Ethernet header.
+const ETHERNET: usize = 14;
+
 const DEFAULT_POLL: Duration = Duration::from_secs(60);
 
 /// ARPQuerier: puts Ethernet headers before IPv4 packets, with addresses found by ARP.
 ///
 /// ```click
-/// ARPQuerier(IP, ETH [, keywords TABLE, TIMEOUT, POLL_TIMEOUT, BROADCAST, CAPACITY,
-///            ENTRY_CAPACITY, ENTRY_PACKET_CAPACITY, CAPACITY_SLIM_FACTOR])
+/// ARPQuerier(IP, ETH [, keywords TABLE, TIMEOUT, POLL_TIMEOUT, BROADCAST, BROADCAST_POLL,
+///            CAPACITY, ENTRY_CAPACITY, ENTRY_PACKET_CAPACITY, CAPACITY_SLIM_FACTOR])
 /// ARPQuerier(NAME [, ...])
 /// ```
 ///
@@ -36,7 +39,9 @@ const DEFAULT_POLL: Duration = Duration::from_secs(60);
 ///   network's broadcast address is known too.
 /// - TABLE: an `ARPTable` to use; it then holds what the last five and TIMEOUT say.
 /// - TIMEOUT: how long an address is good; five minutes.
-/// - POLL_TIMEOUT: after so long, an address still in use is asked for again; a minute. 0: never.
+/// - POLL_TIMEOUT: after so long, an address still in use is asked for again, at that very address; a
+///   minute. 0: never.
+/// - BROADCAST_POLL: whether all are asked then; false.
 /// - BROADCAST: the local broadcast address.
 /// - The others: as for `ARPTable`.
 ///
@@ -44,12 +49,12 @@ const DEFAULT_POLL: Duration = Duration::from_secs(60);
 /// Ethernet address is known they go to output 0 at once; if not, they wait, and a request goes
 /// to output 1, or to output 0 where that is all there is, at most every tenth of a second for
 /// one address. Input 1 takes ARP replies with their Ethernet header. Packets to 0.0.0.0 are
-/// dropped; those to broadcast and multicast addresses get the Ethernet addresses that go with
+/// dropped, the first of which is told; those to broadcast and multicast addresses get the Ethernet addresses that go with
 /// them (RFC 1112).
 ///
 /// Handlers: `table`, `count` (addresses), `length` (packets that wait), `drops`, `queries`,
-/// `responses`, `broadcast`, `stats` (read); `ipaddr` (read, write); `insert` (write) `IP ETH`;
-/// `delete` (write) `IP`; `clear` (write).
+/// `responses` (ARP packets heard), `stats` (read); `ipaddr`, `broadcast` (read, write); `insert` (write)
+/// `IP ETH`; `delete` (write) `IP`; `clear` (write), which forgets counts too.
 ///
 /// See Click's manual page ARPQuerier(n).
 struct ArpQuerier {
@@ -57,6 +62,7 @@ struct ArpQuerier {
     address: EtherAddress,
     broadcast: Option<Ipv4Addr>,
     poll: Duration,
+    broadcast_poll: bool,
     owner: Owner,
     /// Whether the table is this element's own.
     owns: bool,
@@ -66,6 +72,8 @@ struct ArpQuerier {
     responses: u64,
     /// Packets without a destination annotation.
     astray: u64,
+    /// Whether the first of them has been told.
+    told: bool,
     released: Batch,
 }
 
@@ -129,6 +137,7 @@ impl Configure for ArpQuerier {
         let table = table(arguments, configuration);
         let broadcast = arguments.keyword::<Ipv4Addr>("BROADCAST");
         let poll = arguments.keyword("POLL_TIMEOUT").unwrap_or(DEFAULT_POLL);
+        let broadcast_poll = arguments.keyword("BROADCAST_POLL").unwrap_or(false);
         let addresses = addresses(arguments);
         arguments.finish()?;
         let (owner, owns) = table?;
@@ -138,12 +147,14 @@ impl Configure for ArpQuerier {
             address,
             broadcast: broadcast.or(own.broadcast),
             poll,
+            broadcast_poll,
             owner,
             owns,
             header: frame(EtherAddress::BROADCAST, address, ethertype::IPV4),
             queries: 0,
             responses: 0,
             astray: 0,
+            told: false,
             released: Batch::new(),
         })
     }
@@ -173,8 +184,14 @@ impl ArpQuerier {
         encapsulate(packet, &self.header);
     }
 
-    /// Asks for an address. The request has the VLAN and the timestamp of the packet it is for.
-    fn request(&mut self, context: &mut Context<'_>, target: Ipv4Addr, tag: u16, timestamp: i64) {
+    /// Asks `whom` for an address. The request has the VLAN and the timestamp of the packet it is for.
+    fn request(
+        &mut self,
+        context: &mut Context<'_>,
+        whom: EtherAddress,
+        target: Ipv4Addr,
+        (tag, timestamp): (u16, i64),
+    ) {
         let mut packet = context.pool().packet_zeroed(DEFAULT_HEADROOM, FRAME);
         let arp = ArpFields {
             operation: arp_operation::REQUEST,
@@ -183,8 +200,9 @@ impl ArpQuerier {
             target_hardware: EtherAddress::default(),
             target_protocol: target,
         };
-        write_arp(packet.data_mut(), EtherAddress::BROADCAST, arp);
+        write_arp(packet.data_mut(), whom, arp);
         packet.set_mac_header(0);
+        packet.set_network_header(ETHERNET, 0);
         packet.set_timestamp(timestamp);
         if tag != 0 {
             set_annotation(&mut packet, tag);
@@ -209,8 +227,12 @@ impl ArpQuerier {
             .look_up(destination, self.poll, now);
         if let Answer::Known(address, poll) = answer {
             if poll {
-                let (tag, timestamp) = (annotation(&packet), packet.timestamp());
-                self.request(context, destination, tag, timestamp);
+                let whom = match self.broadcast_poll {
+                    true => EtherAddress::BROADCAST,
+                    false => address,
+                };
+                let about = (annotation(&packet), packet.timestamp());
+                self.request(context, whom, destination, about);
             }
             self.encapsulate(&mut packet, address);
             return Some(packet);
@@ -220,13 +242,19 @@ impl ArpQuerier {
             return Some(packet);
         }
         if destination.is_unspecified() {
+            if !core::mem::replace(&mut self.told, true) {
+                context.chatter(format_args!(
+                    "{} :: ARPQuerier: would query for 0.0.0.0; missing dest IP addr annotation?",
+                    context.name()
+                ));
+            }
             self.astray += 1;
             return None;
         }
-        let (tag, timestamp) = (annotation(&packet), packet.timestamp());
+        let about = (annotation(&packet), packet.timestamp());
         let ask = self.owner.table.borrow_mut().wait(destination, packet, now);
         if ask {
-            self.request(context, destination, tag, timestamp);
+            self.request(context, EtherAddress::BROADCAST, destination, about);
         }
         None
     }
@@ -242,6 +270,7 @@ impl ArpQuerier {
     }
 
     fn hear(&mut self, context: &mut Context<'_>, packet: &Packet) {
+        self.responses += u64::from(packet.len() >= FRAME);
         let Some(reply) = arp_of(packet.data()) else {
             return;
         };
@@ -250,7 +279,6 @@ impl ArpQuerier {
         if reply.operation != arp_operation::REPLY || address.is_group() || ip == self.own {
             return;
         }
-        self.responses += 1;
         self.owner
             .table
             .borrow_mut()
@@ -285,7 +313,7 @@ impl Element for ArpQuerier {
 
     fn handlers(&self, list: &mut HandlerList) {
         list.read_write("ipaddr")
-            .read("broadcast")
+            .read_write("broadcast")
             .read("stats")
             .read("queries")
             .read("responses");
@@ -303,9 +331,10 @@ impl Element for ArpQuerier {
             "broadcast" => Ok(self.broadcast.unwrap_or(Ipv4Addr::BROADCAST).to_string()),
             "queries" => Ok(self.queries.to_string()),
             "responses" => Ok(self.responses.to_string()),
+            "drops" => Ok(self.astray.to_string()),
             "stats" => Ok(format!(
                 "{} packets killed\n{} ARP queries sent\n",
-                self.owner.read(context, "drops")?,
+                self.astray + self.owner.table.borrow().drops,
                 self.queries
             )),
             _ => self.owner.read(context, name),
@@ -318,9 +347,17 @@ impl Element for ArpQuerier {
         name: &str,
         value: &str,
     ) -> Result<(), HandlerError> {
-        if name == "ipaddr" {
-            self.own = crate::handler_value(context, value)?;
-            return Ok(());
+        match name {
+            "ipaddr" => {
+                self.own = crate::handler_value(context, value)?;
+                return Ok(());
+            }
+            "broadcast" => {
+                self.broadcast = Some(crate::handler_value(context, value)?);
+                return Ok(());
+            }
+            "clear" => (self.queries, self.responses, self.astray) = (0, 0, 0),
+            _ => {}
         }
         let learned = self.owner.write(context, name, value, &mut self.released)?;
         if let Some(address) = learned {
@@ -431,9 +468,22 @@ mod tests {
         }
         assert_eq!(bench.read("q.broadcast"), "10.0.0.255");
         bench.write("d.addr", "0.0.0.0");
-        bench.arrive("ip", b"x");
+        for _ in 0..2 {
+            bench.arrive("ip", b"x");
+        }
         bench.run();
         assert!(bench.sent("out").is_empty() && bench.sent("asked").is_empty());
+        assert_eq!(
+            bench.simulation.take_errors(),
+            "q :: ARPQuerier: would query for 0.0.0.0; missing dest IP addr annotation?\n"
+        );
+        assert_eq!(bench.read("q.drops"), "2");
+        assert_eq!(
+            bench.read("q.stats"),
+            "2 packets killed\n0 ARP queries sent\n"
+        );
+        bench.write("q.clear", "");
+        assert_eq!(bench.read("q.drops"), "0");
     }
 
     #[test]
@@ -454,7 +504,9 @@ mod tests {
         bench.arrive("ip", b"x");
         bench.run();
         assert_eq!(bench.sent("out"), [framed(PEER, b"x")]);
-        assert_eq!(bench.sent("asked"), [request()]);
+        // RFC 1122, 2.3.2.1: a poll asks the very station.
+        let asked = bench.sent("asked");
+        assert_eq!(asked, [[PEER, &request()[6..]].concat()]);
         bench.run_for(Duration::from_secs(10));
         bench.arrive("ip", b"y");
         bench.run();
@@ -475,7 +527,7 @@ mod tests {
         }
         bench.run();
         assert_eq!(bench.read("q.count"), "0");
-        assert_eq!(bench.read("q.responses"), "0");
+        assert_eq!(bench.read("q.responses"), "3");
     }
 
     #[test]

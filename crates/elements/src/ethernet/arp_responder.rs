@@ -8,6 +8,7 @@ use sprat_click::{
     Arguments, Class, Configuration, Configure, Context, Element, HandlerError, HandlerList,
     Rejected,
 };
+use sprat_packet::annotations::VLAN_TCI;
 use sprat_packet::headers::{Arp, ArpFields, Ethernet, arp_operation, ethertype};
 use sprat_packet::{Batch, EtherAddress, Packet};
 
@@ -83,7 +84,7 @@ fn parse_entries(text: &str, names: &dyn Names) -> Result<Vec<Entry>, String> {
                 return Err("more than one ETH".into());
             }
         } else {
-            return Err(format!("expected IP/MASK or ETH, not '{word}'"));
+            return Err("expected IP/MASK ETH".into());
         }
     }
     let Some(address) = address.or(implied) else {
@@ -115,17 +116,16 @@ impl Configure for ArpResponder {
             match parse_entries(text, names) {
                 Ok(entries) => {
                     for entry in entries {
-                        if responder.find(entry.prefix).is_some() {
-                            if !repeated.contains(&entry.prefix) {
-                                repeated.push(entry.prefix);
-                            }
-                        } else {
-                            responder.set(entry);
+                        if responder.find(entry.prefix).is_some()
+                            && !repeated.contains(&entry.prefix)
+                        {
+                            repeated.push(entry.prefix);
                         }
+                        responder.set(entry);
                     }
                 }
                 Err(error) => {
-                    arguments.error(format!("argument {}: {error}", number + 1));
+                    arguments.error(format!("argument {number}: {error}"));
                 }
             }
         }
@@ -148,9 +148,12 @@ impl ArpResponder {
             self.entries[place] = entry;
             return;
         }
-        let place = self
-            .entries
-            .partition_point(|before| bits(before.prefix) >= bits(entry.prefix));
+        // Before all that it is a part of; else in the order in which they came.
+        let outer = |other: &Entry| {
+            bits(other.prefix) < bits(entry.prefix) && other.prefix.contains(entry.prefix.address)
+        };
+        let place = self.entries.iter().position(outer);
+        let place = place.unwrap_or(self.entries.len());
         self.entries.insert(place, entry);
     }
 
@@ -181,7 +184,13 @@ impl ArpResponder {
         };
         packet.truncate(FRAME);
         write_arp(packet.data_mut(), request.sender_hardware, reply);
+        // It is a packet of its own, of the same device and VLAN.
+        let tag = packet.annotations().half(VLAN_TCI);
+        packet.clear_annotations();
+        packet.set_annotation_half(VLAN_TCI, tag);
+        packet.set_timestamp(0);
         packet.set_mac_header(0);
+        packet.set_network_header(FRAME - Arp::LENGTH, 0);
         true
     }
 }
@@ -336,12 +345,9 @@ mod tests {
     #[test]
     fn what_is_no_entry_is_refused() {
         for (config, error) in [
-            ("1.0.0.1", "argument 1: missing ETH"),
-            ("1:1:1:1:1:1", "argument 1: missing IP/MASK"),
-            (
-                "1.0.0.1 1:1:1:1:1:1, x",
-                "argument 2: expected IP/MASK or ETH, not 'x'",
-            ),
+            ("1.0.0.1", "argument 0: missing ETH"),
+            ("1:1:1:1:1:1", "argument 0: missing IP/MASK"),
+            ("1.0.0.1 1:1:1:1:1:1, x", "argument 1: expected IP/MASK ETH"),
         ] {
             let errors =
                 Bench::errors(&std::format!("Idle -> r :: ARPResponder({config}) -> Idle"));

@@ -14,11 +14,15 @@ pub(super) const ETHER_ENCAP: Class = Class::of::<EtherEncap>("EtherEncap").reco
 pub(super) const ETHER_VLAN_ENCAP: Class =
     Class::of::<EtherVlanEncap>("EtherVLANEncap").reconfigurable();
 
-/// Puts an Ethernet header before a packet and marks it as the link header.
+/// Puts an Ethernet header before a packet and marks it as the link header, and what follows it as
+/// the network header where nobody has marked one.
 #[inline]
 pub(super) fn encapsulate(packet: &mut Packet, header: &[u8]) {
     packet.prepend(header.len()).copy_from_slice(header);
     packet.set_mac_header(0);
+    if packet.network_offset().is_none() {
+        packet.set_network_header(header.len(), 0);
+    }
 }
 
 /// Reads ETHERTYPE, SRC and DST.

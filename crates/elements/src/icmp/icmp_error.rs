@@ -1,4 +1,5 @@
-use alloc::string::String;
+use alloc::format;
+use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::net::Ipv4Addr;
 
@@ -22,27 +23,30 @@ pub(super) const ICMP_ERROR: Class = Class::of::<ICMPError>("ICMPError").reconfi
 /// ICMPError: answers packets with ICMP errors.
 ///
 /// ```click
-/// ICMPError(SRC, TYPE [, CODE, keywords BADADDRS, MTU, PMTU, SET_FIX_ANNO])
+/// ICMPError(SRC, TYPE [, CODE, BADADDRS, keywords MTU, PMTU, SET_FIX_ANNO])
 /// ```
 ///
 /// Turns each IP packet into an ICMP error from SRC to its source. TYPE is a number or `unreachable`,
 /// `sourcequench`, `redirect`, `timeexceeded`, `parameterproblem`; CODE, a number or `net`, `host`,
 /// `protocol`, `port`, `needfrag` for unreachable, `net`, `host` for redirect, `transit`, `reassembly` for
 /// timeexceeded, `erroratptr`, `missingopt`, `length` for parameterproblem, is 0 by default. The error
-/// quotes the packet from its IP header on. A source route is sent back reversed. The destination
-/// annotation is set, so connect the output to the route lookup.
+/// quotes the packet from its IP header on. A source route is sent back reversed, unless it is what the
+/// error is about. The destination annotation is set, so connect the output to the route lookup.
 ///
 /// Redirects name the gateway that the destination annotation holds; `parameterproblem, erroratptr` the
 /// byte that the parameter problem annotation holds, as IPGWOptions leaves it.
 ///
 /// Nothing is sent about ICMP errors, fragments other than the first, packets that came as a link
-/// broadcast or multicast, packets from or to a broadcast or multicast address or from no address, and
-/// packets from or to one of BADADDRS (RFC 1812, section 4.3.2.7).
+/// broadcast or multicast, packets from or to a broadcast or multicast address, packets from network 0 or
+/// 127 or one that is reserved (240 and above), and packets from or to one of BADADDRS (RFC 1812, section
+/// 4.3.2.7); nor a redirect about a packet with a source route.
 ///
 /// - MTU: the longest error to send, in bytes; 576.
 /// - PMTU: the next hop's MTU that `unreachable, needfrag` names; 0.
 /// - SET_FIX_ANNO: ask FixIPSrc to set the source to that of the interface by which the error leaves;
 ///   true.
+///
+/// Handlers: `src`, `mtu`, `pmtu` (read, write).
 ///
 /// See Click's manual page ICMPError(n).
 pub(crate) struct ICMPError {
@@ -56,8 +60,9 @@ pub(crate) struct ICMPError {
     identification: u16,
 }
 
-/// The longest IP header, and the ICMP header behind it.
-const MOST_HEADERS: usize = 60 + 8;
+/// The longest IP header, the ICMP header behind it, and as much as an error must quote.
+const LEAST_MTU: u32 = 60 + 8 + 28;
+const LEAST_MTU_TEXT: &str = "MTU must be at least 96";
 
 impl Configure for ICMPError {
     fn configure(arguments: &mut Arguments<'_>, _: &Configuration<'_>) -> Result<Self, Rejected> {
@@ -68,15 +73,17 @@ impl Configure for ICMPError {
                 parse_code(kind.unwrap_or(u8::MAX), text, names)
             })
             .unwrap_or(0);
-        let AddressList(bad_addresses) = arguments.keyword("BADADDRS").unwrap_or_default();
+        let AddressList(bad_addresses) = arguments.position("BADADDRS").unwrap_or_default();
         let mtu = arguments.keyword::<u32>("MTU").unwrap_or(576);
         let path_mtu = arguments.keyword("PMTU").unwrap_or(0);
         let ask_to_fix_source = arguments.keyword("SET_FIX_ANNO").unwrap_or(true);
-        if kind.is_ok_and(|kind| !icmp_type::is_error(kind)) {
-            arguments.error("TYPE: not an ICMP error");
+        if let Ok(kind) = kind
+            && !icmp_type::is_error(kind)
+        {
+            arguments.error(format!("ICMP type {kind} is not an error type"));
         }
-        if (mtu as usize) < MOST_HEADERS + 28 {
-            arguments.error("MTU must be at least 96");
+        if mtu < LEAST_MTU {
+            arguments.error(LEAST_MTU_TEXT);
         }
         arguments.finish()?;
         Ok(Self {
@@ -87,7 +94,7 @@ impl Configure for ICMPError {
             mtu: mtu as usize,
             path_mtu,
             ask_to_fix_source,
-            identification: 0,
+            identification: 1,
         })
     }
 }
@@ -100,14 +107,13 @@ fn is_group(address: Ipv4Addr) -> bool {
 impl ICMPError {
     fn deserves_error(&self, packet: &Packet, ip: &Ipv4<'_>) -> bool {
         let (source, destination) = (ip.source(), ip.destination());
+        // What a message that is cut off is about, nobody knows.
         let about_error = ip.protocol() == protocol::ICMP
-            && ip.is_first_fragment()
-            && Icmp::new(ip.payload()).is_ok_and(|icmp| icmp_type::is_error(icmp.kind()));
+            && Icmp::new(ip.payload()).map_or(true, |icmp| icmp_type::is_error(icmp.kind()));
         !about_error
             && ip.is_first_fragment()
             && !matches!(packet.kind(), PacketKind::Broadcast | PacketKind::Multicast)
-            && !source.is_unspecified()
-            && !is_group(source)
+            && !matches!(source.octets()[0], 0 | 127 | 224..)
             && !is_group(destination)
             && !self
                 .bad_addresses
@@ -127,13 +133,34 @@ impl ICMPError {
         }
     }
 
-    fn answer(&mut self, mut packet: Packet) -> Option<Packet> {
+    /// Whether the error is that something is wrong with the packet's source route.
+    fn is_about(&self, packet: &Packet, ip: &Ipv4<'_>, route: &[u8]) -> bool {
+        if (self.kind, self.code) != (icmp_type::PARAMETER_PROBLEM, 0) {
+            return false;
+        }
+        let wrong = usize::from(packet.annotations().byte(ICMP_PARAMETER_PROBLEM));
+        let mut begin = 20;
+        for option in ip.options().map_while(Result::ok) {
+            if core::ptr::eq(option.bytes, route) {
+                break;
+            }
+            begin += option.bytes.len();
+        }
+        (begin..begin + route.len()).contains(&wrong)
+    }
+
+    fn answer(&mut self, context: &Context<'_>, mut packet: Packet) -> Option<Packet> {
         let ip = Ipv4::new(packet.network_header()?).ok()?;
         if !self.deserves_error(&packet, &ip) {
             return None;
         }
         let destination = ip.source();
-        let route = ReturnRoute::of(&ip);
+        let source_route = source_route(&ip);
+        let route = match source_route {
+            Some(_) if self.kind == icmp_type::REDIRECT => return None,
+            Some(route) if !self.is_about(&packet, &ip, route) => ReturnRoute::of(route),
+            _ => ReturnRoute::default(),
+        };
         let start = packet.network_offset()?;
         let second_word = self.second_word(&packet);
         let headers = 20 + route.length + 8;
@@ -152,7 +179,7 @@ impl ICMPError {
             total_length,
             identification: self.identification,
             flags_and_offset: 0,
-            time_to_live: 255,
+            time_to_live: TIME_TO_LIVE,
             protocol: protocol::ICMP,
             source: self.source,
             destination,
@@ -178,12 +205,36 @@ impl ICMPError {
         ip.fill_checksum();
         IcmpMut::new(ip.payload_mut()).ok()?.fill_checksum();
         packet.set_network_header(0, 20 + route.length);
+        packet.set_timestamp(context.timestamp().0);
         packet.set_destination(destination);
         if self.ask_to_fix_source {
             packet.set_annotation_byte(FIX_IP_SOURCE, 1);
         }
         Some(packet)
     }
+}
+
+/// The time to live of errors.
+const TIME_TO_LIVE: u8 = 200;
+
+/// The first source route of a packet whose pointer can be.
+fn source_route<'a>(ip: &'a Ipv4<'_>) -> Option<&'a [u8]> {
+    let is_route = |option: &&'a [u8]| match **option {
+        [
+            ip_option::LOOSE_SOURCE_ROUTE | ip_option::STRICT_SOURCE_ROUTE,
+            _,
+            pointer,
+            ..,
+        ] => {
+            let pointer = usize::from(pointer);
+            pointer >= 4 && pointer.is_multiple_of(4) && pointer <= option.len() + 1
+        }
+        _ => false,
+    };
+    ip.options()
+        .map_while(Result::ok)
+        .map(|option| option.bytes)
+        .find(is_route)
 }
 
 /// The route option of an answer: the hops of a source route so far, turned round (RFC 1122, section
@@ -193,38 +244,25 @@ struct ReturnRoute {
     length: usize,
 }
 
-impl ReturnRoute {
-    fn of(ip: &Ipv4<'_>) -> Self {
-        let mut route = Self {
+impl Default for ReturnRoute {
+    fn default() -> Self {
+        Self {
             bytes: [0; 40],
             length: 0,
-        };
-        let is_source_route = |kind| {
-            matches!(
-                kind,
-                ip_option::LOOSE_SOURCE_ROUTE | ip_option::STRICT_SOURCE_ROUTE
-            )
-        };
-        let Some(option) = ip
-            .options()
-            .map_while(Result::ok)
-            .find(|option| is_source_route(option.kind))
-        else {
+        }
+    }
+}
+
+impl ReturnRoute {
+    fn of(option: &[u8]) -> Self {
+        let mut route = Self::default();
+        let &[kind, _, pointer, ref addresses @ ..] = option else {
             return route;
         };
-        let &[kind, _, pointer, ref addresses @ ..] = option.bytes else {
-            return route;
-        };
-        // The pointer counts from one, and the addresses begin behind it at four.
         let passed = addresses
             .get(..usize::from(pointer).saturating_sub(4))
             .unwrap_or_default();
-        let (hops, []) = passed.as_chunks::<4>() else {
-            return route;
-        };
-        if hops.is_empty() {
-            return route;
-        }
+        let hops = passed.as_chunks::<4>().0;
         let length = 3 + passed.len();
         let (head, places) = route.bytes.split_at_mut(3);
         head.copy_from_slice(&[kind, u8::try_from(length).unwrap_or(3), 4]);
@@ -242,17 +280,19 @@ impl ReturnRoute {
 }
 
 impl Element for ICMPError {
-    fn process(&mut self, _: &mut Context<'_>, batch: &mut Batch) {
-        batch.filter(|packet| self.answer(packet));
+    fn process(&mut self, context: &mut Context<'_>, batch: &mut Batch) {
+        batch.filter(|packet| self.answer(context, packet));
     }
 
     fn handlers(&self, list: &mut HandlerList) {
-        list.read_write("src");
+        list.read_write("src").read_write("mtu").read_write("pmtu");
     }
 
     fn read(&mut self, _: &mut Context<'_>, name: &str, _: &str) -> Result<String, HandlerError> {
         match name {
-            "src" => Ok(alloc::string::ToString::to_string(&self.source)),
+            "src" => Ok(self.source.to_string()),
+            "mtu" => Ok(self.mtu.to_string()),
+            "pmtu" => Ok(self.path_mtu.to_string()),
             _ => Err(HandlerError::NoHandler(name.into())),
         }
     }
@@ -265,6 +305,11 @@ impl Element for ICMPError {
     ) -> Result<(), HandlerError> {
         match name {
             "src" => self.source = crate::handler_value(context, value)?,
+            "mtu" => match crate::handler_value::<u32>(context, value)? {
+                LEAST_MTU.. => self.mtu = crate::handler_value::<u32>(context, value)? as usize,
+                _ => return Err(HandlerError::failed(LEAST_MTU_TEXT)),
+            },
+            "pmtu" => self.path_mtu = crate::handler_value(context, value)?,
             _ => return Err(HandlerError::NoHandler(name.into())),
         }
         Ok(())

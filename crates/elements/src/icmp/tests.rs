@@ -3,6 +3,7 @@
 use core::net::Ipv4Addr;
 use core::time::Duration;
 use std::format;
+use std::vec;
 use std::vec::Vec;
 
 use sprat_packet::headers::{
@@ -136,6 +137,24 @@ fn nothing_is_sent_about_what_must_not_be_answered() {
             ),
         ),
         (
+            "from this host",
+            frame(
+                STATION,
+                &changed(udp.clone(), |ip| ip.set_source([127, 0, 0, 1].into())),
+            ),
+        ),
+        (
+            "from a reserved address",
+            frame(
+                STATION,
+                &changed(udp.clone(), |ip| ip.set_source([240, 0, 0, 1].into())),
+            ),
+        ),
+        (
+            "a message that is cut off",
+            frame(STATION, &packet(protocol::ICMP, &[8, 0, 0])),
+        ),
+        (
             "from a group",
             frame(
                 STATION,
@@ -158,7 +177,7 @@ fn nothing_is_sent_about_what_must_not_be_answered() {
         ),
     ] {
         let sent = through(
-            "ICMPError(9.9.9.9, timeexceeded, BADADDRS 10.0.0.2)",
+            "ICMPError(9.9.9.9, timeexceeded, transit, 10.0.0.2 10.0.0.7)",
             &[frame],
         );
         assert!(sent.is_empty(), "{why}");
@@ -171,15 +190,65 @@ fn nothing_is_sent_about_what_must_not_be_answered() {
     );
 }
 
-#[test]
-fn a_source_route_comes_back_reversed_as_far_as_it_was_followed() {
+/// A datagram with a source route whose pointer is `pointer`, in a frame.
+fn routed(pointer: u8) -> Vec<u8> {
     let mut routed = packet(protocol::UDP, &[0; 8]);
-    let options = [131, 15, 12, 1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3, 0];
+    let options = [131, 15, pointer, 1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3, 0];
     routed.splice(20..20, options);
-    let routed = changed(routed, |ip| {
+    changed(routed, |ip| {
         ip.set_version_and_length(0x49);
         ip.set_total_length(44);
-    });
+    })
+}
+
+// RFC 1812, sections 4.3.2.6 and 5.2.7.2.
+#[test]
+fn an_error_about_a_source_route_does_not_take_it() {
+    let options = |element: &str, pointer| {
+        let sent = through(element, &[frame(STATION, &routed(pointer))]);
+        sent.first()
+            .map(|packet| Ipv4::new(packet).unwrap().option_bytes().to_vec())
+    };
+    assert_eq!(options("ICMPError(9.9.9.9, redirect)", 12), None);
+    let wrong = |at| {
+        std::format!("SetAnnoByte(ICMP_PARAMPROB, {at}) -> ICMPError(9.9.9.9, parameterproblem)")
+    };
+    let route = Some(vec![131, 11, 4, 2, 2, 2, 2, 1, 1, 1, 1, 0]);
+    assert_eq!(options(&wrong(8), 12), route);
+    assert_eq!(options(&wrong(20), 12), Some(vec![]));
+    assert_eq!(options(&wrong(34), 12), Some(vec![]));
+    assert_eq!(options(&wrong(35), 12), route);
+    // A route that has not begun, and ones whose pointers cannot be.
+    let error = "ICMPError(9.9.9.9, timeexceeded)";
+    assert_eq!(options(error, 4), Some(vec![131, 3, 4, 0]));
+    for pointer in [0, 5, 20] {
+        assert_eq!(options(error, pointer), Some(vec![]), "{pointer}");
+    }
+}
+
+#[test]
+fn errors_are_numbered_and_may_be_told_otherwise() {
+    let udp = frame(STATION, &packet(protocol::UDP, &[0; 8]));
+    let sent = through("ICMPError(9.9.9.9, timeexceeded)", &[udp.clone(), udp]);
+    for (number, packet) in (1..).zip(&sent) {
+        let ip = Ipv4::new(packet).unwrap();
+        assert_eq!((ip.identification(), ip.time_to_live()), (number, 200));
+    }
+    let bench = Bench::new("Idle -> e :: ICMPError(9.9.9.9, unreachable, needfrag) -> Idle");
+    for (handler, old, new) in [
+        ("e.src", "9.9.9.9", "8.8.8.8"),
+        ("e.mtu", "576", "1500"),
+        ("e.pmtu", "0", "1400"),
+    ] {
+        assert_eq!(bench.read(handler), old);
+        bench.write(handler, new);
+        assert_eq!(bench.read(handler), new);
+    }
+}
+
+#[test]
+fn a_source_route_comes_back_reversed_as_far_as_it_was_followed() {
+    let routed = routed(12);
     let sent = through(
         "ICMPError(9.9.9.9, timeexceeded)",
         &[frame(STATION, &routed)],
@@ -328,7 +397,10 @@ fn pings_are_sent_at_their_interval_and_their_replies_are_timed() {
 #[test]
 fn only_errors_can_be_asked_for() {
     let errors = Bench::errors("Idle -> ICMPError(1.0.0.1, echo) -> Idle");
-    assert!(errors.contains("TYPE: not an ICMP error"), "{errors}");
+    assert!(
+        errors.contains("ICMP type 8 is not an error type"),
+        "{errors}"
+    );
     let errors = Bench::errors("Idle -> ICMPError(1.0.0.1, timeexceeded, port) -> Idle");
     assert!(errors.contains("CODE: invalid number"), "{errors}");
 }

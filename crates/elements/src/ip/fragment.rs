@@ -4,15 +4,6 @@ use sprat_click::Context;
 use sprat_packet::headers::{Ipv4, Ipv4Mut, Ipv4Options};
 use sprat_packet::{Batch, Packet};
 
-/// Why a packet was not cut.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Uncut {
-    /// Its header forbids it.
-    Forbidden,
-    /// It has no IP header, or a part would have no room for eight bytes.
-    Impossible,
-}
-
 /// The options that every fragment carries, filled up to a multiple of four bytes.
 struct CopiedOptions {
     bytes: [u8; 40],
@@ -64,12 +55,12 @@ pub(super) fn fragment(
     headroom: Option<usize>,
     later: &mut Batch,
     mut emit: impl FnMut(&mut Context<'_>, Packet),
-) -> Result<usize, (Packet, Uncut)> {
+) -> Result<usize, Packet> {
     let Some(Ok(ip)) = packet.network_header().map(Ipv4::new) else {
-        return Err((packet, Uncut::Impossible));
+        return Err(packet);
     };
     if honor_dont_fragment && ip.dont_fragment() {
-        return Err((packet, Uncut::Forbidden));
+        return Err(packet);
     }
     let header_length = ip.header_length();
     let first_room = mtu.saturating_sub(header_length) & !7;
@@ -77,9 +68,14 @@ pub(super) fn fragment(
     let later_header = 20 + copied.length;
     let later_room = mtu.saturating_sub(later_header) & !7;
     if first_room == 0 || later_room == 0 {
-        return Err((packet, Uncut::Impossible));
+        return Err(packet);
     }
-    let original = *ip.header();
+    let mut original = *ip.header();
+    // Who forbids fragments may give all packets the same identification.
+    if ip.dont_fragment() {
+        let identification = context.random_below(1 << 16).to_be_bytes();
+        original[4..6].copy_from_slice(&identification[2..]);
+    }
     let word = ip.flags_and_offset();
     let (offset, more) = (word & Ipv4::OFFSET_MASK, word & Ipv4::MORE_FRAGMENTS);
     let payload = ip.payload().len();
@@ -126,6 +122,7 @@ pub(super) fn fragment(
     let end = start + isize::try_from(header_length + first_room).unwrap_or(0);
     packet.truncate(usize::try_from(end).unwrap_or(0));
     if let Some(bytes) = packet.network_header_mut() {
+        bytes[4..6].copy_from_slice(&original[4..6]);
         write_header(
             bytes,
             header_length,

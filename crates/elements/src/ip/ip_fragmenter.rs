@@ -4,9 +4,10 @@ use sprat_click::{
     Arguments, Class, Configuration, Configure, Context, Element, HandlerError, HandlerList,
     Rejected,
 };
+use sprat_packet::headers::Ipv4;
 use sprat_packet::{Batch, Packet};
 
-use super::fragment::{Uncut, fragment, is_too_long};
+use super::fragment::{fragment, is_too_long};
 
 pub(super) const IP_FRAGMENTER: Class = Class::of::<IPFragmenter>("IPFragmenter")
     .ports("1/1-2")
@@ -15,7 +16,7 @@ pub(super) const IP_FRAGMENTER: Class = Class::of::<IPFragmenter>("IPFragmenter"
 /// IPFragmenter: cuts long IP packets into fragments.
 ///
 /// ```click
-/// IPFragmenter(MTU [, keywords HONOR_DF, VERBOSE, HEADROOM])
+/// IPFragmenter(MTU [, HONOR_DF, VERBOSE, keyword HEADROOM])
 /// ```
 ///
 /// Packets of at most MTU bytes, counted from the IP header, pass unchanged. Longer ones leave as
@@ -25,7 +26,7 @@ pub(super) const IP_FRAGMENTER: Class = Class::of::<IPFragmenter>("IPFragmenter"
 /// first.
 ///
 /// - HONOR_DF: false ignores the "don't fragment" bit; true.
-/// - VERBOSE: report every packet whose bit is set, not just the first five; false.
+/// - VERBOSE: report every packet that is not cut, not just the first five; false.
 /// - HEADROOM: bytes left free before each new packet.
 ///
 /// Handlers: `drops` (read) packets that could not be cut; `fragments` (read) fragments made.
@@ -44,8 +45,8 @@ pub(crate) struct IPFragmenter {
 impl Configure for IPFragmenter {
     fn configure(arguments: &mut Arguments<'_>, _: &Configuration<'_>) -> Result<Self, Rejected> {
         let mtu = arguments.required::<u32>("MTU");
-        let honor_dont_fragment = arguments.keyword("HONOR_DF").unwrap_or(true);
-        let verbose = arguments.keyword("VERBOSE").unwrap_or(false);
+        let honor_dont_fragment = arguments.position("HONOR_DF").unwrap_or(true);
+        let verbose = arguments.position("VERBOSE").unwrap_or(false);
         let headroom = arguments.keyword::<u16>("HEADROOM").map(usize::from);
         if mtu.is_ok_and(|mtu| mtu < 8) {
             arguments.error("MTU must be at least 8");
@@ -85,18 +86,31 @@ impl IPFragmenter {
         );
         match result {
             Ok(parts) => self.fragments += parts as u64,
-            Err((packet, why)) => {
+            Err(packet) => {
                 self.drops += 1;
-                if why == Uncut::Forbidden && (self.verbose || self.drops <= 5) {
-                    context.chatter(format_args!(
-                        "{}: DF set, len {}",
-                        context.name(),
-                        packet.len()
-                    ));
+                if self.verbose || self.drops <= 5 {
+                    self.tell(context, &packet);
                 }
                 context.emit(1, packet);
             }
         }
+    }
+}
+
+impl IPFragmenter {
+    /// Says which packet could not be cut.
+    #[cold]
+    fn tell(&self, context: &Context<'_>, packet: &Packet) {
+        let Some(Ok(ip)) = packet.network_header().map(Ipv4::new) else {
+            return;
+        };
+        context.chatter(format_args!(
+            "IPFragmenter({}) DF {} {} len={}",
+            self.mtu,
+            ip.source(),
+            ip.destination(),
+            packet.len()
+        ));
     }
 }
 

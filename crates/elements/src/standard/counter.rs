@@ -21,11 +21,12 @@ pub(super) const COUNTER: Class = Class::of::<Counter>("Counter");
 ///
 /// - COUNT_CALL: `N HANDLER [VALUE]`: when the Nth packet comes, writes VALUE to HANDLER, before
 ///   the packet goes on.
-/// - BYTE_COUNT_CALL: the same for the packet that makes it N bytes or more.
+/// - BYTE_COUNT_CALL: the same for the packet that makes it N bytes or more. Either is done again
+///   after a reset.
 ///
 /// Handlers: `count`, `byte_count` (read) since the last reset; `rate`, `byte_rate`, `bit_rate`
 /// (read) a second, averaged over recent time; `reset`, `reset_counts` (write);
-/// `count_call`, `byte_count_call` (write).
+/// `count_call` (read, write), of which only N is read; `byte_count_call` (write).
 ///
 /// See Click's manual page Counter(n).
 struct Counter {
@@ -113,7 +114,14 @@ impl Element for Counter {
         let now = context.now();
         self.packet_rate.add(now, batch.len() as u64);
         self.byte_rate.add(now, bytes);
-        Trigger::fire(&mut self.count_call, self.count, context);
+        // A call that came to be after its count waits for the next one.
+        if self
+            .count_call
+            .as_ref()
+            .is_some_and(|call| call.at() == self.count)
+        {
+            Trigger::fire(&mut self.count_call, self.count, context);
+        }
         Trigger::fire(&mut self.byte_count_call, self.bytes, context);
     }
 
@@ -125,7 +133,7 @@ impl Element for Counter {
             .read("byte_rate");
         list.button("reset")
             .button("reset_counts")
-            .write("count_call")
+            .read_write("count_call")
             .write("byte_count_call");
     }
 
@@ -139,6 +147,10 @@ impl Element for Counter {
         match name {
             "count" => Ok(self.count.to_string()),
             "byte_count" => Ok(self.bytes.to_string()),
+            "count_call" => {
+                let call = self.count_call.as_ref();
+                Ok(call.map(|call| call.at().to_string()).unwrap_or_default())
+            }
             "rate" => Ok(decimal::shortest(self.packet_rate.per_second(now))),
             "byte_rate" => Ok(decimal::shortest(self.byte_rate.per_second(now))),
             "bit_rate" => Ok(decimal::shortest(self.byte_rate.per_second(now) * 8.0)),
@@ -156,8 +168,8 @@ impl Element for Counter {
             "reset" | "reset_counts" => {
                 self.count = 0;
                 self.bytes = 0;
-                self.packet_rate = Rate::default();
-                self.byte_rate = Rate::default();
+                Trigger::begin_anew(&mut self.count_call);
+                Trigger::begin_anew(&mut self.byte_count_call);
             }
             "count_call" => self.count_call = Some(crate::handler_value(context, value)?),
             "byte_count_call" => self.byte_count_call = Some(crate::handler_value(context, value)?),
@@ -222,5 +234,35 @@ mod tests {
         assert_eq!(bench.read("c.byte_count"), "160");
         bench.write("c.reset", "");
         assert_eq!(bench.read("c.count"), "0");
+    }
+
+    #[test]
+    fn calls_come_once_for_each_count_that_begins() {
+        let bench = Bench::new(
+            "s :: InfiniteSource(LIMIT 3) -> c :: Counter(COUNT_CALL 2 s.data x, BYTE_COUNT_CALL 2 d.reset)
+             -> Discard; Idle -> d :: Counter -> Discard",
+        );
+        assert_eq!(bench.read("c.count_call"), "2");
+        bench.run();
+        assert_eq!(bench.read("s.data"), "x");
+        bench.write("s.data", "y");
+        bench.write("s.reset", "");
+        bench.run();
+        assert_eq!(
+            (&*bench.read("s.data"), &*bench.read("c.count")),
+            ("y", "6")
+        );
+        bench.write("c.reset", "");
+        bench.write("s.reset", "");
+        bench.run();
+        assert_eq!(
+            (&*bench.read("s.data"), &*bench.read("c.count")),
+            ("x", "3")
+        );
+        // What is written after the third packet does not happen at the third packet.
+        bench.write("c.count_call", "2 s.data z");
+        bench.write("s.reset", "");
+        bench.run();
+        assert_eq!(bench.read("s.data"), "x");
     }
 }

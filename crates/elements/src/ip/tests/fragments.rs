@@ -203,3 +203,32 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn what_is_not_cut_is_told_five_times() {
+    let mut whole = packet(53);
+    whole[6] = 0x40;
+    let said = |config: &str| {
+        let bench = Bench::new(&format!(
+            "FromDevice(in) -> MarkIPHeader -> IPFragmenter({config}) -> Discard"
+        ));
+        for _ in 0..7 {
+            bench.arrive("in", &whole);
+        }
+        bench.run();
+        bench.simulation.take_errors()
+    };
+    let once = said("45, true, true");
+    let line = once.lines().next().unwrap_or_default();
+    let ip = Ipv4::new(&whole).unwrap();
+    let expected = format!(
+        "IPFragmenter(45) DF {} {} len={}",
+        ip.source(),
+        ip.destination(),
+        whole.len()
+    );
+    assert_eq!(line, expected);
+    assert_eq!(once.lines().count(), 7);
+    assert_eq!(said("45").lines().count(), 5);
+    assert_eq!(said("45, false"), "");
+}
