@@ -120,7 +120,7 @@ impl OptionRouter {
         if pointer < 4 {
             return Err(2);
         }
-        if pointer > option.len() {
+        if pointer == option.len() + 1 {
             return Ok(false);
         }
         let place = option.get_mut(pointer - 1..pointer + 3).ok_or(2_usize)?;
@@ -145,12 +145,9 @@ impl OptionRouter {
             WITH_ADDRESSES | NAMED_ROUTERS => 8,
             _ => return Err(3),
         };
-        if at > option.len() {
-            // Full. Routers that found no room are counted, those that were not asked are not.
-            if flags & 0x0f == NAMED_ROUTERS {
-                return Ok(false);
-            }
-            if flags >> 4 == 15 {
+        if at - 1 + size > option.len() {
+            // Full. Routers that found no room are counted; those that are asked by name have one.
+            if flags & 0x0f == NAMED_ROUTERS || flags >> 4 == 15 {
                 return Err(3);
             }
             option[3] += 0x10;

@@ -25,9 +25,10 @@ pub(super) const IP_REASSEMBLER: Class = Class::of::<IPReassembler>("IPReassembl
 /// ```
 ///
 /// Whole packets pass. Fragments are held until all are there, in whatever order they come, and then
-/// leave as one packet, with what stood before the IP header of the fragment at offset zero. Where
-/// fragments overlap, the bytes that came first stay. A packet of which nothing has come for 30 seconds is
-/// given up: where output 1 is used, what there is of it leaves there, each byte in its place, if its
+/// leave as one packet, with what stood before the IP header of the fragment at offset zero and the
+/// timestamp of the last that came. Where fragments overlap, the bytes that came last stay. A packet of
+/// which nothing has come for 30 seconds, or whose fragments are 30 seconds older than another's by their
+/// timestamps, is given up: where output 1 is used, what there is of it leaves there, each byte in its place, if its
 /// first fragment has come; connect it to `ICMPError(ADDR, timeexceeded, reassembly)`.
 ///
 /// Packets need their network header annotation set; those without a good header are dropped.
@@ -49,10 +50,18 @@ pub(crate) struct IPReassembler {
     longest_annotation: Option<usize>,
     drops: u64,
     expired: u64,
+    /// The second of the timestamps from which on old packets are looked for again.
+    next_reaping: i64,
 }
 
 /// How long a packet waits for its next fragment (RFC 1122 asks for 60 to 120, Click waits 30).
 const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Nanoseconds.
+const SECOND: i64 = 1_000_000_000;
+
+/// Seconds of the timestamps between two looks for packets that are too old.
+const REAPING_INTERVAL: i64 = 10;
 
 /// What a held packet costs beside its bytes.
 const OVERHEAD: usize = 256;
@@ -79,6 +88,8 @@ struct Datagram {
     length: Option<usize>,
     longest: u16,
     age: Age,
+    /// When the fragment at offset zero came, or else the first one, by its timestamp.
+    stamp: i64,
 }
 
 /// A fragment that contradicts its packet, or itself.
@@ -93,6 +104,7 @@ impl Datagram {
             length: None,
             longest: 0,
             age: (Instant(0), 0),
+            stamp: 0,
         }
     }
 
@@ -124,30 +136,20 @@ impl Datagram {
             self.payload.resize(end, 0);
         }
         self.fill(start, payload);
-        if start == 0 && self.first.is_none() {
+        if start == 0 || self.there.len() == 1 && self.first.is_none() {
+            self.stamp = packet.timestamp();
+        }
+        if start == 0 {
             self.first = Some(packet);
         }
         Ok(())
     }
 
-    /// Copies bytes to `start` wherever none are yet.
+    /// Copies bytes to `start`, over what is there.
     fn fill(&mut self, start: usize, bytes: &[u8]) {
         let end = start + bytes.len();
-        let mut at = start;
-        for &(from, to) in self.there.iter().chain(&[(end, end)]) {
-            if from > at {
-                let stop = from.min(end);
-                if let (Some(place), Some(source)) = (
-                    self.payload.get_mut(at..stop),
-                    bytes.get(at - start..stop - start),
-                ) {
-                    place.copy_from_slice(source);
-                }
-            }
-            at = at.max(to);
-            if at >= end {
-                break;
-            }
+        if let Some(place) = self.payload.get_mut(start..end) {
+            place.copy_from_slice(bytes);
         }
         let (mut from, mut to) = (start, end);
         self.there.retain(|stretch| {
@@ -205,6 +207,7 @@ impl Configure for IPReassembler {
             longest_annotation,
             drops: 0,
             expired: 0,
+            next_reaping: 0,
         })
     }
 }
@@ -219,7 +222,17 @@ impl IPReassembler {
     }
 
     /// Adds a fragment, and returns the packet that it completes.
-    fn hold(&mut self, context: &mut Context<'_>, name: Name, packet: Packet) -> Option<Packet> {
+    fn hold(
+        &mut self,
+        context: &mut Context<'_>,
+        name: Name,
+        mut packet: Packet,
+    ) -> Option<Packet> {
+        if packet.timestamp() == 0 {
+            packet.set_timestamp(context.timestamp().0);
+        }
+        let timestamp = packet.timestamp();
+        self.reap(context, timestamp);
         let mut datagram = self.take(&name).unwrap_or_else(Datagram::new);
         if datagram.add(packet).is_err() {
             self.drops += 1;
@@ -227,6 +240,7 @@ impl IPReassembler {
         if datagram.is_complete() {
             let longest = datagram.longest;
             let mut packet = datagram.assemble()?;
+            packet.set_timestamp(timestamp);
             if let Some(annotation) = self.longest_annotation {
                 packet.set_annotation_half(annotation, longest);
             }
@@ -249,16 +263,38 @@ impl IPReassembler {
         None
     }
 
+    /// Gives up packets that are too old at the time of a timestamp; looks for them seldom.
+    fn reap(&mut self, context: &mut Context<'_>, timestamp: i64) {
+        let now = timestamp.div_euclid(SECOND);
+        if now < self.next_reaping {
+            return;
+        }
+        self.next_reaping = now.saturating_add(REAPING_INTERVAL);
+        let oldest = now.saturating_sub_unsigned(PATIENCE.as_secs());
+        let too_old = |name: &&Name| {
+            let datagram = self.held.get(*name);
+            datagram.is_some_and(|datagram| datagram.stamp.div_euclid(SECOND) < oldest)
+        };
+        let names: Vec<Name> = self.order.values().filter(too_old).copied().collect();
+        for name in names {
+            self.give_up(context, &name);
+        }
+    }
+
     /// Gives up the packet that has waited longest; false if there is none.
     fn give_up_oldest(&mut self, context: &mut Context<'_>) -> bool {
         let Some(name) = self.order.first_key_value().map(|(_, name)| *name) else {
             return false;
         };
+        self.give_up(context, &name);
+        true
+    }
+
+    fn give_up(&mut self, context: &mut Context<'_>, name: &Name) {
         self.expired += 1;
-        if let Some(packet) = self.take(&name).and_then(Datagram::assemble) {
+        if let Some(packet) = self.take(name).and_then(Datagram::assemble) {
             context.emit(1, packet);
         }
-        true
     }
 
     /// When the last fragment came of the packet that has waited longest.

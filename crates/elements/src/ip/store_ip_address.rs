@@ -39,8 +39,8 @@ pub(super) enum Place {
 impl Argument for Place {
     fn parse(text: &str, names: &dyn Names) -> Result<Self, ArgumentError> {
         match text {
-            "src" => Ok(Self::Source),
-            "dst" => Ok(Self::Destination),
+            _ if text.eq_ignore_ascii_case("src") => Ok(Self::Source),
+            _ if text.eq_ignore_ascii_case("dst") => Ok(Self::Destination),
             _ => u32::parse(text, names).map(|offset| Self::Offset(offset as usize)),
         }
     }

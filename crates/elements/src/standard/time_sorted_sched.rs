@@ -42,6 +42,9 @@ impl Configure for TimeSortedSched {
     ) -> Result<Self, Rejected> {
         let stop = arguments.keyword("STOP").unwrap_or(false);
         let buffer = arguments.keyword::<u32>("BUFFER").unwrap_or(1);
+        if buffer == 0 {
+            arguments.error("BUFFER must be at least 1");
+        }
         arguments.finish()?;
         let mut inputs = Vec::new();
         inputs.resize_with(configuration.inputs(), VecDeque::new);
@@ -78,8 +81,11 @@ impl TimeSortedSched {
             }
         }
         let (timestamp, input, place) = found?;
-        self.well_ordered &= timestamp >= self.last;
-        self.last = timestamp;
+        // A packet without a timestamp comes neither before nor after others.
+        if timestamp != 0 {
+            self.well_ordered &= timestamp >= self.last;
+            self.last = timestamp;
+        }
         self.inputs[input].remove(place)
     }
 }
@@ -158,6 +164,8 @@ mod tests {
         let (order, well_ordered) = merge("", &[1, 10, 2, 12], &[3, 8]);
         assert_eq!(order, [1, 3, 8, 10, 2, 12]);
         assert_eq!(well_ordered, "false");
+        let errors = Bench::errors("Idle -> TimeSortedSched(BUFFER 0) -> Discard");
+        assert!(errors.contains("BUFFER must be at least 1"), "{errors}");
         let (order, well_ordered) = merge("BUFFER 2", &[1, 10, 2, 12], &[3, 8]);
         assert_eq!(order, [1, 2, 3, 8, 10, 12]);
         assert_eq!(well_ordered, "true");

@@ -92,12 +92,32 @@ fn parts(length: usize, mtu: usize) -> Vec<Vec<u8>> {
 }
 
 #[test]
-fn overlapping_bytes_stay_as_they_came_first() {
+fn of_overlapping_bytes_those_stay_that_came_last() {
+    // RFC 791, section 3.2: "this procedure will use the more recently arrived copy".
     let mut parts = parts(40, 36);
     let mut other = parts[1].clone();
     other[20..].fill(0xee);
-    parts.insert(2, other);
+    parts.insert(1, other);
     assert_eq!(through("IPReassembler", &parts).0, [packet(40)]);
+}
+
+#[test]
+fn fragments_grow_old_by_their_timestamps_too() {
+    // Each line is a fragment of eight bytes; the third comes 41 seconds after the first, and of
+    // the second packet all parts are there.
+    let dump = "!data timestamp ip_id ip_fragoff ip_len ip_proto payload\n\
+                1 1 0+ 28 99 abcdefgh\n20 2 8 28 99 ijklmnop\n42 3 0+ 28 99 abcdefgh\n\
+                43 2 0+ 28 99 ABCDEFGH\n44 1 8 28 99 ijklmnop\n";
+    let bench = Bench::new(&format!(
+        "FromIPSummaryDump(DATA '{dump}')
+         -> r :: IPReassembler
+         -> ToIPSummaryDump(whole, HEADER false, FIELDS timestamp ip_id payload);
+         r[1] -> ToIPSummaryDump(old, HEADER false, FIELDS timestamp ip_id payload)"
+    ));
+    bench.run_for(MOMENT);
+    let file = |name| String::from_utf8(bench.simulation.file(name).unwrap_or_default()).unwrap();
+    assert_eq!(file("whole"), "43.000000 2 \"ABCDEFGHijklmnop\"\n");
+    assert_eq!(file("old"), "1.000000 1 \"abcdefgh\"\n");
 }
 
 #[test]

@@ -26,6 +26,12 @@ fn timestamps_are_recorded_as_their_flags_ask() {
         read_checked(&one("IPGWOptions(9.8.7.6)", &full)).option_bytes()[3],
         0x10
     );
+    // Room for half a timestamp is none.
+    let half = packet_with_options(&[68, 6, 5, 0x20, 1, 2, 0, 0], 8);
+    assert_eq!(
+        read_checked(&one("IPGWOptions(9.8.7.6)", &half)).option_bytes()[2..4],
+        [5, 0x30]
+    );
     let with_address = packet_with_options(&[68, 12, 5, 1, 0, 0, 0, 0, 0, 0, 0, 0], 8);
     let expected = [&[68, 12, 13, 1, 9, 8, 7, 6][..], &time].concat();
     assert_eq!(
@@ -49,6 +55,9 @@ fn bad_options_are_turned_away_with_the_place_of_the_bad_byte() {
         ([1, 7, 9, 4, 0, 0, 0, 0], 22),
         ([68, 8, 9, 0xf0, 0, 0, 0, 0], 23),
         ([68, 8, 5, 2, 0, 0, 0, 0], 23),
+        // Routers asked by name have no room to lack, and a pointer goes no further than the end.
+        ([68, 8, 9, 3, 0, 0, 0, 0], 23),
+        ([7, 7, 12, 0, 0, 0, 0, 0], 22),
     ] {
         let bench = Bench::new(
             "FromDevice(in) -> MarkIPHeader(14) -> e :: IPGWOptions(9.8.7.6) -> ToDevice(out);
