@@ -50,7 +50,8 @@ pub(super) fn measure(bench: &Bench) -> Result<Vec<Row>> {
 
 /// One package, from an empty folder.
 fn timed(bench: &Bench) -> Result<Times> {
-    let folder = tempfile::tempdir_in(&bench.scratch)?;
+    // Not below this workspace, which cargo would take the package to be a part of.
+    let folder = tempfile::tempdir()?;
     let sprat = || {
         let mut command = Command::new(&bench.sprat);
         command
