@@ -91,11 +91,8 @@ impl Configurator {
         }
     }
 
-    pub(crate) fn name_servers(&self) -> impl Iterator<Item = IpAddr> {
-        self.name_servers
-            .iter()
-            .chain(&self.leased_servers)
-            .copied()
+    pub(crate) fn name_servers(&self) -> Vec<IpAddr> {
+        [&self.name_servers[..], &self.leased_servers].concat()
     }
 
     /// Who takes datagrams for the DHCP client's port.
@@ -249,7 +246,7 @@ impl Engine {
                 .iter()
                 .map(|known| (known.address().into(), known.prefix_len()))
                 .collect(),
-            name_servers: self.configurator.name_servers().collect(),
+            name_servers: self.configurator.name_servers(),
         }
     }
 }

@@ -12,7 +12,9 @@ macro_rules! counters {
         impl Counters {
             /// Every counter with its name.
             pub fn iter(&self) -> impl Iterator<Item = (&'static str, u64)> {
-                [$((stringify!($name), self.$name),)*].into_iter()
+                // Pairs would be made by one instruction for each half.
+                const NAMES: &[&str] = &[$(stringify!($name),)*];
+                NAMES.iter().copied().zip([$(self.$name,)*])
             }
         }
     };

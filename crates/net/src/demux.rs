@@ -2,6 +2,8 @@
 
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use smoltcp::wire::IpAddress;
+
 use crate::family;
 
 /// A TCP connection as this side names it. Local port first: it tells most flows apart.
@@ -9,8 +11,8 @@ use crate::family;
 pub(crate) struct Flow {
     pub(crate) remote_port: u16,
     pub(crate) local_port: u16,
-    pub(crate) remote: IpAddr,
-    pub(crate) local: IpAddr,
+    pub(crate) remote: IpAddress,
+    pub(crate) local: IpAddress,
 }
 
 /// Whom a frame is for.
@@ -19,7 +21,7 @@ pub(crate) enum Destination {
     /// A TCP segment; whether it asks for a new connection.
     Tcp { flow: Flow, opens: bool },
     /// A datagram for a UDP port.
-    Udp { local: IpAddr, port: u16 },
+    Udp { local: IpAddress, port: u16 },
     /// It may say where a neighbour is: ARP, or ICMPv6.
     Neighbours,
     /// A part of an IP packet.
@@ -49,7 +51,7 @@ fn parse(frame: &[u8]) -> Option<Destination> {
             }
             let length = usize::from(header[0] & 15) * 4;
             let address = |at: usize| {
-                IpAddr::V4(Ipv4Addr::new(
+                IpAddress::Ipv4(Ipv4Addr::new(
                     header[at],
                     header[at + 1],
                     header[at + 2],
@@ -62,7 +64,7 @@ fn parse(frame: &[u8]) -> Option<Destination> {
             let (header, payload) = packet.split_first_chunk::<40>()?;
             let address = |at: usize| {
                 let bytes = header[at..].first_chunk::<16>()?;
-                Some(IpAddr::V6(Ipv6Addr::from(*bytes)))
+                family::address(IpAddr::V6(Ipv6Addr::from(*bytes))).ok()
             };
             if header[6] == ICMP_V6 {
                 return Some(Destination::Neighbours);
@@ -73,7 +75,12 @@ fn parse(frame: &[u8]) -> Option<Destination> {
     }
 }
 
-fn transport(protocol: u8, remote: IpAddr, local: IpAddr, segment: &[u8]) -> Option<Destination> {
+fn transport(
+    protocol: u8,
+    remote: IpAddress,
+    local: IpAddress,
+    segment: &[u8],
+) -> Option<Destination> {
     let ports = segment.first_chunk::<4>()?;
     let remote_port = u16::from_be_bytes([ports[0], ports[1]]);
     let local_port = u16::from_be_bytes([ports[2], ports[3]]);
@@ -142,8 +149,8 @@ mod tests {
             };
             assert_eq!(opens, expected, "flags {flags:#x}");
             assert_eq!((flow.remote_port, flow.local_port), (12345, 80));
-            assert_eq!(flow.remote, IpAddr::from([10, 0, 0, 1]));
-            assert_eq!(flow.local, IpAddr::from([10, 0, 0, 2]));
+            assert_eq!(flow.remote, IpAddress::v4(10, 0, 0, 1));
+            assert_eq!(flow.local, IpAddress::v4(10, 0, 0, 2));
         }
     }
 

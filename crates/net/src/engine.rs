@@ -3,13 +3,12 @@
 use alloc::collections::VecDeque;
 use alloc::rc::Rc;
 use alloc::vec::Vec;
-use core::net::IpAddr;
 use core::task::Waker;
 
 use smoltcp::iface::{Config, Interface, PollResult, SocketSet};
 use smoltcp::socket::tcp::State;
 use smoltcp::time::Instant;
-use smoltcp::wire::{EthernetAddress, HardwareAddress};
+use smoltcp::wire::{EthernetAddress, HardwareAddress, IpAddress};
 use sprat_devices::{ChaCha, Clock, Random as _};
 use sprat_packet::{Batch, Pool};
 
@@ -17,7 +16,6 @@ use crate::Counters;
 use crate::configuration::Configurator;
 use crate::demux::{Destination, destination};
 use crate::dns::Cache;
-use crate::family;
 use crate::frames::Frames;
 use crate::sockets::{Fill, Kind, SocketId, Sockets};
 use crate::tcp::Connections;
@@ -276,8 +274,8 @@ impl Engine {
     }
 
     /// Whether this stack answers for an address.
-    pub(crate) fn has_address(&self, address: IpAddr) -> bool {
-        family::address(address).is_ok_and(|address| self.interface.has_ip_addr(address))
+    pub(crate) fn has_address(&self, address: IpAddress) -> bool {
+        self.interface.has_ip_addr(address)
     }
 }
 

@@ -8,7 +8,7 @@ use core::net::{IpAddr, SocketAddr};
 use core::task::Poll;
 
 use smoltcp::socket::udp;
-use smoltcp::wire::IpListenEndpoint;
+use smoltcp::wire::{IpAddress, IpListenEndpoint};
 use sprat_devices::Random as _;
 
 use crate::engine::Engine;
@@ -53,11 +53,11 @@ pub struct Datagram {
 /// Which ports are taken.
 #[derive(Default)]
 pub(crate) struct Ports {
-    bound: Vec<(u16, Option<IpAddr>, SocketId)>,
+    bound: Vec<(u16, Option<IpAddress>, SocketId)>,
 }
 
 impl Ports {
-    fn find(&self, port: u16, local: IpAddr) -> Option<SocketId> {
+    fn find(&self, port: u16, local: IpAddress) -> Option<SocketId> {
         self.bound
             .iter()
             .find(|(bound, address, _)| {
@@ -66,7 +66,7 @@ impl Ports {
             .map(|(_, _, id)| *id)
     }
 
-    fn is_taken(&self, port: u16, address: Option<IpAddr>) -> bool {
+    fn is_taken(&self, port: u16, address: Option<IpAddress>) -> bool {
         self.bound.iter().any(|(bound, known, _)| {
             *bound == port && (known.is_none() || address.is_none() || *known == address)
         })
@@ -75,15 +75,14 @@ impl Ports {
 
 impl Engine {
     /// The socket that takes a datagram.
-    pub(crate) fn socket_for_datagram(&self, local: IpAddr, port: u16) -> Option<SocketId> {
+    pub(crate) fn socket_for_datagram(&self, local: IpAddress, port: u16) -> Option<SocketId> {
         self.configurator
             .dhcp_client(port)
             .or_else(|| self.ports.find(port, local))
     }
 
     fn bind_udp(&mut self, local: SocketAddr, options: UdpOptions) -> Result<SocketId, Error> {
-        let address = (!local.ip().is_unspecified()).then_some(local.ip());
-        let listened = address.map(family::address).transpose()?;
+        let address = family::local(local.ip())?;
         let mut port = local.port();
         if port == 0 {
             // At random: that a stranger cannot guess it protects those who ask name servers.
@@ -101,7 +100,7 @@ impl Engine {
         let mut socket = udp::Socket::new(buffer(), buffer());
         socket
             .bind(IpListenEndpoint {
-                addr: listened,
+                addr: address,
                 port,
             })
             .map_err(|_| Error::BadAddress)?;

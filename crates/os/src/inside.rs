@@ -44,7 +44,8 @@ pub(crate) fn answer(name: &[u8], value: Option<&[u8]>) -> Option<Result<Vec<u8>
 fn set_levels(value: &[u8]) -> Result<Vec<u8>, Refusal> {
     let text =
         core::str::from_utf8(value).map_err(|_| Refusal::Failed("a log level is text".into()))?;
-    logging::set_levels(text.trim()).map_err(|error| Refusal::Failed(alloc::format!("{error}")))?;
+    logging::set_levels(text.trim_ascii())
+        .map_err(|error| Refusal::Failed(alloc::format!("{error}")))?;
     Ok(Vec::new())
 }
 

@@ -58,11 +58,11 @@ impl Levels {
         let mut levels = Self::new();
         for part in text
             .split(',')
-            .map(str::trim)
+            .map(str::trim_ascii)
             .filter(|part| !part.is_empty())
         {
             let level = |name: &str| {
-                name.trim().parse().map_err(|_| LevelError {
+                name.trim_ascii().parse().map_err(|_| LevelError {
                     part: part.to_string(),
                 })
             };
@@ -70,7 +70,7 @@ impl Levels {
                 None => levels.all = level(part)?,
                 Some((module, name)) => levels
                     .modules
-                    .push((module.trim().to_string(), level(name)?)),
+                    .push((module.trim_ascii().to_string(), level(name)?)),
             }
         }
         Ok(levels)
@@ -146,11 +146,23 @@ pub fn set_levels(text: &str) -> Result<(), LevelError> {
 pub(crate) fn write_levels(out: &mut dyn fmt::Write) -> fmt::Result {
     LEVELS.with(|levels| {
         let levels = levels.borrow();
-        write!(out, "{}", levels.all.as_str().to_ascii_lowercase())?;
-        levels.modules.iter().try_for_each(|(module, level)| {
-            write!(out, ",{module}={}", level.as_str().to_ascii_lowercase())
-        })
+        out.write_str(name(levels.all))?;
+        levels
+            .modules
+            .iter()
+            .try_for_each(|(module, level)| write!(out, ",{module}={}", name(*level)))
     })
+}
+
+fn name(level: LevelFilter) -> &'static str {
+    match level {
+        LevelFilter::Off => "off",
+        LevelFilter::Error => "error",
+        LevelFilter::Warn => "warn",
+        LevelFilter::Info => "info",
+        LevelFilter::Debug => "debug",
+        LevelFilter::Trace => "trace",
+    }
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 //! Any part of a program may make one; it is read as the handler `os.metrics`, as Prometheus text.
 //! A metric costs an addition where it is counted, and is never removed.
 
+use alloc::boxed::Box;
 use alloc::rc::Rc;
 use alloc::vec::Vec;
 use core::cell::{Cell, RefCell};
@@ -21,13 +22,35 @@ local! {
 struct Metric {
     name: &'static str,
     help: &'static str,
-    value: Value,
+    // Not one of three: what writes a kind is in images that have a metric of that kind.
+    value: Box<dyn Value>,
 }
 
-enum Value {
-    Counter(Counter),
-    Gauge(Gauge),
-    Histogram(Histogram),
+/// What a metric holds.
+trait Value {
+    /// Writes it as Prometheus text.
+    fn write(&self, out: &mut dyn Write, name: &str, help: &str) -> fmt::Result;
+}
+
+impl Value for Counter {
+    fn write(&self, out: &mut dyn Write, name: &str, help: &str) -> fmt::Result {
+        head(out, name, help, "counter")?;
+        writeln!(out, "{name} {}", self.value())
+    }
+}
+
+impl Value for Gauge {
+    fn write(&self, out: &mut dyn Write, name: &str, help: &str) -> fmt::Result {
+        head(out, name, help, "gauge")?;
+        writeln!(out, "{name} {}", self.value())
+    }
+}
+
+impl Value for Histogram {
+    fn write(&self, out: &mut dyn Write, name: &str, help: &str) -> fmt::Result {
+        head(out, name, help, "histogram")?;
+        write_histogram(out, name, &self.0.borrow())
+    }
 }
 
 /// A number that only grows.
@@ -99,7 +122,7 @@ impl Histogram {
 #[must_use]
 pub fn counter(name: &'static str, help: &'static str) -> Counter {
     let counter = Counter::default();
-    add(name, help, Value::Counter(counter.clone()));
+    add(name, help, Box::new(counter.clone()));
     counter
 }
 
@@ -107,7 +130,7 @@ pub fn counter(name: &'static str, help: &'static str) -> Counter {
 #[must_use]
 pub fn gauge(name: &'static str, help: &'static str) -> Gauge {
     let gauge = Gauge::default();
-    add(name, help, Value::Gauge(gauge.clone()));
+    add(name, help, Box::new(gauge.clone()));
     gauge
 }
 
@@ -118,11 +141,11 @@ pub fn histogram(name: &'static str, help: &'static str) -> Histogram {
         counts: [0; BUCKETS],
         sum: 0,
     })));
-    add(name, help, Value::Histogram(histogram.clone()));
+    add(name, help, Box::new(histogram.clone()));
     histogram
 }
 
-fn add(name: &'static str, help: &'static str, value: Value) {
+fn add(name: &'static str, help: &'static str, value: Box<dyn Value>) {
     METRICS.with(|metrics| metrics.borrow_mut().push(Metric { name, help, value }));
 }
 
@@ -130,20 +153,7 @@ fn add(name: &'static str, help: &'static str, value: Value) {
 pub(crate) fn write(out: &mut dyn Write) -> fmt::Result {
     METRICS.with(|metrics| {
         for Metric { name, help, value } in metrics.borrow().iter() {
-            match value {
-                Value::Counter(counter) => {
-                    head(out, name, help, "counter")?;
-                    writeln!(out, "{name} {}", counter.value())?;
-                }
-                Value::Gauge(gauge) => {
-                    head(out, name, help, "gauge")?;
-                    writeln!(out, "{name} {}", gauge.value())?;
-                }
-                Value::Histogram(histogram) => {
-                    head(out, name, help, "histogram")?;
-                    write_histogram(out, name, &histogram.0.borrow())?;
-                }
-            }
+            value.write(out, name, help)?;
         }
         Ok(())
     })

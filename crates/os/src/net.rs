@@ -116,7 +116,10 @@ pub(crate) fn configuration() -> Result<Configuration, EnvError> {
     let given = Given::read(platform().parameters()).unwrap_or_default();
     let text = |name| given.text(name).unwrap_or_default();
     let mut configuration = Configuration {
-        search: words(text("search")).map(String::from).collect(),
+        search: words(text("search"))
+            .into_iter()
+            .map(String::from)
+            .collect(),
         ..Configuration::default()
     };
     for server in words(text("dns")) {
@@ -180,8 +183,19 @@ fn set_address(
     Ok(())
 }
 
-fn words(text: &str) -> impl Iterator<Item = &str> {
-    text.split([',', ' ']).filter(|word| !word.is_empty())
+// As a vector, and of bytes: an iterator that decodes characters would be copied to each use.
+#[inline(never)]
+fn words(text: &str) -> Vec<&str> {
+    let mut words = Vec::new();
+    for word in text.as_bytes().split(|byte| matches!(byte, b',' | b' ')) {
+        // What was cut where a whole character ends is text.
+        if let Ok(word) = core::str::from_utf8(word)
+            && !word.is_empty()
+        {
+            words.push(word);
+        }
+    }
+    words
 }
 
 fn parse(name: &'static str, text: &str, expected: &'static str) -> Result<IpAddr, EnvError> {

@@ -182,13 +182,14 @@ impl Given {
     /// # Errors
     /// When one is not UTF-8.
     pub fn read(texts: impl IntoIterator<Item = &'static [u8]>) -> Result<Self, ParameterError> {
-        let pair = |text| {
+        let mut given = Self::default();
+        for text in texts {
             let text = core::str::from_utf8(text).map_err(|_| ParameterError::Text)?;
-            Ok(text.split_once('=').unwrap_or((text, "true")))
-        };
-        Ok(Self {
-            pairs: texts.into_iter().map(pair).collect::<Result<_, _>>()?,
-        })
+            given
+                .pairs
+                .push(text.split_once('=').unwrap_or((text, "true")));
+        }
+        Ok(given)
     }
 
     /// Refuses what is not declared; a declaration called [`ANY_NAME`] allows every name.
@@ -196,23 +197,20 @@ impl Given {
     /// # Errors
     /// The first unknown name.
     pub fn check_names(&self, declared: &[Declaration]) -> Result<(), ParameterError> {
-        if declared
-            .iter()
-            .any(|declaration| declaration.name == ANY_NAME)
-        {
+        let mut known = Vec::new();
+        for declarations in [declared, COMMON] {
+            for declaration in declarations {
+                known.push(declaration.name);
+            }
+        }
+        if known.contains(&ANY_NAME) {
             return Ok(());
         }
-        let known = || {
-            declared
-                .iter()
-                .chain(COMMON)
-                .map(|declaration| declaration.name)
-        };
         for (name, _) in &self.pairs {
-            if *name != "help" && !known().any(|known| known == *name) {
+            if *name != "help" && !known.contains(name) {
                 return Err(ParameterError::Unknown {
                     name: (*name).to_string(),
-                    known: known().collect(),
+                    known,
                 });
             }
         }
@@ -275,7 +273,7 @@ pub fn help(declared: &[Declaration]) -> String {
             Some(default) => write!(text, ", default '{default}'"),
             None => write!(text, ", must be given"),
         };
-        let _ = writeln!(text, "\n      {}", help.trim());
+        let _ = writeln!(text, "\n      {}", help.trim_ascii());
     }
     text
 }

@@ -132,7 +132,7 @@ impl Stack {
     }
 
     async fn ask(&self, name: &Name, kind: Kind) -> Result<Answer, Error> {
-        let servers: Vec<IpAddr> = self.with(|engine| engine.configurator.name_servers().collect());
+        let servers = self.with(|engine| engine.configurator.name_servers());
         for round in 0..ROUNDS {
             let patience = PATIENCE * (1 << round);
             for server in &servers {

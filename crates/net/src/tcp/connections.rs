@@ -27,7 +27,7 @@ const SPARED: Duration = Duration::from_millis(10);
 
 /// A listener's queues.
 pub(super) struct Listening {
-    pub(super) local: SocketAddr,
+    pub(super) local: IpListenEndpoint,
     pub(super) options: TcpOptions,
     /// Connections that are opening, oldest first.
     half_open: VecDeque<SocketId>,
@@ -75,8 +75,7 @@ impl Connections {
         let found = self.listeners.iter().position(|listener| {
             listener.as_ref().is_some_and(|listener| {
                 let local = listener.local;
-                local.port() == flow.local_port
-                    && (local.ip().is_unspecified() || local.ip() == flow.local)
+                local.port == flow.local_port && local.addr.is_none_or(|own| own == flow.local)
             })
         })?;
         u32::try_from(found).ok()
@@ -139,7 +138,7 @@ impl Engine {
         }
         let mut socket = options.socket();
         let endpoint = IpListenEndpoint {
-            addr: Some(family::address(flow.local).map_err(|_| ())?),
+            addr: Some(flow.local),
             port: flow.local_port,
         };
         socket.listen(endpoint).map_err(|_| ())?;
@@ -328,7 +327,7 @@ impl Engine {
         let connection = self.connection(id)?;
         connection.listener = None;
         connection.held = true;
-        let peer = SocketAddr::new(connection.flow.remote, connection.flow.remote_port);
+        let peer = SocketAddr::new(connection.flow.remote.into(), connection.flow.remote_port);
         Some((id, peer))
     }
 
@@ -362,11 +361,15 @@ impl Engine {
         if local.port() == 0 {
             return Err(Error::BadAddress);
         }
+        let local = IpListenEndpoint {
+            addr: family::local(local.ip())?,
+            port: local.port(),
+        };
         let taken = self.connections.listeners.iter().flatten().any(|known| {
-            known.local.port() == local.port()
-                && (known.local.ip().is_unspecified()
-                    || local.ip().is_unspecified()
-                    || known.local.ip() == local.ip())
+            known.local.port == local.port
+                && (known.local.addr.is_none()
+                    || local.addr.is_none()
+                    || known.local.addr == local.addr)
         });
         if taken {
             return Err(Error::InUse);
@@ -425,8 +428,8 @@ impl Engine {
         let flow = |local_port| Flow {
             remote_port: remote.port(),
             local_port,
-            remote: remote.ip(),
-            local: local.into(),
+            remote: endpoint.addr,
+            local,
         };
         // Onward by small random steps (RFC 6056, algorithm 5): hard to guess, and a port comes
         // again only when the peer has long forgotten its last connection.
