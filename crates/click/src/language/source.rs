@@ -72,6 +72,11 @@ pub trait Classes {
     /// True when there is an element class of this name.
     fn has(&self, class: &str) -> bool;
 
+    /// True when no element may be named like this, as there is such a class.
+    fn reserves(&self, name: &str) -> bool {
+        self.has(name)
+    }
+
     /// The class whose name is most like this one, to suggest it.
     fn similar(&self, _class: &str) -> Option<String> {
         None
@@ -95,6 +100,10 @@ pub struct AnyClass;
 impl Classes for AnyClass {
     fn has(&self, _class: &str) -> bool {
         true
+    }
+
+    fn reserves(&self, _name: &str) -> bool {
+        false
     }
 }
 

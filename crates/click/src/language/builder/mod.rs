@@ -17,7 +17,7 @@ use super::program::{
     UsedPorts,
 };
 use super::source::{Classes, Requirements, Source};
-use super::syntax::{self, Chain, Reference, Statement};
+use super::syntax::{self, Chain, Operand, Ports, Reference, Statement};
 use crate::diagnostics::{Diagnostic, Diagnostics, Landmark};
 use crate::graph::Requirement;
 
@@ -188,13 +188,13 @@ impl<'a> Builder<'a> {
         self.frame().classes.insert(name, class);
     }
 
+    fn defined_class(&self, name: &str) -> Option<&Class> {
+        let mut inner_first = self.scopes.iter().rev();
+        inner_first.find_map(|frame| frame.classes.get(name))
+    }
+
     fn known_class(&self, name: &str) -> Option<Class> {
-        let defined = self
-            .scopes
-            .iter()
-            .rev()
-            .find_map(|frame| frame.classes.get(name));
-        defined.cloned().or_else(|| {
+        self.defined_class(name).cloned().or_else(|| {
             self.classes
                 .has(name)
                 .then(|| Class::Primitive(name.into()))
@@ -334,6 +334,18 @@ impl<'a> Builder<'a> {
         (inputs.count(), outputs.count())
     }
 
+    /// Reports ports named where nothing is connected to them.
+    fn refuse_ports(&mut self, operands: &[Operand], side: Side) {
+        let (named, message): (fn(&Operand) -> &Option<Ports>, _) = match side {
+            Side::Start => (|o| &o.inputs, "input ports ignored at start of chain"),
+            Side::End => (|o| &o.outputs, "output ports ignored at end of chain"),
+        };
+        let names_ports = |o: &&Operand| named(o).as_ref().is_some_and(|p| p.count() > 0);
+        if let Some(operand) = operands.iter().find(names_ports) {
+            self.error(&operand.at, message.to_string());
+        }
+    }
+
     fn chain(&mut self, chain: Chain) {
         let groups_before = self.frame().groups.len();
         let declares_all = chain.rest.is_empty()
@@ -344,8 +356,16 @@ impl<'a> Builder<'a> {
         if declares_all && chain.first.len() > 1 {
             self.declare_all(chain.first);
         } else {
+            self.refuse_ports(&chain.first, Side::Start);
+            let last = chain.rest.len();
+            if last == 0 {
+                self.refuse_ports(&chain.first, Side::End);
+            }
             let mut left = self.stage(chain.first, Side::Start);
-            for (link, operands) in chain.rest {
+            for (number, (link, operands)) in (1..).zip(chain.rest) {
+                if number == last {
+                    self.refuse_ports(&operands, Side::End);
+                }
                 let right = self.stage(operands, Side::End);
                 self.connect(&left, &link, &right);
                 left = right;

@@ -2,7 +2,7 @@
 
 use alloc::format;
 use alloc::rc::Rc;
-use alloc::string::String;
+use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use super::super::program::{Class, INPUT, Node, NodeKind, OUTPUT};
@@ -76,6 +76,15 @@ impl Builder<'_> {
             }
             Reference::Word(word) => {
                 let node = self.word(&word, &at);
+                (node, node)
+            }
+            Reference::Anonymous {
+                class: syntax::Class::Named(name, _),
+                ..
+            } if self.frame().nodes.contains_key(&name) => {
+                let message = "configuration string ignored on element reference";
+                self.error(&at, message.to_string());
+                let node = self.word(&name, &at);
                 (node, node)
             }
             Reference::Anonymous {
@@ -198,6 +207,10 @@ impl Builder<'_> {
         configuration: String,
         at: Landmark,
     ) -> usize {
+        let is_class = self.defined_class(&name).is_some() || self.classes.reserves(&name);
+        if is_class && !self.frame().nodes.contains_key(&name) {
+            self.error(&at, format!("class '{name}' used as element name"));
+        }
         let kind = NodeKind::Element {
             class,
             configuration,

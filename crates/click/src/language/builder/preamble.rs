@@ -17,9 +17,9 @@ impl Builder<'_> {
             let (name, value) = variable_name(argument.strip_prefix('$').unwrap_or(""));
             if name.is_empty() || (!value.is_empty() && !value.starts_with(char::is_whitespace)) {
                 let diagnostic =
-                    Diagnostic::error(format!("bad parameter definition '{argument}'")).at(at);
-                self.diagnostics
-                    .push(diagnostic.help("expected '$NAME VALUE'"));
+                    Diagnostic::error("bad 'define' declaration: not a variable").at(at);
+                let help = format!("expected '$NAME VALUE', found '{argument}'");
+                self.diagnostics.push(diagnostic.help(help));
                 continue;
             }
             let frame = self.frame();
@@ -43,7 +43,7 @@ impl Builder<'_> {
                 ["library", name] => match file {
                     None => self.error(
                         at,
-                        "'require(library)' must be used at file scope".to_string(),
+                        "'require library' must be used at file scope".to_string(),
                     ),
                     Some(depth) => self.library(name, at, depth),
                 },
@@ -54,7 +54,11 @@ impl Builder<'_> {
                     name: "compact_config".into(),
                 }),
                 [name] => self.package("package", name, at),
-                _ => self.error(at, format!("bad requirement '{argument}'")),
+                _ => {
+                    let diagnostic = Diagnostic::error("syntax error at requirement").at(at);
+                    let help = format!("expected a package's name, found '{argument}'");
+                    self.diagnostics.push(diagnostic.help(help));
+                }
             }
         }
     }

@@ -36,6 +36,11 @@ impl Parser {
                 Ok(stage) => chain.rest.push((Link { pairwise, at }, stage)),
                 Err(Abandoned) => {
                     self.broken = true;
+                    // What they lead to is lost; that they lead nowhere is no further mistake.
+                    let last = chain.rest.last_mut().map(|(_, stage)| stage);
+                    for operand in last.unwrap_or(&mut chain.first) {
+                        operand.outputs = None;
+                    }
                     return Ok(chain);
                 }
             }
@@ -116,7 +121,16 @@ impl Parser {
                 match self.lexer.peek_kind() {
                     Kind::Colons => {
                         self.lexer.next();
-                        let class = self.class(diagnostics)?;
+                        let class = match self.lexer.peek_kind() {
+                            Kind::Sign('{') => self.class(diagnostics)?,
+                            Kind::Word if self.keyword().is_none() => self.class(diagnostics)?,
+                            _ => {
+                                let here = self.landmark();
+                                diagnostics.error(&here, "missing element type in declaration");
+                                // As Click, which takes the element's name for it.
+                                Class::Named(word.clone(), at)
+                            }
+                        };
                         let configuration = self.configuration(diagnostics)?;
                         Ok(Some(Reference::Declaration {
                             name: word,
@@ -149,8 +163,14 @@ impl Parser {
     fn group(&mut self, diagnostics: &mut Diagnostics) -> Parsed<Reference> {
         self.lexer.next();
         let statements = self.statements(diagnostics)?;
-        self.expect(Kind::Sign(')'), "')'", diagnostics)?;
-        Ok(Reference::Group(statements))
+        match self.lexer.peek_kind() {
+            Kind::Sign(')') => {
+                self.lexer.next();
+                Ok(Reference::Group(statements))
+            }
+            Kind::End => self.abandon("expected ')'", diagnostics),
+            _ => self.unexpected("')'", diagnostics),
+        }
     }
 
     /// `[0,2-3]`, if it stands here.
@@ -178,15 +198,18 @@ impl Parser {
             if self.accept(Kind::Sign(']')) {
                 return Ok(Some(ports));
             }
-            self.expect(Kind::Sign(','), "',' or ']'", diagnostics)?;
+            self.expect(Kind::Sign(','), "syntax error: expected ','", diagnostics)?;
         }
     }
 
     fn port(&mut self, diagnostics: &mut Diagnostics) -> Parsed<u16> {
         let token = self.lexer.peek();
         let text = self.lexer.text(&token).to_string();
-        if token.kind != Kind::Word || !text.bytes().all(|b| b.is_ascii_digit()) {
-            return self.unexpected("a port number", diagnostics);
+        if token.kind != Kind::Word {
+            return self.abandon("syntax error: expected port number", diagnostics);
+        }
+        if !text.bytes().all(|b| b.is_ascii_digit()) {
+            return self.abandon("syntax error: port number should be integer", diagnostics);
         }
         match text.parse() {
             Ok(port) => {

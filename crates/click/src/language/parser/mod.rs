@@ -20,6 +20,9 @@ use crate::diagnostics::{Diagnostic, Diagnostics, Landmark};
 /// stack.
 pub(super) const NESTING: usize = 64;
 
+const NO_CLASS_NAME: &str = "expected element type name";
+const MISPLACED_DOTS: &str = "'...' should occur last, after one or more compounds";
+
 /// The statement was given up; the reason has been recorded.
 #[derive(Debug)]
 struct Abandoned;
@@ -108,28 +111,36 @@ impl Parser {
     fn unexpected<T>(&mut self, expected: &str, diagnostics: &mut Diagnostics) -> Parsed<T> {
         let token = self.lexer.peek();
         let near = match token.kind {
-            Kind::End => String::from("end of file"),
-            _ => format!("'{}'", self.lexer.text(&token)),
+            Kind::End => "",
+            _ => self.lexer.text(&token),
         };
+        let message = format!("syntax error near '{near}'");
         let at = self.lexer.landmark(&token);
-        diagnostics.push(
-            Diagnostic::error(format!("syntax error near {near}"))
-                .at(&at)
-                .help(format!("expected {expected}")),
-        );
+        let help = match token.kind {
+            Kind::End => format!("the file ends here; expected {expected}"),
+            _ => format!("expected {expected}"),
+        };
+        diagnostics.push(Diagnostic::error(message).at(&at).help(help));
+        Err(Abandoned)
+    }
+
+    /// Gives the statement up at the next token, with a message of Click's.
+    fn abandon<T>(&mut self, message: &str, diagnostics: &mut Diagnostics) -> Parsed<T> {
+        let at = self.landmark();
+        diagnostics.error(&at, message);
         Err(Abandoned)
     }
 
     fn expect(
         &mut self,
         kind: Kind,
-        expected: &str,
+        otherwise: &str,
         diagnostics: &mut Diagnostics,
     ) -> Parsed<Token> {
         if self.lexer.peek_kind() == kind {
             Ok(self.lexer.next())
         } else {
-            self.unexpected(expected, diagnostics)
+            self.abandon(otherwise, diagnostics)
         }
     }
 
@@ -174,7 +185,7 @@ impl Parser {
                 let at = self.landmark();
                 self.lexer.next();
                 if self.lexer.peek_kind() != Kind::Sign('(') {
-                    return self.unexpected("'('", diagnostics);
+                    return self.abandon("expected '('", diagnostics);
                 }
                 let arguments = self.configuration(diagnostics)?;
                 Ok(match keyword {
@@ -191,9 +202,9 @@ impl Parser {
         self.lexer.next();
         let at = self.landmark();
         if self.keyword().is_some() {
-            return self.unexpected("the name of the class", diagnostics);
+            return self.abandon(NO_CLASS_NAME, diagnostics);
         }
-        let name = self.expect(Kind::Word, "the name of the class", diagnostics)?;
+        let name = self.expect(Kind::Word, NO_CLASS_NAME, diagnostics)?;
         let name: Rc<str> = self.lexer.text(&name).into();
         check_identifier("element class", &name, &at, diagnostics);
         let class = self.class(diagnostics)?;
@@ -211,7 +222,7 @@ impl Parser {
             Err(_) => {
                 let at = self.lexer.landmark(&open);
                 diagnostics.push(
-                    Diagnostic::error("syntax error near '('")
+                    Diagnostic::error("expected ')'")
                         .at(&at)
                         .help("this parenthesis is never closed"),
                 );
@@ -267,7 +278,7 @@ impl Parser {
             if self.lexer.peek_kind() == Kind::Dots {
                 compound.extends = Some(self.landmark());
                 self.lexer.next();
-                self.expect(Kind::Sign('}'), "'}' after '...'", diagnostics)?;
+                self.expect(Kind::Sign('}'), MISPLACED_DOTS, diagnostics)?;
                 return Ok(compound);
             }
             let formals = self.formals(diagnostics)?;
@@ -282,6 +293,7 @@ impl Parser {
                     self.lexer.next();
                     return Ok(compound);
                 }
+                Kind::End => return self.abandon("expected '}'", diagnostics),
                 _ => return self.unexpected("'}' or '||'", diagnostics),
             }
         }
@@ -308,14 +320,14 @@ impl Parser {
                 }
                 _ => FormalKind::Positional,
             };
-            let variable = self.expect(Kind::Variable, "a parameter such as $a", diagnostics)?;
+            let variable = self.expect(Kind::Variable, "expected variable", diagnostics)?;
             let name: Rc<str> = self.lexer.text(&variable)[1..].into();
             check_formal(&formals, &kind, &at, diagnostics);
             formals.push(Formal { kind, name, at });
             if self.accept(Kind::Sign('|')) {
                 return Ok(formals);
             }
-            self.expect(Kind::Sign(','), "',' or '|'", diagnostics)?;
+            self.expect(Kind::Sign(','), "expected ',' or '|'", diagnostics)?;
         }
     }
 

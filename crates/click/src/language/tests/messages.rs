@@ -10,13 +10,60 @@ fn messages_are_those_of_click() {
         ("Foo(1)", "t.click:1: unknown element class 'Foo'"),
         ("-> Idle", "t.click:1: syntax error near '->'"),
         ("Idle -> -> Null", "t.click:1: syntax error near '->'"),
-        ("\nIdle ->\n", "t.click:3: syntax error near end of file"),
+        ("\nIdle ->\n", "t.click:3: syntax error near ''"),
         ("provide(foo)", "t.click:1: syntax error near 'provide'"),
         (
             "1/x :: Idle",
             "t.click:1: element name '1/x' has all-digit component",
         ),
-        ("a :: Idle(", "t.click:1: syntax error near '('"),
+        ("a :: Idle(", "t.click:1: expected ')'"),
+        ("Idle -> (-> Null", "t.click:1: expected ')'"),
+        ("Idle -> {-> Null", "t.click:1: expected '}'"),
+        ("require foo", "t.click:1: expected '('"),
+        ("define $a", "t.click:1: expected '('"),
+        ("require(a b c)", "t.click:1: syntax error at requirement"),
+        (
+            "a :: { require(library a.click) }",
+            "t.click:1: 'require library' must be used at file scope",
+        ),
+        (
+            "define(x 5)",
+            "t.click:1: bad 'define' declaration: not a variable",
+        ),
+        ("elementclass { }", "t.click:1: expected element type name"),
+        ("elementclass A { $a, 5 | }", "t.click:1: expected variable"),
+        (
+            "elementclass A { $a $b | }",
+            "t.click:1: expected ',' or '|'",
+        ),
+        (
+            "elementclass X { Idle || ... || Null }",
+            "t.click:1: '...' should occur last, after one or more compounds",
+        ),
+        (
+            "Idle[] -> [,]Null",
+            "t.click:1: syntax error: expected port number",
+        ),
+        (
+            "Idle -> [0 1] Null",
+            "t.click:1: syntax error: expected ','",
+        ),
+        (
+            "Idle :: Null",
+            "t.click:1: class 'Idle' used as element name",
+        ),
+        (
+            "i :: Idle; i(3) -> Discard",
+            "t.click:1: configuration string ignored on element reference",
+        ),
+        (
+            "[0] Idle -> Discard",
+            "t.click:1: input ports ignored at start of chain",
+        ),
+        (
+            "Idle -> Discard [0]",
+            "t.click:1: output ports ignored at end of chain",
+        ),
     ] {
         assert_eq!(errors(text)[0], expected, "{text}");
     }
@@ -36,16 +83,33 @@ fn every_mistake_is_reported_and_none_twice() {
         [
             "t.click:1: undeclared element 'a'",
             "t.click:2: unknown element class 'Foo'",
-            "t.click:3: syntax error near 'x'",
+            "t.click:3: syntax error: port number should be integer",
             "t.click:4: syntax error near ';'",
             "t.click:5: undeclared element 'c'",
         ]
     );
     // What stands before a mistake in a statement is declared all the same.
     assert_eq!(
-        errors("i :: Idle -> q :: Queue -> [x] Discard; i -> q"),
-        ["t.click:1: syntax error near 'x'"]
+        errors("i :: Idle -> q :: Queue [0] -> [x] Discard; i -> q"),
+        ["t.click:1: syntax error: port number should be integer"]
     );
+}
+
+#[test]
+fn a_declaration_without_class_takes_the_name_for_it() {
+    assert_eq!(
+        errors("a :: ;"),
+        [
+            "t.click:1: missing element type in declaration",
+            "t.click:1: unknown element class 'a'",
+        ]
+    );
+}
+
+#[test]
+fn ports_where_a_chain_ends_are_those_of_the_surrounding_group() {
+    assert_eq!(errors("Idle -> { [0] -> X -> [0] } -> Discard"), [""; 0]);
+    assert_eq!(errors("Idle -> X [] "), [""; 0]);
 }
 
 #[test]
