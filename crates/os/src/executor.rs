@@ -4,12 +4,13 @@
 //! monitor until the earliest timer, a device or a request needs it. A turn is bounded, so that a
 //! task that is always ready cannot keep timers and requests waiting.
 
+use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::rc::Rc;
-use core::cell::RefCell;
+use core::cell::{Cell, RefCell};
 use core::future::Future;
 use core::pin::Pin;
-use core::task::{Context, Poll, Waker};
+use core::task::{Context, Poll};
 
 use async_task::{Runnable, Task};
 use sprat_platform::{Platform as _, Wake};
@@ -52,6 +53,14 @@ where
     F: Future + 'static,
     F::Output: 'static,
 {
+    spawn_boxed(label, Box::pin(future))
+}
+
+/// What a task does, whichever it is.
+type Work<T> = Pin<Box<dyn Future<Output = T>>>;
+
+/// Once for each type of result: for each future it would be a kilobyte more of every image.
+fn spawn_boxed<T: 'static>(label: Label, future: Work<T>) -> Task<T> {
     let home = Home::here();
     let known = task::Task::start(label);
     let schedule = move |runnable: Runnable| {
@@ -85,12 +94,13 @@ where
     F: Future + 'static,
     F::Output: 'static,
 {
-    let mut main = spawn_named("main", future);
+    // A task like every other: one with a result of its own would be more code.
+    let output = Rc::new(Cell::new(None));
+    let there = output.clone();
+    let _main = spawn_named("main", async move { there.set(Some(future.await)) });
     loop {
         let busy = run_ready();
-        if let Poll::Ready(output) =
-            Pin::new(&mut main).poll(&mut Context::from_waker(Waker::noop()))
-        {
+        if let Some(output) = output.take() {
             return output;
         }
         let deadline = if busy { Some(0) } else { time::next_deadline() };
@@ -177,25 +187,22 @@ impl Home {
 }
 
 /// A future that ends the program rather than be dropped on another thread than its own.
-struct HomeBound<F> {
+struct HomeBound<T> {
     home: Home,
     known: Rc<task::Task>,
-    future: F,
+    future: Work<T>,
 }
 
-impl<F: Future> Future for HomeBound<F> {
-    type Output = F::Output;
+impl<T> Future for HomeBound<T> {
+    type Output = T;
 
-    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<T> {
         let known = self.known.clone();
-        // SAFETY: `future` is pinned whenever `self` is: it is never moved out, and `HomeBound` has
-        // no other way to reach it mutably.
-        let future = unsafe { self.map_unchecked_mut(|bound| &mut bound.future) };
-        known.poll(|| future.poll(context))
+        known.poll(|| self.future.as_mut().poll(context))
     }
 }
 
-impl<F> Drop for HomeBound<F> {
+impl<T> Drop for HomeBound<T> {
     fn drop(&mut self) {
         self.home.check();
         self.known.end();
