@@ -45,14 +45,14 @@ enum Fault {
     Checksum,
 }
 
-/// Bytes a message of this type has at least (RFC 792, RFC 950).
-fn least_length(kind: u8) -> usize {
+/// Whether a message of this type may be so long (RFC 792).
+fn fits(kind: u8, length: usize) -> bool {
     match kind {
-        icmp_type::TIMESTAMP | icmp_type::TIMESTAMP_REPLY => 20,
-        icmp_type::MASK_REQUEST | icmp_type::MASK_REPLY => 12,
+        icmp_type::TIMESTAMP | icmp_type::TIMESTAMP_REPLY => length == 20,
+        icmp_type::INFORMATION | icmp_type::INFORMATION_REPLY => length == 8,
         // Errors quote an IP header and the eight bytes behind it.
-        kind if icmp_type::is_error(kind) => 8 + 20 + 8,
-        _ => 8,
+        kind if icmp_type::is_error(kind) => length >= 8 + 20 + 8,
+        _ => true,
     }
 }
 
@@ -65,7 +65,7 @@ fn check(packet: &Packet, checksum: bool) -> Result<(), Fault> {
     }
     let payload = ip.payload();
     let icmp = Icmp::new(payload).map_err(|_| Fault::Length)?;
-    if bytes.len() < usize::from(ip.total_length()) || payload.len() < least_length(icmp.kind()) {
+    if bytes.len() < usize::from(ip.total_length()) || !fits(icmp.kind(), payload.len()) {
         return Err(Fault::Length);
     }
     if checksum && !icmp.checksum_is_right() {

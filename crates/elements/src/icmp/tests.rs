@@ -344,6 +344,18 @@ fn check_icmp_header_knows_the_length_of_each_type() {
         ),
         ("a timestamp", icmp(icmp_type::TIMESTAMP, &[0; 12]), true),
         (
+            "a long timestamp",
+            icmp(icmp_type::TIMESTAMP, &[0; 13]),
+            false,
+        ),
+        ("a question", icmp(icmp_type::INFORMATION, &[]), true),
+        ("a long question", icmp(icmp_type::INFORMATION, &[0]), false),
+        (
+            "a request for a mask",
+            icmp(icmp_type::MASK_REQUEST, &[]),
+            true,
+        ),
+        (
             "a short error",
             icmp(icmp_type::UNREACHABLE, &udp[..27]),
             false,

@@ -12,7 +12,7 @@ use sprat_click::{
 use sprat_packet::{Batch, Packet};
 
 const fn class<T: Configure>(name: &'static str) -> Class {
-    Class::of::<T>(name).processing("h/l")
+    Class::of::<T>(name).ports("1/1-2").processing("h/lh")
 }
 
 pub(super) const SIMPLE_QUEUE: Class = class::<Queue<Simple>>("SimpleQueue");
@@ -22,9 +22,12 @@ pub(super) const QUEUE: Class = FULL_NOTE_QUEUE.named("Queue");
 pub(super) const QUICK_NOTE_QUEUE: Class = FULL_NOTE_QUEUE.named("QuickNoteQueue");
 pub(super) const THREAD_SAFE_QUEUE: Class = FULL_NOTE_QUEUE.named("ThreadSafeQueue");
 pub(super) const MS_QUEUE: Class = FULL_NOTE_QUEUE.named("MSQueue");
-pub(super) const CPU_QUEUE: Class = FULL_NOTE_QUEUE.named("CPUQueue").ports("1/1-");
+pub(super) const CPU_QUEUE: Class = FULL_NOTE_QUEUE
+    .named("CPUQueue")
+    .ports("1/1-")
+    .processing("h/l");
 pub(super) const FRONT_DROP_QUEUE: Class = class::<Queue<FrontDrop>>("FrontDropQueue");
-pub(super) const MIXED_QUEUE: Class = class::<Queue<Mixed>>("MixedQueue").ports("2/1");
+pub(super) const MIXED_QUEUE: Class = class::<Queue<Mixed>>("MixedQueue").ports("2/1-2");
 
 /// What a queue tells its neighbours, and what becomes of packets that find it full.
 trait Policy: 'static {
@@ -33,17 +36,11 @@ trait Policy: 'static {
     /// It says when it has room.
     const NONFULL: bool = false;
 
-    /// Puts packets that came in at `port` into the queue, which may hold up to `capacity`;
-    /// returns how many packets were dropped.
-    fn insert(
-        packets: &mut VecDeque<Packet>,
-        capacity: usize,
-        _port: usize,
-        batch: &mut Batch,
-    ) -> usize {
+    /// Puts packets that came in at `port` into the queue, which may hold up to `capacity`; leaves
+    /// in `batch` those that are dropped.
+    fn insert(packets: &mut VecDeque<Packet>, capacity: usize, _port: usize, batch: &mut Batch) {
         let room = capacity - packets.len();
         packets.extend(batch.drain_front(room));
-        batch.len()
     }
 }
 
@@ -64,40 +61,23 @@ impl Policy for FullNote {
 }
 
 impl Policy for FrontDrop {
-    fn insert(
-        packets: &mut VecDeque<Packet>,
-        capacity: usize,
-        _: usize,
-        batch: &mut Batch,
-    ) -> usize {
+    fn insert(packets: &mut VecDeque<Packet>, capacity: usize, _: usize, batch: &mut Batch) {
         let excess = (packets.len() + batch.len()).saturating_sub(capacity);
-        let old = excess.min(packets.len());
-        packets.drain(..old);
-        batch.drain_front(excess - old);
         packets.extend(batch.drain());
-        excess
+        batch.extend(packets.drain(..excess));
     }
 }
 
 impl Policy for Mixed {
-    fn insert(
-        packets: &mut VecDeque<Packet>,
-        capacity: usize,
-        port: usize,
-        batch: &mut Batch,
-    ) -> usize {
+    fn insert(packets: &mut VecDeque<Packet>, capacity: usize, port: usize, batch: &mut Batch) {
         if port == 0 {
             return FullNote::insert(packets, capacity, port, batch);
         }
-        let mut dropped = 0;
         for packet in batch.drain() {
             packets.push_front(packet);
-            if packets.len() > capacity {
-                packets.pop_back();
-                dropped += 1;
-            }
         }
-        dropped
+        let kept = capacity.min(packets.len());
+        batch.extend(packets.drain(kept..).rev());
     }
 }
 
@@ -124,7 +104,8 @@ const CPU_CAPACITY: usize = 128;
 /// after it when it is empty. The others tell when they are empty only, and `SimpleQueue` not
 /// even that.
 ///
-/// Packets that come while it is full are dropped. A `FrontDropQueue` drops those at its front
+/// Packets that come while it is full are dropped, and leave by output 1 where it is used; the first is
+/// reported. A `FrontDropQueue` drops those at its front
 /// instead, which have waited longest. A `MixedQueue` has two inputs: packets from input 1 go to
 /// its front, where they are the next to leave, and push out the last packet while it is full. A `CPUQueue`
 /// has one queue for each processor in Click; here there is one, which gives its packets to whichever output
@@ -198,12 +179,12 @@ impl<P: Policy> Queue<P> {
         }
     }
 
-    fn resize(&mut self, capacity: usize) {
-        self.capacity = capacity;
-        self.resized = true;
-        let excess = self.packets.len().saturating_sub(capacity);
-        self.drops += excess as u64;
-        self.packets.truncate(capacity);
+    /// Drops all packets but the first `kept`.
+    fn cut(&mut self, context: &mut Context<'_>, kept: usize) {
+        let kept = kept.min(self.packets.len());
+        let mut dropped: Batch = self.packets.drain(kept..).collect();
+        self.drops += dropped.len() as u64;
+        context.forward(1, &mut dropped);
     }
 }
 
@@ -214,9 +195,17 @@ impl<P: Policy> Element for Queue<P> {
     }
 
     fn push(&mut self, context: &mut Context<'_>, port: usize, batch: &mut Batch) {
-        self.drops += P::insert(&mut self.packets, self.capacity, port, batch) as u64;
+        P::insert(&mut self.packets, self.capacity, port, batch);
         self.highwater = self.highwater.max(self.packets.len());
         self.signal(context);
+        if !batch.is_empty() {
+            if self.drops == 0 && self.capacity > 0 {
+                let class = context.router().class(context.id()).name;
+                context.chatter(format_args!("{} :: {class}: overflow", context.name()));
+            }
+            self.drops += batch.len() as u64;
+            context.forward(1, batch);
+        }
     }
 
     fn pull(&mut self, context: &mut Context<'_>, _: usize, limit: usize, batch: &mut Batch) {
@@ -265,15 +254,16 @@ impl<P: Policy> Element for Queue<P> {
         value: &str,
     ) -> Result<(), HandlerError> {
         match name {
-            "capacity" => self.resize(crate::handler_value::<u32>(context, value)? as usize),
+            "capacity" => {
+                self.capacity = crate::handler_value::<u32>(context, value)? as usize;
+                self.resized = true;
+                self.cut(context, self.capacity);
+            }
             "reset_counts" => {
                 self.drops = 0;
-                self.highwater = self.packets.len();
+                self.highwater = 0;
             }
-            "reset" => {
-                self.drops += self.packets.len() as u64;
-                self.packets.clear();
-            }
+            "reset" => self.cut(context, 0),
             _ => return Err(HandlerError::NoHandler(name.into())),
         }
         self.signal(context);
@@ -285,9 +275,7 @@ impl<P: Policy> Element for Queue<P> {
             self.packets.append(&mut old.packets);
             self.highwater = old.highwater.max(self.packets.len());
             self.drops += old.drops;
-            let excess = self.packets.len().saturating_sub(self.capacity);
-            self.drops += excess as u64;
-            self.packets.truncate(self.capacity);
+            self.cut(context, self.capacity);
             self.signal(context);
         }
     }
@@ -328,6 +316,38 @@ mod tests {
     }
 
     /// What is left of frames 0 to 3 pushed into a queue of two, in the order they come out.
+    #[test]
+    fn dropped_packets_leave_by_output_1_where_it_is_used() {
+        for (queue, dropped) in [
+            ("Queue", [2, 3]),
+            ("SimpleQueue", [2, 3]),
+            ("FrontDropQueue", [0, 1]),
+        ] {
+            let bench = Bench::new(&std::format!(
+                "FromDevice(in) -> q :: {queue}(2) -> Unqueue(ACTIVE false) -> Discard;
+                 q [1] -> ToDevice(lost)"
+            ));
+            for number in 0..4 {
+                bench.arrive("in", &[number]);
+            }
+            bench.run();
+            assert_eq!(bench.sent("lost").concat(), dropped, "{queue}");
+            assert_eq!(
+                bench.simulation.take_errors(),
+                std::format!("q :: {queue}: overflow\n")
+            );
+            bench.write("q.reset_counts", "");
+            assert_eq!(bench.read("q.highwater_length"), "0", "{queue}");
+            bench.write("q.capacity", "1");
+            bench.run();
+            assert_eq!(bench.sent("lost").len(), 1, "{queue}");
+            bench.write("q.reset", "");
+            bench.run();
+            assert_eq!(bench.sent("lost").len(), 1, "{queue}");
+            assert_eq!(bench.read("q.drops"), "2", "{queue}");
+        }
+    }
+
     fn left(queue: &str) -> std::vec::Vec<u8> {
         let bench = Bench::new(&std::format!(
             "FromDevice(in) -> q :: {queue}(2) -> u :: Unqueue(ACTIVE false) -> ToDevice(out)"

@@ -79,6 +79,9 @@ impl Unqueue {
 
 impl Element for Unqueue {
     fn initialize(&mut self, context: &mut Context<'_>) -> Result<(), Rejected> {
+        if self.burst == Some(0) {
+            context.warning("BURST size 0, no packets will be pulled");
+        }
         context.wake_when_nonempty(0);
         if self.considerate {
             context.wake_when_nonfull(0);
