@@ -6,7 +6,9 @@ pub(super) const HOST_ETHER_FILTER: Class = Class::of::<HostEtherFilter>("HostEt
     .ports("1/1-2")
     .processing("a/ah")
     .reconfigurable();
-pub(super) const DROP_BROADCASTS: Class = Class::of::<DropBroadcasts>("DropBroadcasts");
+pub(super) const DROP_BROADCASTS: Class = Class::of::<DropBroadcasts>("DropBroadcasts")
+    .ports("1/1-2")
+    .processing("a/ah");
 
 /// HostEtherFilter: passes the Ethernet frames that a station would receive.
 ///
@@ -88,7 +90,8 @@ impl Element for HostEtherFilter {
 /// DropBroadcasts
 /// ```
 ///
-/// Goes by how packets are said to be addressed, which FromDevice and HostEtherFilter set.
+/// Goes by how packets are said to be addressed, which FromDevice and HostEtherFilter set. What is dropped
+/// leaves by output 1 where that is used.
 ///
 /// See Click's manual page DropBroadcasts(n).
 struct DropBroadcasts {
@@ -103,12 +106,15 @@ impl Configure for DropBroadcasts {
 }
 
 impl Element for DropBroadcasts {
-    fn process(&mut self, _: &mut Context<'_>, batch: &mut Batch) {
-        let before = batch.len();
-        batch.retain(|packet| {
-            !matches!(packet.kind(), PacketKind::Broadcast | PacketKind::Multicast)
+    fn process(&mut self, context: &mut Context<'_>, batch: &mut Batch) {
+        batch.filter(|packet| {
+            if matches!(packet.kind(), PacketKind::Broadcast | PacketKind::Multicast) {
+                self.drops += 1;
+                context.emit(1, packet);
+                return None;
+            }
+            Some(packet)
         });
-        self.drops += (before - batch.len()) as u64;
     }
 
     fn handlers(&self, list: &mut sprat_click::HandlerList) {
@@ -195,5 +201,14 @@ mod tests {
         bench.arrive("in", b"short");
         bench.run();
         assert_eq!(bench.sent("out").len(), 2);
+
+        let bench = Bench::new(
+            "FromDevice(in) -> HostEtherFilter(0:1:2:3:4:5) -> d :: DropBroadcasts -> Discard;
+             d[1] -> ToDevice(out)",
+        );
+        bench.arrive("in", &frame(ALL, OTHER));
+        bench.arrive("in", &frame(HOST, OTHER));
+        bench.run();
+        assert_eq!(bench.sent("out"), [frame(ALL, OTHER)]);
     }
 }
