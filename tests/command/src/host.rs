@@ -17,6 +17,8 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// A daemon, and everything that it has started: all of it is gone when this is.
 pub struct Host {
     folder: tempfile::TempDir,
+    /// What the daemon is started with.
+    arguments: Vec<String>,
     daemon: Option<Live>,
 }
 
@@ -28,6 +30,29 @@ impl Host {
     /// When it does not begin.
     #[must_use]
     pub fn start(declared: &str) -> Self {
+        Self::with(declared, ["--state", "state"])
+    }
+
+    /// The same, whose state is kept in another folder.
+    ///
+    /// # Panics
+    /// When it does not begin.
+    #[must_use]
+    pub fn keeping(declared: &str, state: &Path) -> Self {
+        let state = state.to_str().expect("a plain name");
+        Self::with(declared, ["--state", state])
+    }
+
+    /// The same, which members of a group may ask too.
+    ///
+    /// # Panics
+    /// When it does not begin.
+    #[must_use]
+    pub fn of_group(declared: &str, group: &str) -> Self {
+        Self::with(declared, ["--state", "state", "--group", group])
+    }
+
+    fn with<const N: usize>(declared: &str, arguments: [&str; N]) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         for (name, text) in [
             ("edge.toml", declared),
@@ -45,6 +70,7 @@ impl Host {
         }
         let mut host = Self {
             folder,
+            arguments: arguments.map(String::from).into(),
             daemon: None,
         };
         host.begin();
@@ -62,7 +88,12 @@ impl Host {
     /// # Panics
     /// When it does not begin.
     pub fn begin(&mut self) {
-        let mut daemon = Live::start(self.path(), ["daemon", "--state", "state"]);
+        let mut daemon = Live::start(
+            self.path(),
+            ["daemon"]
+                .into_iter()
+                .chain(self.arguments.iter().map(String::as_str)),
+        );
         let line = daemon.line();
         assert!(line.starts_with("listening on "), "{line}");
         self.daemon = Some(daemon);

@@ -15,4 +15,4 @@ pub use capture::{Record, read_capture};
 pub use command::{Finished, binary, interrupted_sprat, project, sprat, sprat_with, unread_sprat};
 pub use expectation::Expectation;
 pub use host::{Host, kill, processor_time};
-pub use live::{Live, in_namespace, ip};
+pub use live::{Live, in_namespace, in_namespaces, ip};

@@ -139,17 +139,26 @@ impl Live {
 /// When the test fails in there.
 #[must_use]
 pub fn in_namespace(test: &str) -> bool {
+    in_namespaces(test, &["--net"])
+}
+
+/// The same, in several kinds of namespaces of its own, as `unshare` names them.
+///
+/// # Panics
+/// When the test fails in there.
+#[must_use]
+pub fn in_namespaces(test: &str, kinds: &[&str]) -> bool {
     const INSIDE: &str = "SPRAT_TEST_NAMESPACE";
     if std::env::var_os(INSIDE).is_some() {
         return true;
     }
-    let permitted = Command::new("unshare").args(["--net", "true"]).output();
+    let permitted = Command::new("unshare").args(kinds).arg("true").output();
     if !permitted.is_ok_and(|output| output.status.success()) {
         println!("skipped: needs root");
         return false;
     }
     let done = Command::new("unshare")
-        .arg("--net")
+        .args(kinds)
         .arg(std::env::current_exe().expect("this program"))
         .args(["--exact", test, "--nocapture"])
         .env(INSIDE, "1")

@@ -1,0 +1,214 @@
+//! Chains between networks.
+
+use std::fs;
+
+use end_to_end::{Host, Live, in_namespace, ip, kill, read_capture};
+
+use crate::ALONE;
+use crate::namespace::Namespace;
+
+/// Passes frames on both ways.
+const PASS: &str = "
+    FromDevice(eth0) -> in :: Counter -> Queue -> ToDevice(eth1);
+    FromDevice(eth1) -> out :: Counter -> Queue -> ToDevice(eth0);
+";
+
+#[test]
+fn a_chain_between_two_networks_survives_the_end_of_what_it_is_made_of() {
+    if !in_namespace("chains::a_chain_between_two_networks_survives_the_end_of_what_it_is_made_of")
+    {
+        return;
+    }
+    ip("link set lo up");
+    let left = Namespace::new("left", "192.0.2.1/24");
+    let _right = Namespace::new("right", "192.0.2.2/24");
+    let mut host = Host::start(ALONE);
+    fs::write(host.path().join("pass.click"), PASS).expect("written");
+    let chain = "
+        [ports]
+        left = 'packet:left'
+        right = 'packet:right'
+        [functions.first]
+        run = 'pass.click'
+        boot = 'first-frame'
+        [functions.second]
+        run = 'pass.click'
+        replicas = 2
+        [[chains]]
+        path = ['left', 'first', 'second', 'right']
+    ";
+    host.declare(chain);
+    host.wait("second.1", "running");
+    host.wait("second.2", "running");
+    assert_eq!(
+        host.instance("first").expect("declared")["state"],
+        "waiting"
+    );
+    host.until(|| left.reaches("192.0.2.2").then_some(()));
+    host.wait("first", "running");
+
+    host.good(&["kill", "first"]);
+    host.until(|| left.reaches("192.0.2.2").then_some(()));
+    kill(host.lane("default").expect("a lane"));
+    host.until(|| left.reaches("192.0.2.2").then_some(()));
+    host.kill_daemon();
+    assert!(left.reaches("192.0.2.2") || left.reaches("192.0.2.2"));
+    host.begin();
+    host.wait("first", "running");
+
+    // Frames are seen as they pass: of a device, and of a port.
+    for (port, file) in [("first:eth1", "first.pcap"), ("right", "right.pcap")] {
+        let mut capture = Live::start(host.path(), ["capture", port, "-c", "4", "-w", file]);
+        host.until(|| (left.reaches("192.0.2.2") && capture.has_ended()).then_some(()));
+        let done = capture.wait();
+        assert!(
+            done.good && done.errors.starts_with("4 frames"),
+            "{}",
+            done.errors
+        );
+        let records = read_capture(&host.path().join(file));
+        assert_eq!(records.len(), 4);
+        for record in records {
+            // ARP or IPv4 between the two.
+            assert!(
+                matches!(record.frame[12..14], [8, 6] | [8, 0]),
+                "{record:?}"
+            );
+        }
+    }
+    for (port, expected) in [
+        (
+            "first:eth2",
+            "error: first has no device eth2; it has eth0, eth1\n",
+        ),
+        (
+            "third:eth0",
+            "error: no instance third; there are first, second.1, second.2\n",
+        ),
+        (
+            "middle",
+            "error: no port middle: expected INSTANCE:DEVICE, or one of left, right\n",
+        ),
+    ] {
+        let refused = host.run(&["capture", port, "-w", "none.pcap"]);
+        assert_eq!(refused.errors, expected);
+        assert!(!host.path().join("none.pcap").exists());
+    }
+
+    // Flow rules come before the chain.
+    let rule = "[[flows]]\non = 'left'\nprotocol = 'tcp'\nto-ports = 9\nthen = 'drop'\n";
+    assert_eq!(host.declare(&format!("{chain}\n{rule}")), "~ flow rules\n");
+    assert!(!left.reaches("192.0.2.2"));
+    let flows = host.run(&["flow", "--json"]).json();
+    assert!(flows[0]["frames"].as_u64() > Some(0), "{flows}");
+    let shown = host.good(&["flow"]);
+    assert!(
+        shown.contains("on left protocol tcp to-ports 9 then drop"),
+        "{shown}"
+    );
+    assert_eq!(host.declare(chain), "~ flow rules\n");
+    host.until(|| left.reaches("192.0.2.2").then_some(()));
+
+    // Shares change, and functions come and go, while frames pass.
+    let third = format!("{chain}\n[functions.third]\nrun = 'pass.click'\n");
+    assert_eq!(host.declare(&third), "+ third\n");
+    host.wait("third", "running");
+    for (shares, expected) in [
+        (&["third=1"][..], "error: no chain has third\n"),
+        (
+            &["first=1", "second=1"],
+            "error: first and second stand one after another in chain 1\n",
+        ),
+        (
+            &["fourth=1"],
+            "error: no function fourth; there are: first, second, third\n",
+        ),
+        (
+            &["second=0"],
+            "error: nobody would be left at this place of chain 1\n",
+        ),
+    ] {
+        let refused = host.run(&[&["steer"], shares].concat());
+        assert_eq!(refused.errors, expected);
+    }
+    for shares in [
+        &["second=50", "third=50"][..],
+        &["second=0"],
+        &["third=0", "second=1"],
+    ] {
+        let steered = host.good(&[&["steer"], shares].concat());
+        assert_eq!(steered, "~ ports and how they are joined\n");
+        host.until(|| left.reaches("192.0.2.2").then_some(()));
+    }
+
+    // An interface that vanishes and returns is taken up again.
+    ip("link set left down");
+    assert!(!left.reaches("192.0.2.2"));
+    ip("link set left up");
+    host.until(|| left.reaches("192.0.2.2").then_some(()));
+}
+
+#[test]
+fn an_idle_function_is_put_away_and_the_next_frame_brings_it_back_with_what_it_held() {
+    if !in_namespace(
+        "chains::an_idle_function_is_put_away_and_the_next_frame_brings_it_back_with_what_it_held",
+    ) {
+        return;
+    }
+    ip("link set lo up");
+    let left = Namespace::new("left", "192.0.2.1/24");
+    let right = Namespace::new("right", "192.0.2.2/24");
+    // Who is who need not be asked.
+    let ends = [(&left, "left-in"), (&right, "right-in")];
+    for (host, device) in ends {
+        assert!(host.inside(&["ip", "link", "set", device, "address", "02:00:00:00:00:05"]));
+    }
+    for ((host, device), address) in ends.into_iter().zip(["192.0.2.2", "192.0.2.1"]) {
+        let neighbour = [
+            "ip",
+            "neigh",
+            "replace",
+            address,
+            "lladdr",
+            "02:00:00:00:00:05",
+        ];
+        assert!(host.inside(&[&neighbour[..], &["dev", device]].concat()));
+    }
+    let host = Host::start("");
+    fs::write(host.path().join("counted.click"), COUNTED).expect("written");
+    let chain = "
+        [ports]
+        left = 'packet:left'
+        right = 'packet:right'
+        [functions.counted]
+        run = 'counted.click'
+        boot = 'first-frame'
+        idle = 1
+        [[chains]]
+        path = ['left', 'counted', 'right']
+    ";
+    host.declare(chain);
+    host.wait("counted", "waiting");
+    let mut passed = 0;
+    for _ in 0..3 {
+        let sent = left.inside(&["ping", "-c", "1", "-W", "30", "192.0.2.2"]);
+        assert!(sent, "the first frame is not lost");
+        passed += 2;
+        let waiting = host.wait("counted", "waiting");
+        assert_eq!(waiting["received"], passed);
+        assert_eq!(waiting["sent"], passed);
+        assert_eq!(waiting["dropped"], 0);
+    }
+    // What it has counted in all three of its lives.
+    host.declare(&chain.replace("idle = 1", "idle = 600"));
+    assert!(left.inside(&["ping", "-c", "1", "-W", "30", "192.0.2.2"]));
+    host.wait("counted", "running");
+    assert_eq!(host.good(&["read", "counted", "there.count"]), "4\n");
+    assert_eq!(host.good(&["read", "counted", "back.count"]), "4\n");
+}
+
+/// Passes frames on both ways, and counts them.
+const COUNTED: &str = "
+    FromDevice(eth0) -> there :: Counter -> Queue(1000) -> ToDevice(eth1);
+    FromDevice(eth1) -> back :: Counter -> Queue(1000) -> ToDevice(eth0);
+";

@@ -1,0 +1,128 @@
+//! Instances: ended, stopped, started, and looked at.
+
+use std::fs;
+use std::io::{BufRead as _, BufReader};
+use std::process::{Command, Stdio};
+use std::thread;
+
+use end_to_end::{Host, binary};
+
+use crate::ALONE;
+
+#[test]
+fn an_instance_is_killed_stopped_and_started() {
+    let host = Host::start(ALONE);
+    host.good(&["up", "edge.toml"]);
+    host.wait("one", "running");
+    host.good(&["write", "one", "c.reset"]);
+    host.good(&["kill", "one"]);
+    let after = host.until(|| host.instance("one").filter(|one| one["restarts"] == 1));
+    assert_eq!(after["state"], "running");
+    assert_eq!(after["last_end"], "was ended by the host");
+    host.until(|| (host.run(&["read", "one", "c.count"]).output == "5\n").then_some(()));
+    let reports = fs::read_dir(host.path().join("state/crashes")).expect("reports");
+    let report = host.until(|| {
+        let found = fs::read_dir(host.path().join("state/crashes"))
+            .ok()?
+            .flatten()
+            .next()?;
+        fs::read_to_string(found.path())
+            .ok()
+            .filter(|text| text.contains("console:"))
+    });
+    assert!(
+        reports.count() <= 1 && report.starts_with("instance one\n"),
+        "{report}"
+    );
+
+    assert_eq!(host.good(&["stop", "one"]), "stopped one\n");
+    host.wait("one", "stopped");
+    assert!(!host.run(&["read", "one", "c.count"]).good);
+    assert_eq!(host.good(&["start", "one"]), "started one\n");
+    host.wait("one", "running");
+
+    // What keeps ending is replaced, but less and less often.
+    for _ in 0..3 {
+        host.wait("one", "running");
+        host.good(&["kill", "one"]);
+    }
+    host.wait("one", "backing-off");
+    host.wait("one", "running");
+}
+
+#[test]
+fn what_instances_do_is_shown_and_what_happens_is_told() {
+    let host = Host::start(ALONE);
+    let source = "TimedSource(INTERVAL 0.01) -> c :: Counter -> q :: Queue(1) -> Idle;";
+    fs::write(host.path().join("one.click"), source).expect("written");
+    host.good(&["up", "edge.toml"]);
+    host.wait("one", "running");
+    let top = |arguments: &[&str]| -> Vec<serde_json::Value> {
+        let all = [&["top", "--once", "--json", "--interval", "0.2"], arguments].concat();
+        let rows = host.run(&all).json();
+        rows.as_array().expect("rows").clone()
+    };
+    host.until(|| {
+        let rows = top(&[]);
+        let names: Vec<_> = rows.iter().map(|row| row["instance"].clone()).collect();
+        assert_eq!(names, ["one", "two"]);
+        (rows[0]["entries"].as_f64() > Some(0.0)).then_some(())
+    });
+    host.until(|| {
+        let rows = top(&["one"]);
+        let element = |name: &str| rows.iter().find(|row| row["element"] == name).cloned();
+        let (counter, queue) = (element("c").expect("c"), element("q").expect("q"));
+        assert!(counter["dropped"].is_null(), "{counter}");
+        let moves = counter["sent"].as_f64() > Some(0.0);
+        // Nobody takes from the queue, which has room for one.
+        (moves && queue["dropped"].as_f64() > Some(0.0)).then_some(())
+    });
+    let refused = host.run(&["top", "three", "--once"]);
+    assert_eq!(
+        refused.errors,
+        "error: no instance three; there are one, two\n"
+    );
+    let metrics = host.good(&["metrics", "one"]);
+    assert!(
+        metrics.contains("sprat_element_packets_total{element=\"c\",direction=\"in\"}"),
+        "{metrics}"
+    );
+
+    let mut told = Command::new(binary())
+        .args(["events", "--json"])
+        .env("XDG_RUNTIME_DIR", host.path())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("it starts");
+    let lines = BufReader::new(told.stdout.take().expect("a pipe")).lines();
+    let hear = thread::spawn(move || {
+        let mut seen = Vec::new();
+        for line in lines {
+            let event: serde_json::Value =
+                serde_json::from_str(&line.expect("text")).expect("JSON");
+            assert!(event["at"].as_u64() > Some(1_700_000_000_000), "{event}");
+            let died = event["event"] == "died" && event["instance"] == "one";
+            seen.push(event);
+            if died {
+                break;
+            }
+        }
+        seen
+    });
+    // It may not be listening yet.
+    host.until(|| {
+        let _ = host.run(&["kill", "one"]);
+        hear.is_finished().then_some(())
+    });
+    let _ = told.kill();
+    let _ = told.wait();
+    let seen = hear.join().expect("no panic");
+    let died = seen.last().expect("an event");
+    assert_eq!(
+        (&died["tenant"], &died["how"]),
+        (&"default".into(), &"was ended by the host".into())
+    );
+    let report = died["report"].as_str().expect("a file");
+    let report = fs::read_to_string(report).expect("readable");
+    assert!(report.starts_with("instance one\n"), "{report}");
+}
