@@ -8,8 +8,9 @@ use std::sync::Arc;
 use axum::Json;
 use axum::Router;
 use axum::body::Body;
-use axum::extract::{DefaultBodyLimit, Path, Query, State};
+use axum::extract::{DefaultBodyLimit, Path, Query, Request as Call, State};
 use axum::http::{StatusCode, header};
+use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use serde::{Deserialize, Serialize};
@@ -59,6 +60,7 @@ pub(super) fn router(daemon: Arc<Daemon>) -> Router {
         .route("/v1/openapi.json", get(async move || Json(document)))
         .fallback(unknown)
         .layer(DefaultBodyLimit::max(BODY_LIMIT))
+        .layer(from_fn(refuse_what_is_too_long))
         .with_state(daemon)
 }
 
@@ -77,6 +79,17 @@ fn answer<T: Serialize>(result: Result<T, String>) -> Response {
 
 fn refuse(status: StatusCode, error: String) -> Response {
     (status, Json(Refusal { error })).into_response()
+}
+
+/// Refuses what says itself that it is longer than anything may be, rather than wait for it.
+async fn refuse_what_is_too_long(call: Call, next: Next) -> Response {
+    let length = call.headers().get(header::CONTENT_LENGTH);
+    let length = length.and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
+    if length.is_some_and(|length| length > BODY_LIMIT as u64) {
+        let error = format!("expected at most {BODY_LIMIT} bytes");
+        return refuse(StatusCode::PAYLOAD_TOO_LARGE, error);
+    }
+    next.run(call).await
 }
 
 async fn unknown() -> Response {

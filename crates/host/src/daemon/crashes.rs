@@ -12,7 +12,11 @@ pub(super) fn write(folder: &Path, instance: &str, at: u64, report: &str) -> Str
     let path = folder.join(format!("{instance}-{at:014}.txt"));
     let written = match fs::write(&path, report) {
         Ok(()) => path.display().to_string(),
-        Err(error) => format!("{}: {error}", path.display()),
+        Err(error) => {
+            // Half a report says less than none.
+            let _ = fs::remove_file(&path);
+            format!("{}: {error}", path.display())
+        }
     };
     let mut reports = reports(folder, instance);
     let old = reports.len().saturating_sub(MOST_REPORTS);

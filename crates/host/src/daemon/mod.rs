@@ -79,7 +79,7 @@ pub fn run(
     // Lanes have nothing open that they were not given.
     sprat_monitor::keep_descriptors();
     folders.make()?;
-    let store = Store::open(&folders.state.join("daemon.redb"))?;
+    let mut store = Store::open(&folders.state.join("daemon.redb"))?;
     let desired = store.load()?;
     let path = folders.daemon();
     let listener = crate::control::bind(&path).map_err(|source| DaemonError::Socket {

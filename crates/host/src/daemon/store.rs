@@ -26,61 +26,70 @@ pub struct StoreError {
 /// The store.
 pub(super) struct Store {
     path: PathBuf,
-    database: Database,
+    /// Not there after a write that failed: the database then has to be opened again.
+    database: Option<Database>,
 }
 
 impl Store {
     /// Opens the store, and makes it where there is none.
     pub(super) fn open(path: &Path) -> Result<Self, StoreError> {
-        let begun = Instant::now();
-        loop {
-            let failed = match Database::create(path) {
-                Ok(database) => {
-                    let path = path.to_owned();
-                    return Ok(Self { path, database });
-                }
-                Err(redb::DatabaseError::DatabaseAlreadyOpen) if begun.elapsed() < FAREWELL => {
-                    std::thread::sleep(Duration::from_millis(10));
-                    continue;
-                }
-                Err(redb::DatabaseError::DatabaseAlreadyOpen) => "another daemon uses it".into(),
-                Err(other) => other.to_string(),
-            };
-            return Err(StoreError {
-                path: path.to_owned(),
-                what: failed,
-            });
-        }
+        let database = Some(open(path)?);
+        let path = path.to_owned();
+        Ok(Self { path, database })
     }
 
     /// What was declared last; nothing where nobody has.
-    pub(super) fn load(&self) -> Result<Desired, StoreError> {
+    pub(super) fn load(&mut self) -> Result<Desired, StoreError> {
+        let database = self.opened()?;
         let read = || -> Result<Option<Vec<u8>>, redb::Error> {
-            let transaction = self.database.begin_read()?;
+            let transaction = database.begin_read()?;
             match transaction.open_table(DECLARED) {
                 Ok(table) => Ok(table.get(CURRENT)?.map(|value| value.value().to_vec())),
                 Err(redb::TableError::TableDoesNotExist(_)) => Ok(None),
                 Err(error) => Err(error.into()),
             }
         };
-        match read().map_err(|error| self.failed(&error))? {
+        let read = read();
+        self.database = Some(database);
+        match read.map_err(|error| self.failed(&error))? {
             Some(text) => serde_json::from_slice(&text).map_err(|error| self.failed(&error)),
             None => Ok(Desired::default()),
         }
     }
 
-    /// Keeps what is declared now. It is on disk when this returns.
-    pub(super) fn save(&self, desired: &Desired) -> Result<(), StoreError> {
+    /// Keeps what is declared now. It is on disk when this returns; where it cannot be, what was kept
+    /// before still is.
+    pub(super) fn save(&mut self, desired: &Desired) -> Result<(), StoreError> {
         let text = serde_json::to_vec(desired).map_err(|error| self.failed(&error))?;
+        let database = self.opened()?;
         let write = || -> Result<(), redb::Error> {
-            let transaction = self.database.begin_write()?;
+            let transaction = database.begin_write()?;
             transaction
                 .open_table(DECLARED)?
                 .insert(CURRENT, &text[..])?;
             transaction.commit()?;
             Ok(())
         };
-        write().map_err(|error| self.failed(&error))
+        match write() {
+            Ok(()) => {
+                self.database = Some(database);
+                Ok(())
+            }
+            Err(error) => {
+                // Opened again at once where that is possible, so that nobody else takes it.
+                drop(database);
+                self.database = open(&self.path).ok();
+                Err(self.failed(&error))
+            }
+        }
+    }
+
+    /// The database, taken out; opened again where a write has failed.
+    fn opened(&mut self) -> Result<Database, StoreError> {
+        match self.database.take() {
+            Some(database) => Ok(database),
+            None => open(&self.path),
+        }
     }
 
     fn failed(&self, error: &dyn std::error::Error) -> StoreError {
@@ -88,6 +97,24 @@ impl Store {
             path: self.path.clone(),
             what: error.to_string(),
         }
+    }
+}
+
+/// Opens the database in a file. One who was killed may take a moment to be gone.
+fn open(path: &Path) -> Result<Database, StoreError> {
+    let begun = Instant::now();
+    loop {
+        let what = match Database::create(path) {
+            Ok(database) => return Ok(database),
+            Err(redb::DatabaseError::DatabaseAlreadyOpen) if begun.elapsed() < FAREWELL => {
+                std::thread::sleep(Duration::from_millis(10));
+                continue;
+            }
+            Err(redb::DatabaseError::DatabaseAlreadyOpen) => "another daemon uses it".into(),
+            Err(other) => other.to_string(),
+        };
+        let path = path.to_owned();
+        return Err(StoreError { path, what });
     }
 }
 
@@ -101,14 +128,14 @@ mod tests {
         let path = folder.path().join("daemon.redb");
         let mut desired = Desired::default();
         {
-            let store = Store::open(&path).expect("opened");
+            let mut store = Store::open(&path).expect("opened");
             assert_eq!(store.load().expect("loaded"), desired);
             desired.ports.insert("wan".into(), "tap:tap0".into());
             store.save(&desired).expect("saved");
             let error = Store::open(&path).err().expect("a refusal").to_string();
             assert!(error.ends_with("another daemon uses it"), "{error}");
         }
-        let store = Store::open(&path).expect("opened again");
+        let mut store = Store::open(&path).expect("opened again");
         assert_eq!(store.load().expect("loaded"), desired);
     }
 

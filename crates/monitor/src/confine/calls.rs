@@ -23,6 +23,7 @@ const PLAIN: &[i64] = &[
     libc::SYS_futex,
     libc::SYS_getpid,
     libc::SYS_getrandom,
+    libc::SYS_getsockname,
     libc::SYS_getsockopt,
     libc::SYS_gettid,
     libc::SYS_lseek,

@@ -11,6 +11,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use sprat_abi::frame::{FrameHead, offload};
 use sprat_abi::host::Frame;
+use sprat_monitor::monotonic_now;
 
 use super::assembly::Assembly;
 use super::interface::Interface;
@@ -18,6 +19,9 @@ use super::offload::complete;
 use super::{Arrival, Claim, Claimed, Counters, DropCause, FRAME_LIMIT, Port, PortError, wall_now};
 use segment::{Cut, Lead};
 use socket::{Arrived, BATCH, Socket};
+
+/// How long after an interface went down it is looked whether it is still there, in nanoseconds.
+const LOOK: u64 = 100_000_000;
 
 /// Bytes of a VLAN tag, kept free in front of each frame.
 const TAG: usize = 4;
@@ -35,6 +39,8 @@ pub struct Packet {
     /// Rooms for [`BATCH`] frames, and what the kernel says of those that came.
     rooms: Vec<u8>,
     arrived: [Arrived; BATCH],
+    /// The interface was down when frames were asked for last.
+    is_down: bool,
     /// Of those that came: how many, and which is next.
     filled: usize,
     next: usize,
@@ -99,6 +105,7 @@ impl Packet {
             frame_limit,
             rooms: vec![0; BATCH * ROOM],
             arrived: [Arrived::default(); BATCH],
+            is_down: false,
             filled: 0,
             next: 0,
             current: None,
@@ -191,12 +198,19 @@ impl Packet {
         let (rooms, _) = self.rooms.as_chunks_mut::<ROOM>();
         (self.next, self.filled) = (0, 0);
         match self.socket.receive(rooms, TAG, &mut self.arrived) {
-            Ok(count) => self.filled = count,
+            Ok(count) => {
+                self.filled = count;
+                self.is_down = false;
+            }
             Err(error) => match error.raw_os_error() {
-                // Nothing there, or the interface is down, which may change.
-                Some(libc::EAGAIN | libc::EINTR | libc::ENETDOWN) => {}
+                Some(libc::EAGAIN | libc::EINTR) => {}
+                // The interface is down, which may change, or it is going.
+                Some(libc::ENETDOWN) => self.is_down = true,
                 _ => return Err(self.failed(error)),
             },
+        }
+        if self.is_down && !self.socket.has_interface() {
+            return Err(self.failed(io::Error::from_raw_os_error(libc::ENODEV)));
         }
         Ok(self.filled > 0)
     }
@@ -365,6 +379,11 @@ impl Port for Packet {
 
     fn descriptor(&self) -> Option<BorrowedFd<'_>> {
         Some(self.socket.as_fd())
+    }
+
+    fn deadline(&self) -> Option<u64> {
+        // The kernel says when an interface goes down, and no more when it then goes altogether.
+        self.is_down.then(|| monotonic_now().saturating_add(LOOK))
     }
 
     fn counters(&self) -> &Counters {

@@ -112,6 +112,22 @@ impl Socket {
         })
     }
 
+    /// Whether the interface is still there: a socket whose interface was removed belongs to none.
+    pub(super) fn has_interface(&self) -> bool {
+        // SAFETY: all zeroes are an address.
+        let mut address: libc::sockaddr_ll = unsafe { zeroed() };
+        let mut length = length_of::<libc::sockaddr_ll>();
+        // SAFETY: there is as much room as said, which outlives the call.
+        let done = unsafe {
+            libc::getsockname(
+                self.0.as_raw_fd(),
+                (&raw mut address).cast(),
+                &raw mut length,
+            )
+        };
+        done == 0 && address.sll_ifindex > 0
+    }
+
     /// Receives what has come, each frame into a room of its own `skip` bytes behind the room's begin;
     /// says how many.
     pub(super) fn receive<const ROOM: usize>(

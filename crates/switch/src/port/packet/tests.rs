@@ -56,6 +56,24 @@ fn a_port_does_not_see_what_it_sends() {
 }
 
 #[test]
+fn a_port_whose_interface_is_down_waits_and_one_whose_interface_is_removed_fails() {
+    with_pair(|mut port| {
+        let mut receive = || port.receive(99, 0, &mut |_| true).map(|_| port.deadline());
+        assert_eq!(receive().expect("a port"), None);
+        ip("link set ours down");
+        assert!(receive().expect("it may come back").is_some());
+        ip("link set ours up");
+        receive().expect("it is back");
+        ip("link set ours down");
+        receive().expect("it may come back");
+        // The kernel says nothing more to the socket.
+        ip("link delete ours");
+        let error = receive().expect_err("it is gone").to_string();
+        assert!(error.contains("No such device"), "{error}");
+    });
+}
+
+#[test]
 fn a_vlan_tag_comes_with_its_frame() {
     with_pair(|mut port| {
         let mut theirs = Packet::open("theirs", true).expect("a port");

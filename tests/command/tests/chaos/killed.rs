@@ -1,21 +1,13 @@
-//! Whatever is killed, whenever: what is declared is what runs afterwards, and nothing is left lying
-//! about.
+//! Instances, lanes and daemons that are killed.
 
 use std::fs;
-use std::io::{BufRead as _, BufReader, Read as _};
-use std::process::{Command, Stdio};
 use std::thread;
 use std::time::Duration;
 
-use end_to_end::{Host, in_namespace, ip, kill, project};
-use serde_json::Value;
+use end_to_end::{Host, in_namespace, kill};
 
-/// Moments at which something is killed, or changed: 60, or as many as the variable says
-/// (`cargo xtask chaos`).
-fn moments() -> u32 {
-    let given = std::env::var("SPRAT_CHAOS_MOMENTS").ok();
-    given.and_then(|given| given.parse().ok()).unwrap_or(60)
-}
+use crate::load::{self, Load, PASS, WINDOW, counted};
+use crate::{holds, moments};
 
 /// Two tenants; each instance makes as many packets as its limit says.
 fn declared(limit: u32) -> String {
@@ -52,16 +44,6 @@ impl Chance {
         let place = self.below(among.len() as u64);
         among[usize::try_from(place).expect("few")]
     }
-}
-
-/// Descriptors that a process has open, and its mappings.
-fn holds(process: u64) -> [usize; 2] {
-    let open = fs::read_dir(format!("/proc/{process}/fd"));
-    let mapped = fs::read_to_string(format!("/proc/{process}/maps"));
-    [
-        open.expect("a process of ours").count(),
-        mapped.expect("a process of ours").lines().count(),
-    ]
 }
 
 /// Waits until every instance has made `limit` packets, and each lane and the daemon are at rest; what
@@ -151,12 +133,6 @@ fn what_is_declared_is_what_runs_after_anything_was_killed_at_any_moment() {
     assert!(reports.count() <= 4 * 16, "the oldest reports are removed");
 }
 
-/// Passes frames on both ways.
-const PASS: &str = "
-    FromDevice(eth0) -> Queue(1000) -> ToDevice(eth1);
-    FromDevice(eth1) -> Queue(1000) -> ToDevice(eth0);
-";
-
 /// Three chains of three tenants. The first one's instance is killed, the second one's lane, and the
 /// third one's nothing.
 const CHAINS: [&str; 3] = ["a", "b", "c"];
@@ -178,49 +154,19 @@ fn chains() -> String {
     format!("[ports]\n{}{}", ports.concat(), chains.concat())
 }
 
-/// What the counters of a tenant's lane say of its port, or of an instance's device: frames that came
-/// in there, went out, and were dropped.
-fn counted(host: &Host, tenant: &str, port: &str) -> [u64; 3] {
-    let lanes = host.lanes();
-    let lane = lanes.iter().find(|lane| lane["tenant"] == tenant);
-    let ports = lane
-        .and_then(|lane| lane["status"]["ports"].as_array())
-        .expect("ports");
-    let found = ports
-        .iter()
-        .find(|found| found["name"] == port)
-        .expect("the port");
-    let dropped = found["dropped"].as_array().expect("drops").iter();
-    let dropped = dropped
-        .map(|drop| drop[1].as_u64().expect("a number"))
-        .sum();
-    let number = |value: &Value| value[0].as_u64().expect("a number");
-    [number(&found["received"]), number(&found["sent"]), dropped]
-}
-
-/// Frames on their way at once, in each chain.
-const WINDOW: u64 = 64;
-
 /// Frames that an instance may hold in its rings and its queue.
 const INSIDE: u64 = 2048;
 
 #[test]
 fn every_frame_is_accounted_for_while_instances_lanes_and_the_daemon_are_killed() {
-    if !in_namespace("every_frame_is_accounted_for_while_instances_lanes_and_the_daemon_are_killed")
-    {
+    if !in_namespace(
+        "killed::every_frame_is_accounted_for_while_instances_lanes_and_the_daemon_are_killed",
+    ) {
         return;
     }
     let mut ends = Vec::new();
     for name in CHAINS {
-        for end in ["0", "1"] {
-            let (near, far) = (format!("{name}{end}"), format!("{name}{end}-far"));
-            ip(&format!("link add {near} type veth peer name {far}"));
-            for end in [&near, &far] {
-                // Or IPv6 would have something to say by itself.
-                ip(&format!("link set {end} addrgenmode none up"));
-            }
-        }
-        ends.push(format!("{name}0-far:{name}1-far"));
+        ends.push(load::wire(name));
     }
     let mut host = Host::start(&chains());
     fs::write(host.path().join("pass.click"), PASS).expect("written");
@@ -230,18 +176,7 @@ fn every_frame_is_accounted_for_while_instances_lanes_and_the_daemon_are_killed(
     }
     let lane = |host: &Host, tenant| host.lane(tenant).expect("a lane");
     let before = (lane(&host, "a"), lane(&host, "c"));
-    let mut load = Command::new("python3")
-        .arg(project().join("tests/command/src/load.py"))
-        .arg(WINDOW.to_string())
-        .args(&ends)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .expect("python3 starts");
-    let mut output = BufReader::new(load.stdout.take().expect("a pipe"));
-    let mut line = String::new();
-    output.read_line(&mut line).expect("text");
-    assert_eq!(line, "sending\n");
+    let load = Load::start(&ends);
 
     let mut chance = Chance(0xc4a05);
     let (mut instances, mut lanes) = (0, 0);
@@ -265,21 +200,16 @@ fn every_frame_is_accounted_for_while_instances_lanes_and_the_daemon_are_killed(
     for name in CHAINS {
         host.wait(name, "running");
     }
-    drop(load.stdin.take());
-    let mut text = String::new();
-    output.read_to_string(&mut text).expect("text");
-    assert!(load.wait().expect("it ends").success());
-    let results: Vec<Value> = serde_json::from_str(&text).expect("JSON");
-    let number = |chain: usize, what: &str| results[chain][what].as_u64().expect("a number");
+    let passed = load.end();
     for (chain, name) in CHAINS.iter().enumerate() {
-        assert!(number(chain, "sent") > WINDOW, "{name}: {text}");
+        assert!(passed[chain].sent > WINDOW, "{name}: {passed:?}");
     }
     assert!(instances > 0 && lanes > 0);
 
     // Neighbours in another lane lose nothing; what the kernel dropped before the lane had its turn is
     // counted as that.
     let [_, _, late] = counted(&host, "c", "c-in");
-    assert_eq!(number(2, "came") + late, number(2, "sent"), "{text}");
+    assert_eq!(passed[2].came + late, passed[2].sent, "{passed:?}");
     assert_eq!(
         (lane(&host, "a"), lane(&host, "c")),
         before,
@@ -295,10 +225,10 @@ fn every_frame_is_accounted_for_while_instances_lanes_and_the_daemon_are_killed(
         [received, sent, dropped]
     };
     let [_, sent, dropped_out] = counted(&host, "a", "a-out");
-    assert_eq!(number(0, "sent"), received + dropped_in, "{text}");
+    assert_eq!(passed[0].sent, received + dropped_in, "{passed:?}");
     assert_eq!(received, to_instance + dropped_to);
     assert_eq!(from_instance, sent + dropped_out);
-    assert_eq!(number(0, "came"), sent);
+    assert_eq!(passed[0].came, sent);
     let inside = to_instance - from_instance;
     assert!(
         inside <= instances * INSIDE,
