@@ -130,8 +130,9 @@ fn calls_of_sixteen_clients_valid_and_not_are_answered_and_leave_nothing_behind(
     let lane = host.lane("default").expect("a lane");
     let processes = [host.daemon().expect("a daemon"), lane];
     let socket = host.path().join("sprat/daemon.socket");
-    // What it takes to answer is there from then on.
-    storm(&socket, calls().len());
+    let each = calls().len().max(moments() as usize / 8);
+    // What it takes to answer so many at once, such as heaps of threads, is there from then on.
+    storm(&socket, each);
     let rest = || {
         let mut last = None;
         host.until(|| {
@@ -141,7 +142,7 @@ fn calls_of_sixteen_clients_valid_and_not_are_answered_and_leave_nothing_behind(
         })
     };
     let (before, memory) = (rest(), processes.map(resident));
-    storm(&socket, calls().len().max(moments() as usize / 8));
+    storm(&socket, each);
     // Threads that wait for more to do go after a while.
     host.until(|| {
         let within = |(now, before): (&[usize; 2], &[usize; 2])| {
