@@ -1,0 +1,11 @@
+//! An image is built again from its record alone; whoever changed the record is found out.
+#![cfg(feature = "store")]
+
+mod again;
+mod changed;
+mod documents;
+mod making;
+#[path = "../scratch/mod.rs"]
+mod scratch;
+mod signatures;
+mod sources;
