@@ -47,6 +47,21 @@ fn a_configuration_s_own_image_does_what_the_configuration_does_and_is_smaller()
 }
 
 #[test]
+fn the_firewall_is_at_most_a_megabyte_where_it_boots_by_itself() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let folder = folder.path();
+    let example = examples().join("firewall").display().to_string();
+    let arguments = ["--target", "disk", "--unrecorded", "--output", "own.elf"];
+    let built = sprat(folder, ["build", &example].iter().chain(&arguments));
+    assert!(built.good, "{built:?}");
+    for name in ["own.elf", "own.disk"] {
+        let length = fs::metadata(folder.join(name)).expect("written").len();
+        println!("{name}: {length} bytes");
+        assert!(length <= 1_000_000, "{name}: {length} bytes");
+    }
+}
+
+#[test]
 fn what_is_no_configuration_is_not_built() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let folder = folder.path();

@@ -208,9 +208,8 @@ pub(crate) fn say_rest() {
 
 /// Random bytes: those of the machine's devices, the processor's own where it makes any, and the time.
 pub(crate) fn seed(devices: [u8; 32]) -> [u8; 32] {
-    const RDRAND: u32 = 1 << 30;
     let mut seed = devices;
-    let has = core::arch::x86_64::__cpuid(1).ecx & RDRAND != 0;
+    let has = makes_random_numbers();
     for part in seed.chunks_exact_mut(8) {
         let mut word = clock::counter().wrapping_mul(0x9e37_79b9_7f4a_7c15);
         if has {
@@ -221,6 +220,12 @@ pub(crate) fn seed(devices: [u8; 32]) -> [u8; 32] {
         }
     }
     seed
+}
+
+/// Whether the processor makes random numbers itself.
+pub(crate) fn makes_random_numbers() -> bool {
+    const RDRAND: u32 = 1 << 30;
+    core::arch::x86_64::__cpuid(1).ecx & RDRAND != 0
 }
 
 fn random_word() -> u64 {

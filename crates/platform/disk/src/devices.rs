@@ -13,7 +13,7 @@ use crate::network::{Buffers, Card};
 use crate::queue::Queue;
 use crate::virtio::{BLOCK, CONSOLE, ENTROPY, Interrupt, NETWORK};
 use crate::window::{OutOfMemory, Window};
-use crate::{clock, pci, power, serial, virtio};
+use crate::{calls, clock, pci, power, serial, virtio};
 
 /// Most cards, and most disks, that are driven.
 const MOST: usize = 8;
@@ -125,8 +125,14 @@ impl Devices {
         if queue.publish() {
             bell.ring();
         }
+        // A busy host may take its time. Where nothing else is random the seed is not worth much
+        // without it.
+        let patience = match calls::makes_random_numbers() {
+            true => 100_000_000,
+            false => 10_000_000_000,
+        };
         let begin = clock::counter();
-        while !queue.has_used() && clock::counter() - begin < clock::ticks(100_000_000) {
+        while !queue.has_used() && clock::counter() - begin < clock::ticks(patience) {
             core::hint::spin_loop();
         }
         // SAFETY: memory of the device's, mapped for ever; what it has not written is zero.
