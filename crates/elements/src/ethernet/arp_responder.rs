@@ -184,9 +184,13 @@ impl ArpResponder {
         };
         packet.truncate(FRAME);
         write_arp(packet.data_mut(), request.sender_hardware, reply);
-        // It is a packet of its own, of the same VLAN, and of the same time: captures are in order.
+        // It is a packet of its own, of the same device and VLAN, and of the same time: captures are in
+        // order.
         let tag = packet.annotations().half(VLAN_TCI);
+        let (device, time) = (packet.device(), packet.timestamp());
         packet.clear_annotations();
+        packet.set_device(device);
+        packet.set_timestamp(time);
         packet.set_annotation_half(VLAN_TCI, tag);
         packet.set_mac_header(0);
         packet.set_network_header(FRAME - Arp::LENGTH, 0);
