@@ -87,8 +87,8 @@ impl Folders {
 
     /// A lane's socket.
     #[must_use]
-    pub fn lane(&self, tenant: &str) -> PathBuf {
-        self.lanes().join(format!("{tenant}.socket"))
+    pub fn lane(&self, name: &str) -> PathBuf {
+        self.lanes().join(format!("{name}.socket"))
     }
 
     /// The control socket of an instance.

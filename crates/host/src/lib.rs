@@ -1,7 +1,7 @@
 //! Keeps what was declared running.
 //!
 //! A person declares functions, ports and how they are joined in one [`file`](mod@file). The [`daemon`] keeps
-//! that in a store and sees to it that each tenant has a [`lane`]: a process with one switch on one
+//! that in a store and sees to it that each tenant has its [`lane`]s: a process with one switch on one
 //! thread, which makes, watches and replaces its instances by itself. Lanes outlive the daemon. One
 //! that comes back finds them by their sockets, and starts again what has died meanwhile; a lane that
 //! dies is started again by the daemon.

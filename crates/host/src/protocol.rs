@@ -189,9 +189,9 @@ pub enum Event {
         /// Its name.
         port: String,
     },
-    /// A tenant's lane runs from now on.
+    /// A lane runs from now on.
     LaneStarted,
-    /// A tenant's lane has ended.
+    /// A lane has ended.
     LaneEnded,
     /// Something else is declared.
     Declared {
@@ -205,7 +205,7 @@ pub enum Event {
 pub struct Happening {
     /// In milliseconds since 1970.
     pub at: u64,
-    /// The tenant, where it is about one.
+    /// The lane, where it is about one: `TENANT`, or `TENANT.LANE` where the tenant has several.
     pub tenant: Option<String>,
     /// The event.
     #[serde(flatten)]
@@ -215,14 +215,14 @@ pub struct Happening {
 /// What all lanes do.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct Lanes {
-    /// Each tenant's.
+    /// Each of them.
     pub lanes: Vec<TenantLane>,
 }
 
-/// What a tenant's lane does, or why it does not say.
+/// What a lane does, or why it does not say.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct TenantLane {
-    /// The tenant.
+    /// The lane: `TENANT`, or `TENANT.LANE` where the tenant has several.
     pub tenant: String,
     /// What its lane does.
     #[serde(skip_serializing_if = "Option::is_none")]

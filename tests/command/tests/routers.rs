@@ -62,6 +62,22 @@ fn the_firewall_is_at_most_a_megabyte_where_it_boots_by_itself() {
 }
 
 #[test]
+fn the_everyday_elements_fit_in_600_kilobytes() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let folder = folder.path();
+    let everyday = examples().join("../images/click/benches/everyday.click");
+    let everyday = everyday.display().to_string();
+    let arguments = ["--unrecorded", "--output", "own.image"];
+    let built = sprat(folder, ["build", &everyday].iter().chain(&arguments));
+    assert!(built.good, "{built:?}");
+    let length = fs::metadata(folder.join("own.image"))
+        .expect("written")
+        .len();
+    println!("own.image: {length} bytes");
+    assert!(length <= 600_000, "{length} bytes");
+}
+
+#[test]
 fn what_is_no_configuration_is_not_built() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let folder = folder.path();

@@ -66,7 +66,12 @@ impl fmt::Display for ArgumentError {
         match self {
             Self::Unreadable => f.write_str("parse error"),
             Self::InvalidNumber => f.write_str("invalid number"),
-            Self::OutOfRange { bound } => write!(f, "out of range, bound {bound}"),
+            Self::OutOfRange { bound } => {
+                // Bounds have a sign and 64 bits; to write numbers of 128 takes a kilobyte of image.
+                let sign = if *bound < 0 { "-" } else { "" };
+                let magnitude = u64::try_from(bound.unsigned_abs()).unwrap_or(u64::MAX);
+                write!(f, "out of range, bound {sign}{magnitude}")
+            }
             Self::Other(message) => f.write_str(message),
         }
     }

@@ -4,6 +4,8 @@ mod arp_cache;
 mod arp_misc;
 mod arp_print;
 mod arp_querier;
+#[cfg(test)]
+mod arp_querier_tests;
 mod arp_responder;
 mod arp_table;
 mod encap;

@@ -3,7 +3,6 @@ use alloc::format;
 use alloc::rc::Rc;
 use alloc::string::{String, ToString};
 use core::cell::Cell;
-use core::marker::PhantomData;
 
 use sprat_click::{
     Arguments, Class, Configuration, Configure, Context, Element, ElementId, HandlerError,
@@ -11,73 +10,46 @@ use sprat_click::{
 };
 use sprat_packet::{Batch, Packet};
 
-const fn class<T: Configure>(name: &'static str) -> Class {
-    Class::of::<T>(name).ports("1/1-2").processing("h/lh")
-}
-
-pub(super) const SIMPLE_QUEUE: Class = class::<Queue<Simple>>("SimpleQueue");
-pub(super) const NOTIFIER_QUEUE: Class = class::<Queue<Notifier>>("NotifierQueue");
-pub(super) const FULL_NOTE_QUEUE: Class = class::<Queue<FullNote>>("FullNoteQueue");
-pub(super) const QUEUE: Class = FULL_NOTE_QUEUE.named("Queue");
-pub(super) const QUICK_NOTE_QUEUE: Class = FULL_NOTE_QUEUE.named("QuickNoteQueue");
-pub(super) const THREAD_SAFE_QUEUE: Class = FULL_NOTE_QUEUE.named("ThreadSafeQueue");
-pub(super) const MS_QUEUE: Class = FULL_NOTE_QUEUE.named("MSQueue");
-pub(super) const CPU_QUEUE: Class = FULL_NOTE_QUEUE
-    .named("CPUQueue")
-    .ports("1/1-")
-    .processing("h/l");
-pub(super) const FRONT_DROP_QUEUE: Class = class::<Queue<FrontDrop>>("FrontDropQueue");
-pub(super) const MIXED_QUEUE: Class = class::<Queue<Mixed>>("MixedQueue").ports("2/1-2");
+pub(super) const QUEUE: Class = Class::of::<Queue>("Queue")
+    .ports("1/1-2")
+    .processing("h/lh");
+pub(super) const SIMPLE_QUEUE: Class = QUEUE.named("SimpleQueue");
+pub(super) const NOTIFIER_QUEUE: Class = QUEUE.named("NotifierQueue");
+pub(super) const FULL_NOTE_QUEUE: Class = QUEUE.named("FullNoteQueue");
+pub(super) const QUICK_NOTE_QUEUE: Class = QUEUE.named("QuickNoteQueue");
+pub(super) const THREAD_SAFE_QUEUE: Class = QUEUE.named("ThreadSafeQueue");
+pub(super) const MS_QUEUE: Class = QUEUE.named("MSQueue");
+pub(super) const CPU_QUEUE: Class = QUEUE.named("CPUQueue").ports("1/1-").processing("h/l");
+pub(super) const FRONT_DROP_QUEUE: Class = QUEUE.named("FrontDropQueue");
+pub(super) const MIXED_QUEUE: Class = QUEUE.named("MixedQueue").ports("2/1-2");
 
 /// What a queue tells its neighbours, and what becomes of packets that find it full.
-trait Policy: 'static {
-    /// It says when it has packets.
-    const NONEMPTY: bool = true;
-    /// It says when it has room.
-    const NONFULL: bool = false;
-
-    /// Puts packets that came in at `port` into the queue, which may hold up to `capacity`; leaves
-    /// in `batch` those that are dropped.
-    fn insert(packets: &mut VecDeque<Packet>, capacity: usize, _port: usize, batch: &mut Batch) {
-        let room = capacity - packets.len();
-        packets.extend(batch.drain_front(room));
-    }
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Policy {
+    Simple,
+    Notifier,
+    FullNote,
+    FrontDrop,
+    Mixed,
 }
 
-struct Simple;
-struct Notifier;
-struct FullNote;
-struct FrontDrop;
-struct Mixed;
-
-impl Policy for Simple {
-    const NONEMPTY: bool = false;
-}
-
-impl Policy for Notifier {}
-
-impl Policy for FullNote {
-    const NONFULL: bool = true;
-}
-
-impl Policy for FrontDrop {
-    fn insert(packets: &mut VecDeque<Packet>, capacity: usize, _: usize, batch: &mut Batch) {
-        let excess = (packets.len() + batch.len()).saturating_sub(capacity);
-        packets.extend(batch.drain());
-        batch.extend(packets.drain(..excess));
-    }
-}
-
-impl Policy for Mixed {
-    fn insert(packets: &mut VecDeque<Packet>, capacity: usize, port: usize, batch: &mut Batch) {
-        if port == 0 {
-            return FullNote::insert(packets, capacity, port, batch);
+impl Policy {
+    /// That of a class.
+    fn of(class: &str) -> Self {
+        match class {
+            "SimpleQueue" => Self::Simple,
+            "NotifierQueue" => Self::Notifier,
+            "FrontDropQueue" => Self::FrontDrop,
+            "MixedQueue" => Self::Mixed,
+            _ => Self::FullNote,
         }
-        for packet in batch.drain() {
-            packets.push_front(packet);
+    }
+
+    fn signals(self) -> Signals {
+        Signals {
+            nonempty: self != Self::Simple,
+            nonfull: self == Self::FullNote,
         }
-        let kept = capacity.min(packets.len());
-        batch.extend(packets.drain(kept..).rev());
     }
 }
 
@@ -116,7 +88,7 @@ const CPU_CAPACITY: usize = 128;
 /// `reset` (write) drops all packets.
 ///
 /// See Click's manual pages Queue(n), FrontDropQueue(n), MixedQueue(n) and CPUQueue(n).
-struct Queue<P> {
+struct Queue {
     packets: VecDeque<Packet>,
     capacity: usize,
     /// Whether the capacity is no longer what the configuration said.
@@ -125,22 +97,15 @@ struct Queue<P> {
     drops: u64,
     /// The length, for elements that watch it.
     length: Rc<Cell<usize>>,
-    policy: PhantomData<P>,
+    policy: Policy,
 }
 
 /// The length of the queue that `id` is, to be looked at from now on; `None` where it is none.
 pub(crate) fn length_of(context: &Context<'_>, id: ElementId) -> Option<Rc<Cell<usize>>> {
-    fn of<P: Policy>(context: &Context<'_>, id: ElementId) -> Option<Rc<Cell<usize>>> {
-        context.with::<Queue<P>, _>(id, |queue, _| queue.length.clone())
-    }
-    of::<FullNote>(context, id)
-        .or_else(|| of::<Notifier>(context, id))
-        .or_else(|| of::<Simple>(context, id))
-        .or_else(|| of::<FrontDrop>(context, id))
-        .or_else(|| of::<Mixed>(context, id))
+    context.with::<Queue, _>(id, |queue, _| queue.length.clone())
 }
 
-impl<P: Policy> Configure for Queue<P> {
+impl Configure for Queue {
     fn configure(
         arguments: &mut Arguments<'_>,
         configuration: &Configuration<'_>,
@@ -162,40 +127,63 @@ impl<P: Policy> Configure for Queue<P> {
             highwater: 0,
             drops: 0,
             length: Rc::default(),
-            policy: PhantomData,
+            policy: Policy::of(class),
         })
     }
 }
 
-impl<P: Policy> Queue<P> {
-    #[inline]
+impl Queue {
     fn signal(&self, context: &Context<'_>) {
         self.length.set(self.packets.len());
-        if P::NONEMPTY && !self.packets.is_empty() {
+        let signals = self.policy.signals();
+        if signals.nonempty && !self.packets.is_empty() {
             context.set_nonempty(true);
         }
-        if P::NONFULL {
+        if signals.nonfull {
             context.set_room(self.capacity.saturating_sub(self.packets.len()));
+        }
+    }
+
+    /// Takes packets in that came at `port`; leaves in `batch` those that are dropped.
+    fn insert(&mut self, port: usize, batch: &mut Batch) {
+        match (self.policy, port) {
+            (Policy::FrontDrop, _) => {
+                let excess = (self.packets.len() + batch.len()).saturating_sub(self.capacity);
+                self.packets.extend(batch.drain());
+                batch.extend(self.packets.drain(..excess));
+            }
+            (Policy::Mixed, 1..) => {
+                for packet in batch.drain() {
+                    self.packets.push_front(packet);
+                }
+                let kept = self.capacity.min(self.packets.len());
+                batch.extend(self.packets.drain(kept..).rev());
+            }
+            _ => {
+                let room = self.capacity - self.packets.len();
+                self.packets.extend(batch.drain_front(room));
+            }
         }
     }
 
     /// Drops all packets but the first `kept`.
     fn cut(&mut self, context: &mut Context<'_>, kept: usize) {
         let kept = kept.min(self.packets.len());
-        let mut dropped: Batch = self.packets.drain(kept..).collect();
+        let mut dropped = Batch::new();
+        dropped.extend(self.packets.drain(kept..));
         self.drops += dropped.len() as u64;
         context.forward(1, &mut dropped);
     }
 }
 
-impl<P: Policy> Element for Queue<P> {
+impl Element for Queue {
     fn initialize(&mut self, context: &mut Context<'_>) -> Result<(), Rejected> {
         self.signal(context);
         Ok(())
     }
 
     fn push(&mut self, context: &mut Context<'_>, port: usize, batch: &mut Batch) {
-        P::insert(&mut self.packets, self.capacity, port, batch);
+        self.insert(port, batch);
         self.highwater = self.highwater.max(self.packets.len());
         self.signal(context);
         if !batch.is_empty() {
@@ -219,10 +207,7 @@ impl<P: Policy> Element for Queue<P> {
     }
 
     fn signals(&self) -> Signals {
-        Signals {
-            nonempty: P::NONEMPTY,
-            nonfull: P::NONFULL,
-        }
+        self.policy.signals()
     }
 
     fn configuration(&self) -> Option<String> {
@@ -315,7 +300,6 @@ mod tests {
         assert_eq!(bench.read("q.drops"), "0");
     }
 
-    /// What is left of frames 0 to 3 pushed into a queue of two, in the order they come out.
     #[test]
     fn dropped_packets_leave_by_output_1_where_it_is_used() {
         for (queue, dropped) in [
@@ -348,6 +332,7 @@ mod tests {
         }
     }
 
+    /// What is left of frames 0 to 3 pushed into a queue of two, in the order they come out.
     fn left(queue: &str) -> std::vec::Vec<u8> {
         let bench = Bench::new(&std::format!(
             "FromDevice(in) -> q :: {queue}(2) -> u :: Unqueue(ACTIVE false) -> ToDevice(out)"

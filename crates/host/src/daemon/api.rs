@@ -140,7 +140,7 @@ async fn finish(
     Ok(Changes { changes })
 }
 
-/// What runs, by tenant.
+/// What runs, by lane.
 #[utoipa::path(get, path = "/v1/status", responses((status = 200, body = Lanes)))]
 async fn status(State(daemon): Held) -> Json<Lanes> {
     let lanes = daemon.status().await.into_iter();

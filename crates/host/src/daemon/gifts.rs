@@ -17,17 +17,17 @@ impl Lanes {
     /// without, in words.
     pub(super) async fn provide(
         &self,
-        tenant: &str,
+        lane: &str,
         part: &Desired,
         declared: &Desired,
     ) -> Result<Vec<String>, String> {
-        let holds = match self.ask(tenant, Request::Holds).await? {
+        let holds = match self.ask(lane, Request::Holds).await? {
             Answer::Holds(holds) => holds,
-            _ => return Err(format!("the lane of {tenant} answers something else")),
+            _ => return Err(format!("the lane {lane} answers something else")),
         };
         for (name, spec) in &part.ports {
             if holds.ports.get(name) != Some(spec) {
-                self.give_port(tenant, name, spec, declared)
+                self.give_port(lane, name, spec, declared)
                     .await
                     .map_err(|error| format!("ports.{name}: {error}"))?;
             }
@@ -37,11 +37,11 @@ impl Lanes {
             if let Program::Image { path, build } = &function.program
                 && holds.images.get(path) != Some(build)
             {
-                self.give_image(tenant, path, build).await?;
+                self.give_image(lane, path, build).await?;
             }
             for instance in instance_names(name, function.replicas) {
                 if !holds.sockets.contains(&instance)
-                    && let Err(error) = self.give_socket(tenant, &instance).await
+                    && let Err(error) = self.give_socket(lane, &instance).await
                 {
                     without.push(error);
                 }
@@ -53,13 +53,13 @@ impl Lanes {
     /// Opens a port and gives it to a lane.
     pub(super) async fn give_port(
         &self,
-        tenant: &str,
+        lane: &str,
         name: &str,
         spec: &str,
         declared: &Desired,
     ) -> Result<(), String> {
         if let Some(ring) = ring_name(spec) {
-            return self.give_ring(tenant, name, ring, declared).await;
+            return self.give_ring(lane, name, ring, declared).await;
         }
         let claim = PortSpec::parse(spec)
             .and_then(|spec| Claim::open(&spec).map_err(|error| error.to_string()))?
@@ -67,7 +67,7 @@ impl Lanes {
                 "a lane makes no sockets of its own: expected tap:INTERFACE, packet:INTERFACE or \
                  ring:NAME",
             )?;
-        self.give_claim(tenant, name, spec, claim).await
+        self.give_claim(lane, name, spec, claim).await
     }
 
     /// Makes a pair of rings, one end for this lane and one for the lane of the other port of this
@@ -116,7 +116,7 @@ impl Lanes {
         self.give(lane, given, &descriptors).await
     }
 
-    async fn give_image(&self, tenant: &str, path: &str, build: &str) -> Result<(), String> {
+    async fn give_image(&self, lane: &str, path: &str, build: &str) -> Result<(), String> {
         let image = File::open(path).map_err(|error| format!("{path}: {error}"))?;
         let mut beside = PathBuf::from(path).into_os_string();
         beside.push(".symbols");
@@ -127,10 +127,10 @@ impl Lanes {
             path: path.into(),
             build: build.into(),
         };
-        self.give(tenant, given, &descriptors).await
+        self.give(lane, given, &descriptors).await
     }
 
-    async fn give_socket(&self, tenant: &str, instance: &str) -> Result<(), String> {
+    async fn give_socket(&self, lane: &str, instance: &str) -> Result<(), String> {
         let path = self.folders.instance(instance);
         let listener = control::bind(&path).map_err(|error| {
             format!(
@@ -141,7 +141,7 @@ impl Lanes {
         let given = Given::Socket {
             instance: instance.into(),
         };
-        self.give(tenant, given, &[listener.as_fd()]).await
+        self.give(lane, given, &[listener.as_fd()]).await
     }
 
     /// Removes the control sockets of instances that are no longer declared.
@@ -160,7 +160,7 @@ impl Lanes {
 
     async fn give(
         &self,
-        tenant: &str,
+        lane: &str,
         given: Given,
         descriptors: &[BorrowedFd<'_>],
     ) -> Result<(), String> {
@@ -169,7 +169,7 @@ impl Lanes {
             .map(BorrowedFd::try_clone_to_owned)
             .collect();
         let clones = clones.map_err(|error| error.to_string())?;
-        self.ask_with(tenant, Request::Take(given), clones).await?;
+        self.ask_with(lane, Request::Take(given), clones).await?;
         Ok(())
     }
 }

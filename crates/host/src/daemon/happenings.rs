@@ -18,12 +18,12 @@ impl Happenings {
         Self(channel(BEHIND).0)
     }
 
-    /// Says that something happened, in a tenant's lane or to all.
-    pub(super) fn say(&self, tenant: Option<&str>, what: Event) {
+    /// Says that something happened, in a lane or to all.
+    pub(super) fn say(&self, lane: Option<&str>, what: Event) {
         // Nobody may be listening.
         let _ = self.0.send(Happening {
             at: wall_milliseconds(),
-            tenant: tenant.map(Into::into),
+            tenant: lane.map(Into::into),
             what,
         });
     }

@@ -26,7 +26,7 @@ const START: Duration = Duration::from_secs(10);
 /// How long a lane may take to answer. Changes wait for instances to be made.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Between two lanes of a tenant that keep ending, at first and at most.
+/// Between two processes of a lane that keeps ending, at first and at most.
 const FIRST_WAIT: Duration = Duration::from_millis(10);
 const LONGEST_WAIT: Duration = Duration::from_secs(10);
 
@@ -42,19 +42,19 @@ pub(super) struct Lanes {
 }
 
 impl Lanes {
-    /// Asks a tenant's lane.
-    pub(super) async fn ask(&self, tenant: &str, request: Request) -> Result<Answer, String> {
-        self.ask_with(tenant, request, Vec::new()).await
+    /// Asks a lane.
+    pub(super) async fn ask(&self, lane: &str, request: Request) -> Result<Answer, String> {
+        self.ask_with(lane, request, Vec::new()).await
     }
 
     /// The same, with descriptors.
     pub(super) async fn ask_with(
         &self,
-        tenant: &str,
+        lane: &str,
         request: Request,
         descriptors: Vec<OwnedFd>,
     ) -> Result<Answer, String> {
-        let socket = self.folders.lane(tenant);
+        let socket = self.folders.lane(lane);
         let ask = move || {
             let borrowed: Vec<_> = descriptors.iter().map(|owned| owned.as_fd()).collect();
             ask_with(&socket, &request, &borrowed, PATIENCE)
@@ -62,12 +62,12 @@ impl Lanes {
         match tokio::task::spawn_blocking(ask).await {
             Ok(Ok(Answer::Refused(why))) => Err(why),
             Ok(Ok(answer)) => Ok(answer),
-            Ok(Err(error)) => Err(format!("the lane of {tenant} does not answer: {error}")),
+            Ok(Err(error)) => Err(format!("the lane {lane} does not answer: {error}")),
             Err(error) => Err(error.to_string()),
         }
     }
 
-    /// The tenants whose lanes run.
+    /// The lanes that run.
     pub(super) fn running(&self) -> BTreeSet<String> {
         let entries = std::fs::read_dir(self.folders.lanes());
         let names = entries.into_iter().flatten().flatten().filter_map(|entry| {
@@ -75,27 +75,25 @@ impl Lanes {
             Some(name.strip_suffix(".socket")?.to_string())
         });
         names
-            .filter(|tenant| {
-                std::os::unix::net::UnixStream::connect(self.folders.lane(tenant)).is_ok()
-            })
+            .filter(|lane| std::os::unix::net::UnixStream::connect(self.folders.lane(lane)).is_ok())
             .collect()
     }
 
-    /// Ends a tenant's lane, which cannot remove its socket itself.
-    pub(super) async fn end(&self, tenant: &str) -> Result<(), String> {
-        self.ask(tenant, Request::End).await?;
-        let _ = std::fs::remove_file(self.folders.lane(tenant));
+    /// Ends a lane, which cannot remove its socket itself.
+    pub(super) async fn end(&self, lane: &str) -> Result<(), String> {
+        self.ask(lane, Request::End).await?;
+        let _ = std::fs::remove_file(self.folders.lane(lane));
         Ok(())
     }
 
-    /// Starts a tenant's lane where there is none; a connection to it, which ends when it does.
-    pub(super) async fn ensure(&self, tenant: &str) -> Result<UnixStream, String> {
-        let socket = self.folders.lane(tenant);
+    /// Starts a lane where there is none; a connection to it, which ends when it does.
+    pub(super) async fn ensure(&self, lane: &str) -> Result<UnixStream, String> {
+        let socket = self.folders.lane(lane);
         if let Ok(stream) = UnixStream::connect(&socket).await {
             return Ok(stream);
         }
-        let failed = |error: io::Error| format!("the lane of {tenant} cannot be started: {error}");
-        let path = self.folders.lanes().join(format!("{tenant}.log"));
+        let failed = |error: io::Error| format!("the lane {lane} cannot be started: {error}");
+        let path = self.folders.lanes().join(format!("{lane}.log"));
         let log = OpenOptions::new()
             .create(true)
             .append(true)
@@ -104,7 +102,7 @@ impl Lanes {
             .map_err(failed)?;
         let mut child = Command::new(&self.command)
             .arg("lane")
-            .arg(tenant)
+            .arg(lane)
             .arg("--run")
             .arg(&self.folders.run)
             .arg("--state")
@@ -125,38 +123,38 @@ impl Lanes {
             }
             if let Ok(Some(status)) = child.try_wait() {
                 return Err(format!(
-                    "the lane of {tenant} ended at once ({status}); {} says why",
+                    "the lane {lane} ended at once ({status}); {} says why",
                     path.display()
                 ));
             }
             if begin.elapsed() > START {
                 let _ = child.start_kill();
-                return Err(format!("the lane of {tenant} does not begin"));
+                return Err(format!("the lane {lane} does not begin"));
             }
             sleep(Duration::from_millis(2)).await;
         }
     }
 }
 
-/// Hears what happens in a tenant's lane, and starts it again whenever it ends, as long as the tenant
-/// has something to run.
-pub(super) fn watch(daemon: Arc<Daemon>, tenant: String, mut stream: UnixStream) {
+/// Hears what happens in a lane, and starts it again whenever it ends, as long as it has something to
+/// run.
+pub(super) fn watch(daemon: Arc<Daemon>, lane: String, mut stream: UnixStream) {
     tokio::spawn(async move {
         let mut wait = FIRST_WAIT;
         loop {
             let begin = Instant::now();
-            hear(&daemon, &tenant, stream).await;
+            hear(&daemon, &lane, stream).await;
             if begin.elapsed() > LONGEST_WAIT {
                 wait = FIRST_WAIT;
             }
             loop {
-                if !daemon.is_wanted(&tenant).await {
-                    daemon.unwatch(&tenant).await;
+                if !daemon.is_wanted(&lane).await {
+                    daemon.unwatch(&lane).await;
                     return;
                 }
                 sleep(wait).await;
                 wait = (wait * 2).min(LONGEST_WAIT);
-                match daemon.revive(&tenant).await {
+                match daemon.revive(&lane).await {
                     Ok(again) => {
                         stream = again;
                         break;
@@ -169,21 +167,19 @@ pub(super) fn watch(daemon: Arc<Daemon>, tenant: String, mut stream: UnixStream)
 }
 
 /// Hears what happens in a lane until it ends.
-async fn hear(daemon: &Arc<Daemon>, tenant: &str, mut stream: UnixStream) {
+async fn hear(daemon: &Arc<Daemon>, lane: &str, mut stream: UnixStream) {
     let Ok(request) = line(&Request::Watch) else {
         return;
     };
     if stream.write_all(&request).await.is_err() {
         return;
     }
-    daemon.happenings.say(Some(tenant), Event::LaneStarted);
+    daemon.happenings.say(Some(lane), Event::LaneStarted);
     let mut opening: HashMap<String, AbortHandle> = HashMap::new();
     let mut lines = BufReader::new(stream).lines();
     while let Ok(Some(text)) = lines.next_line().await {
         let Ok(mut event) = serde_json::from_str::<Event>(&text) else {
-            daemon.note(&format!(
-                "the lane of {tenant} tells what nobody understands"
-            ));
+            daemon.note(&format!("the lane {lane} tells what nobody understands"));
             continue;
         };
         match &mut event {
@@ -197,7 +193,7 @@ async fn hear(daemon: &Arc<Daemon>, tenant: &str, mut stream: UnixStream) {
                 *report = crashes::write(&folder, instance, *at, report);
             }
             Event::PortFailed { port, spec, .. } => {
-                let again = open_again(daemon.clone(), tenant.into(), port.clone(), spec.clone());
+                let again = open_again(daemon.clone(), lane.into(), port.clone(), spec.clone());
                 let again = tokio::spawn(again).abort_handle();
                 if let Some(old) = opening.insert(port.clone(), again) {
                     old.abort();
@@ -205,16 +201,16 @@ async fn hear(daemon: &Arc<Daemon>, tenant: &str, mut stream: UnixStream) {
             }
             _ => {}
         }
-        daemon.happenings.say(Some(tenant), event);
+        daemon.happenings.say(Some(lane), event);
     }
-    daemon.happenings.say(Some(tenant), Event::LaneEnded);
+    daemon.happenings.say(Some(lane), Event::LaneEnded);
     for opening in opening.into_values() {
         opening.abort();
     }
 }
 
 /// Opens a port that has failed as soon as that is possible, while it is declared.
-async fn open_again(daemon: Arc<Daemon>, tenant: String, port: String, spec: String) {
+async fn open_again(daemon: Arc<Daemon>, lane: String, port: String, spec: String) {
     loop {
         sleep(PORT_WAIT).await;
         let declared = daemon.declared.lock().await;
@@ -223,7 +219,7 @@ async fn open_again(daemon: Arc<Daemon>, tenant: String, port: String, spec: Str
         }
         let given = daemon
             .lanes
-            .give_port(&tenant, &port, &spec, &declared.0)
+            .give_port(&lane, &port, &spec, &declared.0)
             .await;
         if given.is_ok() {
             return;

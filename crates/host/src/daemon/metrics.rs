@@ -35,12 +35,7 @@ const NUMBERS: [Number; 3] = [
 ];
 
 fn write(out: &mut String, lanes: &[(String, Result<Status, String>)]) -> fmt::Result {
-    family(
-        out,
-        "sprat_lane_up",
-        "gauge",
-        "Whether a tenant's lane answers.",
-    )?;
+    family(out, "sprat_lane_up", "gauge", "Whether a lane answers.")?;
     for (tenant, status) in lanes {
         let up = u8::from(status.is_ok());
         writeln!(out, "sprat_lane_up{{tenant=\"{}\"}} {up}", label(tenant))?;

@@ -1,4 +1,4 @@
-//! The daemon: keeps what was declared, and sees to it that every tenant has a lane that does it.
+//! The daemon: keeps what was declared, and sees to it that every lane there is to be does its part.
 
 mod api;
 mod crashes;
@@ -147,20 +147,20 @@ impl Daemon {
     async fn take_up(self: Arc<Self>) {
         let declared = self.declared.lock().await;
         let wanted = declared.0.lanes();
-        for tenant in self.lanes.running().difference(&wanted) {
-            if let Err(error) = self.lanes.end(tenant).await {
+        for lane in self.lanes.running().difference(&wanted) {
+            if let Err(error) = self.lanes.end(lane).await {
                 self.note(&error);
             }
         }
-        for tenant in &wanted {
-            if let Err(error) = self.follow(tenant, &declared.0).await {
+        for lane in &wanted {
+            if let Err(error) = self.follow(lane, &declared.0).await {
                 self.note(&error);
                 // Tried again until it works.
                 let (ended, _) = match UnixStream::pair() {
                     Ok(pair) => pair,
                     Err(error) => return self.note(&error.to_string()),
                 };
-                self.begin_watch(tenant, ended).await;
+                self.begin_watch(lane, ended).await;
             }
         }
     }
@@ -171,43 +171,43 @@ impl Daemon {
         let _ = writeln!(io::stderr(), "{text}");
     }
 
-    /// Has a tenant's lane do its part of what is declared.
-    async fn follow(self: &Arc<Self>, tenant: &str, desired: &Desired) -> Result<(), String> {
-        let stream = self.lanes.ensure(tenant).await?;
-        self.begin_watch(tenant, stream).await;
-        self.apply(tenant, desired).await
+    /// Has a lane do its part of what is declared.
+    async fn follow(self: &Arc<Self>, lane: &str, desired: &Desired) -> Result<(), String> {
+        let stream = self.lanes.ensure(lane).await?;
+        self.begin_watch(lane, stream).await;
+        self.apply(lane, desired).await
     }
 
-    /// Has a lane that runs do a tenant's part of what is declared, with all that it takes.
-    async fn apply(&self, tenant: &str, desired: &Desired) -> Result<(), String> {
-        let part = desired.part(tenant);
-        for without in self.lanes.provide(tenant, &part, desired).await? {
+    /// Has a lane that runs do its part of what is declared, with all that it takes.
+    async fn apply(&self, lane: &str, desired: &Desired) -> Result<(), String> {
+        let part = desired.part(lane);
+        for without in self.lanes.provide(lane, &part, desired).await? {
             self.note(&without);
         }
         let request = Request::Apply(Box::new(part));
-        self.lanes.ask(tenant, request).await?;
+        self.lanes.ask(lane, request).await?;
         Ok(())
     }
 
-    async fn begin_watch(self: &Arc<Self>, tenant: &str, stream: UnixStream) {
-        if self.watched.lock().await.insert(tenant.into()) {
-            lanes::watch(self.clone(), tenant.into(), stream);
+    async fn begin_watch(self: &Arc<Self>, lane: &str, stream: UnixStream) {
+        if self.watched.lock().await.insert(lane.into()) {
+            lanes::watch(self.clone(), lane.into(), stream);
         }
     }
 
-    async fn unwatch(&self, tenant: &str) {
-        self.watched.lock().await.remove(tenant);
+    async fn unwatch(&self, lane: &str) {
+        self.watched.lock().await.remove(lane);
     }
 
-    async fn is_wanted(&self, tenant: &str) -> bool {
-        self.declared.lock().await.0.lanes().contains(tenant)
+    async fn is_wanted(&self, lane: &str) -> bool {
+        self.declared.lock().await.0.lanes().contains(lane)
     }
 
     /// Starts a lane that has ended, and has it do what it did.
-    async fn revive(self: &Arc<Self>, tenant: &str) -> Result<UnixStream, String> {
+    async fn revive(self: &Arc<Self>, lane: &str) -> Result<UnixStream, String> {
         let declared = self.declared.lock().await;
-        let stream = self.lanes.ensure(tenant).await?;
-        self.apply(tenant, &declared.0).await?;
+        let stream = self.lanes.ensure(lane).await?;
+        self.apply(lane, &declared.0).await?;
         Ok(stream)
     }
 
@@ -236,23 +236,23 @@ impl Daemon {
         desired: Desired,
     ) -> Result<Vec<String>, String> {
         let before = &declared.0;
-        let tenants: BTreeSet<String> = before.lanes().union(&desired.lanes()).cloned().collect();
+        let lanes: BTreeSet<String> = before.lanes().union(&desired.lanes()).cloned().collect();
         let (mut followed, mut failed) = (Vec::new(), None);
         // Who gives up ports comes before who may take them up.
-        let (leaving, staying): (Vec<_>, Vec<_>) = tenants
+        let (leaving, staying): (Vec<_>, Vec<_>) = lanes
             .into_iter()
-            .filter(|tenant| before.part(tenant) != desired.part(tenant))
-            .partition(|tenant| desired.part(tenant).functions.is_empty());
-        for tenant in leaving.iter().chain(&staying) {
-            let result = if leaving.contains(tenant) {
+            .filter(|lane| before.part(lane) != desired.part(lane))
+            .partition(|lane| desired.part(lane).functions.is_empty());
+        for lane in leaving.iter().chain(&staying) {
+            let result = if leaving.contains(lane) {
                 // A lane that has ended already does nothing any more.
                 let part = Box::new(Desired::default());
-                let _ = self.lanes.ask(tenant, Request::Apply(part)).await;
+                let _ = self.lanes.ask(lane, Request::Apply(part)).await;
                 Ok(())
             } else {
-                self.follow(tenant, &desired).await
+                self.follow(lane, &desired).await
             };
-            followed.push(tenant.clone());
+            followed.push(lane.clone());
             if let Err(error) = result {
                 failed = Some(error);
                 break;
@@ -266,11 +266,11 @@ impl Daemon {
                 .map(|error| error.to_string());
         }
         if let Some(error) = failed {
-            for tenant in followed.iter().rev() {
-                let back = if before.lanes().contains(tenant) {
-                    self.follow(tenant, before).await
+            for lane in followed.iter().rev() {
+                let back = if before.lanes().contains(lane) {
+                    self.follow(lane, before).await
                 } else {
-                    self.lanes.end(tenant).await
+                    self.lanes.end(lane).await
                 };
                 if let Err(error) = back {
                     self.note(&error);
@@ -285,48 +285,48 @@ impl Daemon {
             self.happenings.say(None, Event::Declared { changes });
         }
         declared.0 = desired;
-        for tenant in &leaving {
+        for lane in &leaving {
             // The same.
-            let _ = self.lanes.end(tenant).await;
+            let _ = self.lanes.end(lane).await;
         }
         Ok(changes)
     }
 
     /// What all lanes do.
     async fn status(&self) -> Vec<(String, Result<Status, String>)> {
-        let tenants = self.declared.lock().await.0.lanes();
+        let lanes = self.declared.lock().await.0.lanes();
         let mut all = Vec::new();
-        for tenant in tenants {
-            let status = match self.lanes.ask(&tenant, Request::Status).await {
+        for lane in lanes {
+            let status = match self.lanes.ask(&lane, Request::Status).await {
                 Ok(Answer::Status(status)) => Ok(*status),
-                Ok(_) => Err(format!("the lane of {tenant} answers something else")),
+                Ok(_) => Err(format!("the lane {lane} answers something else")),
                 Err(error) => Err(error),
             };
-            all.push((tenant, status));
+            all.push((lane, status));
         }
         all
     }
 
     /// Frames of a port from now on, as a capture: the end to read them from.
     async fn capture(&self, port: String, count: Option<u64>) -> Result<UnixStream, String> {
-        let tenant = self.owner_of_port(&port).await?;
+        let lane = self.owner_of_port(&port).await?;
         let failed = |error: io::Error| error.to_string();
         let (ours, theirs) = std::os::unix::net::UnixStream::pair().map_err(failed)?;
         let request = Request::Take(Given::Reader { port, count });
         let given = vec![theirs.into()];
-        self.lanes.ask_with(&tenant, request, given).await?;
+        self.lanes.ask_with(&lane, request, given).await?;
         ours.set_nonblocking(true).map_err(failed)?;
         UnixStream::from_std(ours).map_err(failed)
     }
 
-    /// The tenant of a port, or of an instance's device.
+    /// The lane of a port, or of an instance's device.
     async fn owner_of_port(&self, port: &str) -> Result<String, String> {
         if let Some((instance, _)) = port.rsplit_once('.') {
-            return self.owner(instance).await.map(|(tenant, _)| tenant);
+            return self.owner(instance).await.map(|(lane, _)| lane);
         }
         let declared = self.declared.lock().await;
-        let tenants = declared.0.lanes().into_iter();
-        let mut owners = tenants.filter(|tenant| declared.0.part(tenant).ports.contains_key(port));
+        let lanes = declared.0.lanes().into_iter();
+        let mut owners = lanes.filter(|lane| declared.0.part(lane).ports.contains_key(port));
         owners.next().ok_or_else(|| {
             let known: Vec<&str> = declared.0.ports.keys().map(String::as_str).collect();
             match known.is_empty() {
@@ -339,7 +339,7 @@ impl Daemon {
         })
     }
 
-    /// The tenant of an instance, and its function.
+    /// The lane of an instance, and its function.
     async fn owner(&self, instance: &str) -> Result<(String, String), String> {
         let declared = self.declared.lock().await;
         let mut functions = declared.0.functions.iter();

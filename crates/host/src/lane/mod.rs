@@ -146,17 +146,17 @@ struct Lane {
     ended: bool,
 }
 
-/// Runs a tenant's lane until it is told to end.
+/// Runs the lane of this name until it is told to end.
 ///
 /// # Errors
 /// It cannot begin, or the system does not let it go on.
-pub fn run(folders: &Folders, tenant: &str, programs: Programs) -> Result<(), LaneError> {
+pub fn run(folders: &Folders, name: &str, programs: Programs) -> Result<(), LaneError> {
     // Whatever becomes of the terminal that the daemon was started at. Where the lane leads a group
     // of processes already, it was started by hand, and stays with its terminal.
     let _ = rustix::process::setsid();
     sprat_monitor::start_counting();
     folders.make()?;
-    let path = folders.lane(tenant);
+    let path = folders.lane(name);
     let socket = |source| LaneError::Socket {
         path: path.clone(),
         source,
@@ -166,7 +166,7 @@ pub fn run(folders: &Folders, tenant: &str, programs: Programs) -> Result<(), La
     let Chosen { monitor, .. } =
         sprat_monitor::open(None).map_err(|error| LaneError::Monitor(error.to_string()))?;
     let kind = monitor.kind();
-    let confined = confine(kind, user(tenant))?;
+    let confined = confine(kind, user(name))?;
     let maker = Maker::start(monitor, programs, bell.clone())?;
     let (questions, waiting) = channel();
     server::serve(listener, questions.clone(), bell.clone())?;
@@ -211,11 +211,11 @@ pub fn run(folders: &Folders, tenant: &str, programs: Programs) -> Result<(), La
     Ok(())
 }
 
-/// The user that a tenant's lane becomes, where it may: a number of its own, from those that systems
+/// The user that the lane of this name becomes, where it may: a number of its own, from those that systems
 /// leave unused (0x70000000 to 0x7fffffff).
-fn user(tenant: &str) -> u32 {
+fn user(name: &str) -> u32 {
     // FNV-1a, whose figures are fixed.
-    let hash = tenant.bytes().fold(0x811c_9dc5_u32, |hash, byte| {
+    let hash = name.bytes().fold(0x811c_9dc5_u32, |hash, byte| {
         (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193)
     });
     0x7000_0000 | hash >> 4

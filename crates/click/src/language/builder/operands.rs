@@ -69,6 +69,17 @@ impl Builder<'_> {
             at,
         } = operand;
         let expandable = !matches!(reference, Reference::Group(_));
+        let reference = match reference {
+            Reference::Anonymous {
+                class: syntax::Class::Named(name, _),
+                ..
+            } if self.frame().nodes.contains_key(&name) => {
+                let message = "configuration string ignored on element reference";
+                self.error(&at, message.to_string());
+                Reference::Word(name)
+            }
+            other => other,
+        };
         let (to, from) = match reference {
             Reference::Implicit => {
                 let node = self.implicit(side);
@@ -76,15 +87,6 @@ impl Builder<'_> {
             }
             Reference::Word(word) => {
                 let node = self.word(&word, &at);
-                (node, node)
-            }
-            Reference::Anonymous {
-                class: syntax::Class::Named(name, _),
-                ..
-            } if self.frame().nodes.contains_key(&name) => {
-                let message = "configuration string ignored on element reference";
-                self.error(&at, message.to_string());
-                let node = self.word(&name, &at);
                 (node, node)
             }
             Reference::Anonymous {

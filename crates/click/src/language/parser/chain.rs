@@ -121,15 +121,16 @@ impl Parser {
                 match self.lexer.peek_kind() {
                     Kind::Colons => {
                         self.lexer.next();
-                        let class = match self.lexer.peek_kind() {
-                            Kind::Sign('{') => self.class(diagnostics)?,
-                            Kind::Word if self.keyword().is_none() => self.class(diagnostics)?,
-                            _ => {
-                                let here = self.landmark();
-                                diagnostics.error(&here, "missing element type in declaration");
-                                // As Click, which takes the element's name for it.
-                                Class::Named(word.clone(), at)
-                            }
+                        let follows = match self.lexer.peek_kind() {
+                            Kind::Word => self.keyword().is_none(),
+                            kind => kind == Kind::Sign('{'),
+                        };
+                        let class = if follows {
+                            self.class(diagnostics)?
+                        } else {
+                            self.report_here("missing element type in declaration", diagnostics);
+                            // As Click, which takes the element's name for it.
+                            Class::Named(word.clone(), at)
                         };
                         let configuration = self.configuration(diagnostics)?;
                         Ok(Some(Reference::Declaration {

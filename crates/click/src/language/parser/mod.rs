@@ -109,6 +109,11 @@ impl Parser {
     }
 
     fn unexpected<T>(&mut self, expected: &str, diagnostics: &mut Diagnostics) -> Parsed<T> {
+        self.report_unexpected(expected, diagnostics);
+        Err(Abandoned)
+    }
+
+    fn report_unexpected(&mut self, expected: &str, diagnostics: &mut Diagnostics) {
         let token = self.lexer.peek();
         let near = match token.kind {
             Kind::End => "",
@@ -121,14 +126,18 @@ impl Parser {
             _ => format!("expected {expected}"),
         };
         diagnostics.push(Diagnostic::error(message).at(&at).help(help));
-        Err(Abandoned)
     }
 
     /// Gives the statement up at the next token, with a message of Click's.
     fn abandon<T>(&mut self, message: &str, diagnostics: &mut Diagnostics) -> Parsed<T> {
+        self.report_here(message, diagnostics);
+        Err(Abandoned)
+    }
+
+    #[inline(never)]
+    fn report_here(&mut self, message: &str, diagnostics: &mut Diagnostics) {
         let at = self.landmark();
         diagnostics.error(&at, message);
-        Err(Abandoned)
     }
 
     fn expect(

@@ -6,8 +6,6 @@ use alloc::vec::Vec;
 
 use sprat_click::collections::Map;
 
-use sprat_click::arguments::split_words;
-
 /// An instruction. Texts still hold their references and quotation marks; `unquoted` says that
 /// a layer of them is taken off after substitution (`setq` rather than `set`).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -318,11 +316,6 @@ fn print_target(rest: &str) -> Result<(Option<PrintTarget>, &str), String> {
     }
     let name = name.to_string();
     Ok((Some(PrintTarget { name, append }), text))
-}
-
-/// The texts that `$1`, `$2` and so on stand for.
-pub(super) fn argument_words(text: &str) -> Vec<String> {
-    split_words(text)
 }
 
 #[cfg(test)]

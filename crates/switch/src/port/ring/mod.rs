@@ -129,16 +129,15 @@ impl Ring {
 
     /// Fetches what has come; whether there is more than there was.
     fn fetch(&mut self) -> Result<bool, PortError> {
-        let lie = |error: sprat_abi::ring::RingLie| io::Error::other(error.to_string());
         self.came.drain(..self.taken);
         self.taken = 0;
         let kept = self.came.len();
-        let available = self.incoming.available().map_err(lie);
-        let more = available.map_err(|source| failed(&self.name, source))? as usize;
+        let available = self.incoming.available();
+        let more = available.map_err(|lie| self.lied(lie))? as usize;
         let more = more.min((HEADER + FRAME_LIMIT).max(GATHERED));
         self.came.resize(kept + more, 0);
-        let read = self.incoming.read(&mut self.came[kept..]).map_err(lie);
-        let read = read.map_err(|source| failed(&self.name, source))?;
+        let read = self.incoming.read(&mut self.came[kept..]);
+        let read = read.map_err(|lie| self.lied(lie))?;
         self.came.truncate(kept + read);
         Ok(read > 0)
     }
@@ -152,10 +151,7 @@ impl Ring {
         let length = u32::from_ne_bytes(*header) as usize;
         match length {
             1..=FRAME_LIMIT => Ok((rest.len() >= HEADER + length).then_some(length)),
-            _ => Err(failed(
-                &self.name,
-                io::Error::other(format!("the other lane sends a frame of {length} bytes")),
-            )),
+            _ => Err(self.lied(format!("the other lane sends a frame of {length} bytes"))),
         }
     }
 
@@ -178,11 +174,11 @@ impl Ring {
             return Ok(());
         }
         let written = self.outgoing.write_all(&[&self.leaving]);
-        let written =
-            written.map_err(|error| failed(&self.name, io::Error::other(error.to_string())))?;
-        if written {
-            self.room = self.room.saturating_sub(self.leaving.len());
+        if !written.map_err(|lie| self.lied(lie))? {
+            // Room that there was is never less later.
+            return Err(self.lied("the other lane takes room back"));
         }
+        self.room = self.room.saturating_sub(self.leaving.len());
         self.leaving.clear();
         fence(Ordering::SeqCst);
         let word = self.memory.sleeps(self.end);
@@ -194,12 +190,17 @@ impl Ring {
     }
 
     /// Whether there is room for so many bytes beside those that have gathered.
-    fn has_room(&mut self, bytes: usize) -> bool {
+    fn has_room(&mut self, bytes: usize) -> Result<bool, PortError> {
         if self.leaving.len() + bytes > self.room {
-            // One that lies is found when it is written to.
-            self.room = self.outgoing.available().unwrap_or(0) as usize;
+            let available = self.outgoing.available();
+            self.room = available.map_err(|lie| self.lied(lie))? as usize;
         }
-        self.leaving.len() + bytes <= self.room
+        Ok(self.leaving.len() + bytes <= self.room)
+    }
+
+    /// The other side does not keep to the rules.
+    fn lied(&self, how: impl std::fmt::Display) -> PortError {
+        failed(&self.name, io::Error::other(how.to_string()))
     }
 }
 
@@ -255,12 +256,18 @@ impl Port for Ring {
 
     fn send(&mut self, part: &Frame<'_>) -> Result<(), PortError> {
         let mut assembly = std::mem::take(&mut self.assembly);
+        let mut lie = None;
         let added = assembly.add(part, |frame, _| {
             if frame.is_empty() {
                 return Err(DropCause::Malformed);
             }
-            if !self.has_room(HEADER + frame.len()) {
-                return Err(DropCause::NoRoom);
+            match self.has_room(HEADER + frame.len()) {
+                Ok(true) => {}
+                Ok(false) => return Err(DropCause::NoRoom),
+                Err(error) => {
+                    lie = Some(error);
+                    return Err(DropCause::NoRoom);
+                }
             }
             let length = u32::try_from(frame.len()).unwrap_or(0);
             self.leaving.extend_from_slice(&length.to_ne_bytes());
@@ -273,9 +280,10 @@ impl Port for Ring {
             Some(Err(cause)) => self.counters.drop_frame(cause),
             None => {}
         }
-        match self.leaving.len() {
-            GATHERED.. => self.hand_over(),
-            _ => Ok(()),
+        match (lie, self.leaving.len()) {
+            (Some(lie), _) => Err(lie),
+            (None, GATHERED..) => self.hand_over(),
+            (None, _) => Ok(()),
         }
     }
 

@@ -189,6 +189,46 @@ fn a_side_that_writes_what_is_no_frame_loses_the_port_and_nothing_else() {
     assert!(error.to_string().contains("impossible"), "{error}");
 }
 
+/// The word by which the reader of the ring from `end` says how far it has read.
+fn read_so_far(port: &Ring, end: RingEnd) -> &AtomicU32 {
+    let word = port.memory.ring(end).wrapping_add(sprat_abi::CACHE_LINE);
+    // SAFETY: the first word of the ring's second line, in a mapping that lives as long as the borrow.
+    unsafe { &*word.cast() }
+}
+
+#[test]
+fn a_reader_that_claims_the_impossible_is_found_by_who_sends() {
+    let [liar, honest] = Ring::pair("test").expect("permitted");
+    let liar = Ring::of_claim(liar, RingEnd::First).expect("mapped");
+    let mut honest = Ring::of_claim(honest, RingEnd::Second).expect("mapped");
+    let frame = Frame::new(&[1; 60], FrameHead::default());
+    read_so_far(&liar, RingEnd::Second).store(77, Ordering::Release);
+    let error = honest.send(&frame).expect_err("a lie");
+    assert!(error.to_string().contains("impossible"), "{error}");
+    assert_eq!(honest.counters().sent.frames, 0);
+    assert_eq!(honest.counters().dropped, [(DropCause::NoRoom, 1)]);
+}
+
+#[test]
+fn a_reader_that_takes_room_back_is_found_by_who_sends() {
+    let [liar, honest] = Ring::pair("test").expect("permitted");
+    let liar = Ring::of_claim(liar, RingEnd::First).expect("mapped");
+    let mut honest = Ring::of_claim(honest, RingEnd::Second).expect("mapped");
+    // Full, then read to the end as far as anybody can tell.
+    for _ in 0..1000 {
+        send(&mut honest, &[7; 1514]);
+    }
+    honest.kick().expect("handed over");
+    let full = u32::try_from(honest.counters().sent.bytes).expect("small");
+    let full = full + 4 * u32::try_from(honest.counters().sent.frames).expect("few");
+    let read = read_so_far(&liar, RingEnd::Second);
+    read.store(full, Ordering::Release);
+    send(&mut honest, &[8; 1514]);
+    read.store(0, Ordering::Release);
+    let error = honest.kick().expect_err("a lie").to_string();
+    assert_eq!(error, "ring:test: the other lane takes room back");
+}
+
 #[test]
 fn a_bell_that_is_rung_without_a_frame_falls_silent() {
     let [liar, honest] = Ring::pair("test").expect("permitted");

@@ -2,6 +2,8 @@
 
 mod agent;
 mod instructions;
+mod messages;
+mod variables;
 
 use alloc::format;
 use alloc::rc::Rc;
@@ -9,7 +11,7 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::cell::{Cell, RefCell};
 
-use sprat_click::arguments::{Argument, NoNames, parse_duration, unquote};
+use sprat_click::arguments::{Argument, NoNames, parse_duration, split_words, unquote};
 use sprat_click::environment::Console;
 use sprat_click::time::SECOND;
 use sprat_click::{Agent, Context, HandlerError, HandlerFlags, HandlerList};
@@ -17,7 +19,10 @@ use sprat_click::{Agent, Context, HandlerError, HandlerFlags, HandlerList};
 use super::Kind;
 use super::expand::{Scope, Values, expand};
 use super::functions::{self, FUNCTIONS, WRITABLE};
-use super::program::{Finish, Instruction, Place, Program, argument_words, first_word};
+use super::program::{Finish, Instruction, Place, Program, first_word};
+
+use messages::Heading;
+use variables::RunScope;
 
 /// Jumps a script may take without waiting.
 const JUMPS: u32 = 1000;
@@ -45,18 +50,6 @@ pub(super) struct Machine {
     arguments: RefCell<String>,
     /// A jump that a handler asked for while the script was running.
     jump: RefCell<Option<Place>>,
-}
-
-/// What stands before a script's messages.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum Heading {
-    /// Which script it is, before the first one.
-    #[default]
-    Due,
-    /// That has been said: the messages stand below it.
-    Said,
-    /// Nothing, where the driver runs the script that manages it.
-    None,
 }
 
 /// One run of a script, from its start on.
@@ -95,59 +88,6 @@ pub(super) enum Outcome {
     Returned(String),
     /// It came to its end with an error: a message that has not been told yet.
     Failed(String),
-}
-
-/// What references in a script's texts mean during a run.
-struct RunScope<'a, 'b> {
-    machine: &'a Machine,
-    context: &'a mut Context<'b>,
-    run: &'a Run,
-}
-
-impl Scope for RunScope<'_, '_> {
-    fn variable(&mut self, name: &str) -> Option<String> {
-        if let Some(value) = self.machine.variable(name) {
-            return Some(value);
-        }
-        match name {
-            "args" => Some(self.machine.arguments.borrow().clone()),
-            "#" => Some(
-                argument_words(&self.machine.arguments.borrow())
-                    .len()
-                    .to_string(),
-            ),
-            "0" => Some(self.run.handler.clone()),
-            "input" => Some(self.run.input.to_string()),
-            "write" => Some(self.run.write.to_string()),
-            "?" => Some(self.machine.status.get().to_string()),
-            "$" => self
-                .context
-                .environment()
-                .process_id()
-                .map(|id| id.to_string()),
-            _ => {
-                let number: usize = name.parse().ok()?;
-                let words = argument_words(&self.machine.arguments.borrow());
-                Some(
-                    words
-                        .get(number.checked_sub(1)?)
-                        .cloned()
-                        .unwrap_or_default(),
-                )
-            }
-        }
-    }
-
-    fn call(&mut self, call: &str) -> Option<String> {
-        match self.machine.call(self.context, call, false) {
-            Ok(value) => Some(value),
-            Err(error) => {
-                self.machine.complain(self.context, &error.in_call(false));
-                // A reference to a handler that is not there stays as it is.
-                matches!(error, HandlerError::Failed(_)).then(String::new)
-            }
-        }
-    }
 }
 
 impl Machine {
@@ -226,74 +166,6 @@ impl Machine {
 
     pub(super) fn take_variables(&self, old: &Self) {
         *self.variables.borrow_mut() = old.variables.borrow().clone();
-    }
-
-    fn variable(&self, name: &str) -> Option<String> {
-        let variables = self.variables.borrow();
-        let found = variables.iter().find(|(known, _)| known == name);
-        found.map(|(_, value)| value.clone())
-    }
-
-    fn set(&self, name: &str, value: String) {
-        let mut variables = self.variables.borrow_mut();
-        match variables.iter_mut().find(|(known, _)| known == name) {
-            Some((_, old)) => *old = value,
-            None => variables.push((name.into(), value)),
-        }
-    }
-
-    /// Says what is wrong with something the script does.
-    fn complain(&self, context: &Context<'_>, message: &str) {
-        if message.is_empty() {
-            return;
-        }
-        let class = context.router().class(context.id()).name;
-        let heading = self.heading.get();
-        let mut text = String::new();
-        if heading == Heading::Due {
-            text = format!("While executing '{} :: {class}':", context.name());
-            self.heading.set(Heading::Said);
-        }
-        let indent = if heading == Heading::None { "" } else { "  " };
-        for line in message.lines() {
-            if !text.is_empty() {
-                text.push('\n');
-            }
-            text.push_str(indent);
-            text.push_str(line);
-        }
-        context.chatter(format_args!("{text}"));
-    }
-
-    /// Says what is wrong with a call: where a handler has refused it, also which it was.
-    fn complain_of_call(
-        &self,
-        context: &Context<'_>,
-        write: bool,
-        call: &str,
-        error: &HandlerError,
-    ) {
-        let HandlerError::Failed(messages) = error else {
-            return self.complain(context, &error.in_call(write));
-        };
-        if messages.iter().all(String::is_empty) {
-            return;
-        }
-        let mut text = format!("While calling '{call}':");
-        for line in messages.iter().flat_map(|message| message.lines()) {
-            text.push_str("\n  ");
-            text.push_str(line);
-        }
-        self.complain(context, &text);
-    }
-
-    /// Says why the script is not run any further.
-    fn give_up(&self, context: &Context<'_>, why: &str) {
-        let class = context.router().class(context.id()).name;
-        context.chatter(format_args!(
-            "{} :: {class}: {why}, giving up",
-            context.name()
-        ));
     }
 
     /// Reads a handler, or calls one of the script's own without its name before it.
@@ -470,36 +342,6 @@ impl Machine {
         }
     }
 
-    /// The value of a variable.
-    fn get(&self, parameters: &str) -> Result<String, HandlerError> {
-        let (variable, rest) = first_word(parameters);
-        match variable {
-            "" => Err(HandlerError::failed("no variable")),
-            _ if !rest.is_empty() => Err(HandlerError::failed("too many arguments")),
-            "args" => Ok(self.arguments.borrow().clone()),
-            _ => self.variable(variable).ok_or_else(|| undefined(variable)),
-        }
-    }
-
-    /// Takes the first word from a variable, or from the arguments.
-    fn shift(&self, parameters: &str) -> Result<String, HandlerError> {
-        let (variable, rest) = first_word(parameters);
-        if !rest.is_empty() {
-            return Err(HandlerError::failed("too many arguments"));
-        }
-        if matches!(variable, "" | "args") {
-            let mut arguments = self.arguments.borrow_mut();
-            let (word, rest) = first_word(&arguments);
-            let (word, rest) = (word.to_string(), rest.to_string());
-            *arguments = rest;
-            return Ok(word);
-        }
-        let value = self.variable(variable).ok_or_else(|| undefined(variable))?;
-        let (word, rest) = first_word(&value);
-        self.set(variable, rest.into());
-        Ok(word.into())
-    }
-
     fn go_to(&self, context: &mut Context<'_>, value: &str) -> Result<(), HandlerError> {
         let (label, condition) = first_word(value);
         if !condition.is_empty() {
@@ -521,10 +363,6 @@ impl Machine {
         }
         Ok(())
     }
-}
-
-fn undefined(variable: &str) -> HandlerError {
-    HandlerError::failed(format!("undefined variable '{variable}'"))
 }
 
 /// The status of a write that failed: C's EINVAL, negative.
