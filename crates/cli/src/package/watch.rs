@@ -105,11 +105,29 @@ fn state(folder: &Path) -> (usize, Option<SystemTime>) {
             };
             if metadata.is_dir() {
                 folders.push(entry.path());
-            } else {
+            } else if metadata.is_file() {
+                // No sockets: a run's own may lie here, and come and go with it.
                 count += 1;
                 latest = latest.max(metadata.modified().ok());
             }
         }
     }
     (count, latest)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::net::UnixListener;
+
+    #[test]
+    fn files_change_a_package_s_state_and_a_run_s_socket_does_not() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let before = state(folder.path());
+        let socket = folder.path().join("run.socket");
+        let _listener = UnixListener::bind(&socket).expect("a socket");
+        assert_eq!(state(folder.path()), before);
+        fs::write(folder.path().join("new.rs"), "").expect("written");
+        assert_ne!(state(folder.path()), before);
+    }
 }
