@@ -29,6 +29,17 @@ pub(crate) fn is_root() -> bool {
         .is_ok_and(|output| output.stdout == b"0\n")
 }
 
+/// How many bytes can still be written where `folder` lies. `None` where `df` cannot tell.
+pub(crate) fn free_space(folder: &Path) -> Option<u64> {
+    let output = Command::new("df")
+        .args(["--output=avail", "--block-size=1"])
+        .arg(folder)
+        .output()
+        .ok()?;
+    let text = String::from_utf8(output.stdout).ok()?;
+    text.lines().nth(1)?.trim().parse().ok()
+}
+
 /// Whether this machine has what the reason for a skip says was missing, so that the skip is
 /// not to be accepted. Reasons name what they need: KVM, root, namespaces, or a program.
 pub(crate) fn contradicts(why: &str) -> bool {

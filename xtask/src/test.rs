@@ -47,6 +47,7 @@ pub(crate) fn run(arguments: &[String]) -> std::io::Result<bool> {
         yes_no(machine::has_kvm()),
         yes_no(machine::is_root())
     );
+    say_free_space();
 
     let mut total = Report::default();
     for (number, (name, step)) in STEPS.iter().enumerate() {
@@ -64,6 +65,29 @@ pub(crate) fn run(arguments: &[String]) -> std::io::Result<bool> {
     total.refuse_skips(machine::contradicts);
     total.print();
     Ok(total.is_good())
+}
+
+/// What a run leaves in an empty target folder, and its tests in the temporary one meanwhile.
+const SPACE: u64 = 10_000_000_000;
+
+/// Says beforehand what the compiler and the linker say badly in the middle of a run.
+fn say_free_space() {
+    const GIGABYTE: u64 = 1_000_000_000;
+    for (what, folder) in [
+        ("this folder", crate::root().to_owned()),
+        ("temporary files", std::env::temp_dir()),
+    ] {
+        let Some(free) = machine::free_space(&folder) else {
+            continue;
+        };
+        println!("    free for {what}: {} GB", free / GIGABYTE);
+        if free < SPACE {
+            println!(
+                "    a run on a clean clone takes {} GB: it may end in 'No space left on device'",
+                SPACE / GIGABYTE
+            );
+        }
+    }
 }
 
 fn yes_no(there: bool) -> &'static str {
