@@ -29,7 +29,9 @@ pub(super) fn measure(bench: &Bench) -> Result<Vec<Row>> {
         format!("{} click", bench.sprat.display()),
     )];
     commands.extend(bench.peers.iter().cloned());
-    let mut rows = Vec::new();
+    let copying = trace::copying(&trace::make(&bench.scratch, ORDINARY)?)?;
+    let what = "memcpy of the trace, for each packet of it";
+    let mut rows = vec![Row::plain(what, Sample::of(copying).text("ns"))];
     for case in cases() {
         let trace = trace::make(&bench.scratch, case.traffic)?;
         let path = bench.scratch.join(format!("{}.click", case.name));
