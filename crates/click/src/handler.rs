@@ -153,14 +153,23 @@ pub enum HandlerError {
     NotWritable(String),
     /// The element is in the middle of something and cannot be asked.
     Busy(String),
-    /// The element refused the value or could not answer; its messages.
-    Failed(Vec<String>),
+    /// The element refused the value or could not answer; its messages, and the status that a
+    /// script sees: an error number of C, negative.
+    Failed(Vec<String>, i32),
 }
 
 impl HandlerError {
+    /// The status of most refusals: EINVAL.
+    pub const INVALID: i32 = -22;
+
     /// The element's refusal with one message.
     pub fn failed(message: impl Into<String>) -> Self {
-        Self::Failed(Vec::from([message.into()]))
+        Self::refused(Vec::from([message.into()]))
+    }
+
+    /// The element's refusal with these messages.
+    pub fn refused(messages: Vec<String>) -> Self {
+        Self::Failed(messages, Self::INVALID)
     }
 
     /// What Click says where an element, not a person, calls the handler.
@@ -171,7 +180,7 @@ impl HandlerError {
             Self::NoHandler(name) | Self::NotReadable(name) | Self::NotWritable(name) => {
                 format!("no '{name}' {kind} handler")
             }
-            Self::Busy(_) | Self::Failed(_) => self.to_string(),
+            Self::Busy(_) | Self::Failed(..) => self.to_string(),
         }
     }
 }
@@ -185,7 +194,7 @@ impl fmt::Display for HandlerError {
             Self::NotReadable(name) => write!(f, "'{name}' is a write handler"),
             Self::NotWritable(name) => write!(f, "'{name}' is a read handler"),
             Self::Busy(name) => write!(f, "'{name}' is running and cannot be asked now"),
-            Self::Failed(messages) => {
+            Self::Failed(messages, _) => {
                 for (number, message) in messages.iter().enumerate() {
                     if number > 0 {
                         f.write_str("\n")?;

@@ -212,7 +212,7 @@ impl Router {
             return Err(HandlerError::NotWritable(self.full_name(id, name)));
         }
         match name {
-            "config" => return self.reconfigure(id, value).map_err(HandlerError::Failed),
+            "config" => return self.reconfigure(id, value).map_err(HandlerError::refused),
             "tickets" => {
                 let tickets = value
                     .trim()
@@ -292,7 +292,7 @@ impl Router {
                 self.adjust_run_count(-stop_count(value));
                 Ok(())
             }
-            "hotconfig" => self.replace_with(value).map_err(HandlerError::Failed),
+            "hotconfig" => self.replace_with(value).map_err(HandlerError::refused),
             _ => Err(HandlerError::failed(
                 "time can be warped with --simtime only",
             )),

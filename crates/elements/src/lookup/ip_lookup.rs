@@ -34,20 +34,23 @@ pub(super) const STATIC: Class = RADIX.named("StaticIPLookup");
 ///
 /// DirectIPLookup, RangeIPLookup, LinearIPLookup, SortedIPLookup and StaticIPLookup are other names for it.
 /// One table stands behind them all, a trie that reads at most four words an address
-/// whatever the number of routes; see `table.rs`. Masks must be prefixes.
+/// whatever the number of routes; see `table.rs`. Masks must be prefixes. Of two routes of a prefix
+/// the later counts, with a warning.
 ///
-/// Handlers: `table` (read) the routes, a line each; `lookup` (read, with an address) its output
-/// and gateway, `-1` if none. All but StaticIPLookup have also `add` (write) `ADDR/MASK [GW] OUT`,
-/// which fails if the prefix has a route; `set` (write), which replaces one; `remove` (write)
-/// `ADDR/MASK`; `ctrl` (write) a line `add`, `set` or `remove` with its route each, of which all are
-/// done or none; `flush` (write) removes all routes.
+/// Handlers: `table` (read) the routes, a line each, in the order in which they came; a new one
+/// takes the place of one that was removed. `lookup` (read, with an address) its output and gateway,
+/// `-1` if none. All but StaticIPLookup have also `add` (write) `ADDR/MASK [GW] OUT`, which fails
+/// with status -17 if the prefix has a route; `set` (write), which replaces one; `remove` (write)
+/// `ADDR/MASK [[GW] OUT]`, with status -2 if there is none such; `ctrl` (write) a line `add`, `set`
+/// or `remove` with its route each, of which all are done or none; `flush` (write) removes all routes.
 ///
 /// See Click's manual pages IPRouteTable(n) and RadixIPLookup(n).
 pub(crate) struct IPLookup {
     table: RouteTable,
     outputs: usize,
-    listed_as_added: bool,
     changeable: bool,
+    /// Who reports packets without a route.
+    reporter: &'static str,
     /// Packets without a route so far; the first few are reported.
     lost: u64,
     /// The places found for the packets of a batch; kept for its memory.
@@ -56,6 +59,15 @@ pub(crate) struct IPLookup {
 
 /// How many packets without a route are reported.
 const REPORTED: u64 = 5;
+
+/// The statuses of commands that do not fit what is there: EEXIST and ENOENT.
+const EXISTS: i32 = -17;
+const MISSING: i32 = -2;
+
+/// A refusal with a status of its own.
+fn refusal(message: String, status: i32) -> HandlerError {
+    HandlerError::Failed(Vec::from([message]), status)
+}
 
 /// What to do with a route.
 #[derive(Clone, Copy)]
@@ -76,7 +88,17 @@ impl Configure for IPLookup {
         arguments: &mut Arguments<'_>,
         configuration: &Configuration<'_>,
     ) -> Result<Self, Rejected> {
-        let mut table = RouteTable::new();
+        let class = configuration.class_of(configuration.id()).name;
+        let linear = matches!(
+            class,
+            "LinearIPLookup" | "StaticIPLookup" | "SortedIPLookup"
+        );
+        if class == "SortedIPLookup" {
+            arguments.warning(
+                "SortedIPLookup is deprecated; use LinearIPLookup or RadixIPLookup instead",
+            );
+        }
+        let mut table = RouteTable::new(linear);
         let mut replaced = 0;
         for (number, text) in arguments.rest().iter().enumerate() {
             match Route::parse(text, arguments.names()) {
@@ -97,12 +119,15 @@ impl Configure for IPLookup {
             arguments.warning(format!("{replaced} {routes} replaced by later versions"));
         }
         arguments.finish()?;
-        let class = configuration.class_of(configuration.id()).name;
         Ok(Self {
             table,
             outputs: configuration.outputs(),
-            listed_as_added: matches!(class, "LinearIPLookup" | "StaticIPLookup"),
             changeable: class != "StaticIPLookup",
+            reporter: if linear {
+                "LinearIPLookup"
+            } else {
+                "IPRouteTable"
+            },
             lost: 0,
             places: Vec::new(),
         })
@@ -120,6 +145,10 @@ impl IPLookup {
         self.table.lookup(address).is_some()
     }
 
+    fn is_beyond(&self, port: u16) -> bool {
+        usize::from(port) >= self.outputs
+    }
+
     fn execute(
         &mut self,
         command: Command,
@@ -130,28 +159,29 @@ impl IPLookup {
             Command::Remove => {
                 let name = RouteName::parse(text, names)
                     .ok_or_else(|| HandlerError::failed("expected 'ADDR/MASK [GATEWAY OUTPUT]'"))?;
+                if name.port.is_some_and(|port| self.is_beyond(port)) {
+                    return Err(HandlerError::failed("bad OUTPUT"));
+                }
                 match self.table.find(name.prefix, name.length) {
                     Some(route) if name.means(route) => {
                         let route = *route;
                         self.table.remove(name.prefix, name.length);
                         Ok(Undo::Restore(route))
                     }
-                    _ => Err(HandlerError::failed(format!(
-                        "route '{}' not found",
-                        text.trim()
-                    ))),
+                    _ => Err(refusal(format!("route '{name}' not found"), MISSING)),
                 }
             }
             Command::Add | Command::Set => {
                 let route = Route::parse(text, names)
-                    .filter(|route| usize::from(route.port) < self.outputs)
                     .ok_or_else(|| HandlerError::failed("expected 'ADDR/MASK [GATEWAY] OUTPUT'"))?;
+                if self.is_beyond(route.port) {
+                    return Err(HandlerError::failed("bad OUTPUT"));
+                }
                 if let (Command::Add, Some(known)) =
                     (command, self.table.find(route.prefix, route.length))
                 {
-                    return Err(HandlerError::failed(format!(
-                        "conflict with existing route '{known}'"
-                    )));
+                    let message = format!("conflict with existing route '{known}'");
+                    return Err(refusal(message, EXISTS));
                 }
                 Ok(match self.table.set(route) {
                     Some(old) => Undo::Restore(old),
@@ -189,15 +219,8 @@ impl IPLookup {
 
     fn list(&self) -> String {
         let mut text = String::new();
-        if self.listed_as_added {
-            self.table
-                .by_addition()
-                .iter()
-                .for_each(|route| route.write_row(&mut text));
-        } else {
-            self.table
-                .sorted()
-                .for_each(|route| route.write_row(&mut text));
+        for route in self.table.by_place() {
+            route.write_row(&mut text);
         }
         text
     }
@@ -235,7 +258,7 @@ impl Element for IPLookup {
                         let destination = packet.annotations().destination();
                         context.chatter(format_args!(
                             "{}: no route for {destination}",
-                            context.name()
+                            self.reporter
                         ));
                     }
                 }

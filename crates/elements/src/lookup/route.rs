@@ -24,8 +24,8 @@ pub(crate) struct Route {
 pub(crate) struct RouteName {
     pub(crate) prefix: u32,
     pub(crate) length: u8,
-    gateway: Option<Ipv4Addr>,
-    port: Option<u16>,
+    gateway: Ipv4Addr,
+    pub(crate) port: Option<u16>,
 }
 
 impl RouteName {
@@ -35,12 +35,12 @@ impl RouteName {
         let (prefix, rest) = words.split_first()?;
         let AddressOrPrefix(prefix) = AddressOrPrefix::parse(prefix, names).ok()?;
         let (gateway, port) = match rest {
-            [] => (None, None),
+            [] => (Ipv4Addr::UNSPECIFIED, None),
             [one] => match output(one) {
-                Some(port) => (None, Some(port)),
-                None => (Some(gateway(one, names)?), None),
+                Some(port) => (Ipv4Addr::UNSPECIFIED, Some(port)),
+                None => (gateway(one, names)?, None),
             },
-            [first, second] => (Some(gateway(first, names)?), Some(output(second)?)),
+            [first, second] => (gateway(first, names)?, Some(output(second)?)),
             _ => return None,
         };
         let length = u8::try_from(prefix.length()?).ok()?;
@@ -52,12 +52,35 @@ impl RouteName {
         })
     }
 
-    /// Whether this means `route`.
+    /// Whether this means `route`: where an output is named, all must be as it is there.
     pub(crate) fn means(&self, route: &Route) -> bool {
         (self.prefix, self.length) == (route.prefix, route.length)
-            && self.gateway.is_none_or(|gateway| gateway == route.gateway)
-            && self.port.is_none_or(|port| port == route.port)
+            && self
+                .port
+                .is_none_or(|port| (self.gateway, port) == (route.gateway, route.port))
     }
+}
+
+/// As a route is written, with the output -1 where none is named.
+impl fmt::Display for RouteName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let port = self.port.map_or(-1, i32::from);
+        write_route(f, (self.prefix, self.length), self.gateway, port)
+    }
+}
+
+fn write_route(
+    f: &mut fmt::Formatter<'_>,
+    (prefix, length): (u32, u8),
+    gateway: Ipv4Addr,
+    port: i32,
+) -> fmt::Result {
+    write!(f, "{}/{length} ", Ipv4Addr::from_bits(prefix))?;
+    match gateway {
+        Ipv4Addr::UNSPECIFIED => f.write_str("-")?,
+        gateway => write!(f, "{gateway}")?,
+    }
+    write!(f, " {port}")
 }
 
 /// A gateway's address; `-` says that there is none.
@@ -80,7 +103,7 @@ impl Route {
         Some(Self {
             prefix: named.prefix,
             length: named.length,
-            gateway: named.gateway.unwrap_or(Ipv4Addr::UNSPECIFIED),
+            gateway: named.gateway,
             port: named.port?,
         })
     }
@@ -107,12 +130,12 @@ impl Route {
 /// `ADDR/LENGTH GATEWAY OUTPUT`, with `-` for no gateway.
 impl fmt::Display for Route {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{} ", Ipv4Addr::from_bits(self.prefix), self.length)?;
-        match self.gateway {
-            Ipv4Addr::UNSPECIFIED => f.write_str("-")?,
-            gateway => write!(f, "{gateway}")?,
-        }
-        write!(f, " {}", self.port)
+        write_route(
+            f,
+            (self.prefix, self.length),
+            self.gateway,
+            self.port.into(),
+        )
     }
 }
 
@@ -155,9 +178,11 @@ mod tests {
         let route = Route::parse("10.0.0.0/8 1.0.0.1 2", &NoNames).unwrap();
         for (text, means) in [
             ("10.0.0.0/8", true),
-            ("10.0.0.0/8 2", true),
-            ("10.0.0.0/8 1.0.0.1", true),
             ("10.0.0.0/8 1.0.0.1 2", true),
+            // Without an output the gateway is not looked at, with one it is.
+            ("10.0.0.0/8 1.0.0.2", true),
+            ("10.0.0.0/8 2", false),
+            ("10.0.0.0/8 - 2", false),
             ("10.0.0.0/8 1.0.0.1 3", false),
             ("10.0.0.0/8 1.0.0.2 2", false),
             ("10.0.0.0/9", false),

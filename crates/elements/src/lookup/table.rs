@@ -25,22 +25,17 @@ pub(crate) struct RouteTable {
     /// The first is the root.
     nodes: Vec<Node>,
     free_nodes: Vec<u32>,
-    routes: Vec<Stored>,
+    routes: Vec<Route>,
     free_routes: Vec<u32>,
     by_prefix: Map<(u32, u8), u32>,
-    additions: u64,
+    /// Whether places are filled as in a list: the first free one first, and a route that replaces
+    /// another in its place. Otherwise the place freed last is filled first.
+    as_list: bool,
 }
 
 /// Where a table keeps a route, or none.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct RoutePlace(u32);
-
-#[derive(Clone, Copy)]
-struct Stored {
-    route: Route,
-    /// Counts additions, to list routes in the order in which they came.
-    number: u64,
-}
 
 /// The bits of an address that a prefix of `length` bits fixes.
 fn mask(length: u8) -> u32 {
@@ -52,14 +47,14 @@ fn byte(address: u32, level: u32) -> usize {
 }
 
 impl RouteTable {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(as_list: bool) -> Self {
         Self {
             nodes: vec![[NONE; 256]],
             free_nodes: Vec::new(),
             routes: Vec::new(),
             free_routes: Vec::new(),
             by_prefix: Map::new(),
-            additions: 0,
+            as_list,
         }
     }
 
@@ -89,47 +84,49 @@ impl RouteTable {
     /// The route at a place, while the table does not change.
     #[inline]
     pub(crate) fn route(&self, RoutePlace(entry): RoutePlace) -> Option<&Route> {
-        self.routes
-            .get((entry as usize).wrapping_sub(1))
-            .map(|stored| &stored.route)
+        self.routes.get((entry as usize).wrapping_sub(1))
     }
 
     /// The route of exactly this prefix.
     pub(crate) fn find(&self, prefix: u32, length: u8) -> Option<&Route> {
         let place = *self.by_prefix.get(&(prefix & mask(length), length))?;
-        self.routes.get(place as usize).map(|stored| &stored.route)
+        self.routes.get(place as usize)
     }
 
     /// Adds a route, in place of one of the same prefix; returns that one.
     pub(crate) fn set(&mut self, route: Route) -> Option<Route> {
         let key = (route.prefix, route.length);
-        if let Some(&place) = self.by_prefix.get(&key) {
-            let stored = &mut self.routes[place as usize];
-            return Some(core::mem::replace(&mut stored.route, route));
+        if let Some(&place) = self.by_prefix.get(&key).filter(|_| self.as_list) {
+            return Some(core::mem::replace(&mut self.routes[place as usize], route));
         }
-        let stored = Stored {
-            route,
-            number: self.additions,
-        };
-        self.additions += 1;
         let place = match self.free_routes.pop() {
             Some(place) => {
-                self.routes[place as usize] = stored;
+                self.routes[place as usize] = route;
                 place
             }
             None => {
-                self.routes.push(stored);
+                self.routes.push(route);
                 // A table of two thousand million routes does not fit in memory.
                 u32::try_from(self.routes.len() - 1).unwrap_or(u32::MAX)
             }
         };
-        self.by_prefix.insert(key, place);
+        let replaced = self.by_prefix.insert(key, place);
         let entry = place + 1;
         self.repaint(0, 0, route.prefix, route.length, &mut |routes, old| {
-            let covered = old == NONE || routes[old as usize - 1].route.length <= route.length;
+            let covered = old == NONE || routes[old as usize - 1].length <= route.length;
             if covered { entry } else { old }
         });
-        None
+        replaced.map(|old| self.free(old))
+    }
+
+    /// Frees a place; returns the route that had it.
+    fn free(&mut self, place: u32) -> Route {
+        let at = match self.as_list {
+            true => self.free_routes.partition_point(|other| *other > place),
+            false => self.free_routes.len(),
+        };
+        self.free_routes.insert(at, place);
+        self.routes[place as usize]
     }
 
     /// Removes the route of exactly this prefix and returns it.
@@ -143,33 +140,19 @@ impl RouteTable {
         self.repaint(0, 0, prefix, length, &mut |_, old| {
             if old == place + 1 { cover } else { old }
         });
-        self.free_routes.push(place);
-        self.routes.get(place as usize).map(|stored| stored.route)
+        Some(self.free(place))
     }
 
     /// Removes all routes.
     pub(crate) fn clear(&mut self) {
-        *self = Self::new();
+        *self = Self::new(self.as_list);
     }
 
-    /// All routes by address and length.
-    pub(crate) fn sorted(&self) -> impl Iterator<Item = &Route> {
-        let mut places: Vec<(&(u32, u8), &u32)> = self.by_prefix.iter().collect();
-        sort_by_key(&mut places, |(prefix, _)| **prefix);
-        places
-            .into_iter()
-            .map(|(_, place)| &self.routes[*place as usize].route)
-    }
-
-    /// All routes in the order in which they were added.
-    pub(crate) fn by_addition(&self) -> Vec<Route> {
-        let mut stored: Vec<Stored> = self
-            .by_prefix
-            .values()
-            .map(|place| self.routes[*place as usize])
-            .collect();
-        sort_by_key(&mut stored, |stored| stored.number);
-        stored.into_iter().map(|stored| stored.route).collect()
+    /// All routes by their places.
+    pub(crate) fn by_place(&self) -> impl Iterator<Item = &Route> {
+        let mut places: Vec<u32> = self.by_prefix.values().copied().collect();
+        sort_by_key(&mut places, |place| *place);
+        places.into_iter().map(|place| &self.routes[place as usize])
     }
 
     /// Passes every entry that the prefix covers, below `node` at `level`, through `change`.
@@ -179,7 +162,7 @@ impl RouteTable {
         level: u32,
         prefix: u32,
         length: u8,
-        change: &mut dyn FnMut(&[Stored], u32) -> u32,
+        change: &mut dyn FnMut(&[Route], u32) -> u32,
     ) {
         let first = byte(prefix, level);
         let fixed = 8 * (level + 1);
@@ -199,7 +182,7 @@ impl RouteTable {
         &mut self,
         node: usize,
         slot: usize,
-        change: &mut dyn FnMut(&[Stored], u32) -> u32,
+        change: &mut dyn FnMut(&[Route], u32) -> u32,
     ) {
         let entry = self.nodes[node][slot];
         if entry & NODE == 0 {
@@ -273,12 +256,12 @@ mod tests {
 
     #[test]
     fn empty_table_has_no_route() {
-        assert_eq!(RouteTable::new().lookup(Ipv4Addr::LOCALHOST), None);
+        assert_eq!(RouteTable::new(false).lookup(Ipv4Addr::LOCALHOST), None);
     }
 
     #[test]
     fn removed_routes_leave_no_nodes_behind() {
-        let mut table = RouteTable::new();
+        let mut table = RouteTable::new(false);
         for length in 0..=32 {
             table.set(route(0x1234_5678, length, u16::from(length)));
         }
@@ -292,18 +275,36 @@ mod tests {
     }
 
     #[test]
-    fn set_replaces_a_route_and_keeps_its_place_in_the_list() {
-        let mut table = RouteTable::new();
+    fn set_replaces_a_route_and_keeps_its_place_in_a_list() {
+        let mut table = RouteTable::new(true);
         assert_eq!(table.set(route(0x0a00_0000, 8, 1)), None);
         assert_eq!(table.set(route(0x0900_0000, 8, 2)), None);
         assert_eq!(
             table.set(route(0x0a00_0000, 8, 3)),
             Some(route(0x0a00_0000, 8, 1))
         );
-        let ports: Vec<u16> = table.by_addition().iter().map(|route| route.port).collect();
+        let ports: Vec<u16> = table.by_place().map(|route| route.port).collect();
         assert_eq!(ports, [3, 2]);
-        let ports: Vec<u16> = table.sorted().map(|route| route.port).collect();
-        assert_eq!(ports, [2, 3]);
+    }
+
+    /// LinearIPLookup puts a new route where the first removed one was; RadixIPLookup where the last
+    /// was, and one that replaces another counts as new.
+    #[test]
+    fn freed_places_are_filled_in_the_order_of_clicks_tables() {
+        for (as_list, expected) in [(true, [5, 2, 6, 4]), (false, [5, 6, 2, 4])] {
+            let mut table = RouteTable::new(as_list);
+            for port in 1..=4 {
+                table.set(route(u32::from(port) << 24, 8, port));
+            }
+            table.remove(3 << 24, 8);
+            table.remove(1 << 24, 8);
+            // Among the free places are now the first and the third.
+            table.set(route(5 << 24, 8, 5));
+            table.set(route(2 << 24, 8, 2));
+            table.set(route(6 << 24, 8, 6));
+            let ports: Vec<u16> = table.by_place().map(|route| route.port).collect();
+            assert_eq!(ports, expected, "as a list: {as_list}");
+        }
     }
 
     proptest! {
@@ -312,11 +313,12 @@ mod tests {
         fn lookup_finds_the_longest_prefix_through_additions_and_removals(
             steps in proptest::collection::vec((any::<bool>(), 0_u32..64, 0_u8..=32, any::<u16>()), 1..60),
             probes in proptest::collection::vec(0_u32..64, 20),
+            as_list in any::<bool>(),
         ) {
             // Spreads six bits over the four bytes.
             let spread = |bits: u32| (bits & 3) << 30 | (bits >> 2 & 1) << 20 | (bits >> 3 & 1) << 11
                 | (bits >> 4) << 3;
-            let mut table = RouteTable::new();
+            let mut table = RouteTable::new(as_list);
             let mut list: Vec<Route> = Vec::new();
             for (add, bits, length, port) in steps {
                 let new = route(spread(bits), length, port);

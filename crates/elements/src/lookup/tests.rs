@@ -57,7 +57,7 @@ fn packets_without_a_route_are_dropped() {
         bench
             .simulation
             .take_errors()
-            .contains("no route for 11.0.0.1")
+            .contains("IPRouteTable: no route for 11.0.0.1")
     );
 }
 
@@ -69,7 +69,7 @@ fn handlers_change_the_table() {
     bench.write("r.add", "10.1.0.0/16 2.2.2.2 1");
     assert_eq!(
         bench.read("r.table"),
-        "10.0.0.0/8\t\t-\t\t0\n10.1.0.0/16\t\t2.2.2.2\t\t1\n172.16.0.0/12\t\t1.1.1.1\t\t1\n"
+        "10.0.0.0/8\t\t-\t\t0\n172.16.0.0/12\t\t1.1.1.1\t\t1\n10.1.0.0/16\t\t2.2.2.2\t\t1\n"
     );
     bench.write("r.remove", "10.1.0.0/16");
     bench.write("r.set", "10.0.0.0/8 3.3.3.3 1");
@@ -114,7 +114,46 @@ fn adding_a_known_prefix_is_a_conflict() {
             .as_deref(),
         Some("conflict with existing route '18.16.0.0/12 4.0.0.4 0'")
     );
-    assert!(bench.write_fails("r.remove", "18.0.0.0/8").is_some());
+}
+
+/// Click's words and error numbers, as a script shows them.
+#[test]
+fn commands_that_do_not_fit_say_why_and_have_statuses() {
+    let bench = Bench::new(
+        "Idle -> r :: LinearIPLookup(18.26.0/12 4.0.0.4 0) -> Idle;
+         s :: Script(TYPE PASSIVE, write r.add 18.26.0/12 0, print $?, write r.remove 18/8, print $?,
+                     write r.remove 18.26.0/12 0, print $?, write r.add 1/8, print $?,
+                     write r.set 18.26.0/12 0, print $?)",
+    );
+    bench.write("s.run", "");
+    assert_eq!(bench.simulation.take_output(), "-17\n-2\n-2\n-22\n0\n");
+    for (handler, value, message) in [
+        (
+            "r.remove",
+            "18.0.0.0/8",
+            "route '18.0.0.0/8 - -1' not found",
+        ),
+        (
+            "r.remove",
+            "18.26/12 5.0.0.5 0",
+            "route '18.16.0.0/12 5.0.0.5 0' not found",
+        ),
+        (
+            "r.remove",
+            "18.26/12 0 5",
+            "expected 'ADDR/MASK [GATEWAY OUTPUT]'",
+        ),
+        ("r.remove", "18.26/12 3", "bad OUTPUT"),
+        ("r.add", "19/8", "expected 'ADDR/MASK [GATEWAY] OUTPUT'"),
+        ("r.add", "19/8 1", "bad OUTPUT"),
+        ("r.ctrl", "put 19/8 0", "bad command 'put'"),
+    ] {
+        assert_eq!(
+            bench.write_fails(handler, value).as_deref(),
+            Some(message),
+            "{handler} {value}"
+        );
+    }
 }
 
 #[test]

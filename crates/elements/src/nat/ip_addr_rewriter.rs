@@ -13,7 +13,7 @@ use super::rewriter::class;
 /// address is taken; with `#` behind it addresses are taken in order. Packets to an address that was
 /// given go back to its host. Checksums of TCP and UDP follow.
 ///
-/// Keywords: TIMEOUT (5 minutes), GUARANTEE (5 seconds), MAPPING_CAPACITY, REAP_INTERVAL, DST_ANNO,
+/// Keywords: TIMEOUT (2 hours), GUARANTEE (5 seconds), MAPPING_CAPACITY, REAP_INTERVAL, DST_ANNO,
 /// REPLY_ANNO, as in IPRewriter.
 ///
 /// Handlers: `table`, `patterns`, `nmappings`, `size`, `mapping_failures` (read); `capacity`,

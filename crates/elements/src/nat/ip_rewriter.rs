@@ -31,9 +31,7 @@ use super::rewriter::class;
 /// both ways or RST; UDP_TIMEOUT (5 minutes), UDP_STREAMING_TIMEOUT (as UDP_TIMEOUT) for UDP flows
 /// of three packets, one of them a reply; TCP_GUARANTEE or GUARANTEE, and UDP_GUARANTEE (5 seconds):
 /// how long after a packet its flow cannot be given up for another; MAPPING_CAPACITY (1,048,576
-/// flows; or the name of a rewriter whose capacity is shared; a second number, by default an eighth of
-/// the first and at most 50, is told by the handler and decides nothing); REAP_INTERVAL (15 minutes; 0 is
-/// never); DST_ANNO (true): set the destination annotation; REPLY_ANNO: replies get this annotation
+/// flows; or the name of a rewriter whose capacity is shared); REAP_INTERVAL (15 minutes; 0 is never); DST_ANNO (true): set the destination annotation; REPLY_ANNO: replies get this annotation
 /// byte as the flow's first packet had it.
 ///
 /// A flow whose timeout has passed is not gone yet: it ends when flows are reaped, or when its

@@ -260,7 +260,8 @@ fn split_choice(text: &str) -> (&str, Choice) {
     }
 }
 
-/// As Click's `patterns` handler writes it.
+/// As Click's `patterns` handler writes it: a range of one as that one, an identifier where ports
+/// stand, and what begins with zero as unchanged.
 impl fmt::Display for Pattern {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let address = |address: Option<Ipv4Addr>| {
@@ -268,19 +269,20 @@ impl fmt::Display for Pattern {
         };
         let port = |port: Option<u16>| port.map_or_else(|| "-".into(), |port| port.to_string());
         let source = match self.range {
-            Range::Addresses(low, high) => {
+            Range::Addresses(low, high) if low < high => {
                 format!("{}-{}", Ipv4Addr::from_bits(low), Ipv4Addr::from_bits(high))
             }
             _ => address(self.source),
         };
         let source_port = match self.range {
-            Range::Ports(low, high) => format!("{low}-{high}"),
+            Range::Ports(0, _) => "-".into(),
+            Range::Ports(low, high) if low < high => format!("{low}-{high}"),
+            Range::Ports(low, _) => low.to_string(),
             _ => port(self.source_port),
         };
         let destination = address(self.destination);
         match self.words {
             2 => write!(f, "{source} {destination}"),
-            3 => write!(f, "{source} {destination} {source_port}"),
             _ => write!(
                 f,
                 "{source} {source_port} {destination} {}",
@@ -306,7 +308,6 @@ mod tests {
             "1.0.0.1 1-65535 - -",
             "- - 10.0.0.1 80",
             "1.0.0.1-1.0.0.9 -",
-            "1.0.0.1 - 0-65535",
         ] {
             assert_eq!(parse(text).unwrap().to_string(), text);
         }
@@ -314,6 +315,14 @@ mod tests {
             parse("1.0.0.1/24 -").unwrap().to_string(),
             "1.0.0.1-1.0.0.254 -"
         );
+        for (text, written) in [
+            ("1.0.0.1 - 1024-65535", "1.0.0.1 1024-65535 - -"),
+            ("1.0.0.1 - 0-65535", "1.0.0.1 - - -"),
+            ("1.0.0.1 7-7 - -", "1.0.0.1 7 - -"),
+            ("1.0.0.1-1.0.0.1# -", "1.0.0.1 -"),
+        ] {
+            assert_eq!(parse(text).unwrap().to_string(), written);
+        }
         assert_eq!(
             parse("1.0.0.1 1024-1026# - -").unwrap().to_string(),
             "1.0.0.1 1024-1026 - -"

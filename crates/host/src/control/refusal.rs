@@ -19,7 +19,7 @@ pub fn refusal(handler: &str, writes: bool, refusal: &Refusal) -> HandlerError {
         status::NO_HANDLER | status::UNIMPLEMENTED => HandlerError::NoHandler(handler.into()),
         status::PERMISSION if writes => HandlerError::NotWritable(handler.into()),
         status::PERMISSION => HandlerError::NotReadable(handler.into()),
-        _ => HandlerError::Failed(refusal.text.lines().map(Into::into).collect()),
+        _ => HandlerError::refused(refusal.text.lines().map(Into::into).collect()),
     }
 }
 

@@ -333,7 +333,7 @@ impl Conversation {
             HandlerError::NotWritable(name) => {
                 self.reply(PERMISSION, &format!("Handler '{name}' read-only"));
             }
-            HandlerError::Busy(_) | HandlerError::Failed(_) => {
+            HandlerError::Busy(_) | HandlerError::Failed(..) => {
                 let text = format!("{what} handler '{handler}' error:\n{error}");
                 self.reply(HANDLER_ERROR, &text);
             }

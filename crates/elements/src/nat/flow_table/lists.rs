@@ -54,6 +54,11 @@ impl List {
         flow.last + self.lifetime.timeout
     }
 
+    /// Until when nobody may take a flow's place.
+    pub(super) fn guaranteed(&self, flow: &Flow) -> Instant {
+        flow.last + self.lifetime.guarantee
+    }
+
     /// The places of its flows.
     pub(super) fn places(&self, flows: &[Flow]) -> impl Iterator<Item = u32> {
         let place = |place: u32| Some(place).filter(|place| *place != NONE);
@@ -77,9 +82,7 @@ impl List {
                 break;
             }
             let deadline = self.deadline(flow);
-            if flow.last + self.lifetime.guarantee <= now
-                && found.is_none_or(|(other, _)| deadline < other)
-            {
+            if self.guaranteed(flow) <= now && found.is_none_or(|(other, _)| deadline < other) {
                 found = Some((deadline, place));
             }
         }

@@ -4,7 +4,6 @@
 //! keys. A table belongs to one rewriter, or to several that share a capacity; each then has its
 //! own space of keys.
 
-mod capacity;
 mod entry;
 mod flow;
 mod index;
@@ -24,11 +23,13 @@ use super::sequence::SequenceShifts;
 use flow::{FREE, NONE};
 use lists::List;
 
-pub(super) use capacity::Capacity;
 pub(super) use entry::{Entry, FlowId};
 pub(super) use flow::{Direction, Flow, NewFlow, Outputs};
 pub(super) use index::Index;
 pub(super) use lists::Lifetime;
+
+/// Most flows a table may hold: their numbers have 31 bits, and one is no flow.
+const LARGEST: usize = (1 << 31) - 2;
 
 /// Whom flows count for: one input of a rewriter.
 pub(super) struct Owner {
@@ -60,9 +61,6 @@ pub(super) struct FlowTable {
     owners: Vec<Owner>,
     spaces: u8,
     pub(super) capacity: usize,
-    /// Places that Click keeps for short flows: told to who asks. Here a full table gives up the
-    /// unguaranteed flow that would end first, so short flows find a place without.
-    pub(super) reservation: usize,
     /// How many flows have ended since the beginning.
     ended: u64,
     /// The second in which flows were last reaped because something was wanted of them.
@@ -72,7 +70,7 @@ pub(super) struct FlowTable {
 }
 
 impl FlowTable {
-    pub(super) fn new(capacity: Capacity, seed: u64) -> Self {
+    pub(super) fn new(capacity: usize, seed: u64) -> Self {
         Self {
             flows: Vec::new(),
             free: Vec::new(),
@@ -81,8 +79,7 @@ impl FlowTable {
             lists: Vec::new(),
             owners: Vec::new(),
             spaces: 0,
-            capacity: capacity.flows,
-            reservation: capacity.reservation,
+            capacity: capacity.min(LARGEST),
             ended: 0,
             reaped: None,
             sequences: Map::new(),
@@ -285,9 +282,15 @@ impl FlowTable {
         self.deadline(id.0) > now
     }
 
-    /// When a flow has lived out its time.
-    pub(super) fn expiry(&self, id: FlowId) -> Instant {
-        self.deadline(id.0)
+    /// When a flow's guarantee ends; or, where it has, when the flow has lived out its time.
+    pub(super) fn expiry(&self, id: FlowId, now: Instant) -> Instant {
+        let flow = self.flow(id);
+        let guaranteed = self.lists[usize::from(flow.class)].guaranteed(flow);
+        if guaranteed > now {
+            guaranteed
+        } else {
+            self.deadline(id.0)
+        }
     }
 
     /// Removes flows that have lived out their time.
@@ -331,9 +334,8 @@ impl FlowTable {
 
     /// Sets how many flows there may be, and gives up those that are too many: guaranteed ones
     /// where there are no others.
-    pub(super) fn set_capacity(&mut self, capacity: Capacity, now: Instant) {
-        self.reservation = capacity.reservation;
-        self.capacity = capacity.flows;
+    pub(super) fn set_capacity(&mut self, capacity: usize, now: Instant) {
+        self.capacity = capacity.min(LARGEST);
         self.reap(now);
         while self.len() > self.capacity {
             let oldest = || self.iter(None).map(|(id, _)| id).next();

@@ -38,7 +38,7 @@ fn lifetime(timeout: u64, guarantee: u64) -> Lifetime {
 }
 
 fn table(lifetimes: &[Lifetime]) -> FlowTable {
-    let mut table = FlowTable::new(Capacity::of(1 << 20), 7);
+    let mut table = FlowTable::new(1 << 20, 7);
     assert_eq!(table.join(lifetimes, 1), Some(Share::default()));
     table
 }
@@ -68,7 +68,9 @@ fn flows_expire_after_their_last_packet() {
     table.touch(first, 0, seconds(30));
     table.reap(seconds(75));
     assert!(table.find(&key(1, 1), 0).is_some() && table.find(&key(2, 1), 0).is_none());
-    assert_eq!(table.expiry(first), seconds(90));
+    assert_eq!(table.expiry(first, seconds(75)), seconds(90));
+    // While it is guaranteed, that is what is told.
+    assert_eq!(table.expiry(first, seconds(31)), seconds(35));
 }
 
 #[test]
@@ -103,7 +105,7 @@ fn a_smaller_capacity_takes_effect_at_once() {
     for number in 0..10 {
         table.insert(&new(number), 0, seconds(0));
     }
-    table.set_capacity(Capacity::of(3), seconds(1));
+    table.set_capacity(3, seconds(1));
     assert_eq!((table.len(), table.owner(0).flows), (3, 3));
 }
 
@@ -136,7 +138,7 @@ fn a_clock_that_leaps_ends_flows_and_one_that_goes_back_ends_none() {
     table.insert(&new(2), 0, seconds(10));
     table.reap(seconds(0));
     assert_eq!(table.len(), 2);
-    assert_eq!(table.expiry(first), seconds(70));
+    assert_eq!(table.expiry(first, seconds(20)), seconds(70));
     // To the end of time.
     table.reap(Instant::NEVER);
     assert_eq!(table.len(), 0);

@@ -10,7 +10,7 @@ use sprat_click::arguments::{Annotation, Argument, NoNames, Raw};
 use sprat_click::{Arguments, Configuration, Configure, ElementId, Rejected};
 
 use super::{Kind, Rewriter};
-use crate::nat::flow_table::{Capacity, FlowTable, Share};
+use crate::nat::flow_table::{FlowTable, Share};
 use crate::nat::input_spec::InputSpec;
 
 /// Flows a table holds unless MAPPING_CAPACITY says otherwise: enough for any link, and a bound on
@@ -70,17 +70,17 @@ pub(in crate::nat) fn reply_annotation(arguments: &mut Arguments<'_>) -> Option<
     }
 }
 
-/// MAPPING_CAPACITY: one number or two, or the rewriter whose capacity is shared.
+/// MAPPING_CAPACITY: a number, or the rewriter whose capacity is shared.
 fn capacity(
     arguments: &mut Arguments<'_>,
     configuration: &Configuration<'_>,
-) -> (Capacity, Option<ElementId>) {
-    let default = Capacity::of(DEFAULT_CAPACITY);
+) -> (usize, Option<ElementId>) {
+    let default = DEFAULT_CAPACITY;
     let text = arguments.keyword::<Raw>("CAPACITY");
     let Some(Raw(text)) = arguments.keyword::<Raw>("MAPPING_CAPACITY").or(text) else {
         return (default, None);
     };
-    if let Ok(capacity) = Capacity::parse(&text, &NoNames) {
+    if let Ok(capacity) = usize::parse(&text, &NoNames) {
         return (capacity, None);
     }
     let other = configuration

@@ -13,7 +13,7 @@ use sprat_packet::flow::FlowKey;
 use sprat_packet::headers::protocol::{TCP, UDP};
 
 use super::{Kind, Rewriter};
-use crate::nat::flow_table::{Capacity, Direction, FlowId};
+use crate::nat::flow_table::{Direction, FlowId};
 use crate::nat::input_spec::InputSpec;
 
 impl Rewriter {
@@ -76,7 +76,7 @@ impl Rewriter {
             "nmappings" | "table_size" => Ok(sum(&mut owners().map(|owner| owner.flows))),
             "mapping_failures" => Ok(sum(&mut owners().map(|owner| owner.failures))),
             "size" => Ok(table.len().to_string()),
-            "capacity" => Ok(format!("{} {}", table.capacity, table.reservation)),
+            "capacity" => Ok(table.capacity.to_string()),
             "patterns" => Ok((0..self.specs.len())
                 .map(|input| self.pattern_text(input))
                 .collect()),
@@ -115,7 +115,7 @@ impl Rewriter {
                 Ok(())
             }
             "capacity" => {
-                let capacity = Capacity::parse(value.trim(), &NoNames)
+                let capacity = usize::parse(value.trim(), &NoNames)
                     .map_err(|error| HandlerError::failed(format!("CAPACITY: {error}")))?;
                 let now = context.now();
                 self.table.borrow_mut().set_capacity(capacity, now);
@@ -152,7 +152,8 @@ impl Rewriter {
     }
 
     /// One line of the table, as Click writes it: what packets carry, what they are given, where
-    /// they go (with a star), the input, and in how many seconds the flow expires.
+    /// they go (with a star), the input, and in how many seconds the flow's guarantee ends, or the
+    /// flow where it has.
     fn write_flow(&self, text: &mut String, id: FlowId, direction: Direction, now: Instant) {
         let table = self.table.borrow();
         let flow = table.flow(id);
@@ -181,7 +182,7 @@ impl Rewriter {
             Direction::Forward => ("*", ""),
             Direction::Reply => ("", "*"),
         };
-        let expiry = table.expiry(id);
+        let expiry = table.expiry(id, now);
         // To the nearest second; what is overdue counts down below zero.
         let seconds = |span: Duration| (span + Duration::from_millis(500)).as_secs();
         let (sign, left) = if expiry >= now {

@@ -105,7 +105,7 @@ impl Kind {
                 Self::Ip => (
                     time("UDP_TIMEOUT"),
                     time("UDP_STREAMING_TIMEOUT"),
-                    time("UDP_GUARANTEE").or(guarantee),
+                    time("UDP_GUARANTEE"),
                 ),
                 Self::Udp => (
                     timeout.or(time("UDP_TIMEOUT")),
@@ -114,7 +114,8 @@ impl Kind {
                 ),
                 _ => (timeout, None, guarantee),
             };
-            let timeout = timeout.unwrap_or(minutes(5));
+            let usual = if self.is_address() { 120 } else { 5 };
+            let timeout = timeout.unwrap_or(minutes(usual));
             let guarantee = guarantee.unwrap_or(GUARANTEE);
             let streaming = streaming.unwrap_or(timeout);
             lifetimes.extend([timeout, streaming].map(|timeout| Lifetime::new(timeout, guarantee)));

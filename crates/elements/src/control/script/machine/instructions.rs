@@ -41,8 +41,8 @@ impl Machine {
                     Ok(()) => self.status.set(0),
                     Err(error) => {
                         // A handler that is not there has no status.
-                        if let HandlerError::Failed(_) = error {
-                            self.status.set(INVALID);
+                        if let HandlerError::Failed(_, status) = error {
+                            self.status.set(status);
                         }
                         self.complain_of_call(context, true, &call, &error);
                     }

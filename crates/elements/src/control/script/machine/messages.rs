@@ -46,7 +46,7 @@ impl Machine {
         call: &str,
         error: &HandlerError,
     ) {
-        let HandlerError::Failed(messages) = error else {
+        let HandlerError::Failed(messages, _) = error else {
             return self.complain(context, &error.in_call(write));
         };
         if messages.iter().all(String::is_empty) {

@@ -365,9 +365,6 @@ impl Machine {
     }
 }
 
-/// The status of a write that failed: C's EINVAL, negative.
-const INVALID: i32 = -22;
-
 /// What came of an instruction.
 enum Done {
     Next,

@@ -49,7 +49,7 @@ impl Scope for RunScope<'_, '_> {
             Err(error) => {
                 self.machine.complain(self.context, &error.in_call(false));
                 // A reference to a handler that is not there stays as it is.
-                matches!(error, HandlerError::Failed(_)).then(String::new)
+                matches!(error, HandlerError::Failed(..)).then(String::new)
             }
         }
     }
