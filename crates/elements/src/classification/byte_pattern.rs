@@ -1,8 +1,7 @@
 //! Byte patterns: the language of `Classifier`.
 
-use alloc::borrow::ToOwned;
-use alloc::string::String;
 use alloc::vec::Vec;
+use core::cmp::Ordering;
 use core::fmt;
 
 use super::expression::{Expression, Field, Test};
@@ -10,105 +9,107 @@ use super::expression::{Expression, Field, Test};
 /// The last byte that a pattern can look at.
 const LAST_OFFSET: usize = 0xff00;
 
-/// What is wrong with a byte pattern.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// What is wrong with a byte pattern, in Click's words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum BytePatternError {
-    /// A clause that is not `OFFSET/VALUE`.
-    MissingSlash(String),
-    /// An offset that is not a decimal number, or too great.
-    BadOffset(String),
-    /// A value or mask with an odd number of digits.
-    OddDigits(String),
-    /// A character that is neither a hexadecimal digit nor, in a value, `?`.
-    BadDigit(char),
-    /// A mask whose length is not its value's.
-    MaskLength(String),
-    /// Nothing was written.
-    Empty,
+    /// A clause that begins with no offset.
+    NoOffset,
+    /// An offset without a value.
+    MissingSlash,
+    /// An offset too great.
+    BadOffset,
+    /// A value of less than a byte.
+    ShortValue,
+    /// A value with an odd number of digits.
+    OddDigits,
+    /// A mask that is longer than its value.
+    LongMask,
+    /// A mask that is shorter than its value.
+    ShortMask,
 }
 
 impl fmt::Display for BytePatternError {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::MissingSlash(clause) => write!(
-                formatter,
-                "syntax error: expected 'OFFSET/VALUE', found '{clause}'"
-            ),
-            Self::BadOffset(offset) => write!(formatter, "bad offset '{offset}'"),
-            Self::OddDigits(value) => {
-                write!(formatter, "value '{value}' has odd number of hex digits")
-            }
-            Self::BadDigit(digit) => write!(formatter, "'{digit}' is not a hex digit"),
-            Self::MaskLength(mask) => {
-                write!(
-                    formatter,
-                    "mask '{mask}' has a different length than its value"
-                )
-            }
-            Self::Empty => formatter.write_str("empty pattern"),
-        }
+        formatter.write_str(match self {
+            Self::NoOffset => "expected a digit",
+            Self::MissingSlash => "expected '/'",
+            Self::BadOffset => "offset too great",
+            Self::ShortValue => "value has less than 2 hex digits",
+            Self::OddDigits => "value has odd number of hex digits",
+            Self::LongMask => "mask has too many hex digits",
+            Self::ShortMask => "mask has too few hex digits",
+        })
     }
 }
 
 impl core::error::Error for BytePatternError {}
 
 /// Reads a byte pattern: clauses `OFFSET/VALUE[%MASK]` separated by spaces, each perhaps after
-/// `!`; or `-` for every packet.
+/// `!`; or `-`, or nothing, for every packet.
 ///
 /// # Errors
 /// The first thing wrong with the pattern.
 pub fn parse_byte_pattern(pattern: &str) -> Result<Expression, BytePatternError> {
     let mut clauses = Vec::new();
-    let mut everything = false;
-    let mut negated = false;
-    for word in pattern.split_ascii_whitespace() {
-        let clause = word.trim_start_matches('!');
-        if (word.len() - clause.len()) % 2 == 1 {
-            negated = !negated;
-        }
-        if clause.is_empty() {
-            continue;
-        }
-        let mut expression = if clause == "-" {
-            everything = true;
-            Expression::Constant(true)
-        } else {
-            parse_clause(clause)?
-        };
-        if core::mem::take(&mut negated) {
-            expression = expression.negate();
-        }
-        clauses.push(expression);
+    let mut rest = pattern.trim_start();
+    if rest == "-" {
+        return Ok(Expression::Constant(true));
     }
-    match clauses.len() {
-        0 => Err(BytePatternError::Empty),
-        1 if everything => Ok(clauses.remove(0)),
-        _ => Ok(Expression::All(clauses)),
+    while !rest.is_empty() {
+        let positive = rest.strip_prefix('!').map(str::trim_start);
+        let (clause, behind) = parse_clause(positive.unwrap_or(rest))?;
+        clauses.push(match positive {
+            Some(_) => clause.negate(),
+            None => clause,
+        });
+        rest = behind.trim_start();
     }
+    Ok(Expression::All(clauses))
 }
 
-fn parse_clause(clause: &str) -> Result<Expression, BytePatternError> {
-    let Some((offset, rest)) = clause.split_once('/') else {
-        return Err(BytePatternError::MissingSlash(clause.to_owned()));
-    };
-    let (value, mask) = match rest.split_once('%') {
-        Some((value, mask)) => (value, Some(mask)),
-        None => (rest, None),
-    };
-    let digits = offset.bytes().all(|byte| byte.is_ascii_digit());
+/// Takes the characters that are digits of a base, or one of these, from the front of a text.
+fn digits<'a>(text: &'a str, base: u32, others: &str) -> (&'a str, &'a str) {
+    let end = text.find(|c: char| !c.is_digit(base) && !others.contains(c));
+    text.split_at(end.unwrap_or(text.len()))
+}
+
+/// Reads a clause; returns what stands behind it.
+fn parse_clause(text: &str) -> Result<(Expression, &str), BytePatternError> {
+    let (offset, rest) = digits(text, 10, "");
+    if offset.is_empty() {
+        return Err(BytePatternError::NoOffset);
+    }
+    let rest = rest
+        .strip_prefix('/')
+        .ok_or(BytePatternError::MissingSlash)?;
+    let (value, mut rest) = digits(rest, 16, "?");
+    let mut mask = None;
+    if let Some(behind) = rest.strip_prefix('%') {
+        let (given, behind) = digits(behind, 16, "?");
+        mask = Some(given);
+        rest = behind;
+    }
     let start: usize = match offset.parse() {
-        Ok(start) if digits && start + value.len() / 2 <= LAST_OFFSET => start,
-        _ => return Err(BytePatternError::BadOffset(offset.to_owned())),
+        Ok(start) if start <= LAST_OFFSET && value.len() / 2 <= LAST_OFFSET - start => start,
+        _ => return Err(BytePatternError::BadOffset),
     };
-    let (values, mut masks) = nibbles(value, true)?;
+    if value.len() < 2 {
+        return Err(BytePatternError::ShortValue);
+    }
+    if value.len() % 2 != 0 {
+        return Err(BytePatternError::OddDigits);
+    }
+    let (values, mut masks) = nibbles(value);
     if let Some(mask) = mask {
-        let (given, _) = nibbles(mask, false)?;
-        if given.len() != masks.len() {
-            return Err(BytePatternError::MaskLength(mask.to_owned()));
+        match mask.len().cmp(&value.len()) {
+            Ordering::Greater => return Err(BytePatternError::LongMask),
+            Ordering::Less => return Err(BytePatternError::ShortMask),
+            Ordering::Equal => {}
         }
-        for (mask, given) in masks.iter_mut().zip(given) {
-            *mask &= given;
+        let (given, digits) = nibbles(mask);
+        for (mask, given) in masks.iter_mut().zip(given.iter().zip(digits)) {
+            *mask &= given.0 & given.1;
         }
     }
     // Whole 16-bit words where they are aligned as Ethernet types and ports are: packets are
@@ -128,8 +129,7 @@ fn parse_clause(clause: &str) -> Result<Expression, BytePatternError> {
                 .fold(0, |word, byte| word << 8 | u32::from(*byte))
         };
         let mask = join(&masks[at..end]);
-        let offset = u16::try_from(start + at)
-            .map_err(|_| BytePatternError::BadOffset(offset.to_owned()))?;
+        let offset = u16::try_from(start + at).map_err(|_| BytePatternError::BadOffset)?;
         let field = Field::network(offset, width);
         tests.push(Expression::Test(Test::equal(
             field,
@@ -138,29 +138,20 @@ fn parse_clause(clause: &str) -> Result<Expression, BytePatternError> {
         )));
         at = end;
     }
-    Ok(Expression::All(tests))
+    Ok((Expression::All(tests), rest))
 }
 
-/// The bytes that hexadecimal digits spell, and which of their bits were given.
-fn nibbles(text: &str, wildcards: bool) -> Result<(Vec<u8>, Vec<u8>), BytePatternError> {
-    let mut digits = Vec::with_capacity(text.len());
-    for character in text.chars() {
-        digits.push(
-            match character
-                .to_digit(16)
-                .and_then(|digit| u8::try_from(digit).ok())
-            {
-                Some(digit) => (digit, 0xf),
-                None if character == '?' && wildcards => (0, 0),
-                None => return Err(BytePatternError::BadDigit(character)),
-            },
-        );
-    }
-    if digits.is_empty() || digits.len() % 2 == 1 {
-        return Err(BytePatternError::OddDigits(text.to_owned()));
-    }
-    Ok(digits
-        .chunks_exact(2)
-        .map(|pair| (pair[0].0 << 4 | pair[1].0, pair[0].1 << 4 | pair[1].1))
-        .unzip())
+/// The bytes that an even number of hexadecimal digits spell, and which of their bits were given.
+fn nibbles(text: &str) -> (Vec<u8>, Vec<u8>) {
+    let digit = |byte: u8| {
+        let digit = char::from(byte)
+            .to_digit(16)
+            .and_then(|digit| u8::try_from(digit).ok());
+        digit.map_or((0, 0), |digit| (digit, 0xf))
+    };
+    let pair = |pair: &[u8]| {
+        let (high, low) = (digit(pair[0]), digit(pair[1]));
+        (high.0 << 4 | low.0, high.1 << 4 | low.1)
+    };
+    text.as_bytes().chunks_exact(2).map(pair).unzip()
 }

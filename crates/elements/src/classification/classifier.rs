@@ -29,8 +29,9 @@ pub(super) const CLASSIFIER: Class = Class::of::<Classifier>("Classifier")
 /// A pattern is a list of clauses `OFFSET/VALUE` or `OFFSET/VALUE%MASK` with spaces between, all
 /// of which must hold. OFFSET is decimal and counts bytes from the start of the packet; VALUE and
 /// MASK are hexadecimal, two digits a byte, and equally long. Only bits set in MASK are compared,
-/// and a `?` in VALUE stands for any digit. A clause that reaches past the end of the packet does
-/// not hold. `!` before a clause turns it round. The pattern `-` matches every packet.
+/// and a `?` in VALUE or MASK stands for any digit. A clause that reaches past the end of the packet
+/// does not hold. `!` before a clause turns it round. The pattern `-` matches every packet, and so
+/// does an empty one.
 ///
 /// ARP requests, ARP replies, IP, and the rest, on Ethernet:
 ///
@@ -55,10 +56,10 @@ impl Configure for Classifier {
     ) -> Result<Self, Rejected> {
         let patterns = patterns(arguments);
         if patterns.len() != configuration.outputs() {
-            arguments.error(format!(
+            return Err(arguments.error(format!(
                 "need {} arguments, one per output port",
                 configuration.outputs()
-            ));
+            )));
         }
         let mut rules = Vec::new();
         for (number, text) in patterns.into_iter().enumerate() {
@@ -71,7 +72,8 @@ impl Configure for Classifier {
                 Err(error) => pattern_error(arguments, number, &error),
             }
         }
-        let dispatch = Dispatch::new(rules, Layout::Packet, arguments, configuration)?;
+        let dispatch = Dispatch::new(rules, Layout::Packet, arguments)?;
+        dispatch.warn_of_unused(arguments);
         Ok(Self { dispatch })
     }
 }
@@ -160,8 +162,12 @@ mod tests {
         assert_eq!(
             Bench::errors("Idle -> c :: Classifier(12/0806, 12/08, x) -> Idle; c[1] -> Idle"),
             "config:1: While configuring 'c :: Classifier':\n  \
-             need 2 arguments, one per output port\n  \
-             pattern 2: syntax error: expected 'OFFSET/VALUE', found 'x'\n"
+             need 2 arguments, one per output port\n"
+        );
+        assert_eq!(
+            Bench::errors("Idle -> c :: Classifier(12/0806, x) -> Idle; c[1] -> Idle"),
+            "config:1: While configuring 'c :: Classifier':\n  \
+             pattern 1: expected a digit\n"
         );
     }
 }

@@ -8,9 +8,10 @@ use alloc::vec::Vec;
 use core::fmt::Write;
 
 use sprat_click::arguments::unquote;
-use sprat_click::{Arguments, Configuration, Context, Rejected};
+use sprat_click::{Arguments, Context, Rejected};
 use sprat_packet::{Batch, Packet};
 
+use super::ip_pattern::read_ip_pattern;
 use super::{Expression, Headers, Layout, Listing, NO_RULE, Program, Workspace};
 
 /// One rule of an element.
@@ -54,7 +55,24 @@ pub(super) fn pattern_error(
     number: usize,
     error: &dyn core::fmt::Display,
 ) {
-    arguments.error(format!("pattern {number}: {error}"));
+    for line in error.to_string().lines() {
+        arguments.error(format!("pattern {number}: {line}"));
+    }
+}
+
+/// Reads an element's IP pattern; says what is wrong with it, and what may not be meant.
+pub(super) fn ip_pattern(
+    arguments: &mut Arguments<'_>,
+    number: usize,
+    pattern: &str,
+) -> Option<Expression> {
+    let mut warnings = Vec::new();
+    let read = read_ip_pattern(pattern, arguments.names(), &mut warnings);
+    for warning in warnings {
+        arguments.message(format!("pattern {number}: warning: {warning}"));
+    }
+    read.map_err(|error| pattern_error(arguments, number, &error))
+        .ok()
 }
 
 impl Dispatch {
@@ -63,22 +81,10 @@ impl Dispatch {
         rules: Vec<Rule>,
         layout: Layout,
         arguments: &mut Arguments<'_>,
-        configuration: &Configuration<'_>,
     ) -> Result<Self, Rejected> {
         arguments.finish()?;
         let compiled = Program::compile(rules.iter().map(|rule| &rule.expression));
         let program = compiled.map_err(|error| arguments.error(error.to_string()))?;
-        let mut used = vec![false; configuration.outputs()];
-        for (rule, possible) in rules.iter().zip(program.possible(rules.len())) {
-            if let Some(output) = rule.output.filter(|_| possible)
-                && let Some(used) = used.get_mut(output)
-            {
-                *used = true;
-            }
-        }
-        for (output, _) in used.iter().enumerate().filter(|(_, used)| !**used) {
-            arguments.warning(format!("pattern {output} matches no packets"));
-        }
         let mut outputs: Vec<_> = rules.iter().map(|rule| rule.output).collect();
         outputs.push(None);
         Ok(Self {
@@ -90,6 +96,15 @@ impl Dispatch {
             outputs,
             decided: Vec::new(),
         })
+    }
+
+    /// Says which patterns no packet can match, where each has an output.
+    pub(super) fn warn_of_unused(&self, arguments: &mut Arguments<'_>) {
+        for (output, possible) in (0..).zip(self.program.possible(self.rules.len())) {
+            if !possible {
+                arguments.warning(format!("output {output} matches no packets"));
+            }
+        }
     }
 
     /// How many rules there are.

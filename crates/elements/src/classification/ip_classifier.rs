@@ -8,9 +8,8 @@ use sprat_click::{
 };
 use sprat_packet::Batch;
 
-use super::dispatch::{Dispatch, Rule, pattern_error, patterns};
+use super::dispatch::{Dispatch, Rule, ip_pattern, patterns};
 use super::ip_filter::ip_headers;
-use super::ip_pattern::parse_ip_pattern;
 use super::{Layout, pattern_handlers};
 
 pub(super) const IP_CLASSIFIER: Class = Class::of::<IpClassifier>("IPClassifier")
@@ -56,23 +55,23 @@ impl Configure for IpClassifier {
     ) -> Result<Self, Rejected> {
         let patterns = patterns(arguments);
         if patterns.len() != configuration.outputs() {
-            arguments.error(format!(
+            return Err(arguments.error(format!(
                 "need {} arguments, one per output port",
                 configuration.outputs()
-            ));
+            )));
         }
         let mut rules = Vec::new();
         for (number, text) in patterns.into_iter().enumerate() {
-            match parse_ip_pattern(&text, arguments.names()) {
-                Ok(expression) => rules.push(Rule {
+            if let Some(expression) = ip_pattern(arguments, number, &text) {
+                rules.push(Rule {
                     text,
                     expression,
                     output: Some(number),
-                }),
-                Err(error) => pattern_error(arguments, number, &error),
+                });
             }
         }
-        let dispatch = Dispatch::new(rules, Layout::Ip, arguments, configuration)?;
+        let dispatch = Dispatch::new(rules, Layout::Ip, arguments)?;
+        dispatch.warn_of_unused(arguments);
         Ok(Self { dispatch })
     }
 }

@@ -1,18 +1,17 @@
 use alloc::borrow::ToOwned;
+use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
-use core::fmt;
 
-use sprat_click::arguments::{Names, parse_unsigned};
+use sprat_click::arguments::{Argument, NoNames};
 use sprat_click::{
     Arguments, Class, Configuration, Configure, Context, Element, HandlerError, HandlerList,
     Rejected,
 };
 use sprat_packet::{Batch, Packet};
 
-use super::dispatch::{Dispatch, Rule, pattern_error, patterns};
-use super::ip_pattern::parse_ip_pattern;
-use super::{Headers, Layout, PatternError};
+use super::dispatch::{Dispatch, Rule, ip_pattern, patterns};
+use super::{Headers, Layout};
 
 pub(super) const IP_FILTER: Class = Class::of::<IpFilter>("IPFilter")
     .ports("1/-")
@@ -73,45 +72,48 @@ struct IpFilter {
     dispatch: Dispatch,
 }
 
-/// Why a rule cannot be read.
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum RuleError {
-    /// Neither a number nor a known word.
-    UnknownAction(String),
-    /// An output that is not there.
-    OutputOutOfRange(usize),
-    /// The pattern is wrong.
-    Pattern(PatternError),
-}
-
-impl fmt::Display for RuleError {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::UnknownAction(word) => write!(formatter, "unknown slot ID '{word}'"),
-            Self::OutputOutOfRange(output) => write!(formatter, "slot '{output}' out of range"),
-            Self::Pattern(error) => error.fmt(formatter),
-        }
-    }
-}
-
-/// Reads `ACTION PATTERN`.
-fn parse_rule(text: &str, outputs: usize, names: &dyn Names) -> Result<Rule, RuleError> {
+/// Reads `ACTION PATTERN`. Whatever is wrong, Click says it of both.
+fn parse_rule(
+    arguments: &mut Arguments<'_>,
+    number: usize,
+    text: &str,
+    outputs: usize,
+) -> Option<Rule> {
     let text = text.trim();
+    if text.is_empty() {
+        arguments.error(format!("empty pattern {number}"));
+        return None;
+    }
     let (action, pattern) = text.split_once(char::is_whitespace).unwrap_or((text, ""));
     let output = match action {
         "allow" | "pass" | "accept" => Some(0),
-        "deny" | "drop" => None,
-        _ => match parse_unsigned(action) {
-            Some(Ok(number)) => Some(usize::try_from(number).unwrap_or(usize::MAX)),
-            Some(Err(_)) => Some(usize::MAX),
-            None => return Err(RuleError::UnknownAction(action.to_owned())),
+        "deny" | "drop" => {
+            if action == "deny" && outputs > 1 {
+                arguments.message(format!(
+                    "pattern {number}: warning: meaning of 'deny' has changed (now it means 'drop')"
+                ));
+            }
+            None
+        }
+        _ => match i32::parse(action, &NoNames) {
+            // None of the outputs, where it is below zero.
+            Ok(slot) => Some(usize::try_from(slot).unwrap_or(usize::MAX)),
+            Err(_) => {
+                arguments.error(format!("pattern {number}: unknown slot ID '{action}'"));
+                None
+            }
         },
     };
-    if let Some(output) = output.filter(|output| *output >= outputs) {
-        return Err(RuleError::OutputOutOfRange(output));
+    if output.is_some_and(|output| output >= outputs) {
+        arguments.error(match action {
+            "allow" => {
+                format!("pattern {number}: 'allow' is meaningless, element has zero outputs")
+            }
+            _ => format!("pattern {number}: slot '{action}' out of range"),
+        });
     }
-    let expression = parse_ip_pattern(pattern, names).map_err(RuleError::Pattern)?;
-    Ok(Rule {
+    let expression = ip_pattern(arguments, number, pattern)?;
+    Some(Rule {
         text: text.to_owned(),
         expression,
         output,
@@ -135,12 +137,9 @@ impl Configure for IpFilter {
         let outputs = configuration.outputs();
         let mut rules = Vec::new();
         for (number, text) in patterns(arguments).iter().enumerate() {
-            match parse_rule(text, outputs, arguments.names()) {
-                Ok(rule) => rules.push(rule),
-                Err(error) => pattern_error(arguments, number, &error),
-            }
+            rules.extend(parse_rule(arguments, number, text, outputs));
         }
-        let dispatch = Dispatch::new(rules, Layout::Ip, arguments, configuration)?;
+        let dispatch = Dispatch::new(rules, Layout::Ip, arguments)?;
         Ok(Self { dispatch })
     }
 }
@@ -304,7 +303,7 @@ mod tests {
         assert_eq!(marked("allow src and dst ether host 2:0:0:0:0:1"), []);
         let errors = Bench::errors("Idle -> IPFilter(allow ether host 1.0.0.1) -> Idle");
         assert!(
-            errors.contains("bad value '1.0.0.1' for 'ether host'"),
+            errors.contains("pattern 0: 'ether host': address missing"),
             "{errors}"
         );
     }
@@ -312,11 +311,18 @@ mod tests {
     #[test]
     fn mistakes_in_rules_are_reported_with_the_rules_number() {
         assert_eq!(
-            Bench::errors("Idle -> f :: IPFilter(allow tcp, permit udp, 1 all, deny src) -> Idle"),
+            Bench::errors(
+                "Idle -> f :: IPFilter(allow tcp, permit udp, 1 all, , deny src, 2 foo) -> Idle"
+            ),
             "config:1: While configuring 'f :: IPFilter':\n  \
              pattern 1: unknown slot ID 'permit'\n  \
              pattern 2: slot '1' out of range\n  \
-             pattern 3: partial directive\n"
+             empty pattern 3\n  \
+             pattern 4: partial directive\n  \
+             pattern 5: slot '2' out of range\n  \
+             pattern 5: empty term near 'foo'\n  \
+             pattern 5: missing expression\n  \
+             pattern 5: garbage after expression at 'foo'\n"
         );
     }
 

@@ -76,7 +76,7 @@ pub use byte_pattern::{BytePatternError, parse_byte_pattern};
 pub use expression::{Base, Comparison, Expression, Field, Headers, Test};
 pub use ip_pattern::parse_ip_pattern;
 pub use listing::{Layout, Listing};
-pub use pattern_error::{PatternError, PatternErrorKind};
+pub use pattern_error::PatternError;
 pub use program::{CompileError, NO_RULE, Program};
 pub use workspace::Workspace;
 

@@ -1,94 +1,94 @@
-//! What can be wrong with an IP pattern.
+//! What can be wrong with an IP pattern, in Click's words.
 
 use alloc::string::String;
 use core::fmt;
 
-/// What is wrong with a pattern.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PatternError {
-    /// The byte of the pattern it is about.
-    pub offset: usize,
-    /// What it is.
-    pub kind: PatternErrorKind,
-}
-
-/// The ways a pattern can be wrong.
+/// What is wrong with a pattern. Some take several lines, as Click reads on and says more.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum PatternErrorKind {
-    /// Nothing was written.
-    Empty,
-    /// A token where it makes no sense; empty at the end of the pattern.
-    Syntax(String),
-    /// A parenthesis was not closed.
-    MissingParenthesis,
-    /// A `?` without its `:`.
-    MissingColon,
+pub enum PatternError {
+    /// Something that must be there is not.
+    Missing(&'static str),
+    /// An expression is missing behind this sign.
+    MissingAfter(String),
+    /// A word that means nothing stands where a term should.
+    EmptyTerm {
+        /// The word.
+        word: String,
+        /// Whether it is the first of its terms, or behind `and`.
+        first: bool,
+    },
+    /// A pattern ends before this word.
+    Garbage(String),
     /// Parentheses and negations nested too deep.
     Nesting,
-    /// A primitive without a value, or a value without a word for what it is.
-    Partial,
-    /// A name that is known neither as a port, an option, a type nor an address.
-    UnknownName(String),
-    /// A name that could be several things.
-    Ambiguous(String),
-    /// A value that its primitive cannot have.
-    BadValue {
-        /// The primitive.
-        subject: &'static str,
-        /// The value as written.
-        value: String,
-    },
-    /// A number beyond what its primitive can have.
-    OutOfRange {
-        /// The primitive.
-        subject: &'static str,
-        /// The greatest value.
-        maximum: u32,
-    },
-    /// A part that its primitive cannot have.
-    Meaningless {
-        /// The part.
-        part: &'static str,
-        /// The primitive.
-        subject: &'static str,
-    },
-    /// Two words that exclude each other.
-    Conflict(String),
+    /// A number that could be anything's.
+    NoSubject,
+    /// Brackets that hold no position.
+    Position,
+    /// A position of no bytes, or of too many.
+    Length,
+    /// A name that could be several things: it, and what they are called.
+    Ambiguous(String, String),
+    /// A primitive that says nothing: nothing stands behind it, or this word.
+    Partial(Option<String>),
+    /// Something about a primitive: what it is about, what is wrong, and the word behind it that is no
+    /// value.
+    Primitive(String, String, Option<String>),
+    /// Words that exclude each other.
+    Twice(&'static str),
 }
 
 impl fmt::Display for PatternError {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.kind {
-            PatternErrorKind::Empty => formatter.write_str("empty pattern"),
-            PatternErrorKind::Syntax(text) if text.is_empty() => {
-                formatter.write_str("syntax error at end of pattern")
+        let behind = match self {
+            Self::Missing(what) => return write!(formatter, "missing {what}"),
+            Self::MissingAfter(sign) => {
+                // Within parentheses an expression of its own is missing as well.
+                if sign == "(" {
+                    formatter.write_str("missing expression\n")?;
+                }
+                return write!(formatter, "missing expression after '{sign}'");
             }
-            PatternErrorKind::Syntax(text) => write!(formatter, "syntax error near '{text}'"),
-            PatternErrorKind::MissingParenthesis => formatter.write_str("missing ')'"),
-            PatternErrorKind::MissingColon => {
-                formatter.write_str("missing ':' in ternary expression")
+            Self::EmptyTerm { word, first } => {
+                write!(formatter, "empty term near '{word}'")?;
+                if *first {
+                    formatter.write_str("\nmissing expression")?;
+                }
+                return write!(formatter, "\ngarbage after expression at '{word}'");
             }
-            PatternErrorKind::Nesting => formatter.write_str("pattern nested too deeply"),
-            PatternErrorKind::Partial => formatter.write_str("partial directive"),
-            PatternErrorKind::UnknownName(name) => write!(formatter, "unknown name '{name}'"),
-            PatternErrorKind::Ambiguous(name) => write!(
+            Self::Garbage(word) => {
+                return write!(formatter, "garbage after expression at '{word}'");
+            }
+            Self::Nesting => return formatter.write_str("pattern nested too deeply"),
+            Self::NoSubject => return formatter.write_str("specify header field or 'port'"),
+            Self::Position => {
+                return formatter
+                    .write_str("syntax error after '[', expected '[POS]' or '[POS:LEN]'");
+            }
+            Self::Length => {
+                return formatter
+                    .write_str("LEN in '[POS:LEN]' out of range, should be between 1 and 4");
+            }
+            Self::Ambiguous(name, choices) => {
+                return write!(formatter, "'{name}' is ambiguous; try {choices}");
+            }
+            Self::Twice(what) => return write!(formatter, "{what} specified twice"),
+            Self::Partial(behind) => {
+                formatter.write_str("partial directive")?;
+                behind
+            }
+            Self::Primitive(subject, what, behind) => {
+                write!(formatter, "'{subject}': {what}")?;
+                behind
+            }
+        };
+        match behind {
+            Some(word) => write!(
                 formatter,
-                "'{name}' is ambiguous; specify 'port {name}' or 'icmp type {name}'"
+                "\nempty term near '{word}'\ngarbage after expression at '{word}'"
             ),
-            PatternErrorKind::BadValue { subject, value } => {
-                write!(formatter, "bad value '{value}' for '{subject}'")
-            }
-            PatternErrorKind::OutOfRange { subject, maximum } => {
-                write!(
-                    formatter,
-                    "'{subject}' value out of range, maximum {maximum}"
-                )
-            }
-            PatternErrorKind::Meaningless { part, subject } => {
-                write!(formatter, "{part} is meaningless for '{subject}'")
-            }
-            PatternErrorKind::Conflict(word) => write!(formatter, "unexpected '{word}'"),
+            None => Ok(()),
         }
     }
 }

@@ -231,6 +231,7 @@ fn connectives_bind_as_in_c() {
     matches("true", &packet);
     rejects("false", &packet);
     matches("-", &packet);
+    matches("", &packet);
     matches("any", &packet);
     matches("all", &packet);
 }
@@ -256,37 +257,69 @@ fn options_move_the_transport_header() {
 }
 
 #[test]
-fn mistakes_are_named_with_their_place() {
-    for (pattern, offset, message) in [
-        ("", 0, "empty pattern"),
-        ("src host", 8, "partial directive"),
-        ("80", 0, "partial directive"),
-        ("tcp and", 7, "syntax error at end of pattern"),
-        ("tcp && )", 7, "syntax error near ')'"),
-        ("(tcp", 4, "missing ')'"),
-        ("tcp ? udp", 9, "missing ':' in ternary expression"),
-        ("dst port nonesuch", 9, "bad value 'nonesuch' for 'port'"),
-        ("nonesuch", 0, "unknown name 'nonesuch'"),
+fn mistakes_are_named_in_clicks_words() {
+    for (pattern, message) in [
+        ("src host", "'src ip host': address missing"),
+        ("80", "specify header field or 'port'"),
+        ("src", "partial directive"),
+        ("tcp and", "missing expression"),
+        ("tcp && )", "missing expression"),
+        ("tcp )", "garbage after expression at ')'"),
+        ("(tcp", "missing ')'"),
+        ("tcp && !", "missing expression after '!'"),
+        (
+            "tcp && (",
+            "missing expression\nmissing expression after '('",
+        ),
+        ("tcp ? udp", "missing ':' in ternary expression"),
+        (
+            "dst port nonesuch",
+            "'dst port': value missing\nempty term near 'nonesuch'\n\
+             garbage after expression at 'nonesuch'",
+        ),
+        (
+            "dst nonesuch",
+            "partial directive\nempty term near 'nonesuch'\n\
+             garbage after expression at 'nonesuch'",
+        ),
+        (
+            "nonesuch",
+            "empty term near 'nonesuch'\nmissing expression\n\
+             garbage after expression at 'nonesuch'",
+        ),
+        (
+            "tcp nonesuch",
+            "empty term near 'nonesuch'\ngarbage after expression at 'nonesuch'",
+        ),
         (
             "echo",
-            0,
-            "'echo' is ambiguous; specify 'port echo' or 'icmp type echo'",
+            "'echo' is ambiguous; try 'port echo', 'port echo', 'icmp type echo'",
         ),
-        ("ip vers 16", 10, "'ip vers' value out of range, maximum 15"),
+        ("ip vers 16", "'ip vers': out of range, bound 15"),
+        ("src port 65536", "'src port': out of range, bound 65535"),
         (
-            "src ip ttl 5",
-            11,
-            "'src' or 'dst' is meaningless for 'ip ttl'",
+            "ip ttl & 0x100 5",
+            "'ip ttl': mask out of range, bound 0xFF",
         ),
-        ("host > 10.0.0.1", 7, "an order is meaningless for 'host'"),
-        ("src dst port 1", 4, "unexpected 'dst'"),
+        ("host > 10.0.0.1", "'ip host': operator not supported"),
+        ("host 10.0.0.0/8", "'ip host': address missing"),
+        (
+            "tcp opt != syn",
+            "'tcp opt': operator or mask not supported",
+        ),
+        ("src dst port 1", "'src' or 'dst' specified twice"),
+        ("ip ttl port 1", "type specified twice"),
+        (
+            "ip[0:5] 1",
+            "LEN in '[POS:LEN]' out of range, should be between 1 and 4",
+        ),
+        (
+            "ip[x] 1",
+            "syntax error after '[', expected '[POS]' or '[POS:LEN]'",
+        ),
     ] {
         let error = parse_ip_pattern(pattern, &NoNames).unwrap_err();
-        assert_eq!(
-            (error.offset, error.to_string().as_str()),
-            (offset, message),
-            "{pattern}"
-        );
+        assert_eq!(error.to_string(), message, "{pattern}");
     }
     let deep = "(".repeat(1000);
     assert_eq!(
@@ -318,7 +351,8 @@ fn byte_patterns_match_values_wildcards_and_masks() {
     bytes("-", &packet, true);
     bytes("!0/0011", &packet, false);
     bytes("! 0/0012 4/44", &packet, true);
-    bytes("!-", &packet, false);
+    bytes("", &packet, true);
+    bytes("0/0011%?f?f", &packet, true);
 }
 
 #[test]
@@ -331,21 +365,18 @@ fn byte_patterns_fail_past_the_end_unless_negated() {
 }
 
 #[test]
-fn mistakes_in_byte_patterns_are_named() {
+fn mistakes_in_byte_patterns_are_named_in_clicks_words() {
     for (pattern, message) in [
-        ("", "empty pattern"),
-        ("12", "syntax error: expected 'OFFSET/VALUE', found '12'"),
-        ("x/00", "bad offset 'x'"),
-        ("+1/00", "bad offset '+1'"),
-        ("99999999999/00", "bad offset '99999999999'"),
-        ("0/000", "value '000' has odd number of hex digits"),
-        ("0/", "value '' has odd number of hex digits"),
-        ("0/0g", "'g' is not a hex digit"),
-        (
-            "0/00%0000",
-            "mask '0000' has a different length than its value",
-        ),
-        ("0/00%?0", "'?' is not a hex digit"),
+        ("12", "expected '/'"),
+        ("x/00", "expected a digit"),
+        ("!!1/00", "expected a digit"),
+        ("12/0800 -", "expected a digit"),
+        ("99999999999/00", "offset too great"),
+        ("0/000", "value has odd number of hex digits"),
+        ("0/", "value has less than 2 hex digits"),
+        ("0/00g", "expected a digit"),
+        ("0/00%0000", "mask has too many hex digits"),
+        ("0/0000%00", "mask has too few hex digits"),
     ] {
         assert_eq!(
             parse_byte_pattern(pattern).unwrap_err().to_string(),

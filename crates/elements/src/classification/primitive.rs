@@ -81,6 +81,19 @@ impl Relation {
     pub(super) fn ordered(self) -> bool {
         !matches!(self, Self::Equal | Self::Different)
     }
+
+    /// Its sign and what it is, where it is the same for all numbers from 0 to `maximum`.
+    pub(super) fn always(self, maximum: u32, value: u32) -> Option<(&'static str, bool)> {
+        let beyond = value > maximum;
+        let (sign, result, same) = match self {
+            Self::Equal | Self::Different => return None,
+            Self::Less => ("<", beyond, value == 0 || beyond),
+            Self::AtLeast => (">=", !beyond, value == 0 || beyond),
+            Self::Greater => (">", false, value >= maximum),
+            Self::AtMost => ("<=", true, value >= maximum),
+        };
+        same.then_some((sign, result))
+    }
 }
 
 /// A field of which a subject uses some bits.
@@ -127,8 +140,8 @@ impl Subject {
     /// The keyword, for messages.
     pub(super) fn keyword(self) -> &'static str {
         match self {
-            Self::Host => "host",
-            Self::Net => "net",
+            Self::Host => "ip host",
+            Self::Net => "ip net",
             Self::Port => "port",
             Self::Protocol => "proto",
             Self::Version => "ip vers",
@@ -146,7 +159,7 @@ impl Subject {
             Self::TcpWindow => "tcp win",
             Self::IcmpType => "icmp type",
             Self::EtherHost => "ether host",
-            Self::Bytes(_) => "field",
+            Self::Bytes(_) => "ip[...]",
         }
     }
 
@@ -242,10 +255,9 @@ fn relate(field: Field, mask: u32, relation: Relation, value: u32) -> Expression
         Relation::Different => test(Comparison::Different, value),
         Relation::Greater => test(Comparison::Greater, value),
         Relation::AtMost => test(Comparison::AtMost, value),
-        Relation::Less if value == 0 => Expression::Constant(false),
-        Relation::Less => test(Comparison::AtMost, value - 1),
-        // Any value will do, but there must be one.
-        Relation::AtLeast if value == 0 => Expression::Test(Test::equal(field, 0, 0)),
+        // What is always so has not come this far.
+        Relation::Less => test(Comparison::AtMost, value.saturating_sub(1)),
+        Relation::AtLeast if value == 0 => Expression::Constant(true),
         Relation::AtLeast => test(Comparison::Greater, value - 1),
     }
 }

@@ -326,9 +326,10 @@ fn more_rules_than_numbers_are_refused() {
 
 proptest::proptest! {
     #[test]
-    fn any_text_is_a_pattern_or_an_error_within_it(text in "[a-z0-9 .()!&|?:<>=/%\\[\\]-]{0,60}|.{0,40}") {
+    fn any_text_is_a_pattern_or_an_error_in_words(text in "[a-z0-9 .()!&|?:<>=/%\\[\\]-]{0,60}|.{0,40}") {
         if let Err(error) = super::parse_ip_pattern(&text, &NoNames) {
-            proptest::prop_assert!(error.offset <= text.len());
+            let words = alloc::string::ToString::to_string(&error);
+            proptest::prop_assert!(!words.is_empty());
         }
         let _ = super::parse_byte_pattern(&text);
     }

@@ -2,13 +2,11 @@
 
 use alloc::vec::Vec;
 
-/// One token and where it starts.
+/// One token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Token<'a> {
     /// The token as written.
     pub(super) text: &'a str,
-    /// Its first byte in the pattern.
-    pub(super) offset: usize,
     /// Whether it is a sign, not a word.
     pub(super) sign: bool,
 }
@@ -36,7 +34,6 @@ pub(super) fn tokens(pattern: &str) -> Vec<Token<'_>> {
         let text = &rest[..length];
         found.push(Token {
             text,
-            offset,
             sign: sign.is_some() || text == ":",
         });
         offset += length;

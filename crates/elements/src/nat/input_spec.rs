@@ -10,7 +10,7 @@ use sprat_click::{Configuration, Context};
 
 use super::flow_table::Outputs;
 use super::ip_rewriter_patterns::{IP_REWRITER_PATTERNS, IpRewriterPatterns, find_pattern};
-use super::mapper::{Mapped, Mapper, MapperElement, Request, is_mapper};
+use super::mapper::{Mapped, Mapper, MapperElement, Request};
 use super::pattern::Pattern;
 
 /// What is done with a new flow.
@@ -58,10 +58,9 @@ impl Surroundings for (&dyn Names, &Configuration<'_>) {
     fn mapper(&self, name: &str) -> Option<Option<(Rc<dyn Mapper>, String)>> {
         let id = self.1.find(name)?;
         let class = self.1.class_of(id);
-        let mapper = Some(id).filter(|_| is_mapper(class)).and_then(|id| {
-            self.1
-                .with(id, |element: &mut MapperElement| element.mapper.clone())
-        });
+        let mapper = self
+            .1
+            .with(id, |element: &mut MapperElement| element.mapper.clone());
         Some(mapper.map(|mapper| (mapper, format!("{name} :: {}", class.name))))
     }
 }
@@ -88,9 +87,7 @@ impl Surroundings for Context<'_> {
     fn mapper(&self, name: &str) -> Option<Option<(Rc<dyn Mapper>, String)>> {
         let id = self.find(name)?;
         let class = self.router().class(id);
-        let mapper = Some(id)
-            .filter(|_| is_mapper(class))
-            .and_then(|id| self.with(id, |element: &mut MapperElement, _| element.mapper.clone()));
+        let mapper = self.with(id, |element: &mut MapperElement, _| element.mapper.clone());
         Some(mapper.map(|mapper| (mapper, format!("{name} :: {}", class.name))))
     }
 }

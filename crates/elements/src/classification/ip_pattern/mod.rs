@@ -3,6 +3,8 @@
 mod value;
 
 use alloc::borrow::ToOwned;
+use alloc::format;
+use alloc::string::String;
 use alloc::vec;
 use alloc::vec::Vec;
 use core::net::Ipv4Addr;
@@ -10,7 +12,7 @@ use core::net::Ipv4Addr;
 use sprat_click::arguments::{Argument, IpProtocol, Names, parse_unsigned};
 
 use super::expression::{Base, Expression, Field};
-use super::pattern_error::{PatternError, PatternErrorKind};
+use super::pattern_error::PatternError;
 use super::primitive::{Direction, Relation, Subject, TCP, UDP};
 use super::tokens::{Token, tokens};
 use value::with_protocol;
@@ -18,21 +20,25 @@ use value::with_protocol;
 /// Parentheses, negations and choices may be nested this deep.
 const DEPTH: u32 = 200;
 
-/// Reads an IP pattern.
+/// Reads an IP pattern. An empty one matches everything.
 ///
 /// `names` supplies the addresses, prefixes and ports that `AddressInfo` and `PortInfo` declare.
 ///
 /// # Errors
 /// The first thing wrong with the pattern.
 pub fn parse_ip_pattern(pattern: &str, names: &dyn Names) -> Result<Expression, PatternError> {
+    read_ip_pattern(pattern, names, &mut Vec::new())
+}
+
+/// Reads an IP pattern, and notes what may not be meant.
+pub(super) fn read_ip_pattern(
+    pattern: &str,
+    names: &dyn Names,
+    warnings: &mut Vec<String>,
+) -> Result<Expression, PatternError> {
     let tokens = tokens(pattern);
     match tokens[..] {
-        [] => {
-            return Err(PatternError {
-                offset: 0,
-                kind: PatternErrorKind::Empty,
-            });
-        }
+        [] => return Ok(Expression::Constant(true)),
         [only] if matches!(only.text, "-" | "any" | "all") => {
             return Ok(Expression::Constant(true));
         }
@@ -42,16 +48,17 @@ pub fn parse_ip_pattern(pattern: &str, names: &dyn Names) -> Result<Expression, 
     let mut parser = Parser {
         tokens: &tokens,
         at: 0,
-        end: pattern.len(),
         names,
         previous: Context::default(),
         depth: 0,
+        first: true,
+        warnings,
     };
     let expression = parser.expression()?;
-    if parser.at < tokens.len() {
-        return Err(parser.unexpected());
+    match tokens.get(parser.at) {
+        Some(token) => Err(PatternError::Garbage(token.text.to_owned())),
+        None => Ok(expression),
     }
-    Ok(expression)
 }
 
 /// What later primitives inherit when they leave words out.
@@ -65,24 +72,29 @@ struct Context {
 struct Parser<'a> {
     tokens: &'a [Token<'a>],
     at: usize,
-    end: usize,
     names: &'a dyn Names,
     previous: Context,
     depth: u32,
+    /// Whether a term must come: the first, or one behind `and`.
+    first: bool,
+    warnings: &'a mut Vec<String>,
 }
 
 impl<'a> Parser<'a> {
-    fn error(&self, kind: PatternErrorKind) -> PatternError {
-        let offset = self
-            .tokens
-            .get(self.at)
-            .map_or(self.end, |token| token.offset);
-        PatternError { offset, kind }
+    /// The token ahead is not what a term begins with.
+    fn unexpected(&self) -> PatternError {
+        match self.tokens.get(self.at) {
+            Some(token) if !self.at_end_of_terms() => PatternError::EmptyTerm {
+                word: token.text.to_owned(),
+                first: self.first,
+            },
+            _ => PatternError::Missing("expression"),
+        }
     }
 
-    fn unexpected(&self) -> PatternError {
-        let text = self.tokens.get(self.at).map_or("", |token| token.text);
-        self.error(PatternErrorKind::Syntax(text.to_owned()))
+    /// Whether no term can follow.
+    fn at_end_of_terms(&self) -> bool {
+        self.at == self.tokens.len() || self.ahead(0, &[")", "or", "||", "?", ":"])
     }
 
     /// The token ahead, if it is one of these.
@@ -111,7 +123,7 @@ impl<'a> Parser<'a> {
         parse: impl FnOnce(&mut Self) -> Result<T, PatternError>,
     ) -> Result<T, PatternError> {
         if self.depth == DEPTH {
-            return Err(self.error(PatternErrorKind::Nesting));
+            return Err(PatternError::Nesting);
         }
         self.depth += 1;
         let parsed = parse(self);
@@ -127,7 +139,7 @@ impl<'a> Parser<'a> {
         }
         let yes = self.deeper(Self::expression)?;
         if !self.take(&[":"]) {
-            return Err(self.error(PatternErrorKind::MissingColon));
+            return Err(PatternError::Missing("':' in ternary expression"));
         }
         let no = self.deeper(Self::expression)?;
         Ok(Expression::choose(condition, yes, no))
@@ -144,12 +156,11 @@ impl<'a> Parser<'a> {
 
     /// `factor and factor ...`, where "and" may be left out.
     fn all(&mut self) -> Result<Expression, PatternError> {
+        self.first = true;
         let mut parts = vec![self.factor()?];
         loop {
-            if !self.take(&["and", "&&"])
-                && self.word().is_none()
-                && !self.ahead(0, &["not", "!", "("])
-            {
+            self.first = self.take(&["and", "&&"]);
+            if !self.first && self.word().is_none() && !self.ahead(0, &["not", "!", "("]) {
                 return Ok(one_or(parts, Expression::All));
             }
             parts.push(self.factor()?);
@@ -157,19 +168,19 @@ impl<'a> Parser<'a> {
     }
 
     fn factor(&mut self) -> Result<Expression, PatternError> {
-        if self.take(&["not", "!"]) {
-            return Ok(self.deeper(Self::factor)?.negate());
-        }
-        if self.take(&["("]) {
-            let inner = self.deeper(Self::expression)?;
-            if !self.take(&[")"]) {
-                return Err(if self.at == self.tokens.len() {
-                    self.error(PatternErrorKind::MissingParenthesis)
-                } else {
-                    self.unexpected()
-                });
+        let sign = self.tokens.get(self.at).map_or("", |token| token.text);
+        if self.take(&["not", "!", "("]) {
+            if self.at_end_of_terms() {
+                return Err(PatternError::MissingAfter(sign.to_owned()));
             }
-            return Ok(inner);
+            if sign != "(" {
+                return Ok(self.deeper(Self::factor)?.negate());
+            }
+            let inner = self.deeper(Self::expression)?;
+            return match self.take(&[")"]) {
+                true => Ok(inner),
+                false => Err(PatternError::Missing("')'")),
+            };
         }
         if self.take(&["true", "any", "all"]) {
             return Ok(Expression::Constant(true));
@@ -202,12 +213,10 @@ impl<'a> Parser<'a> {
             .and_then(|token| Relation::of(token.text));
         self.at += usize::from(relation.is_some());
         if let Some(subject) = given.subject.filter(|subject| subject.stands_alone()) {
-            if mask.is_some() || relation.is_some() || given.direction.is_some() {
-                return Err(self.error(PatternErrorKind::Meaningless {
-                    part: "a relation or direction",
-                    subject: subject.keyword(),
-                }));
+            if mask.is_some() || relation.is_some() {
+                return Err(unsupported(given, subject, "value"));
             }
+            self.note_direction(given, subject);
             self.previous = given;
             return Ok(with_protocol(given.protocol, subject.alone()));
         }
@@ -226,17 +235,19 @@ impl<'a> Parser<'a> {
 
     /// Takes a word that says what a primitive is about, if it is one.
     fn qualifier(&mut self, word: &'a str, given: &mut Context) -> Result<bool, PatternError> {
-        let conflict =
-            |parser: &Self| Err(parser.error(PatternErrorKind::Conflict(word.to_owned())));
-        if matches!(word, "src" | "dst") {
+        let conflict = || Err(PatternError::Twice("type"));
+        if matches!(word, "src" | "dst" | "dest") {
             if given.direction.is_some() {
-                return conflict(self);
+                return Err(PatternError::Twice("'src' or 'dst'"));
             }
-            let other = if word == "src" { "dst" } else { "src" };
-            given.direction = Some(if self.ahead(2, &[other]) && self.ahead(1, &["or", "||"]) {
+            let other: &[&str] = match word {
+                "src" => &["dst", "dest"],
+                _ => &["src"],
+            };
+            given.direction = Some(if self.ahead(2, other) && self.ahead(1, &["or", "||"]) {
                 self.at += 2;
                 Direction::Either
-            } else if self.ahead(2, &[other]) && self.ahead(1, &["and", "&&"]) {
+            } else if self.ahead(2, other) && self.ahead(1, &["and", "&&"]) {
                 self.at += 2;
                 Direction::Both
             } else if word == "src" {
@@ -253,27 +264,26 @@ impl<'a> Parser<'a> {
         }
         if let Some((name, position)) = word.split_once('[') {
             if given.subject.is_some() {
-                return conflict(self);
+                return conflict();
             }
             let (protocol, base) = match name {
-                "ip" => (None, Base::Network),
+                // Set apart by a space.
+                "" if given.protocol.is_some() => (None, Base::Transport),
+                "" | "ip" => (None, Base::Network),
                 "transp" => (None, Base::Transport),
                 _ => match self.protocol(name) {
                     Some(number) => (Some(number), Base::Transport),
                     None => return Err(self.unexpected()),
                 },
             };
-            let Some(field) = parse_position(base, position) else {
-                return Err(self.unexpected());
-            };
-            given.subject = Some(Subject::Bytes(field));
+            given.subject = Some(Subject::Bytes(parse_position(base, position)?));
             given.protocol = protocol.or(given.protocol);
             self.at += 1;
             return Ok(true);
         }
         if let Some(subject) = Subject::of(word) {
             if given.subject.is_some() {
-                return conflict(self);
+                return conflict();
             }
             given.subject = Some(subject);
             self.at += 1;
@@ -281,7 +291,7 @@ impl<'a> Parser<'a> {
         }
         if word == "ether" && self.ahead(1, &["host"]) {
             if given.subject.is_some() {
-                return conflict(self);
+                return conflict();
             }
             given.subject = Some(Subject::EtherHost);
             self.at += 2;
@@ -314,6 +324,15 @@ impl<'a> Parser<'a> {
         Ok(false)
     }
 
+    /// Says so where a direction means nothing.
+    fn note_direction(&mut self, given: Context, subject: Subject) {
+        if given.direction.is_some() && !subject.has_direction() {
+            let subject = described(given, subject);
+            self.warnings
+                .push(format!("'{subject}': 'src' or 'dst' ignored"));
+        }
+    }
+
     fn protocol(&self, name: &str) -> Option<u8> {
         let declared = self.names.protocol(name);
         declared.or_else(|| IpProtocol::well_known(name).map(|known| known.0))
@@ -324,7 +343,7 @@ impl<'a> Parser<'a> {
         Subject::of(word).is_some()
             || matches!(
                 word,
-                "src" | "dst" | "ip" | "ether" | "true" | "false" | "any" | "all" | "none"
+                "src" | "dst" | "dest" | "ip" | "ether" | "true" | "false" | "any" | "all" | "none"
             )
             || word.contains('[')
             || self.protocol(word).is_some()
@@ -353,18 +372,47 @@ fn number(word: &str) -> Option<u32> {
     u32::try_from(parse_unsigned(word)?.ok()?).ok()
 }
 
-/// `POS]` or `POS:LEN]`.
-fn parse_position(base: Base, text: &str) -> Option<Field> {
-    let text = text.strip_suffix(']')?;
-    let (offset, width) = text.split_once(':').unwrap_or((text, "1"));
-    let offset = u16::try_from(number(offset.trim())?).ok()?;
-    let width = u8::try_from(number(width.trim())?).ok()?;
-    let field = Field {
-        base,
-        offset,
-        width,
+/// `POS]`, `POS:LEN]` or `POS,LAST]`.
+fn parse_position(base: Base, text: &str) -> Result<Field, PatternError> {
+    let text = text.strip_suffix(']').ok_or(PatternError::Missing("']'"))?;
+    let number = |text: &str| number(text.trim()).ok_or(PatternError::Position);
+    let (first, width) = match (text.split_once(':'), text.split_once(',')) {
+        (Some((first, width)), _) => (number(first)?, number(width)?),
+        (None, Some((first, last))) => {
+            let first = number(first)?;
+            (first, (number(last)? + 1).saturating_sub(first))
+        }
+        (None, None) => (number(text)?, 1),
     };
-    ((1..=4).contains(&width) && offset <= 0xff00).then_some(field)
+    let offset = u16::try_from(first).ok().filter(|first| *first <= 0xff00);
+    let width = u8::try_from(width)
+        .ok()
+        .filter(|width| (1..=4).contains(width));
+    Ok(Field {
+        base,
+        offset: offset.ok_or(PatternError::Position)?,
+        width: width.ok_or(PatternError::Length)?,
+    })
+}
+
+/// A primitive as Click names it in messages.
+fn described(given: Context, subject: Subject) -> String {
+    let direction = match given.direction {
+        None => "",
+        Some(Direction::Source) => "src ",
+        Some(Direction::Destination) => "dst ",
+        Some(Direction::Either) => "src or dst ",
+        Some(Direction::Both) => "src and dst ",
+    };
+    format!("{direction}{}", subject.keyword())
+}
+
+fn wrong(given: Context, subject: Subject, what: impl Into<String>) -> PatternError {
+    PatternError::Primitive(described(given, subject), what.into(), None)
+}
+
+fn unsupported(given: Context, subject: Subject, what: &str) -> PatternError {
+    wrong(given, subject, format!("{what} not supported"))
 }
 
 /// A list of one is its only part.

@@ -1,6 +1,7 @@
 //! The values of primitives, and the words that primitives leave out.
 
 use alloc::borrow::ToOwned;
+use alloc::format;
 use alloc::vec;
 use core::net::Ipv4Addr;
 
@@ -8,12 +9,12 @@ use sprat_click::arguments::{Argument, IpProtocol, Ipv4Prefix, TcpPort};
 use sprat_packet::EtherAddress;
 
 use super::super::expression::Expression;
-use super::super::pattern_error::{PatternError, PatternErrorKind};
+use super::super::pattern_error::PatternError;
 use super::super::primitive::{
     self, Direction, ICMP, Relation, Subject, TCP, UDP, icmp_type, protocol, protocol_with_ports,
     tcp_flag,
 };
-use super::{Context, Parser, number};
+use super::{Context, Parser, described, number, unsupported, wrong};
 
 /// A value as written, once its kind is known.
 enum Value {
@@ -60,9 +61,16 @@ impl Parser<'_> {
                 Some(mask),
             ) if subject.part().is_some() => {
                 self.previous = given;
-                self.integer(given, subject, mask, Relation::Different, 0)
+                self.integer(given, subject, Some(mask), Relation::Different, 0)
             }
-            _ => Err(self.error(PatternErrorKind::Partial)),
+            (
+                Context {
+                    subject: Some(subject),
+                    ..
+                },
+                _,
+            ) => Err(wrong(given, subject, missing_value(subject))),
+            _ => Err(PatternError::Partial(None)),
         }
     }
 
@@ -97,7 +105,7 @@ impl Parser<'_> {
             let subject = match previous.subject {
                 Some(subject) if !subject.stands_alone() && given.protocol.is_none() => subject,
                 _ if matches!(given.protocol, Some(TCP | UDP)) => Subject::Port,
-                _ => return Err(self.error(PatternErrorKind::Partial)),
+                _ => return Err(PatternError::NoSubject),
             };
             inherit(&mut given, subject);
             return Ok(given);
@@ -109,9 +117,8 @@ impl Parser<'_> {
         let transport = given
             .protocol
             .or(if qualified { None } else { previous.protocol });
-        let port = TcpPort::parse_for(IpProtocol(transport.unwrap_or(TCP)), word, self.names)
-            .is_ok()
-            || transport.is_none() && TcpPort::parse_for(IpProtocol(UDP), word, self.names).is_ok();
+        let is_port = |protocol| TcpPort::parse_for(IpProtocol(protocol), word, self.names).is_ok();
+        let port = is_port(transport.unwrap_or(TCP)) || transport.is_none() && is_port(UDP);
         let icmp = icmp_type(word).is_some();
         let by_context = match (given.protocol, given.direction, previous.subject) {
             (Some(ICMP), _, _) => Some(Subject::IcmpType),
@@ -122,7 +129,12 @@ impl Parser<'_> {
         let subject = match (port, icmp) {
             (true, true) => match by_context {
                 Some(subject) => subject,
-                None => return Err(self.error(PatternErrorKind::Ambiguous(word.to_owned()))),
+                None => {
+                    let ports = usize::from(is_port(TCP)) + usize::from(is_port(UDP));
+                    let ports = format!("'port {word}', ").repeat(ports);
+                    let choices = format!("{ports}'icmp type {word}'");
+                    return Err(PatternError::Ambiguous(word.to_owned(), choices));
+                }
             },
             (true, false) => Subject::Port,
             (false, true) => Subject::IcmpType,
@@ -132,7 +144,13 @@ impl Parser<'_> {
                 } else if Ipv4Prefix::parse(word, self.names).is_ok() {
                     Subject::Net
                 } else {
-                    return Err(self.error(PatternErrorKind::UnknownName(word.to_owned())));
+                    let word = word.to_owned();
+                    return Err(match (qualified, given.protocol) {
+                        (false, _) => self.unexpected(),
+                        (true, None) => PatternError::Partial(Some(word)),
+                        // A protocol says enough by itself.
+                        (true, Some(_)) => PatternError::EmptyTerm { word, first: false },
+                    });
                 }
             }
         };
@@ -149,27 +167,20 @@ impl Parser<'_> {
         word: &str,
     ) -> Result<Expression, PatternError> {
         let Some(subject) = given.subject else {
-            return Err(self.error(PatternErrorKind::Partial));
+            return Err(PatternError::Partial(None));
         };
-        let keyword = subject.keyword();
-        let meaningless = |part| PatternErrorKind::Meaningless {
-            part,
-            subject: keyword,
-        };
-        if given.direction.is_some() && !subject.has_direction() {
-            return Err(self.error(meaningless("'src' or 'dst'")));
-        }
+        self.note_direction(given, subject);
         let direction = given.direction.unwrap_or(Direction::Either);
         let equality = relation.unwrap_or(Relation::Equal);
         if equality.ordered() && (is_address(subject) || subject == Subject::EtherHost) {
-            return Err(self.error(meaningless("an order")));
+            return Err(unsupported(given, subject, "operator"));
         }
         if subject == Subject::TcpOption {
             if relation.is_some() || mask.is_some() {
-                return Err(self.error(meaningless("a relation")));
+                return Err(unsupported(given, subject, "operator or mask"));
             }
             let Some(bit) = tcp_flag(word) else {
-                return Err(self.bad_value(subject, word));
+                return Err(self.bad_value(given, subject, word));
             };
             self.at += 1;
             return Ok(Expression::All(vec![
@@ -197,14 +208,14 @@ impl Parser<'_> {
             }
             (Subject::EtherHost, Value::Ethernet(address)) => {
                 if mask.is_some() {
-                    return Err(self.error(meaningless("a mask")));
+                    return Err(wrong(given, subject, "bad mask"));
                 }
                 let test = primitive::ethernet(direction, equality, address);
                 with_protocol(given.protocol, test)
             }
             (Subject::Port, Value::Range(low, high)) => {
                 if mask.is_some() || equality.ordered() {
-                    return Err(self.error(meaningless("a range with an order or a mask")));
+                    return Err(unsupported(given, subject, "operator or mask"));
                 }
                 let different = equality == Relation::Different;
                 Expression::All(vec![
@@ -214,40 +225,66 @@ impl Parser<'_> {
             }
             (Subject::Port, Value::Number(port)) => Expression::All(vec![
                 protocol_with_ports(given.protocol),
-                primitive::port(direction, mask.unwrap_or(0xffff) & 0xffff, equality, port),
+                match self.constant(given, subject, 0xffff, mask, equality, port)? {
+                    Some(always) => Expression::Constant(always),
+                    None => primitive::port(direction, mask.unwrap_or(0xffff), equality, port),
+                },
             ]),
-            (_, Value::Number(value)) => {
-                self.integer(given, subject, mask.unwrap_or(u32::MAX), equality, value)?
-            }
-            _ => return Err(self.bad_value(subject, word)),
+            (_, Value::Number(value)) => self.integer(given, subject, mask, equality, value)?,
+            _ => return Err(self.bad_value(given, subject, word)),
         })
     }
 
     /// An integer subject with the protocol that it implies.
     fn integer(
-        &self,
+        &mut self,
         given: Context,
         subject: Subject,
-        mask: u32,
+        mask: Option<u32>,
         relation: Relation,
         value: u32,
     ) -> Result<Expression, PatternError> {
         let Some(part) = subject.part() else {
-            return Err(self.error(PatternErrorKind::Partial));
+            return Err(PatternError::Partial(None));
         };
-        if value > part.maximum() {
-            return Err(self.error(PatternErrorKind::OutOfRange {
-                subject: subject.keyword(),
-                maximum: part.maximum(),
-            }));
-        }
-        let test = primitive::integer(part, mask, relation, value);
+        let test = match self.constant(given, subject, part.maximum(), mask, relation, value)? {
+            Some(always) => Expression::Constant(always),
+            None => primitive::integer(part, mask.unwrap_or(u32::MAX), relation, value),
+        };
         let implied = match subject {
             Subject::TcpWindow => Some(TCP),
             Subject::IcmpType => Some(ICMP),
             _ => None,
         };
         Ok(with_protocol(given.protocol.or(implied), test))
+    }
+
+    /// What a relation to a field of up to `maximum` always is, where it is always the same.
+    fn constant(
+        &mut self,
+        given: Context,
+        subject: Subject,
+        maximum: u32,
+        mask: Option<u32>,
+        relation: Relation,
+        value: u32,
+    ) -> Result<Option<bool>, PatternError> {
+        let masked = mask.unwrap_or(maximum);
+        if masked & !maximum != 0 {
+            let what = format!("mask out of range, bound {maximum:#X}");
+            return Err(wrong(given, subject, what.replace("0X", "0x")));
+        }
+        let Some((sign, always)) = relation.always(masked, value) else {
+            if value > maximum && !relation.ordered() {
+                let what = format!("out of range, bound {maximum}");
+                return Err(wrong(given, subject, what));
+            }
+            return Ok(None);
+        };
+        self.warnings.push(format!(
+            "relation '{sign} {value}' is always {always} (range 0-{masked})"
+        ));
+        Ok(Some(always))
     }
 
     /// Reads a value of a subject.
@@ -278,13 +315,16 @@ impl Parser<'_> {
                 .or_else(|| Some(u32::from(Ipv4Addr::parse(word, self.names).ok()?)))
                 .map(Value::Number),
         };
-        value.ok_or_else(|| self.bad_value(subject, word))
+        value.ok_or_else(|| self.bad_value(given, subject, word))
     }
 
     /// Reads a port, a port's name or a range of ports.
     fn port(&self, given: Context, word: &str) -> Option<Value> {
         if let Some((low, high)) = range(word) {
             return Some(Value::Range(low, high));
+        }
+        if let Some(number) = number(word) {
+            return Some(Value::Number(number));
         }
         let known = |protocol| TcpPort::parse_for(IpProtocol(protocol), word, self.names).ok();
         let port = match given.protocol {
@@ -294,11 +334,23 @@ impl Parser<'_> {
         port.map(|port| Value::Number(port.into()))
     }
 
-    fn bad_value(&self, subject: Subject, word: &str) -> PatternError {
-        self.error(PatternErrorKind::BadValue {
-            subject: subject.keyword(),
-            value: word.to_owned(),
-        })
+    /// A word that is no value of its subject: a value of another, or none at all.
+    fn bad_value(&self, given: Context, subject: Subject, word: &str) -> PatternError {
+        let is_value = number(word).is_some()
+            || Ipv4Prefix::parse(word, self.names).is_ok()
+            || Ipv4Addr::parse(word, self.names).is_ok();
+        PatternError::Primitive(
+            described(given, subject),
+            missing_value(subject).to_owned(),
+            (!is_value).then(|| word.to_owned()),
+        )
+    }
+}
+
+fn missing_value(subject: Subject) -> &'static str {
+    match subject {
+        Subject::Host | Subject::Net | Subject::EtherHost => "address missing",
+        _ => "value missing",
     }
 }
 

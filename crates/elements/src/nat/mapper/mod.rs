@@ -92,11 +92,6 @@ const fn class(name: &'static str) -> Class {
         .phase(Phase::Early)
 }
 
-/// Whether elements of a class are mappers.
-pub(super) fn is_mapper(class: &Class) -> bool {
-    MAPPERS.iter().any(|(name, _)| *name == class.name)
-}
-
 impl Configure for MapperElement {
     fn configure(
         arguments: &mut Arguments<'_>,
