@@ -14,6 +14,7 @@ mod conformance;
 mod element_pages;
 mod element_tests;
 mod fuzz;
+mod hardware;
 mod libtest;
 mod machine;
 mod process;
@@ -34,6 +35,7 @@ usage: cargo xtask <command>
   captures [FOLDER]             every capture of a folder through every example, every frame counted
   chaos [MOMENTS]               instances, lanes and daemons killed under load, frames accounted for
   fuzz [TARGET..] [--seconds N] fuzz targets under the address sanitizer, 60 seconds each
+  hardware [intel] [amd]        the sealed tests on emulated processors with VT-x and AMD-V
   bench [NAME..] [--peer NAME=COMMAND]
                                 what SPECIFICATION.md promises, measured
   reproduce [IMAGE..]           every image built twice, here and elsewhere: the same bytes
@@ -53,6 +55,7 @@ fn main() -> ExitCode {
         "captures" => captures::run(rest),
         "chaos" => chaos::run(rest),
         "fuzz" => fuzz::run(rest),
+        "hardware" => hardware::run(rest),
         "bench" => bench::run(rest),
         "reproduce" => reproduce::run(rest),
         "audit" => audit::run(),

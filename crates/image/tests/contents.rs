@@ -93,6 +93,28 @@ fn a_function_is_found_in_its_module_with_the_size_of_its_symbol() {
 }
 
 #[test]
+fn a_symbol_larger_than_memory_is_passed_over() {
+    use object::{Object as _, ObjectSection as _};
+    const ENTRY: usize = 24;
+    const SIZE_AT: usize = 16;
+    let built = scratch();
+    let mut symbols = built.sidecar.clone();
+    let (start, length) = object::File::parse(&*built.sidecar)
+        .expect("an ELF file")
+        .section_by_name(".symtab")
+        .and_then(|section| section.file_range())
+        .expect("it has symbols");
+    let [start, length] = [start, length].map(|at| usize::try_from(at).expect("in memory"));
+    for entry in symbols[start..start + length].chunks_exact_mut(ENTRY) {
+        entry[SIZE_AT..].copy_from_slice(&(u64::MAX - 1).to_le_bytes());
+    }
+    let whole = measure(&built.image, &symbols).expect("measured");
+    assert_eq!(part(&whole, "used"), None);
+    let inspection = inspect(&built.image, Some(&symbols)).expect("an image");
+    assert!(inspection.crates.is_empty(), "{:?}", inspection.crates);
+}
+
+#[test]
 fn a_crate_is_there_because_of_who_calls_it_even_through_a_table_of_methods() {
     let built = scratch();
     let why = why(&built.image, &built.sidecar, "used")

@@ -71,6 +71,8 @@ pub(crate) fn named<'data>(file: &object::File<'data>) -> Vec<Named<'data>> {
             symbol.size() > 0 && matches!(symbol.kind(), SymbolKind::Text | SymbolKind::Data)
         })
         .filter_map(|symbol| {
+            // Nothing ends beyond the last address, so what lies apart has a sum.
+            symbol.address().checked_add(symbol.size())?;
             Some(Named {
                 name: symbol.name().ok()?,
                 address: symbol.address(),
@@ -85,7 +87,7 @@ pub(crate) fn named<'data>(file: &object::File<'data>) -> Vec<Named<'data>> {
     symbols.retain(|symbol| {
         let kept = symbol.address >= end;
         if kept {
-            end = symbol.address.saturating_add(symbol.size);
+            end = symbol.address + symbol.size;
         }
         kept
     });

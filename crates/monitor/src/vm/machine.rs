@@ -23,6 +23,9 @@ const CR4_OSXMMEXCPT: u64 = 1 << 10;
 const CR4_OSXSAVE: u64 = 1 << 18;
 /// Long mode, and pages that are not executable. Without SCE, so `syscall` is no instruction.
 const EFER: u64 = 1 << 8 | 1 << 10 | 1 << 11;
+/// Interrupts are open, as in every program, though none comes. Where they are closed, some that
+/// virtualize in hardware (Bochs 2.7 among them) keep the host's own from ending an entry.
+const RFLAGS: u64 = 1 << 1 | 1 << 9;
 /// State of x87, SSE, AVX and AVX-512.
 const VECTOR_STATE: u64 = 0xe7;
 
@@ -139,7 +142,7 @@ impl Machine {
             rip: entry,
             rsp: plan.stack_pointer(),
             rdi: CONTRACT_ADDRESS,
-            rflags: 2,
+            rflags: RFLAGS,
             ..kvm_regs::default()
         };
         vcpu.set_regs(&general)
