@@ -1,8 +1,12 @@
+use alloc::boxed::Box;
 use alloc::collections::VecDeque;
+use alloc::string::String;
+use alloc::vec::Vec;
 use core::net::Ipv4Addr;
 use core::time::Duration;
 
 use hashbrown::HashMap;
+use sprat_click::arguments::ElementName;
 use sprat_click::{
     Arguments, Class, Configuration, Configure, Context, Element, HandlerError, HandlerList,
     Rejected,
@@ -13,6 +17,10 @@ use sprat_packet::headers::{Icmp, Ipv4, icmp_type, tcp_flags};
 use sprat_packet::{Batch, Packet};
 
 use super::ended::Ended;
+use super::trace_info::{TraceInfo, in_order};
+
+/// In nanoseconds.
+const SECOND: i64 = 1_000_000_000;
 
 pub(super) const AGGREGATE_IP_FLOWS: Class = Class::of::<AggregateIpFlows>("AggregateIPFlows")
     .ports("1/1-2")
@@ -22,7 +30,7 @@ pub(super) const AGGREGATE_IP_FLOWS: Class = Class::of::<AggregateIpFlows>("Aggr
 ///
 /// ```click
 /// AggregateIPFlows([keywords TCP_TIMEOUT, TCP_DONE_TIMEOUT, UDP_TIMEOUT, FRAGMENT_TIMEOUT, REAP,
-///                  ICMP, FRAGMENTS])
+///                  ICMP, FRAGMENTS, TRACEINFO, SOURCE])
 /// ```
 ///
 /// A flow is the TCP or UDP packets of two addresses with their ports, in both directions. Flows
@@ -30,16 +38,22 @@ pub(super) const AGGREGATE_IP_FLOWS: Class = Class::of::<AggregateIpFlows>("Aggr
 /// and 1 in the other. Other packets, and those too short, leave by output 1 if there is one. Time
 /// is that of the packets.
 ///
-/// - TCP_TIMEOUT, TCP_DONE_TIMEOUT, UDP_TIMEOUT: for how long a flow may be silent before its
-///   packets are another flow: 24 hours; 30 seconds after both sides closed it; one minute.
+/// - TCP_TIMEOUT, TCP_DONE_TIMEOUT, UDP_TIMEOUT: for how many seconds a flow may be silent before
+///   its packets are another flow: 24 hours; 30 seconds after both sides closed it; one minute. A SYN
+///   begins another flow where both sides closed the last one.
 /// - REAP: how often silent flows are looked for; 20 minutes.
-/// - ICMP: whether ICMP errors about a packet of a flow belong to it, painted 2 and 3; false.
+/// - ICMP: whether ICMP errors about a packet of a flow belong to it, painted 2 and 3 as the packet
+///   would be 0 and 1; false.
 /// - FRAGMENTS: whether later fragments get the number too. They are held until the first one tells
 ///   their ports, and so is what comes after them between the same addresses, to keep its order.
 ///   True in push context, which it needs.
 /// - FRAGMENT_TIMEOUT: for how long; 30 seconds. Then they leave by output 1.
+/// - TRACEINFO: a file that gets a line of XML for each flow that is over.
+/// - SOURCE: an element whose handlers `filename` and `packet_filepos` say where flows begin.
 ///
-/// Handlers: `clear` (write) forgets all flows.
+/// A packet without a timestamp gets the time of now, with a warning about the first one.
+///
+/// Handlers: `clear` (write) forgets all flows, and lets go what was held.
 ///
 /// See Click's manual page AggregateIPFlows(n).
 pub(super) struct AggregateIpFlows {
@@ -57,15 +71,17 @@ pub(super) struct AggregateIpFlows {
     next_reap: Option<i64>,
     /// Who is told of flows that are over.
     pub(super) ended: Ended,
+    trace: Option<Box<TraceInfo>>,
+    /// Whether a packet without a timestamp has been reported.
+    timeless: bool,
     /// Room for the batch at hand: more packets may leave than come.
     input: Batch,
 }
 
-/// In nanoseconds.
+/// Flows in seconds, the others in nanoseconds.
 struct Timeouts {
-    tcp: i64,
-    tcp_done: i64,
-    udp: i64,
+    /// TCP's, TCP's that are done, UDP's.
+    of_flows: [i64; 3],
     fragment: i64,
     reap: i64,
 }
@@ -75,6 +91,17 @@ struct Timeouts {
 struct FlowKey {
     ends: [(Ipv4Addr, u16); 2],
     protocol: u8,
+}
+
+impl FlowKey {
+    /// From where to where the first packet of such a flow went.
+    fn ends_of(&self, flow: &Flow) -> [(Ipv4Addr, u16); 2] {
+        let [lesser, greater] = self.ends;
+        match flow.reversed {
+            true => [greater, lesser],
+            false => [lesser, greater],
+        }
+    }
 }
 
 struct Flow {
@@ -100,9 +127,8 @@ struct Head {
     is_fragment: bool,
     first: bool,
     ports: Option<[u16; 2]>,
-    /// Whether TCP flags say that the sender closes, or resets.
-    closes: bool,
-    resets: bool,
+    /// TCP's.
+    flags: u8,
 }
 
 impl Head {
@@ -128,9 +154,15 @@ impl Head {
             is_fragment: ip.is_fragment(),
             first,
             ports,
-            closes: flags & tcp_flags::FIN != 0,
-            resets: flags & tcp_flags::RST != 0,
+            flags,
         })
+    }
+
+    /// Whether packets like this one are of flows.
+    fn has_flow(&self) -> bool {
+        let unspecified =
+            self.fragment.source.is_unspecified() && self.fragment.destination.is_unspecified();
+        matches!(self.fragment.protocol, TCP | UDP) && !unspecified
     }
 
     fn pair(&self) -> [Ipv4Addr; 2] {
@@ -160,16 +192,23 @@ impl Configure for AggregateIpFlows {
                 .unwrap_or(Duration::from_secs(seconds));
             i64::try_from(span.as_nanos()).unwrap_or(i64::MAX)
         };
+        let seconds = |nanoseconds: i64| nanoseconds / SECOND;
         let timeouts = Timeouts {
-            tcp: span("TCP_TIMEOUT", 24 * 3600),
-            tcp_done: span("TCP_DONE_TIMEOUT", 30),
-            udp: span("UDP_TIMEOUT", 60),
+            of_flows: [
+                seconds(span("TCP_TIMEOUT", 24 * 3600)),
+                seconds(span("TCP_DONE_TIMEOUT", 30)),
+                seconds(span("UDP_TIMEOUT", 60)),
+            ],
             fragment: span("FRAGMENT_TIMEOUT", 30),
             reap: span("REAP", 20 * 60),
         };
         let icmp = arguments.keyword("ICMP").unwrap_or(false);
         let fragments = arguments.keyword("FRAGMENTS");
+        let name = arguments.keyword::<String>("TRACEINFO");
+        let source = arguments.keyword::<ElementName>("SOURCE");
         arguments.finish()?;
+        let trace =
+            name.map(|name| Box::new(TraceInfo::new(name, source.map(|ElementName(name)| name))));
         Ok(Self {
             timeouts,
             icmp,
@@ -181,20 +220,36 @@ impl Configure for AggregateIpFlows {
             last_number: 0,
             next_reap: None,
             ended: Ended::default(),
+            trace,
+            timeless: false,
             input: Batch::default(),
         })
     }
 }
 
 impl AggregateIpFlows {
-    /// Marks a packet whose ports are known.
-    fn mark(&mut self, packet: &mut Packet, head: &Head, ports: [u16; 2]) {
+    /// Marks a packet whose ports are known, or an ICMP error about such a packet.
+    fn mark(
+        &mut self,
+        context: &Context<'_>,
+        packet: &mut Packet,
+        head: &Head,
+        ports: [u16; 2],
+        error: bool,
+    ) {
         let (key, reversed) = head.key(ports);
         let now = packet.timestamp();
+        let flags = if error { 0 } else { head.flags };
+        let timeouts = self.timeouts.of_flows;
         let old = self.flows.get(&key);
-        let over = old.filter(|flow| self.timeouts.over(&key, flow, now));
+        let again = flags & tcp_flags::SYN != 0;
+        let over =
+            old.filter(|flow| flow.closed == 3 && again || is_over(timeouts, &key, flow, now));
         if let Some(flow) = over {
             self.ended.tell(flow.number);
+            if let Some(trace) = &mut self.trace {
+                trace.end(flow.number, key.ends_of(flow));
+            }
         }
         if old.is_none() || over.is_some() {
             self.last_number = self.last_number.wrapping_add(1);
@@ -205,46 +260,53 @@ impl AggregateIpFlows {
                 closed: 0,
             };
             self.flows.insert(key, flow);
+            if let Some(trace) = &mut self.trace {
+                trace.begin(context, self.last_number, now);
+            }
         }
         let Some(flow) = self.flows.get_mut(&key) else {
             return;
         };
         flow.last = now;
-        if head.closes {
-            flow.closed |= 1 << u8::from(reversed);
-        }
-        if head.resets {
+        if flags & tcp_flags::RST != 0 {
             flow.closed = 3;
+        } else if flags & tcp_flags::FIN != 0 {
+            flow.closed |= 1 << u8::from(reversed);
+        } else if again {
+            flow.closed = 0;
         }
+        let paint = u8::from(flow.reversed != reversed) + if error { 2 } else { 0 };
         packet.set_annotation_word(AGGREGATE, flow.number);
-        packet.set_paint(u8::from(flow.reversed != reversed));
+        packet.set_paint(paint);
+        if let Some(trace) = &mut self.trace {
+            trace.count(flow.number, paint, now);
+        }
     }
 
-    /// Marks an ICMP error about a packet of a flow; `false` where it is none.
-    fn mark_error(&self, packet: &mut Packet) -> bool {
+    /// Marks an ICMP error about a packet with ports; `false` where it is none.
+    fn mark_error(&mut self, context: &Context<'_>, packet: &mut Packet) -> bool {
         let about = packet
             .network_header()
             .and_then(|bytes| Ipv4::new(bytes).ok())
             .and_then(|ip| Icmp::new(ip.payload()).ok())
             .filter(|icmp| icmp_type::is_error(icmp.kind()))
             .and_then(|icmp| Head::of(icmp.payload()));
+        let about = about.filter(Head::has_flow);
         let Some((head, ports)) = about.and_then(|head| head.ports.map(|ports| (head, ports)))
         else {
             return false;
         };
-        let (key, reversed) = head.key(ports);
-        let Some(flow) = self.flows.get(&key) else {
-            return false;
-        };
-        let (number, backward) = (flow.number, flow.reversed != reversed);
-        packet.set_annotation_word(AGGREGATE, number);
-        // The error goes against the packet that it is about.
-        packet.set_paint(if backward { 2 } else { 3 });
+        self.mark(context, packet, &head, ports, true);
         true
     }
 
     /// Marks a packet as far as is known: `Err` gives back one whose ports are not.
-    fn consider(&mut self, mut packet: Packet, head: &Head) -> Result<Packet, Packet> {
+    fn consider(
+        &mut self,
+        context: &Context<'_>,
+        mut packet: Packet,
+        head: &Head,
+    ) -> Result<Packet, Packet> {
         let ports = if head.first {
             head.ports
         } else {
@@ -252,7 +314,7 @@ impl AggregateIpFlows {
         };
         match ports {
             Some(ports) => {
-                self.mark(&mut packet, head, ports);
+                self.mark(context, &mut packet, head, ports, false);
                 Ok(packet)
             }
             None => Err(packet),
@@ -261,13 +323,17 @@ impl AggregateIpFlows {
 
     /// Takes a packet in, and lets go what is known by now.
     fn accept(&mut self, context: &mut Context<'_>, mut packet: Packet, out: &mut Batch) {
+        if packet.timestamp() == 0 {
+            self.give_time(context, &mut packet);
+        }
         self.reap(context, packet.timestamp());
         let Some(head) = packet.network_header().and_then(Head::of) else {
             return context.emit(1, packet);
         };
-        let known = matches!(head.fragment.protocol, TCP | UDP);
-        if !known {
-            let error = self.icmp && head.fragment.protocol == ICMP && self.mark_error(&mut packet);
+        if !head.has_flow() {
+            let error = self.icmp
+                && head.fragment.protocol == ICMP
+                && self.mark_error(context, &mut packet);
             return if error {
                 out.push(packet)
             } else {
@@ -284,9 +350,9 @@ impl AggregateIpFlows {
         let pair = head.pair();
         if let Some(queue) = self.held.get_mut(&pair) {
             queue.push_back(packet);
-            return self.release(pair, out);
+            return self.release(context, pair, out);
         }
-        match self.consider(packet, &head) {
+        match self.consider(context, packet, &head) {
             Ok(packet) => out.push(packet),
             Err(packet) => {
                 self.held.entry(pair).or_default().push_back(packet);
@@ -295,7 +361,7 @@ impl AggregateIpFlows {
     }
 
     /// Lets go what is held of a pair up to the first packet whose ports are not known.
-    fn release(&mut self, pair: [Ipv4Addr; 2], out: &mut Batch) {
+    fn release(&mut self, context: &Context<'_>, pair: [Ipv4Addr; 2], out: &mut Batch) {
         let Some(mut queue) = self.held.remove(&pair) else {
             return;
         };
@@ -303,7 +369,7 @@ impl AggregateIpFlows {
             let Some(head) = packet.network_header().and_then(Head::of) else {
                 continue;
             };
-            match self.consider(packet, &head) {
+            match self.consider(context, packet, &head) {
                 Ok(packet) => out.push(packet),
                 Err(packet) => {
                     queue.push_front(packet);
@@ -316,6 +382,51 @@ impl AggregateIpFlows {
 }
 
 impl AggregateIpFlows {
+    /// The packet came now, for all that is known.
+    fn give_time(&mut self, context: &Context<'_>, packet: &mut Packet) {
+        if !self.timeless {
+            self.timeless = true;
+            context.chatter(format_args!(
+                "{} :: AggregateIPFlows: warning: packet received without timestamp",
+                context.name()
+            ));
+        }
+        packet.set_timestamp(context.timestamp().0);
+    }
+
+    /// Forgets the flows that `gone` says, and tells of them.
+    fn forget(&mut self, context: &Context<'_>, gone: impl Fn(&FlowKey, &Flow) -> bool) {
+        let mut over = Vec::new();
+        self.flows.retain(|key, flow| {
+            let gone = gone(key, flow);
+            if gone {
+                over.push((key.protocol, flow.number, key.ends_of(flow)));
+            }
+            !gone
+        });
+        for (number, ends) in in_order(over) {
+            self.ended.tell(number);
+            if let Some(trace) = &mut self.trace {
+                trace.end(number, ends);
+            }
+        }
+        self.ended.wake(context);
+    }
+
+    /// Lets go everything that is held; what is of no known flow is lost.
+    fn let_go(&mut self, context: &mut Context<'_>) {
+        for queue in core::mem::take(&mut self.held).into_values() {
+            for packet in queue {
+                let head = packet.network_header().and_then(Head::of);
+                if let Some(head) = head
+                    && let Ok(packet) = self.consider(context, packet, &head)
+                {
+                    context.emit(0, packet);
+                }
+            }
+        }
+    }
+
     /// Forgets what has been silent for too long, every now and then.
     fn reap(&mut self, context: &mut Context<'_>, now: i64) {
         let interval = self.timeouts.reap.min(self.timeouts.fragment);
@@ -324,16 +435,10 @@ impl AggregateIpFlows {
             return;
         }
         self.next_reap = Some(now.saturating_add(interval));
-        let (timeouts, ended) = (&self.timeouts, &self.ended);
-        self.flows.retain(|key, flow| {
-            let over = timeouts.over(key, flow, now);
-            if over {
-                ended.tell(flow.number);
-            }
-            !over
-        });
-        ended.wake(context);
-        let recent = |time: i64| now.saturating_sub(time) < timeouts.fragment;
+        let timeouts = self.timeouts.of_flows;
+        self.forget(context, |key, flow| is_over(timeouts, key, flow, now));
+        let fragment = self.timeouts.fragment;
+        let recent = |time: i64| now.saturating_sub(time) < fragment;
         self.ports.retain(|_, (_, time)| recent(*time));
         for queue in self.held.values_mut() {
             while queue
@@ -349,16 +454,14 @@ impl AggregateIpFlows {
     }
 }
 
-impl Timeouts {
-    /// Whether a flow has been silent for too long.
-    fn over(&self, key: &FlowKey, flow: &Flow, now: i64) -> bool {
-        let limit = match key.protocol {
-            TCP if flow.closed == 3 => self.tcp_done,
-            TCP => self.tcp,
-            _ => self.udp,
-        };
-        now.saturating_sub(flow.last) > limit
-    }
+/// Whether a flow has been silent for too long. Click counts in whole seconds.
+fn is_over([tcp, tcp_done, udp]: [i64; 3], key: &FlowKey, flow: &Flow, now: i64) -> bool {
+    let limit = match key.protocol {
+        TCP if flow.closed == 3 => tcp_done,
+        TCP => tcp,
+        _ => udp,
+    };
+    now.div_euclid(SECOND) - flow.last.div_euclid(SECOND) > limit
 }
 
 impl Element for AggregateIpFlows {
@@ -368,7 +471,10 @@ impl Element for AggregateIpFlows {
             return Err(context.error("'FRAGMENTS true' requires push context"));
         }
         self.holds = self.fragments.unwrap_or(pushes);
-        Ok(())
+        match &mut self.trace {
+            Some(trace) => trace.initialize(context),
+            None => Ok(()),
+        }
     }
 
     fn process(&mut self, context: &mut Context<'_>, batch: &mut Batch) {
@@ -378,6 +484,15 @@ impl Element for AggregateIpFlows {
             self.accept(context, packet, batch);
         }
         self.input = input;
+    }
+
+    fn cleanup(&mut self, context: &mut Context<'_>) {
+        if self.trace.is_some() {
+            self.forget(context, |_, _| true);
+        }
+        if let Some(trace) = &mut self.trace {
+            trace.finish();
+        }
     }
 
     fn handlers(&self, list: &mut HandlerList) {
@@ -392,9 +507,8 @@ impl Element for AggregateIpFlows {
     ) -> Result<(), HandlerError> {
         match name {
             "clear" => {
-                let numbers = self.flows.values().map(|flow| flow.number);
-                self.ended.tell_all(context, numbers);
-                self.flows.clear();
+                self.let_go(context);
+                self.forget(context, |_, _| true);
                 self.ports.clear();
                 Ok(())
             }
@@ -426,14 +540,14 @@ mod tests {
 
     #[test]
     fn protocols_with_the_same_ports_are_flows_apart() {
-        let dump = "!data proto sport dport ip_id\nT 1 2 1\nU 1 2 2\n";
+        let dump = "!data src proto sport dport ip_id\n1.0.0.1 T 1 2 1\n1.0.0.1 U 1 2 2\n";
         assert_eq!(flows("", dump), "1 0 1\n2 0 2\n");
     }
 
     #[test]
     fn a_flow_silent_for_too_long_or_closed_by_both_sides_ends() {
-        let dump = "!data timestamp proto sport dport tcp_flags ip_id\n\
-                    0 U 1 2 . 1\n61 U 1 2 . 2\n62 T 1 2 FA 3\n93 T 1 2 . 4\n94 T 1 2 R 5\n\
+        let dump = "!flowid 1.0.0.1 0 1.0.0.2 0\n!data timestamp proto sport dport tcp_flags ip_id\n\
+                    0.5 U 1 2 . 1\n61.9 U 1 2 . 2\n62 T 1 2 FA 3\n93 T 1 2 . 4\n94 T 1 2 R 5\n\
                     125 T 1 2 . 6\n";
         assert_eq!(
             flows("", dump),
@@ -450,6 +564,40 @@ mod tests {
                     1.0.0.1 5 1.0.0.2 6 1 0+\n";
         assert_eq!(flows("", dump), "1 0 3\n2 0 1\n2 1 2\n2 0 1\n");
         assert_eq!(flows("FRAGMENTS false", dump), "1 0 2\n2 0 3\n1 1 1\n");
+    }
+
+    #[test]
+    fn what_is_held_leaves_when_flows_are_cleared_and_the_rest_is_lost() {
+        let simulation = Simulation::new();
+        let dump = "!proto U\n!data src sport dst dport ip_id ip_fragoff timestamp\n\
+                    1.0.0.1 5 1.0.0.2 6 1 24 1\n1.0.0.1 5 1.0.0.2 6 2 0 1\n";
+        simulation.put_file("in", dump.as_bytes());
+        let bench = Bench::with(
+            simulation,
+            "FromIPSummaryDump(in) -> a :: AggregateIPFlows -> c :: Counter -> Discard",
+        );
+        bench.run();
+        assert_eq!(bench.read("c.count"), "0");
+        bench.write("a.clear", "");
+        assert_eq!(bench.read("c.count"), "1");
+    }
+
+    #[test]
+    fn a_packet_without_a_time_is_reported_once() {
+        let simulation = Simulation::new();
+        simulation.put_file(
+            "in",
+            b"!data src proto sport dport\n1.0.0.1 U 1 2\n1.0.0.1 U 1 2\n",
+        );
+        let bench = Bench::with(
+            simulation,
+            "FromIPSummaryDump(in) -> a :: AggregateIPFlows -> Discard",
+        );
+        bench.run();
+        assert_eq!(
+            bench.simulation.take_errors(),
+            "a :: AggregateIPFlows: warning: packet received without timestamp\n"
+        );
     }
 
     #[test]

@@ -17,6 +17,7 @@ mod ip_rate_monitor;
 mod ipfix;
 #[cfg(test)]
 mod testing;
+mod trace_info;
 
 use sprat_click::Class;
 

@@ -46,11 +46,11 @@ impl Configure for AddressInfo {
             let mut meaning = Meaning::default();
             for address in addresses {
                 if let Err(message) = learn(&mut meaning, &unquote(address), names) {
-                    arguments.error(format!("{name}: {message}"));
+                    arguments.error(message);
                 }
             }
             if addresses.is_empty() {
-                arguments.error(format!("expected 'NAME [ADDRS]', not '{entry}'"));
+                arguments.error("expected 'NAME [ADDRS]'");
             }
             let mut table = configuration.addresses().borrow_mut();
             add(table.define(configuration.scope(), &name), meaning);
@@ -60,31 +60,33 @@ impl Configure for AddressInfo {
     }
 }
 
-/// Adds one address to what a name means.
+/// Adds one address to what a name means: what is said later counts, but for a prefix with a host
+/// in it, which takes nothing back.
 fn learn(meaning: &mut Meaning, text: &str, names: &dyn Names) -> Result<(), String> {
-    let kind = if let Ok(address) = EtherAddress::parse(text, names) {
-        meaning.ethernet.replace(address).map(|_| "Ethernet")
+    if let Ok(address) = EtherAddress::parse(text, names) {
+        meaning.ethernet = Some(address);
     } else if let Ok(address) = Ipv4Addr::parse(text, names) {
-        meaning.ipv4.replace(address).map(|_| "IP")
+        meaning.ipv4 = Some(address);
     } else if let Ok(prefix) = Ipv4Prefix::parse(text, names) {
         if prefix.address != prefix.network() || prefix.length() == Some(32) {
             meaning.ipv4.get_or_insert(prefix.address);
+            meaning.ipv4_prefix.get_or_insert(prefix);
+        } else {
+            meaning.ipv4_prefix = Some(prefix);
         }
-        meaning.ipv4_prefix.replace(prefix).map(|_| "IP network")
     } else if let Ok(address) = Ipv6Addr::parse(text, names) {
-        meaning.ipv6.replace(address).map(|_| "IPv6")
+        meaning.ipv6 = Some(address);
     } else if let Ok(prefix) = Ipv6Prefix::parse(text, names) {
         if prefix.address != prefix.network() || prefix.length == 128 {
             meaning.ipv6.get_or_insert(prefix.address);
+            meaning.ipv6_prefix.get_or_insert(prefix);
+        } else {
+            meaning.ipv6_prefix = Some(prefix);
         }
-        meaning.ipv6_prefix.replace(prefix).map(|_| "IPv6 network")
     } else {
-        return Err(format!("bad address '{text}'"));
-    };
-    match kind {
-        Some(kind) => Err(format!("{kind} address given twice")),
-        None => Ok(()),
+        return Err(format!("'{text}' is not a recognizable address"));
     }
+    Ok(())
 }
 
 /// What is said later counts.

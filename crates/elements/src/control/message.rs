@@ -27,7 +27,7 @@ impl Configure for Message {
             "" | "MESSAGE" => arguments.message(text),
             "WARNING" => arguments.warning(text),
             "ERROR" => return Err(arguments.error(text)),
-            _ => return Err(arguments.error(format!("unrecognized TYPE '{kind}'"))),
+            _ => return Err(arguments.error("unrecognized message type")),
         }
         Ok(Self)
     }

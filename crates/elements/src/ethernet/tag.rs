@@ -90,16 +90,27 @@ impl Tag {
         Ok(Self { control, native })
     }
 
+    /// Reads the same without NATIVE_VLAN, for the tag of every packet.
+    pub(super) fn configure_fixed(arguments: &mut Arguments<'_>) -> Result<Self, Rejected> {
+        match Self::configure_control(arguments)? {
+            None => Err(arguments.error("VLAN_TCI: invalid number")),
+            control => Ok(Self {
+                control,
+                native: None,
+            }),
+        }
+    }
+
     /// Reads VLAN_TCI or VLAN_ID, and VLAN_PCP; `None` for the annotation.
-    pub(super) fn configure_control(
-        arguments: &mut Arguments<'_>,
-    ) -> Result<Option<u16>, Rejected> {
+    fn configure_control(arguments: &mut Arguments<'_>) -> Result<Option<u16>, Rejected> {
         let identifier = arguments
             .keyword::<Identifier>("VLAN_ID")
             .or_else(|| arguments.keyword::<Identifier>("ID"));
-        let control = match identifier {
-            Some(Identifier(identifier)) => Some(identifier),
-            None => arguments.required::<Control>("VLAN_TCI")?.0,
+        let given = arguments.position::<Control>("VLAN_TCI");
+        let control = match (given, identifier) {
+            (Some(Control(control)), _) => control,
+            (None, Some(Identifier(identifier))) => Some(identifier),
+            (None, None) => Some(0),
         };
         let priority = arguments.position::<Priority>("VLAN_PCP");
         match (control, priority) {
@@ -117,10 +128,15 @@ impl Tag {
     }
 
     pub(super) fn handlers(list: &mut HandlerList) {
+        Self::control_handlers(list);
+        list.read_write("native_vlan");
+    }
+
+    /// The handlers of a tag of every packet.
+    pub(super) fn control_handlers(list: &mut HandlerList) {
         list.read_write("vlan_tci")
             .read_write("vlan_id")
-            .read_write("vlan_pcp")
-            .read_write("native_vlan");
+            .read_write("vlan_pcp");
     }
 
     pub(super) fn has_handler(name: &str) -> bool {

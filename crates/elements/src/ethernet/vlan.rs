@@ -1,4 +1,4 @@
-use alloc::string::{String, ToString};
+use alloc::string::String;
 
 use sprat_click::{
     Arguments, Class, Configuration, Configure, Context, Element, HandlerError, HandlerList,
@@ -36,7 +36,7 @@ fn tag_of(frame: &[u8], ethertype: u16) -> Option<u16> {
 /// VLANEncap: puts a VLAN tag into Ethernet frames.
 ///
 /// ```click
-/// VLANEncap(VLAN_TCI [, VLAN_PCP, keywords VLAN_ID, NATIVE_VLAN, ETHERTYPE])
+/// VLANEncap([VLAN_TCI, VLAN_PCP, keywords VLAN_ID, NATIVE_VLAN, ETHERTYPE])
 /// ```
 ///
 /// - VLAN_TCI: the tag's 16 bits, or `ANNO` for those of the packet's VLAN_TCI annotation.
@@ -148,46 +148,51 @@ impl Element for VlanDecap {
 /// SetVLANAnno: sets packets' VLAN annotation.
 ///
 /// ```click
-/// SetVLANAnno(VLAN_TCI [, VLAN_PCP, keyword VLAN_ID])
+/// SetVLANAnno([VLAN_TCI, VLAN_PCP, keyword VLAN_ID])
 /// ```
 ///
 /// - VLAN_TCI: the 16 bits of a tag. VLAN_ID: instead, the number of the VLAN alone.
 /// - VLAN_PCP: the priority, 0 to 7; 0.
 ///
-/// Handlers: `vlan_tci` (read).
+/// Handlers: `vlan_tci`, `vlan_id`, `vlan_pcp` (read, write).
 ///
 /// See Click's manual page SetVLANAnno(n).
 struct SetVlanAnno {
-    control: u16,
+    tag: Tag,
 }
 
 impl Configure for SetVlanAnno {
     fn configure(arguments: &mut Arguments<'_>, _: &Configuration<'_>) -> Result<Self, Rejected> {
-        let control = Tag::configure_control(arguments);
+        let tag = Tag::configure_fixed(arguments);
         arguments.finish()?;
-        match control? {
-            Some(control) => Ok(Self { control }),
-            None => Err(arguments.error("VLAN_TCI: parse error")),
-        }
+        Ok(Self { tag: tag? })
     }
 }
 
 impl Element for SetVlanAnno {
     fn process(&mut self, _: &mut Context<'_>, batch: &mut Batch) {
         for packet in batch.iter_mut() {
-            set_annotation(packet, self.control);
+            if let Some(control) = self.tag.control(packet) {
+                set_annotation(packet, control);
+            }
         }
     }
 
     fn handlers(&self, list: &mut HandlerList) {
-        list.read("vlan_tci");
+        Tag::control_handlers(list);
     }
 
     fn read(&mut self, _: &mut Context<'_>, name: &str, _: &str) -> Result<String, HandlerError> {
-        match name {
-            "vlan_tci" => Ok(self.control.to_string()),
-            _ => Err(HandlerError::NoHandler(name.into())),
-        }
+        self.tag.read(name)
+    }
+
+    fn write(
+        &mut self,
+        context: &mut Context<'_>,
+        name: &str,
+        value: &str,
+    ) -> Result<(), HandlerError> {
+        self.tag.write(context, name, value)
     }
 }
 

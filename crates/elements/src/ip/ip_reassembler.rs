@@ -1,7 +1,9 @@
+use core::fmt::Write;
 use core::net::Ipv4Addr;
 use core::time::Duration;
 
 use alloc::collections::BTreeMap;
+use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
@@ -37,7 +39,8 @@ pub(super) const IP_REASSEMBLER: Class = Class::of::<IPReassembler>("IPReassembl
 ///   have waited longest are given up until three quarters of it are in use.
 /// - MAX_MTU_ANNO: a two-byte annotation that gets the length of the packet's longest fragment.
 ///
-/// Handlers: `drops` (read) fragments that were malformed; `expired` (read) packets given up.
+/// Handlers: `drops` (read) fragments that were malformed; `expired` (read) packets given up; `dump`
+/// (read) counts, and what is held.
 ///
 /// See Click's manual page IPReassembler(n) and RFC 791, section 3.2.
 pub(crate) struct IPReassembler {
@@ -50,6 +53,10 @@ pub(crate) struct IPReassembler {
     longest_annotation: Option<usize>,
     drops: u64,
     expired: u64,
+    /// Fragments that came, packets put together, and packets given up for want of memory.
+    seen: u64,
+    assembled: u64,
+    failed: u64,
     /// The second of the timestamps from which on old packets are looked for again.
     next_reaping: i64,
 }
@@ -207,6 +214,9 @@ impl Configure for IPReassembler {
             longest_annotation,
             drops: 0,
             expired: 0,
+            seen: 0,
+            assembled: 0,
+            failed: 0,
             next_reaping: 0,
         })
     }
@@ -228,6 +238,7 @@ impl IPReassembler {
         name: Name,
         mut packet: Packet,
     ) -> Option<Packet> {
+        self.seen += 1;
         if packet.timestamp() == 0 {
             packet.set_timestamp(context.timestamp().0);
         }
@@ -240,6 +251,7 @@ impl IPReassembler {
         if datagram.is_complete() {
             let longest = datagram.longest;
             let mut packet = datagram.assemble()?;
+            self.assembled += 1;
             packet.set_timestamp(timestamp);
             if let Some(annotation) = self.longest_annotation {
                 packet.set_annotation_half(annotation, longest);
@@ -255,7 +267,9 @@ impl IPReassembler {
         self.memory += datagram.memory();
         self.held.insert(name, datagram);
         if self.memory > self.high_memory {
-            while self.memory > self.high_memory / 4 * 3 && self.give_up_oldest(context) {}
+            while self.memory > self.high_memory / 4 * 3 && self.give_up_oldest(context) {
+                self.failed += 1;
+            }
         }
         if context.timer(0).is_none() {
             context.set_timer_after(0, PATIENCE);
@@ -295,6 +309,40 @@ impl IPReassembler {
         if let Some(packet) = self.take(name).and_then(Datagram::assemble) {
             context.emit(1, packet);
         }
+    }
+
+    /// The `dump` handler: counts, and a line for each packet that is held, with the stretches of its
+    /// payload that are there.
+    fn dump(&self) -> String {
+        let mut text = format!(
+            "frags seen total:    {}\ngood reassemblies:   {}\nfailed reassemblies: {}\n\
+             bad fragments seen:  {}\ncached chunk data:\n",
+            self.seen, self.assembled, self.failed, self.drops
+        );
+        for name in self.order.values() {
+            let Some(datagram) = self.held.get(name) else {
+                continue;
+            };
+            let port = |at: usize| match datagram.payload.get(at..at + 2) {
+                Some(&[high, low]) => u16::from_be_bytes([high, low]),
+                _ => 0,
+            };
+            // Writing to a string cannot fail.
+            let _ = write!(
+                text,
+                " ({}, {}, {}, {}) {}",
+                name.source,
+                port(0),
+                name.destination,
+                port(2),
+                name.identification
+            );
+            for (start, end) in &datagram.there {
+                let _ = write!(text, " ({start},{end})");
+            }
+            text.push('\n');
+        }
+        text
     }
 
     /// When the last fragment came of the packet that has waited longest.
@@ -337,13 +385,14 @@ impl Element for IPReassembler {
     }
 
     fn handlers(&self, list: &mut HandlerList) {
-        list.read("drops").read("expired");
+        list.read("drops").read("expired").read("dump");
     }
 
     fn read(&mut self, _: &mut Context<'_>, name: &str, _: &str) -> Result<String, HandlerError> {
         match name {
             "drops" => Ok(self.drops.to_string()),
             "expired" => Ok(self.expired.to_string()),
+            "dump" => Ok(self.dump()),
             _ => Err(HandlerError::NoHandler(name.into())),
         }
     }

@@ -63,6 +63,23 @@ fn times(a: u64, b: u64) -> i64 {
     i64::try_from(a.saturating_mul(b)).unwrap_or(i64::MAX)
 }
 
+/// A bandwidth in bytes a second, as Click writes it: in bits, but for the greatest.
+pub(crate) fn bandwidth_text(rate: u64) -> String {
+    let (number, digits, unit) = match rate {
+        0x2000_0000.. => (rate, 6, "MBps"),
+        125_000_000.. => (rate * 8, 9, "Gbps"),
+        125_000.. => (rate * 8, 6, "Mbps"),
+        _ => (rate * 8, 3, "kbps"),
+    };
+    let one = 10_u64.pow(digits);
+    let (whole, fraction) = (number / one, number % one);
+    if fraction == 0 {
+        return format!("{whole}{unit}");
+    }
+    let fraction = format!("{fraction:0width$}", width = digits as usize);
+    format!("{whole}.{}{unit}", fraction.trim_end_matches('0'))
+}
+
 impl Bucket {
     /// A full bucket.
     fn with_burst(unit: Unit, rate: u64, burst: Burst) -> Self {
@@ -159,11 +176,11 @@ impl Bucket {
         Ok(())
     }
 
-    /// The rate as its handler gives it: packets, or bytes with their unit.
+    /// The rate as its handler gives it: packets, or a bandwidth with its unit.
     pub(crate) fn rate_text(&self) -> String {
         match self.unit {
             Unit::Packets => format!("{}", self.rate),
-            Unit::Bytes => format!("{}Bps", self.rate),
+            Unit::Bytes => bandwidth_text(self.rate),
         }
     }
 
@@ -240,6 +257,25 @@ impl Bucket {
 
 #[cfg(test)]
 mod tests {
+    use super::bandwidth_text;
+
+    /// By hand, from Click's thresholds: bits up to four gigabits, then bytes.
+    #[test]
+    fn bandwidths_are_written_in_clicks_units() {
+        for (rate, text) in [
+            (0, "0kbps"),
+            (10_000, "80kbps"),
+            (1, "0.008kbps"),
+            (124_999, "999.992kbps"),
+            (125_000, "1Mbps"),
+            (1_312_500, "10.5Mbps"),
+            (125_000_000, "1Gbps"),
+            (0x2000_0000, "536.870912MBps"),
+        ] {
+            assert_eq!(bandwidth_text(rate), text);
+        }
+    }
+
     use super::*;
     use proptest::prelude::*;
 

@@ -1,5 +1,4 @@
 use alloc::collections::VecDeque;
-use alloc::format;
 use alloc::string::{String, ToString};
 use core::time::Duration;
 
@@ -147,7 +146,7 @@ impl Element for LinkUnqueue {
     fn read(&mut self, _: &mut Context<'_>, name: &str, _: &str) -> Result<String, HandlerError> {
         match name {
             "latency" => Ok(decimal::shortest(self.latency.as_secs_f64()) + "s"),
-            "bandwidth" => Ok(format!("{}Bps", self.bandwidth)),
+            "bandwidth" => Ok(super::bucket::bandwidth_text(self.bandwidth)),
             "size" => Ok(self.flight.len().to_string()),
             _ => Err(HandlerError::NoHandler(name.into())),
         }

@@ -84,8 +84,8 @@ const CPU_CAPACITY: usize = 128;
 /// is pulled, and holds 128 packets unless told otherwise.
 ///
 /// Handlers: `length`, `highwater_length`, `drops` (read); `capacity` (read, write): packets
-/// beyond a smaller one are dropped; `reset_counts` (write) zeroes drops and highwater;
-/// `reset` (write) drops all packets.
+/// beyond a smaller one are discarded; `reset_counts` (write) zeroes drops and begins highwater anew;
+/// `reset` (write) empties the queue, by output 1 where it is used. Neither counts as drops.
 ///
 /// See Click's manual pages Queue(n), FrontDropQueue(n), MixedQueue(n) and CPUQueue(n).
 struct Queue {
@@ -166,13 +166,14 @@ impl Queue {
         }
     }
 
-    /// Drops all packets but the first `kept`.
-    fn cut(&mut self, context: &mut Context<'_>, kept: usize) {
-        let kept = kept.min(self.packets.len());
-        let mut dropped = Batch::new();
-        dropped.extend(self.packets.drain(kept..));
-        self.drops += dropped.len() as u64;
-        context.forward(1, &mut dropped);
+    /// Discards the packets that are too many for the capacity, which does not count as dropping
+    /// them.
+    fn cut(&mut self) {
+        let kept = self.capacity.min(self.packets.len());
+        match self.policy {
+            Policy::FrontDrop => drop(self.packets.drain(..self.packets.len() - kept)),
+            _ => self.packets.truncate(kept),
+        }
     }
 }
 
@@ -242,13 +243,17 @@ impl Element for Queue {
             "capacity" => {
                 self.capacity = crate::handler_value::<u32>(context, value)? as usize;
                 self.resized = true;
-                self.cut(context, self.capacity);
+                self.cut();
             }
             "reset_counts" => {
                 self.drops = 0;
-                self.highwater = 0;
+                self.highwater = self.packets.len();
             }
-            "reset" => self.cut(context, 0),
+            "reset" => {
+                let mut all = Batch::new();
+                all.extend(self.packets.drain(..));
+                context.forward(1, &mut all);
+            }
             _ => return Err(HandlerError::NoHandler(name.into())),
         }
         self.signal(context);
@@ -260,7 +265,9 @@ impl Element for Queue {
             self.packets.append(&mut old.packets);
             self.highwater = old.highwater.max(self.packets.len());
             self.drops += old.drops;
-            self.cut(context, self.capacity);
+            let count = self.packets.len() as u64;
+            self.cut();
+            self.drops += count - self.packets.len() as u64;
             self.signal(context);
         }
     }
@@ -321,14 +328,16 @@ mod tests {
                 std::format!("q :: {queue}: overflow\n")
             );
             bench.write("q.reset_counts", "");
-            assert_eq!(bench.read("q.highwater_length"), "0", "{queue}");
+            assert_eq!(bench.read("q.highwater_length"), "2", "{queue}");
             bench.write("q.capacity", "1");
             bench.run();
-            assert_eq!(bench.sent("lost").len(), 1, "{queue}");
+            assert_eq!(bench.sent("lost").len(), 0, "{queue}");
             bench.write("q.reset", "");
             bench.run();
-            assert_eq!(bench.sent("lost").len(), 1, "{queue}");
-            assert_eq!(bench.read("q.drops"), "2", "{queue}");
+            // Of a queue that drops at its front the newest stays.
+            let last = if queue == "FrontDropQueue" { 3 } else { 0 };
+            assert_eq!(bench.sent("lost").concat(), [last], "{queue}");
+            assert_eq!(bench.read("q.drops"), "0", "{queue}");
         }
     }
 

@@ -30,12 +30,14 @@ fn chosen(value: i32, ports: usize) -> Option<usize> {
     usize::try_from(value).ok().filter(|port| *port < ports)
 }
 
-/// Reads the argument `name`; `otherwise` where it may be missing.
+/// Reads the argument `name`; `otherwise` where it may be missing. A port that is not there is none,
+/// or an error.
 fn configure_port(
     arguments: &mut Arguments<'_>,
     name: &str,
     otherwise: Option<i32>,
     ports: usize,
+    refuses_beyond: bool,
 ) -> Result<Option<usize>, Rejected> {
     let value = match otherwise {
         Some(otherwise) => Ok(arguments.position(name).unwrap_or(otherwise)),
@@ -44,7 +46,8 @@ fn configure_port(
     arguments.finish()?;
     let value = value?;
     let port = chosen(value, ports);
-    if value >= 0 && port.is_none() {
+    if value >= 0 && port.is_none() && refuses_beyond {
+        let name = name.to_ascii_lowercase();
         return Err(arguments.error(format!("{name} must be < {ports}")));
     }
     Ok(port)
@@ -92,7 +95,13 @@ impl<const SETTABLE: bool> Configure for Switch<SETTABLE> {
         configuration: &Configuration<'_>,
     ) -> Result<Self, Rejected> {
         let otherwise = SETTABLE.then_some(0);
-        let output = configure_port(arguments, "OUTPUT", otherwise, configuration.outputs())?;
+        let output = configure_port(
+            arguments,
+            "OUTPUT",
+            otherwise,
+            configuration.outputs(),
+            SETTABLE,
+        )?;
         Ok(Self { output })
     }
 }
@@ -145,7 +154,7 @@ impl Configure for InputSwitch {
         arguments: &mut Arguments<'_>,
         configuration: &Configuration<'_>,
     ) -> Result<Self, Rejected> {
-        let input = configure_port(arguments, "INPUT", Some(0), configuration.inputs())?;
+        let input = configure_port(arguments, "INPUT", Some(0), configuration.inputs(), true)?;
         Ok(Self { input })
     }
 }
@@ -210,7 +219,7 @@ impl<const SETTABLE: bool> Configure for PullSwitch<SETTABLE> {
         configuration: &Configuration<'_>,
     ) -> Result<Self, Rejected> {
         let otherwise = SETTABLE.then_some(0);
-        let input = configure_port(arguments, "INPUT", otherwise, configuration.inputs())?;
+        let input = configure_port(arguments, "INPUT", otherwise, configuration.inputs(), false)?;
         Ok(Self { input })
     }
 }
@@ -284,14 +293,18 @@ mod tests {
     }
 
     #[test]
-    fn static_switch_needs_an_output_that_is_there() {
+    fn static_switch_needs_an_output_and_drops_all_for_one_that_is_not_there() {
         let errors = Bench::errors("Idle -> s :: StaticSwitch -> Idle");
         assert!(
             errors.contains("OUTPUT: required argument missing"),
             "{errors}"
         );
-        let errors = Bench::errors("Idle -> s :: StaticSwitch(1) -> Idle");
-        assert!(errors.contains("OUTPUT must be < 1"), "{errors}");
+        let errors = Bench::errors("Idle -> s :: Switch(1) -> Idle");
+        assert!(errors.contains("output must be < 1"), "{errors}");
+        let bench = Bench::new("FromDevice(in) -> StaticSwitch(1) -> ToDevice(out)");
+        bench.arrive("in", b"a");
+        bench.run();
+        assert!(bench.sent("out").is_empty());
     }
 
     #[test]

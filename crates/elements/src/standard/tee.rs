@@ -14,10 +14,8 @@ fn check_outputs(
     if let Some(outputs) = arguments.position::<usize>("N")
         && outputs != configuration.outputs()
     {
-        arguments.error(alloc::format!(
-            "{outputs} outputs implied, {} in use",
-            configuration.outputs()
-        ));
+        let outputs = configuration.outputs();
+        arguments.error(alloc::format!("{outputs} outputs implies {outputs} arms"));
     }
     arguments.finish()
 }
@@ -124,7 +122,7 @@ mod tests {
         let errors = Bench::errors("Idle -> t :: Tee(3) -> Idle");
         assert_eq!(
             errors,
-            "config:1: While configuring 't :: Tee':\n  3 outputs implied, 1 in use\n"
+            "config:1: While configuring 't :: Tee':\n  1 outputs implies 1 arms\n"
         );
     }
 }
