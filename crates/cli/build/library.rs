@@ -11,14 +11,14 @@ use toml::{Table, Value};
 /// The crate that packages depend on.
 const ROOT: &str = "sprat";
 
-/// The image of a Click configuration.
-const MIDDLEBOX: &str = "images/click";
+/// What is built of the library itself: the image of a Click configuration, and the boot monitor.
+const BUILT: [&str; 2] = ["images/click", "crates/platform/disk"];
 
 /// The profile that images are built with.
 const PROFILE: &str = "image";
 
 /// The library as a source file: the path and the bytes of every file. It is a workspace of its own,
-/// of the middlebox and the crates that it and [`ROOT`] need, without what only their tests need. Says
+/// of [`BUILT`] and the crates that these and [`ROOT`] need, without what only their tests need. Says
 /// which files and folders it was made from.
 pub(crate) fn carry(workspace: &Path, out: &Path) -> Result<BTreeSet<PathBuf>, Box<dyn Error>> {
     let manifest: Table = fs::read_to_string(workspace.join("Cargo.toml"))?.parse()?;
@@ -74,15 +74,17 @@ fn member_manifest(path: &Path) -> Result<String, Box<dyn Error>> {
     Ok(manifest.to_string())
 }
 
-/// The folders of the middlebox, of [`ROOT`] and of everything that they need of the workspace.
+/// The folders of [`BUILT`], of [`ROOT`] and of everything that they need of the workspace.
 fn needed<'a>(
     workspace: &Path,
     ours: &BTreeMap<&'a str, &'a str>,
 ) -> Result<BTreeSet<&'a str>, Box<dyn Error>> {
-    let mut members = BTreeSet::from([MIDDLEBOX]);
+    let mut members = BTreeSet::from(BUILT);
     let mut rest = vec![ROOT.to_owned()];
-    let middlebox = fs::read_to_string(workspace.join(MIDDLEBOX).join("Cargo.toml"))?;
-    dependencies(&middlebox.parse()?, &mut rest);
+    for folder in BUILT {
+        let manifest = fs::read_to_string(workspace.join(folder).join("Cargo.toml"))?;
+        dependencies(&manifest.parse()?, &mut rest);
+    }
     while let Some(name) = rest.pop() {
         let Some(folder) = ours.get(name.as_str()) else {
             continue;

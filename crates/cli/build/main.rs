@@ -51,12 +51,12 @@ fn carry() -> Result<(), Box<dyn Error>> {
     let built = build(&package, &options, &mut |_| {})?;
     fs::write(out.join("click.image"), &built.image)?;
     fs::write(out.join("click.symbols"), &built.sidecar)?;
-    let (boot_monitor, boot_sources) = build_boot_monitor(&workspace, &options, &mut |_| {})?;
-    fs::write(out.join("boot-monitor"), boot_monitor)?;
+    let boot_monitor = build_boot_monitor(&workspace, &options, &mut |_| {})?;
+    fs::write(out.join("boot-monitor"), &boot_monitor.linked)?;
     let library = library::carry(&workspace, &out)?;
     println!("cargo::rustc-cfg={CARRIES}");
     println!("cargo::rerun-if-changed=build");
-    let sources = [&*built.sources, &*boot_sources].concat();
+    let sources = [&*built.sources, &*boot_monitor.sources].concat();
     for path in watched(&workspace, &sources).union(&library) {
         println!("cargo::rerun-if-changed={}", path.display());
     }

@@ -1,8 +1,10 @@
 //! Self-booting images: what `run` and `build` have in common of `--target disk`.
 
+use std::error::Error;
 use std::fs::File;
 use std::sync::Arc;
 
+use sprat_image::record::{Grants, SelfBooting};
 use sprat_monitor::disk::{DiskMonitor, MachineKind, assemble, disk};
 use sprat_monitor::{Grant, GrantedDevice, Image, Options};
 
@@ -57,18 +59,25 @@ pub(crate) enum DiskBuildError {
     Nothing(#[source] std::io::Error),
 }
 
-/// A self-booting image: as an ELF file, and as a raw disk.
-pub(crate) struct SelfBooting {
-    pub(crate) elf: Vec<u8>,
-    pub(crate) disk: Vec<u8>,
+/// Who puts image and boot monitor together, for the record.
+pub(crate) const ASSEMBLER: &str = concat!("sprat ", env!("CARGO_PKG_VERSION"));
+
+/// The names and values of parameters that are written `KEY=VALUE`.
+pub(crate) fn parameters(written: &[String]) -> Result<Vec<(String, String)>, DiskBuildError> {
+    let pairs = written.iter().map(|parameter| {
+        let pair = parameter.split_once('=');
+        let (name, value) = pair.ok_or_else(|| DiskBuildError::Parameter(parameter.clone()))?;
+        Ok((name.to_owned(), value.to_owned()))
+    });
+    pairs.collect()
 }
 
-/// Makes a self-booting image. Its network devices are `named`, or those that the image names itself;
-/// it has the block devices that it cannot do without.
+/// Makes a self-booting image. Its network devices are those granted, or those that the image names
+/// itself; it has the block devices that it cannot do without.
 pub(crate) fn make(
+    boot_monitor: &[u8],
     image: &[u8],
-    named: &[String],
-    parameters: &[String],
+    grants: &Grants,
 ) -> Result<SelfBooting, DiskBuildError> {
     let image = Image::load(image)?;
     let manifest = image.manifest();
@@ -76,7 +85,7 @@ pub(crate) fn make(
         let named = manifest.devices().filter(|device| device.name != ANY_NAME);
         named.filter(move |device| device.kind == kind as u16)
     };
-    let mut networks = named.to_vec();
+    let mut networks = grants.networks.clone();
     if networks.is_empty() {
         let wanted = of_kind(DeviceKind::Network);
         networks.extend(wanted.map(|device| device.name.to_owned()));
@@ -101,17 +110,21 @@ pub(crate) fn make(
         let name = wanted.name.to_owned();
         devices.push(Grant { name, device });
     }
-    let parameters = parameters.iter().map(|parameter| {
-        let pair = parameter.split_once('=');
-        let (name, value) = pair.ok_or_else(|| DiskBuildError::Parameter(parameter.clone()))?;
-        Ok((name.to_owned(), value.to_owned()))
-    });
     let options = Options {
         devices,
-        parameters: parameters.collect::<Result<_, DiskBuildError>>()?,
+        parameters: parameters(&grants.parameters)?,
         ..Options::default()
     };
-    let elf = assemble(embedded::BOOT_MONITOR, &image, &options)?;
-    let disk = disk(embedded::BOOT_MONITOR, &elf)?;
+    let elf = assemble(boot_monitor, &image, &options)?;
+    let disk = disk(boot_monitor, &elf)?;
     Ok(SelfBooting { elf, disk })
+}
+
+/// Puts image and boot monitor together, for whoever records or verifies that.
+pub(crate) fn assemble_recorded(
+    boot_monitor: &[u8],
+    image: &[u8],
+    grants: &Grants,
+) -> Result<SelfBooting, Box<dyn Error + Send + Sync>> {
+    Ok(make(boot_monitor, image, grants)?)
 }

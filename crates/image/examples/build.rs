@@ -27,9 +27,9 @@ fn run(name: &str, folder: &Path, workspace: &Path) -> Result<(), Box<dyn std::e
     let workspace = workspace.canonicalize()?;
     let options = BuildOptions::new(workspace.join("target/images"));
     if name == "boot-monitor" {
-        let (linked, _) = build_boot_monitor(&workspace, &options, &mut |_| {})?;
+        let built = build_boot_monitor(&workspace, &options, &mut |_| {})?;
         std::fs::create_dir_all(folder)?;
-        std::fs::write(folder.join("boot-monitor"), &linked)?;
+        std::fs::write(folder.join("boot-monitor"), &built.linked)?;
         return Ok(());
     }
     let package = Package {

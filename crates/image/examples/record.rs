@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use sprat_image::record::{self, RecordError};
+use sprat_image::record::{self, Grants, RecordError, Recording};
 use sprat_image::store::Store;
 use sprat_image::{BuildOptions, Package};
 
@@ -30,18 +30,19 @@ fn run(name: &str, folder: &Path) -> Result<(), RecordError> {
     let store = Store::at(folder.join("store"));
     let options = BuildOptions::new(folder.join("unused"));
     let staging = folder.join("staging");
-    let recorded = record::build(
-        &package,
-        &options,
+    let recording = Recording {
         name,
-        &staging,
-        &store,
-        None,
-        &mut |_| {},
-    )?;
+        staging: &staging,
+        store: &store,
+        key: None,
+        boot: None,
+    };
+    let recorded = record::build(&package, &options, &recording, &mut |_| {})?;
     println!("{} {}", recorded.stored.digest, recorded.built.build_id);
     let again = folder.join("again");
-    let verified = record::verify(&store, &recorded.stored, None, &again, &mut |_| {})?;
+    let nothing = |_: &[u8], _: &[u8], _: &Grants| Err("it does not boot by itself".into());
+    let image = &recorded.stored;
+    let verified = record::verify(&store, image, None, &again, &nothing, &mut |_| {})?;
     println!("{verified:?}");
     Ok(())
 }

@@ -13,7 +13,7 @@ pub const TARGET: &str = "x86_64-unknown-linux-gnu";
 
 /// What is linked, and how.
 #[derive(Debug, Clone, Copy)]
-struct Kind {
+pub(crate) struct Kind {
     /// The value of `sprat_target`.
     target: &'static str,
     /// The linker script's file name.
@@ -23,21 +23,21 @@ struct Kind {
 }
 
 /// An image, as every monitor holds it.
-const IMAGE: Kind = Kind {
+pub(crate) const IMAGE: Kind = Kind {
     target: "vm",
     script: "image.ld",
     layout: include_str!("image.ld"),
 };
 
 /// The boot monitor.
-const BOOT_MONITOR: Kind = Kind {
+pub(crate) const BOOT_MONITOR: Kind = Kind {
     target: "disk",
     script: "disk.ld",
     layout: include_str!("disk.ld"),
 };
 
 /// The package that the boot monitor is.
-const BOOT_MONITOR_PACKAGE: &str = "sprat-platform-disk";
+pub const BOOT_MONITOR_PACKAGE: &str = "sprat-platform-disk";
 
 /// The package to build an image from.
 #[derive(Debug, Clone)]
@@ -105,6 +105,17 @@ pub struct BuiltImage {
     pub compilation: Compilation,
 }
 
+/// A finished boot monitor.
+#[derive(Debug, Clone)]
+pub struct BootMonitor {
+    /// The linked file.
+    pub linked: Vec<u8>,
+    /// The workspace's source files that went into it.
+    pub sources: Vec<PathBuf>,
+    /// How it was compiled.
+    pub compilation: Compilation,
+}
+
 /// Builds a package as a sealed image.
 ///
 /// # Errors
@@ -131,16 +142,17 @@ pub fn build_binary(
     build_job(package, Some(binary), options, progress)
 }
 
-/// What would be compiled for an image, as `cargo tree` says it: each line a depth and a package.
+/// What would be compiled for an image or a boot monitor, as `cargo tree` says it: each line a depth and a package.
 ///
 /// # Errors
 /// When cargo cannot run or fails.
 #[cfg(feature = "store")]
 pub(crate) fn dependencies(
     package: &Package,
+    kind: Kind,
     options: &BuildOptions,
 ) -> Result<String, BuildError> {
-    let job = Job::new(package, None, IMAGE.target, options);
+    let job = Job::new(package, None, kind.target, options);
     let format = [
         "--edges",
         "normal,build",
@@ -152,8 +164,7 @@ pub(crate) fn dependencies(
     job.tree(job.can_do_offline(), &format)
 }
 
-/// Builds the boot monitor, which makes a sealed image one that boots by itself: the linked file, and
-/// the workspace's sources that went into it.
+/// Builds the boot monitor, which makes a sealed image one that boots by itself.
 ///
 /// # Errors
 /// As [`build`].
@@ -161,14 +172,18 @@ pub fn build_boot_monitor(
     workspace: &Path,
     options: &BuildOptions,
     progress: &mut dyn FnMut(Progress),
-) -> Result<(Vec<u8>, Vec<PathBuf>), BuildError> {
+) -> Result<BootMonitor, BuildError> {
     let package = Package {
         workspace: workspace.to_owned(),
         name: BOOT_MONITOR_PACKAGE.into(),
     };
-    let (executable, _) = link(&package, None, BOOT_MONITOR, options, progress)?;
+    let (executable, compilation) = link(&package, None, BOOT_MONITOR, options, progress)?;
     let linked = fs::read(&executable).map_err(|source| file_error(&executable, source))?;
-    Ok((linked, sources(&executable.with_extension("d"))?))
+    Ok(BootMonitor {
+        linked,
+        sources: sources(&executable.with_extension("d"))?,
+        compilation,
+    })
 }
 
 fn build_job(

@@ -30,7 +30,8 @@ pub mod store;
 mod why;
 
 pub use builder::{
-    BuildOptions, BuiltImage, Package, TARGET, build, build_binary, build_boot_monitor,
+    BOOT_MONITOR_PACKAGE, BootMonitor, BuildOptions, BuiltImage, Package, TARGET, build,
+    build_binary, build_boot_monitor,
 };
 pub use compilation::Compilation;
 pub use configuration::Configuration;

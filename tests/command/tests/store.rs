@@ -11,9 +11,10 @@ use serde_json::Value;
 
 const PASS: &str = "FromDevice(eth0) -> c :: Counter -> Queue -> ToDevice(eth1);\n";
 
-/// A folder in which `pass.click` was built, with a store and a cache of its own.
+/// A folder in which a configuration was built, with a store of its own.
 struct Place {
     folder: tempfile::TempDir,
+    cache: PathBuf,
 }
 
 impl Place {
@@ -26,11 +27,35 @@ impl Place {
     }
 
     fn variables(&self) -> [(&'static str, PathBuf); 2] {
-        let below = |name: &str| self.path().join(name);
         [
-            ("XDG_DATA_HOME", below("data")),
-            ("XDG_CACHE_HOME", below("cache")),
+            ("XDG_DATA_HOME", self.path().join("data")),
+            ("XDG_CACHE_HOME", self.cache.clone()),
         ]
+    }
+
+    /// Runs `sprat` where there is no network, and neither cargo's cache nor its own: nothing where
+    /// that cannot be.
+    fn run_alone(&self, arguments: &[&str]) -> Option<Finished> {
+        let starter = ["unshare", "--map-root-user", "--net"];
+        let possible = Command::new(starter[0])
+            .args(&starter[1..])
+            .arg("true")
+            .status();
+        if !possible.is_ok_and(|status| status.success()) {
+            println!("skipped: needs namespaces");
+            return None;
+        }
+        let home = tempfile::tempdir().expect("a folder");
+        let [data, _] = self.variables();
+        let variables = [
+            data,
+            ("CARGO_HOME", home.path().to_owned()),
+            ("XDG_CACHE_HOME", home.path().to_owned()),
+        ];
+        let finished = sprat_with(&starter, &variables, self.path(), arguments);
+        let left = fs::read_dir(home.path()).expect("a folder").count();
+        assert_eq!(left, 0, "{finished:?}");
+        Some(finished)
     }
 
     fn store(&self) -> PathBuf {
@@ -42,7 +67,8 @@ fn built() -> &'static Place {
     static PLACE: OnceLock<Place> = OnceLock::new();
     PLACE.get_or_init(|| {
         let folder = tempfile::tempdir().expect("a folder");
-        let place = Place { folder };
+        let cache = folder.path().join("cache");
+        let place = Place { folder, cache };
         fs::write(place.path().join("pass.click"), PASS).expect("written");
         let finished = place.run(["build", "pass.click"]);
         assert!(finished.good, "{finished:?}");
@@ -116,27 +142,116 @@ fn a_key_that_cannot_sign_is_refused_before_anything_is_built() {
 #[test]
 fn an_image_is_built_again_where_there_is_no_network_and_no_cargo_cache() {
     let place = built();
-    let starter = ["unshare", "--map-root-user", "--net"];
-    let possible = Command::new(starter[0])
-        .args(&starter[1..])
-        .arg("true")
-        .status();
-    if !possible.is_ok_and(|status| status.success()) {
-        println!("skipped: needs namespaces");
+    let Some(finished) = place.run_alone(&["verify", "pass"]) else {
         return;
-    }
-    let home = place.path().join("empty");
-    fs::create_dir_all(&home).expect("a folder");
-    let [data, _] = place.variables();
-    let variables = [
-        data,
-        ("CARGO_HOME", home.clone()),
-        ("XDG_CACHE_HOME", home.clone()),
-    ];
-    let finished = sprat_with(&starter, &variables, place.path(), ["verify", "pass"]);
+    };
     assert!(finished.good, "{finished:?}");
     assert!(finished.output.contains("give the same"), "{finished:?}");
-    assert!(fs::read_dir(&home).expect("a folder").next().is_none());
+}
+
+/// `boots.click`, built as an image that boots by itself and has a parameter.
+fn booting() -> &'static Place {
+    static PLACE: OnceLock<Place> = OnceLock::new();
+    PLACE.get_or_init(|| {
+        let place = Place {
+            folder: tempfile::tempdir().expect("a folder"),
+            // The same crates are compiled.
+            cache: built().cache.clone(),
+        };
+        fs::write(place.path().join("boots.click"), PASS).expect("written");
+        let arguments = ["-t", "disk", "boots.click", "--param", "hello=world"];
+        let finished = place.run([&["build"], &arguments[..]].concat());
+        assert!(finished.good, "{finished:?}");
+        assert!(finished.output.contains("recorded as"), "{finished:?}");
+        place
+    })
+}
+
+#[test]
+fn an_image_that_boots_by_itself_is_built_again_where_there_is_no_network_and_no_cargo_cache() {
+    let place = booting();
+    let images = place.run(["images", "--json"]).json();
+    let shown = place.run(["provenance", "boots"]);
+    for expected in [
+        "network devices: eth0, eth1\n",
+        "parameters: hello=world\n",
+        "sprat-platform-disk 0.1.0",
+        images[0]["elf"].as_str().expect("a digest"),
+    ] {
+        assert!(
+            shown.output.contains(expected),
+            "no {expected} in {shown:?}"
+        );
+    }
+    for file in ["boots.elf", "boots.disk"] {
+        let size = fs::metadata(place.path().join(file)).expect("built").len();
+        let Some(finished) = place.run_alone(&["verify", file, "--json"]) else {
+            return;
+        };
+        let verified = finished.json();
+        // The list counts what was built again.
+        assert_eq!(verified["crates"], images[0]["crates"]);
+        let kind = file.trim_start_matches("boots.");
+        assert_eq!(verified["boot"][kind], images[0][kind]);
+        assert_eq!(verified["boot"][format!("{kind}Bytes")], size);
+    }
+}
+
+#[test]
+fn the_recorded_boot_monitor_is_the_one_that_the_command_carries() {
+    let place = booting();
+    let recorded = fs::read(place.path().join("boots.elf")).expect("built");
+    let arguments = ["build", "-t", "disk", "boots.click", "--unrecorded"];
+    let more = ["--param", "hello=world", "-o", "carried.elf"];
+    let finished = place.run([&arguments[..], &more].concat());
+    assert!(finished.good, "{finished:?}");
+    let carried = fs::read(place.path().join("carried.elf")).expect("built");
+    assert!(recorded == carried, "they differ");
+}
+
+#[test]
+fn a_damaged_elf_file_of_the_store_is_named_and_what_boots_goes_with_its_image() {
+    let place = booting();
+    let other = tempfile::tempdir().expect("a folder");
+    let data = other.path().join("data/sprat");
+    fs::create_dir_all(&data).expect("a folder");
+    let copied = Command::new("cp")
+        .arg("-r")
+        .args([&place.store(), &data])
+        .status();
+    assert!(copied.expect("cp starts").success());
+    let other = Place {
+        folder: other,
+        cache: place.cache.clone(),
+    };
+    // Everything is referred to.
+    let kept = other.run(["store", "gc", "--json"]).json();
+    assert_eq!(kept["removed"], Value::Array(Vec::new()));
+    let images = other.run(["images", "--json"]).json();
+    let digest = images[0]["elf"].as_str().expect("a digest");
+    let objects = other.store().join("blobs/sha256");
+    let path = objects.join(digest.trim_start_matches("sha256:"));
+    let mut bytes = fs::read(&path).expect("there");
+    bytes[4096] ^= 1;
+    fs::remove_file(&path).expect("removed");
+    fs::write(&path, bytes).expect("written");
+    let damaged = other.run(["verify", "boots"]);
+    let expected = "the store is damaged: elf in ";
+    assert!(
+        !damaged.good && damaged.errors.contains(expected),
+        "{damaged:?}"
+    );
+    assert!(other.run(["store", "remove", "boots"]).good);
+    assert!(other.run(["store", "gc"]).good);
+    assert_eq!(fs::read_dir(objects).expect("a folder").count(), 0);
+}
+
+#[test]
+fn a_parameter_that_is_none_is_refused_before_anything_is_built() {
+    let place = booting();
+    let refused = place.run(["build", "-t", "disk", "boots.click", "--param", "hello"]);
+    assert_eq!(refused.status, Some(1), "{refused:?}");
+    assert_eq!(refused.errors, "error: hello: expected KEY=VALUE\n");
 }
 
 #[test]
@@ -152,7 +267,10 @@ fn what_is_wrong_with_a_store_or_a_name_is_said() {
     let data = other.path().join("data/sprat");
     fs::create_dir_all(&data).expect("a folder");
     fs::rename(other.path().join("store"), data.join("store")).expect("moved");
-    let other = Place { folder: other };
+    let other = Place {
+        cache: other.path().join("cache"),
+        folder: other,
+    };
 
     let images = other.run(["images", "--json"]).json();
     let digest = images[0]["image"].as_str().expect("a digest").to_owned();

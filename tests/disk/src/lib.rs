@@ -59,7 +59,7 @@ pub fn boot_monitor() -> Vec<u8> {
     let _turn = BUILDING.lock().unwrap_or_else(PoisonError::into_inner);
     let options = BuildOptions::new(workspace().join("target/images"));
     let built = sprat_image::build_boot_monitor(&workspace(), &options, &mut |_| {});
-    built.expect("the boot monitor builds").0
+    built.expect("the boot monitor builds").linked
 }
 
 /// An image that boots by itself.

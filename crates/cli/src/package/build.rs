@@ -6,11 +6,12 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use sprat_image::Profile;
+use sprat_image::record::Grants;
 use sprat_image::store::Digest;
 
-use super::{Package, PackageError, Recording, Target, router, write_whole};
-use crate::disk;
+use super::{Built, Package, PackageError, Recording, Target, router, write_whole};
 use crate::output::{complain, print};
+use crate::{disk, embedded};
 
 /// Builds a package, or a Click configuration with the elements that it uses, as it ships: as a sealed
 /// image, or for another target.
@@ -78,6 +79,7 @@ impl BuildCommand {
         {
             return Err(PackageError::Parameter(parameter.clone()));
         }
+        disk::parameters(&self.parameters)?;
         if !self.features.is_empty() && router::is_in(&self.subject) {
             let path = self.subject.clone();
             return Err(PackageError::NoFeatures { path });
@@ -96,7 +98,7 @@ impl BuildCommand {
             }
             Target::Vm => {
                 let package = self.package()?;
-                let built = package.compile(profile, None, &recording)?;
+                let built = package.compile(profile, None, &[], &recording)?;
                 let place = package.image(profile);
                 (built.write(output.unwrap_or(&place))?, built.record)
             }
@@ -139,24 +141,42 @@ impl BuildCommand {
             true => Recording::Nowhere,
             false => Recording::Store {
                 key: self.sign.clone(),
+                boots: (self.target == Target::Disk).then(|| self.parameters.clone()),
             },
         }
     }
 
-    /// Builds a self-booting image; where its ELF file is, and the record of the image in it.
+    /// Builds a self-booting image; where its ELF file is, and its record.
     fn build_disk(&self, profile: Profile) -> Result<(PathBuf, Option<Digest>), PackageError> {
         let recording = self.recording();
         let (built, networks) = if router::is_in(&self.subject) {
             router::build(&self.subject, profile, &recording)?
         } else {
             let package = self.package()?;
-            (package.compile(profile, None, &recording)?, Vec::new())
+            (package.compile(profile, None, &[], &recording)?, Vec::new())
         };
-        let made = disk::make(&built.image, &networks, &self.parameters)?;
-        let here = PathBuf::from(format!("{}.elf", built.name));
+        let Built {
+            name,
+            image,
+            self_booting,
+            record,
+            ..
+        } = built;
+        let made = match self_booting {
+            Some(made) => made,
+            None => {
+                let parameters = self.parameters.clone();
+                let grants = Grants {
+                    networks,
+                    parameters,
+                };
+                disk::make(embedded::BOOT_MONITOR, &image, &grants)?
+            }
+        };
+        let here = PathBuf::from(format!("{name}.elf"));
         let elf = self.output.clone().unwrap_or(here);
         write_whole(&elf.with_extension("disk"), &made.disk)?;
         write_whole(&elf, &made.elf)?;
-        Ok((elf, built.record))
+        Ok((elf, record))
     }
 }

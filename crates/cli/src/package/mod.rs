@@ -5,6 +5,7 @@ mod cache;
 mod library;
 mod new;
 mod program;
+mod progress;
 mod router;
 mod target;
 mod test;
@@ -16,22 +17,21 @@ use std::io::{self, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
 
-use indicatif::{ProgressBar, ProgressStyle};
 use serde::Deserialize;
-use sprat_image::record::{self, RecordError, SigningKey};
+use sprat_image::record::{self, Booting, Grants, RecordError, SelfBooting, SigningKey};
 use sprat_image::store::Digest;
-use sprat_image::{BuildError, BuildOptions, Configuration, Profile, Progress};
+use sprat_image::{BuildError, BuildOptions, Configuration, Profile};
 
 pub(crate) use build::BuildCommand;
 pub(crate) use new::NewCommand;
+pub(crate) use progress::watched;
 pub(crate) use target::Target;
 pub(crate) use test::TestCommand;
 pub(crate) use watch::watch;
 
 use crate::output::complain;
-use crate::store;
+use crate::{disk, store};
 
 /// Why a package cannot be made, built or tested.
 #[derive(Debug, thiserror::Error)]
@@ -70,6 +70,11 @@ pub(crate) enum PackageError {
     Cargo(io::Error),
     #[error("cargo does not understand the package:\n{0}")]
     Metadata(String),
+    #[error(
+        "crates that the package needs are not on this machine, and the registry cannot be \
+         reached; run `cargo fetch` in its folder where there is a network:\n{0}"
+    )]
+    Registry(String),
     #[error("cargo's answer is not understood: {0}")]
     Answer(#[from] serde_json::Error),
     #[error("{} is no Click configuration: it is not text", path.display())]
@@ -107,7 +112,10 @@ pub(crate) enum PackageError {
     )]
     Parameter(String),
     #[error("{0}\nto build without a record: sprat build --unrecorded")]
-    Record(#[from] RecordError),
+    Record(RecordError),
+    /// Nothing is wrong with the record, but with what was to boot.
+    #[error(transparent)]
+    Assembly(Box<dyn std::error::Error + Send + Sync>),
     /// Nothing is wrong with the record, but with the key that was to sign it.
     #[error("--sign {0}")]
     Key(Box<RecordError>),
@@ -119,6 +127,15 @@ pub(crate) enum PackageError {
     Signals(io::Error),
     #[error("standard output: {0}")]
     Output(io::Error),
+}
+
+impl From<RecordError> for PackageError {
+    fn from(error: RecordError) -> Self {
+        match error {
+            RecordError::Assembly(source) => Self::Assembly(source),
+            error => Self::Record(error),
+        }
+    }
 }
 
 /// The features that there are.
@@ -192,7 +209,10 @@ impl Package {
             .map_err(|source| PackageError::file(folder, source))?;
         library::prepare(&folder)?;
         // Crates are often fetched already; the registry is asked only where they are not.
-        let resolved = metadata(&folder, &["--offline"]).or_else(|_| metadata(&folder, &[]))?;
+        let resolved = metadata(&folder, &["--offline"]).or_else(|_| {
+            complain!("asking the registry for crates that are not on this machine");
+            metadata(&folder, &[])
+        })?;
         let manifest = folder.join("Cargo.toml");
         let found = resolved
             .packages
@@ -246,7 +266,7 @@ impl Package {
 
     /// Builds the image; where it is. Its symbols lie beside it.
     pub(crate) fn build(&self, profile: Profile) -> Result<PathBuf, PackageError> {
-        self.compile(profile, None, &Recording::default())?
+        self.compile(profile, None, &[], &Recording::default())?
             .write(&self.image(profile))
     }
 
@@ -260,11 +280,13 @@ impl Package {
     }
 
     /// Builds the image, for one configuration where the package is the middlebox. One that ships is
-    /// recorded in the store.
+    /// recorded in the store; where it is to boot by itself, it is given `networks`, or those that it
+    /// names.
     fn compile(
         &self,
         profile: Profile,
         configuration: Option<(&str, &Configuration)>,
+        networks: &[String],
         recording: &Recording,
     ) -> Result<Built, PackageError> {
         let mut options = BuildOptions::new(self.target.join("images"));
@@ -282,28 +304,65 @@ impl Package {
             workspace: self.workspace.clone(),
             name: self.name.clone(),
         };
-        let (built, record) = match (profile, recording) {
-            (Profile::Release, Recording::Store { key }) => {
+        let (built, self_booting, record) = match (profile, recording) {
+            (Profile::Release, Recording::Store { key, boots }) => {
                 let key = key.as_deref().map(SigningKey::read).transpose();
                 let key = key.map_err(|error| PackageError::Key(Box::new(error)))?;
                 let store = store::open()?;
                 let staging = library::staging(&self.workspace, &self.name)?;
-                let recorded = watched(|progress| {
-                    let key = key.as_ref();
-                    record::build(&package, &options, name, &staging, &store, key, progress)
-                })?;
-                (recorded.built, Some(recorded.stored.digest))
+                let monitor = match boots {
+                    Some(_) => Some(BootMonitor::open()?),
+                    None => None,
+                };
+                let boot = monitor.as_ref().zip(boots.as_ref());
+                let boot = boot.map(|(monitor, parameters)| Booting {
+                    workspace: &monitor.workspace,
+                    staging: &monitor.staging,
+                    grants: Grants {
+                        networks: networks.to_vec(),
+                        parameters: parameters.clone(),
+                    },
+                    assemble: &disk::assemble_recorded,
+                    assembler: disk::ASSEMBLER,
+                });
+                let into = record::Recording {
+                    name,
+                    staging: &staging,
+                    store: &store,
+                    key: key.as_ref(),
+                    boot,
+                };
+                let made = watched(|progress| record::build(&package, &options, &into, progress))?;
+                (made.built, made.self_booting, Some(made.stored.digest))
             }
             _ => {
                 let built = watched(|progress| sprat_image::build(&package, &options, progress))?;
-                (built, None)
+                (built, None, None)
             }
         };
         Ok(Built {
             name: name.to_owned(),
             image: built.image,
             symbols: built.sidecar,
+            self_booting,
             record,
+        })
+    }
+}
+
+/// Where the boot monitor's sources are, and where it is compiled.
+struct BootMonitor {
+    workspace: PathBuf,
+    staging: PathBuf,
+}
+
+impl BootMonitor {
+    fn open() -> Result<Self, PackageError> {
+        let place = library::unpacked()?;
+        let package = Package::open(&place.join("crates/platform/disk"))?;
+        Ok(Self {
+            staging: library::staging(&package.workspace, &package.name)?,
+            workspace: package.workspace,
         })
     }
 }
@@ -312,55 +371,22 @@ impl Package {
 #[derive(Debug)]
 enum Recording {
     /// In the user's store, and signed with the key of a file where there is one.
-    Store { key: Option<PathBuf> },
+    /// One that boots by itself has parameters, if only none.
+    Store {
+        key: Option<PathBuf>,
+        boots: Option<Vec<String>>,
+    },
     /// Not at all.
     Nowhere,
 }
 
 impl Default for Recording {
     fn default() -> Self {
-        Self::Store { key: None }
+        Self::Store {
+            key: None,
+            boots: None,
+        }
     }
-}
-
-/// How often a build says how far it is where there is no terminal.
-const REMINDER: Duration = Duration::from_secs(10);
-
-/// Does a build, and shows how far it is; what cargo had to say is said when it is done.
-pub(crate) fn watched<T, E>(
-    build: impl FnOnce(&mut dyn FnMut(Progress)) -> Result<T, E>,
-) -> Result<T, E> {
-    let bar = ProgressBar::new(0).with_style(
-        ProgressStyle::with_template("{spinner} {pos}/{len} {msg}")
-            .unwrap_or_else(|_| ProgressStyle::default_bar()),
-    );
-    bar.enable_steady_tick(Duration::from_millis(100));
-    let mut messages = Vec::new();
-    // Without a terminal nothing turns and counts; a line now and then says that it goes on.
-    let hidden = bar.is_hidden();
-    let mut said = Instant::now();
-    let built = build(&mut |progress| match progress {
-        Progress::Planned { crates } => {
-            if hidden {
-                complain!("building {crates} crates");
-            }
-            bar.set_length(crates as u64);
-        }
-        Progress::Compiled { name, done, .. } => {
-            if hidden && said.elapsed() >= REMINDER {
-                complain!("built {done} of {}", bar.length().unwrap_or_default());
-                said = Instant::now();
-            }
-            bar.set_position(done as u64);
-            bar.set_message(name);
-        }
-        Progress::Message(line) => messages.push(line),
-        _ => bar.set_message("checking"),
-    });
-    bar.finish_and_clear();
-    let built = built?;
-    messages.iter().for_each(|line| complain!("{line}"));
-    Ok(built)
 }
 
 /// A finished image.
@@ -368,6 +394,8 @@ struct Built {
     name: String,
     image: Vec<u8>,
     symbols: Vec<u8>,
+    /// What boots by itself, where that is recorded too.
+    self_booting: Option<SelfBooting>,
     /// The digest of its record, if it has one.
     record: Option<Digest>,
 }
@@ -421,7 +449,12 @@ fn metadata(folder: &Path, more: &[&str]) -> Result<Metadata, PackageError> {
         .map_err(PackageError::Cargo)?;
     if !output.status.success() {
         let text = String::from_utf8_lossy(&output.stderr);
-        return Err(PackageError::Metadata(text.trim_end().into()));
+        let text = text.trim_end().to_owned();
+        // What cargo says each time before it asks once more.
+        return Err(match text.contains("spurious network error") {
+            true => PackageError::Registry(text),
+            false => PackageError::Metadata(text),
+        });
     }
     Ok(serde_json::from_slice(&output.stdout)?)
 }

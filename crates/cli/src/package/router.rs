@@ -52,7 +52,8 @@ pub(super) fn build(
         classes,
     };
     let stem = name(path.file_stem());
-    let built = package.compile(profile, Some((&stem, &configuration)), recording)?;
+    let named = Some((&*stem, &configuration));
+    let built = package.compile(profile, named, &networks, recording)?;
     Ok((built, networks))
 }
 

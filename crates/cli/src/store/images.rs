@@ -4,7 +4,8 @@ use std::process::ExitCode;
 
 use clap::Args;
 use serde::Serialize;
-use sprat_image::store::{Digest, Stored};
+use sprat_image::record::Record;
+use sprat_image::store::{Digest, Store, Stored};
 
 use super::CommandError;
 use crate::output::{say, table};
@@ -25,26 +26,30 @@ struct Line {
     record: Digest,
     image: Option<Digest>,
     bytes: u64,
-    crates: usize,
+    /// What boots by itself, where there is such a thing.
+    elf: Option<Digest>,
+    disk: Option<Digest>,
+    /// How many were compiled; nothing where the record is damaged.
+    crates: Option<usize>,
     signed: bool,
 }
 
 impl Line {
-    fn of(stored: &Stored) -> Self {
+    fn of(store: &Store, stored: &Stored) -> Self {
         let layers = &stored.manifest.layers;
-        let image = layers.iter().find(|layer| layer.title() == "image");
+        let titled = |title: &str| layers.iter().find(|layer| layer.title() == title);
+        let image = titled("image");
+        // The list is what one looks at to throw away what is damaged.
+        let record = Record::of(store, stored).ok();
         Self {
             name: stored.name.clone(),
             record: stored.digest,
             image: image.map(|image| image.digest),
             bytes: image.map_or(0, |image| image.size),
-            crates: layers
-                .iter()
-                .filter(|layer| layer.title().ends_with(".crate"))
-                .count(),
-            signed: layers
-                .iter()
-                .any(|layer| layer.title() == "provenance.dsse.json"),
+            elf: titled("elf").map(|elf| elf.digest),
+            disk: titled("disk").map(|disk| disk.digest),
+            crates: record.map(|record| record.all_crates().len()),
+            signed: titled("provenance.dsse.json").is_some(),
         }
     }
 }
@@ -57,7 +62,7 @@ impl ImagesCommand {
     fn text(&self) -> Result<String, CommandError> {
         let store = super::open()?;
         let images = store.images()?;
-        let lines: Vec<Line> = images.iter().map(Line::of).collect();
+        let lines: Vec<Line> = images.iter().map(|image| Line::of(&store, image)).collect();
         if self.json {
             return Ok(serde_json::to_string_pretty(&lines)? + "\n");
         }
@@ -74,12 +79,16 @@ impl ImagesCommand {
                 short(&line.record),
                 line.image.as_ref().map(short).unwrap_or_default(),
                 line.bytes.to_string(),
-                line.crates.to_string(),
+                line.crates
+                    .map_or_else(|| "(damaged)".into(), |count| count.to_string()),
+                if line.elf.is_some() { "yes" } else { "no" }.to_owned(),
                 if line.signed { "yes" } else { "no" }.to_owned(),
             ]
         });
         Ok(table(
-            &["NAME", "RECORD", "IMAGE", "BYTES", "CRATES", "SIGNED"],
+            &[
+                "NAME", "RECORD", "IMAGE", "BYTES", "CRATES", "BOOTS", "SIGNED",
+            ],
             &[3, 4],
             rows,
         ))

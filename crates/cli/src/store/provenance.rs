@@ -5,7 +5,8 @@ use std::fmt::Write as _;
 use std::process::ExitCode;
 
 use clap::Args;
-use sprat_image::record::{Crate, Input, Objects, Record, find};
+use sprat_image::BOOT_MONITOR_PACKAGE;
+use sprat_image::record::{Boot, Crate, Input, Objects, find};
 use sprat_image::store::Stored;
 
 use super::CommandError;
@@ -85,15 +86,29 @@ fn describe(image: &Stored, objects: &Objects) -> Result<String, CommandError> {
         let _ = writeln!(text, "with {name}={value}");
     }
     let _ = writeln!(text, "flags {}\n", record.compilation.flags.join(" "));
-    let mut seen = BTreeSet::new();
-    if let Some(root) = record
-        .crates
-        .iter()
-        .find(|krate| krate.name == record.package)
-    {
-        tree(record, root, 0, &mut seen, &mut text);
+    tree_of(&record.crates, &record.package, &mut text);
+    if let Some(boot) = &record.boot {
+        describe_boot(boot, &mut text);
     }
     Ok(text)
+}
+
+/// What makes it boot by itself.
+fn describe_boot(boot: &Boot, text: &mut String) {
+    let _ = writeln!(
+        text,
+        "\nboots by itself, put together by {}",
+        boot.assembler
+    );
+    let networks = match &*boot.grants.networks {
+        [] => "that it names itself".to_owned(),
+        networks => networks.join(", "),
+    };
+    let _ = writeln!(text, "network devices: {networks}");
+    let _ = writeln!(text, "parameters: {}", words(&boot.grants.parameters));
+    let flags = boot.compilation.flags.join(" ");
+    let _ = writeln!(text, "boot monitor: flags {flags}\n");
+    tree_of(&boot.crates, BOOT_MONITOR_PACKAGE, text);
 }
 
 fn words(words: &[String]) -> String {
@@ -103,9 +118,16 @@ fn words(words: &[String]) -> String {
     }
 }
 
+/// A package's crate and what it uses.
+fn tree_of(crates: &[Crate], package: &str, text: &mut String) {
+    if let Some(root) = crates.iter().find(|krate| krate.name == package) {
+        tree(crates, root, 0, &mut BTreeSet::new(), text);
+    }
+}
+
 /// A crate and what it uses, each crate's own once.
 fn tree<'a>(
-    record: &'a Record,
+    crates: &'a [Crate],
     krate: &'a Crate,
     depth: usize,
     seen: &mut BTreeSet<(&'a str, &'a str)>,
@@ -129,12 +151,11 @@ fn tree<'a>(
     }
     for used in &krate.uses {
         let used = used.split_once(' ');
-        let found = record
-            .crates
+        let found = crates
             .iter()
             .find(|other| used == Some((&other.name, &other.version)));
         if let Some(found) = found {
-            tree(record, found, depth + 1, seen, text);
+            tree(crates, found, depth + 1, seen, text);
         }
     }
 }

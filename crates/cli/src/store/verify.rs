@@ -8,6 +8,7 @@ use clap::Args;
 use sprat_image::record::{VerifyingKey, find, verify};
 
 use super::CommandError;
+use crate::disk::assemble_recorded;
 use crate::output::say;
 use crate::package::watched;
 
@@ -15,7 +16,7 @@ use crate::package::watched;
 #[derive(Args)]
 #[command(after_help = "Examples:
     sprat verify firewall            # the latest image of that name
-    sprat verify firewall.image      # the record of that file
+    sprat verify firewall.image      # the record of that file; firewall.elf or firewall.disk as well
     sprat verify 3f0a9c --key release.pub")]
 pub(crate) struct VerifyCommand {
     /// The image: its file, its name, or the first digits of its digest or of its record's
@@ -44,8 +45,17 @@ impl VerifyCommand {
             .prefix("sprat-verify-")
             .tempdir()
             .map_err(CommandError::Folder)?;
-        let verified =
-            watched(|progress| verify(&store, &image, key.as_ref(), folder.path(), progress))?;
+        let verified = watched(|progress| {
+            let key = key.as_ref();
+            verify(
+                &store,
+                &image,
+                key,
+                folder.path(),
+                &assemble_recorded,
+                progress,
+            )
+        })?;
         if self.json {
             return Ok(serde_json::to_string_pretty(&verified)? + "\n");
         }
@@ -57,6 +67,13 @@ impl VerifyCommand {
             verified.image,
             begin.elapsed().as_secs_f64()
         );
+        if let Some(boot) = &verified.boot {
+            text += &format!(
+                "it boots by itself: with the boot monitor, built again, it is the same elf of {} \
+                 bytes, {}, and the same disk of {} bytes, {}\n",
+                boot.elf_bytes, boot.elf, boot.disk_bytes, boot.disk
+            );
+        }
         let key = self.key.as_deref().filter(|_| verified.signature_checked);
         text += &signature(verified.signer.as_deref(), key);
         Ok(text)

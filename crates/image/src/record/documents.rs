@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::{Crate, Record, objects};
 use crate::TARGET;
+use crate::builder::BOOT_MONITOR_PACKAGE;
 use crate::store::Digest;
 
 /// What kind of build the statement is of: the one that docs/provenance.md describes.
@@ -17,7 +18,14 @@ pub(super) type Digests = BTreeMap<String, Digest>;
 
 /// The bill of materials (CycloneDX 1.6).
 pub(super) fn materials(record: &Record, digests: &Digests) -> serde_json::Result<Vec<u8>> {
-    let image = reference(&record.package, record);
+    let crates = record.all_crates();
+    let booted = record.boot.is_some();
+    let programs = [&*record.package]
+        .into_iter()
+        .chain(booted.then_some(BOOT_MONITOR_PACKAGE));
+    let programs: Vec<String> = programs
+        .filter_map(|package| reference(package, &crates))
+        .collect();
     let component = |krate: &Crate| {
         let mut component = json!({
             "type": "library",
@@ -32,13 +40,22 @@ pub(super) fn materials(record: &Record, digests: &Digests) -> serde_json::Resul
         }
         component
     };
-    let components: Vec<Value> = record.crates.iter().map(component).collect();
-    let dependencies = record.crates.iter().map(|krate| {
+    let mut components: Vec<Value> = crates.iter().map(component).collect();
+    let files = [objects::ELF, objects::DISK];
+    components.extend(files.into_iter().filter(|_| booted).map(|kind| {
+        json!({
+            "type": "file",
+            "bom-ref": kind.0,
+            "name": format!("{}.{}", record.name, kind.0),
+            "hashes": [{"alg": "SHA-256", "content": hex(digests, kind)}],
+        })
+    }));
+    let dependencies = crates.iter().map(|krate| {
         let uses: Vec<&String> = krate.uses.iter().collect();
         json!({"ref": krate.id(), "dependsOn": uses})
     });
     let mut all: Vec<Value> = dependencies.collect();
-    all.push(json!({"ref": "image", "dependsOn": image.into_iter().collect::<Vec<_>>()}));
+    all.push(json!({"ref": "image", "dependsOn": programs}));
     serde_json::to_vec_pretty(&json!({
         "bomFormat": "CycloneDX",
         "specVersion": "1.6",
@@ -71,7 +88,19 @@ pub(super) fn statement(record: &Record, digests: &Digests) -> serde_json::Resul
         json!({"name": objects::SOURCES.0, "digest": {"sha256": hex(digests, objects::SOURCES)}}),
         json!({"name": objects::LOCK.0, "digest": {"sha256": hex(digests, objects::LOCK)}}),
     ];
-    dependencies.extend(record.crates.iter().filter_map(|krate| {
+    let mut subjects = vec![
+        subject(&record.name, objects::IMAGE),
+        subject(&symbols, objects::SYMBOLS),
+    ];
+    if record.boot.is_some() {
+        for kind in [objects::ELF, objects::DISK] {
+            subjects.push(subject(&format!("{}.{}", record.name, kind.0), kind));
+        }
+        for kind in [objects::BOOT_SOURCES, objects::BOOT_LOCK] {
+            dependencies.push(json!({"name": kind.0, "digest": {"sha256": hex(digests, kind)}}));
+        }
+    }
+    dependencies.extend(record.all_crates().iter().filter_map(|krate| {
         let checksum = krate.checksum?;
         Some(json!({
             "name": krate.id(),
@@ -79,9 +108,9 @@ pub(super) fn statement(record: &Record, digests: &Digests) -> serde_json::Resul
             "digest": {"sha256": checksum.hex()},
         }))
     }));
-    serde_json::to_vec_pretty(&json!({
+    let mut statement = json!({
         "_type": "https://in-toto.io/Statement/v1",
-        "subject": [subject(&record.name, objects::IMAGE), subject(&symbols, objects::SYMBOLS)],
+        "subject": subjects,
         "predicateType": "https://slsa.dev/provenance/v1",
         "predicate": {
             "buildDefinition": {
@@ -108,16 +137,32 @@ pub(super) fn statement(record: &Record, digests: &Digests) -> serde_json::Resul
                 },
             },
         },
-    }))
+    });
+    if let Some(boot) = &record.boot {
+        let definition = &mut statement["predicate"]["buildDefinition"];
+        definition["externalParameters"]["boot"] = json!({
+            "package": BOOT_MONITOR_PACKAGE,
+            "networks": boot.grants.networks,
+            "parameters": boot.grants.parameters,
+        });
+        definition["internalParameters"]["boot"] = json!({
+            "assembler": boot.assembler,
+            "flags": boot.compilation.flags,
+            "settings": boot.compilation.settings,
+            "linkerScript": Digest::of(boot.compilation.layout.as_bytes()).to_string(),
+            "toolchain": boot.toolchain,
+        });
+    }
+    serde_json::to_vec_pretty(&statement)
 }
 
 fn hex(digests: &Digests, kind: objects::Kind) -> String {
     digests.get(kind.0).map(Digest::hex).unwrap_or_default()
 }
 
-/// The crate that is the package.
-fn reference(package: &str, record: &Record) -> Option<String> {
-    let own = record.crates.iter().find(|krate| krate.name == package);
+/// The crate that is a package.
+fn reference(package: &str, crates: &[Crate]) -> Option<String> {
+    let own = crates.iter().find(|krate| krate.name == package);
     own.map(Crate::id)
 }
 

@@ -115,6 +115,9 @@ pub enum RecordError {
         /// The digests that begin so.
         candidates: Vec<String>,
     },
+    /// Image and boot monitor do not go together.
+    #[error(transparent)]
+    Assembly(Box<dyn std::error::Error + Send + Sync>),
     /// A document that follows from the record is another one.
     #[error("{title} disagrees with the record: {difference}")]
     Disagrees {
@@ -168,7 +171,7 @@ pub enum RecordError {
         /// What this machine has.
         found: String,
     },
-    /// The image that was built from the record is another one.
+    /// What was built from the record is another image or boot monitor, or another that boots.
     #[error("what the record builds is not {title} {digest}: it differs at {difference}")]
     Differs {
         /// Which object.

@@ -10,7 +10,7 @@ use crate::store::{Digest, Store, Stored};
 const FEWEST: usize = 6;
 
 /// Finds an image by its file, by its name (with or without its version), or by the first digits of
-/// its digest or of its manifest's.
+/// its digest or of its manifest's. One that boots by itself has three files, and three digests.
 ///
 /// # Errors
 /// When there is none, or several that digits may stand for, or the store is damaged.
@@ -24,7 +24,7 @@ pub fn find(store: &Store, reference: &str) -> Result<Stored, RecordError> {
         let found = images
             .into_iter()
             .rev()
-            .find(|image| image_digest(image) == Some(digest));
+            .find(|image| digests(image).any(|own| own == digest));
         return found.ok_or_else(|| unknown(store, &format!("{reference} ({digest})")));
     }
     let by_name = images.iter().rev().find(|image| {
@@ -46,7 +46,7 @@ pub fn find(store: &Store, reference: &str) -> Result<Stored, RecordError> {
     let begins = |digest: Digest| digest.hex().starts_with(digits);
     let mut found: Vec<Stored> = images
         .into_iter()
-        .filter(|image| begins(image.digest) || image_digest(image).is_some_and(begins))
+        .filter(|image| begins(image.digest) || digests(image).any(begins))
         .collect();
     match found.len() {
         0 => Err(unknown(store, reference)),
@@ -58,13 +58,13 @@ pub fn find(store: &Store, reference: &str) -> Result<Stored, RecordError> {
     }
 }
 
-/// The digest of the image itself.
-pub(super) fn image_digest(image: &Stored) -> Option<Digest> {
-    let layers = &image.manifest.layers;
-    let image = layers
-        .iter()
-        .find(|layer| layer.title() == objects::IMAGE.0);
-    image.map(|layer| layer.digest)
+/// The digests of what is built: the image, and what boots by itself with it inside.
+fn digests(image: &Stored) -> impl Iterator<Item = Digest> {
+    let built = [objects::IMAGE, objects::ELF, objects::DISK];
+    let layers = image.manifest.layers.iter();
+    layers
+        .filter(move |layer| built.iter().any(|(title, _)| layer.title() == *title))
+        .map(|layer| layer.digest)
 }
 
 fn unknown(store: &Store, reference: &str) -> RecordError {

@@ -5,11 +5,13 @@
 //! its symbols, what it says about itself, the lock file, the sources, each crate's archive under the
 //! checksum that the lock file has of it, compiler, linker and flags, a bill of materials (CycloneDX)
 //! and a statement of provenance (in-toto, SLSA), which a key may sign. [`verify()`] takes that out
-//! again, builds it with nothing else, and compares to the last byte.
+//! again, builds it with nothing else, and compares to the last byte. Of an image that boots by itself
+//! the boot monitor is recorded and built again in the same way.
 //!
 //! Nothing of a record depends on where or when it was made. Crates from git cannot be recorded: they
 //! have no checksum.
 
+mod boot;
 mod build;
 mod crates;
 mod documents;
@@ -27,15 +29,17 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-pub use build::{Recorded, build};
+pub use boot::{Assemble, Boot, Booting, Grants, SelfBooting};
+pub use build::{Recorded, Recording, build};
 pub use crates::Crate;
 pub use error::RecordError;
 pub use find::find;
 pub use signature::{SigningKey, VerifyingKey};
 pub use toolchain::Toolchain;
-pub use verify::{Objects, Verified, verify};
+pub use verify::{Objects, Verified, VerifiedBoot, verify};
 
 use crate::Compilation;
+use crate::store::{Store, Stored};
 
 /// The number of this kind of record.
 const SCHEMA: u32 = 1;
@@ -58,6 +62,14 @@ pub(crate) mod objects {
         "provenance.dsse.json",
         "application/vnd.dsse.envelope.v1+json",
     );
+    pub(crate) const ELF: Kind = ("elf", "application/vnd.sprat.self-booting.v1.elf");
+    pub(crate) const DISK: Kind = ("disk", "application/vnd.sprat.self-booting.v1.raw");
+    pub(crate) const BOOT_MONITOR: Kind =
+        ("boot-monitor", "application/vnd.sprat.boot-monitor.v1.elf");
+    pub(crate) const BOOT_LOCK: Kind = ("boot-Cargo.lock", "application/toml");
+    pub(crate) const BOOT_SOURCES: Kind = ("boot-sources.tar.gz", "application/gzip");
+    /// What a record of an image that boots by itself has too, and no other.
+    pub(crate) const BOOT: [Kind; 5] = [ELF, DISK, BOOT_MONITOR, BOOT_LOCK, BOOT_SOURCES];
     /// What every record has besides itself.
     pub(crate) const REQUIRED: [Kind; 7] = [
         IMAGE, SYMBOLS, MANIFEST, LOCK, SOURCES, MATERIALS, PROVENANCE,
@@ -91,6 +103,9 @@ pub struct Record {
     pub toolchain: Toolchain,
     /// What was compiled.
     pub crates: Vec<Crate>,
+    /// What makes it boot by itself, if it does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub boot: Option<Boot>,
 }
 
 /// A variable of the environment.
@@ -108,6 +123,26 @@ impl Record {
     #[must_use]
     pub fn label(&self) -> String {
         format!("{}:{}", self.name, self.version)
+    }
+
+    /// The record of an image of a store.
+    ///
+    /// # Errors
+    /// When it is not there, damaged, or of another version.
+    pub fn of(store: &Store, image: &Stored) -> Result<Self, RecordError> {
+        Self::read(&store.get(&image.manifest.config)?)
+    }
+
+    /// Every crate that was compiled, those of the boot monitor too; each once, with all that it uses.
+    #[must_use]
+    pub fn all_crates(&self) -> Vec<Crate> {
+        let mut all: BTreeMap<String, Crate> = BTreeMap::new();
+        let boot = self.boot.iter().flat_map(|boot| &boot.crates);
+        for krate in self.crates.iter().chain(boot) {
+            let same = all.entry(krate.id()).or_insert_with(|| krate.clone());
+            same.uses.extend(krate.uses.iter().cloned());
+        }
+        all.into_values().collect()
     }
 
     fn read(bytes: &[u8]) -> Result<Self, RecordError> {

@@ -20,6 +20,16 @@ pub struct Toolchain {
 }
 
 impl Toolchain {
+    /// What the three say, each on lines of its own.
+    pub(super) fn said(&self) -> String {
+        let Self {
+            rustc,
+            cargo,
+            linker,
+        } = self;
+        format!("{rustc}\n{cargo}\n{linker}")
+    }
+
     /// The toolchain that is used in a folder.
     pub(super) fn of(cargo: &Path, folder: &Path) -> Result<Self, RecordError> {
         let rustc = std::env::var_os("RUSTC").map_or_else(|| "rustc".into(), PathBuf::from);

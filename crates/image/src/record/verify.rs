@@ -5,10 +5,12 @@ use std::path::Path;
 
 use serde::Serialize;
 
+use super::boot::{Assemble, Boot};
 use super::build::{Bench, Recipe, digests};
 use super::crates::Lock;
 use super::{
-    Record, RecordError, Toolchain, VerifyingKey, documents, objects, signature, stage, vendor,
+    Crate, Record, RecordError, Toolchain, VerifyingKey, documents, objects, signature, stage,
+    vendor,
 };
 use crate::store::{Digest, Store, Stored};
 use crate::{BuildId, BuildOptions, Profile, Progress, difference, inspect};
@@ -34,7 +36,7 @@ impl Objects {
             bytes.insert(layer.title().to_owned(), store.get(layer)?);
         }
         let objects = Self {
-            record: Record::read(&store.get(&image.manifest.config)?)?,
+            record: Record::of(store, image)?,
             bytes,
             digests: digests(&image.manifest.layers),
         };
@@ -99,9 +101,29 @@ impl Objects {
             self.get(kind)?;
         }
         let record = &self.record;
-        let lock = Lock::read(Path::new(objects::LOCK.0), self.get(objects::LOCK)?)?;
-        lock.check(&record.crates, "in the record")?;
-        for krate in &record.crates {
+        let mut locks = vec![(objects::LOCK, &record.crates)];
+        match &record.boot {
+            Some(boot) => {
+                for kind in objects::BOOT {
+                    self.get(kind)?;
+                }
+                locks.push((objects::BOOT_LOCK, &boot.crates));
+            }
+            // Nobody is to take for verified what nothing was compared with.
+            None => {
+                let loose = objects::BOOT.iter();
+                let mut loose = loose.filter(|(title, _)| self.bytes.contains_key(*title));
+                if let Some((title, _)) = loose.next() {
+                    let reason = format!("{} does not say how it was made", objects::RECORD.0);
+                    return Err(RecordError::object(title, reason));
+                }
+            }
+        }
+        for (kind, crates) in &locks {
+            let lock = Lock::read(Path::new(kind.0), self.get(*kind)?)?;
+            lock.check(crates, "in the record")?;
+        }
+        for krate in locks.into_iter().flat_map(|(_, crates)| crates) {
             let title = format!("{}.crate", krate.folder());
             let found = self.digests.get(&title);
             match (krate.checksum, found) {
@@ -125,6 +147,31 @@ impl Objects {
         self.same(objects::MATERIALS, &materials)?;
         let statement = documents::statement(record, &self.digests).map_err(json)?;
         self.same(objects::PROVENANCE, &statement)
+    }
+
+    /// Unpacks sources and crates into an empty folder, to be compiled there by the recorded tools.
+    fn unfold(
+        &self,
+        sources: objects::Kind,
+        crates: &[Crate],
+        recorded: &Toolchain,
+        folder: &Path,
+    ) -> Result<Bench, RecordError> {
+        let cargo = BuildOptions::new(folder.join("target")).cargo;
+        let bench = Bench::new(folder, &cargo)?;
+        let archives = self.bytes.iter().filter_map(|(title, bytes)| {
+            Some((title.strip_suffix(".crate")?.to_owned(), bytes.clone()))
+        });
+        let files = vendor::sources(self.get(sources)?)?;
+        stage::unfold(&files, crates, &archives.collect(), &bench.sources)?;
+        let found = Toolchain::of(&cargo, &bench.sources)?;
+        match found == *recorded {
+            true => Ok(bench),
+            false => Err(RecordError::Toolchain {
+                recorded: recorded.said(),
+                found: found.said(),
+            }),
+        }
     }
 
     /// Whether an object is what follows from the record.
@@ -151,15 +198,34 @@ pub struct Verified {
     pub build_id: BuildId,
     /// Its bytes.
     pub bytes: usize,
-    /// How many crates were compiled.
+    /// How many crates were compiled, each counted once.
     pub crates: usize,
+    /// What boots by itself, where there is such a thing.
+    pub boot: Option<VerifiedBoot>,
     /// The fingerprint of the key that signed it, as the record names it.
     pub signer: Option<String>,
     /// Whether that key was checked.
     pub signature_checked: bool,
 }
 
-/// Builds an image again from its record, in an empty folder, and compares.
+/// What boots by itself, made again and the same.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct VerifiedBoot {
+    /// The digest of the boot monitor.
+    pub boot_monitor: Digest,
+    /// The digest of the ELF file.
+    pub elf: Digest,
+    /// Its bytes.
+    pub elf_bytes: usize,
+    /// The digest of the raw disk.
+    pub disk: Digest,
+    /// Its bytes.
+    pub disk_bytes: usize,
+}
+
+/// Builds an image again from its record, in an empty folder, and compares. One that boots by itself
+/// is put together with `assemble`, of an image and a boot monitor that were both built again.
 ///
 /// # Errors
 /// When the record is damaged or not of one piece, when the toolchain is another, when it does not
@@ -169,6 +235,7 @@ pub fn verify(
     image: &Stored,
     key: Option<&VerifyingKey>,
     folder: &Path,
+    assemble: &Assemble<'_>,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Verified, RecordError> {
     let _hold = store.hold()?;
@@ -179,34 +246,8 @@ pub fn verify(
         RecordError::object(objects::RECORD.0, format!("no profile {}", record.profile))
     })?;
 
-    let bench = Bench::new(folder, &BuildOptions::new(folder.join("target")).cargo)?;
-    let archives: BTreeMap<String, Vec<u8>> = objects
-        .bytes
-        .iter()
-        .filter_map(|(title, bytes)| {
-            Some((title.strip_suffix(".crate")?.to_owned(), bytes.clone()))
-        })
-        .collect();
-    let files = vendor::sources(objects.get(objects::SOURCES)?)?;
-    stage::unfold(&files, &record.crates, &archives, &bench.sources)?;
-    let found = Toolchain::of(
-        &BuildOptions::new(folder.join("target")).cargo,
-        &bench.sources,
-    )?;
-    if found != record.toolchain {
-        let said = |toolchain: &Toolchain| {
-            let Toolchain {
-                rustc,
-                cargo,
-                linker,
-            } = toolchain;
-            format!("{rustc}\n{cargo}\n{linker}")
-        };
-        return Err(RecordError::Toolchain {
-            recorded: said(&record.toolchain),
-            found: said(&found),
-        });
-    }
+    let crates = &record.crates;
+    let bench = objects.unfold(objects::SOURCES, crates, &record.toolchain, folder)?;
     let recipe = Recipe {
         package: &record.package,
         profile,
@@ -216,26 +257,69 @@ pub fn verify(
     };
     let built = bench.compile(recipe, progress)?;
     let symbols = objects.symbols()?;
-    let pairs = [
-        (objects::IMAGE, objects.image()?, &built.image),
-        (objects::SYMBOLS, symbols, &built.sidecar),
-    ];
-    for ((title, _), recorded, again) in pairs {
-        if let Some(difference) = difference(recorded, again, symbols) {
-            return Err(RecordError::Differs {
-                title: title.to_owned(),
-                digest: Digest::of(recorded),
-                difference,
-            });
-        }
-    }
+    same(objects::IMAGE, objects.image()?, &built.image, symbols)?;
+    same(objects::SYMBOLS, symbols, &built.sidecar, symbols)?;
+    let boot = record.boot.as_ref();
+    let boot =
+        boot.map(|boot| verify_boot(&objects, boot, &built.image, folder, assemble, progress));
     Ok(Verified {
         name: record.label(),
         image: Digest::of(&built.image),
         build_id: built.build_id,
         bytes: built.image.len(),
-        crates: record.crates.len(),
+        crates: record.all_crates().len(),
+        boot: boot.transpose()?,
         signature_checked: signer.is_some() && key.is_some(),
         signer,
     })
+}
+
+/// Builds the boot monitor again and puts it and the image, which was, together.
+fn verify_boot(
+    objects: &Objects,
+    boot: &Boot,
+    image: &[u8],
+    folder: &Path,
+    assemble: &Assemble<'_>,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<VerifiedBoot, RecordError> {
+    let folder = folder.join("boot");
+    let bench = objects.unfold(
+        objects::BOOT_SOURCES,
+        &boot.crates,
+        &boot.toolchain,
+        &folder,
+    )?;
+    let built = bench.compile_boot_monitor(Some(boot.compilation.clone()), progress)?;
+    let monitor = objects.get(objects::BOOT_MONITOR)?;
+    same(objects::BOOT_MONITOR, monitor, &built.linked, monitor)?;
+    let made = assemble(&built.linked, image, &boot.grants).map_err(RecordError::Assembly)?;
+    for (kind, again) in [(objects::ELF, &made.elf), (objects::DISK, &made.disk)] {
+        let recorded = objects.get(kind)?;
+        same(kind, recorded, again, recorded)?;
+    }
+    Ok(VerifiedBoot {
+        boot_monitor: Digest::of(&built.linked),
+        elf: Digest::of(&made.elf),
+        elf_bytes: made.elf.len(),
+        disk: Digest::of(&made.disk),
+        disk_bytes: made.disk.len(),
+    })
+}
+
+/// Whether what was built again is what is recorded; `linked` says what lies where in that.
+fn same(
+    (title, _): objects::Kind,
+    recorded: &[u8],
+    again: &[u8],
+    linked: &[u8],
+) -> Result<(), RecordError> {
+    match difference(recorded, again, linked) {
+        None => Ok(()),
+        Some(difference) => Err(RecordError::Differs {
+            title: title.to_owned(),
+            digest: Digest::of(recorded),
+            difference,
+        }),
+    }
 }

@@ -4,7 +4,9 @@ use std::fs;
 
 use sprat_image::record::{RecordError, VerifyingKey, find, verify};
 
-use crate::making::{PUBLIC, check, copy, object, recorded, replaced, signed, unsigned, written};
+use crate::making::{
+    PUBLIC, check, copy, object, recorded, replaced, signed, together, unsigned, written,
+};
 
 #[test]
 fn an_image_is_built_again_from_its_record_to_the_last_byte() {
@@ -16,6 +18,7 @@ fn an_image_is_built_again_from_its_record_to_the_last_byte() {
         image,
         Some(&public),
         &folder.path().join("again"),
+        &together,
         &mut |_| {},
     );
     let verified = verified.expect("the same");

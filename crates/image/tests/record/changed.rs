@@ -6,7 +6,7 @@ use sprat_image::record::{self, RecordError, find};
 use sprat_image::store::Digest;
 use sprat_image::{BuildOptions, Package};
 
-use crate::making::{check, copy, json, object, replaced, signed, unsigned, without};
+use crate::making::{check, copy, into, json, object, replaced, signed, unsigned, without};
 use crate::scratch;
 
 #[test]
@@ -87,15 +87,8 @@ fn other_sources_under_right_digests_build_another_image_and_the_function_is_nam
     };
     let options = BuildOptions::new(other.path().join("target"));
     let staging = other.path().join("staging");
-    let built = record::build(
-        &package,
-        &options,
-        "scratch",
-        &staging,
-        &copy,
-        None,
-        &mut |_| {},
-    );
+    let recording = into(&copy, "scratch", &staging);
+    let built = record::build(&package, &options, &recording, &mut |_| {});
     let built = built.expect("recorded").stored;
     let title = "sources.tar.gz";
     let foreign = copy.get(object(&built, title)).expect("whole");

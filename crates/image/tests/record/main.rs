@@ -2,6 +2,7 @@
 #![cfg(feature = "store")]
 
 mod again;
+mod booting;
 mod changed;
 mod documents;
 mod making;

@@ -1,11 +1,14 @@
 //! Records that tests start from, and how those change them.
 
+use std::error::Error;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use serde_json::Value;
-use sprat_image::record::{self, RecordError, SigningKey, VerifyingKey, verify};
+use sprat_image::record::{
+    self, Booting, Grants, RecordError, Recording, SelfBooting, SigningKey, VerifyingKey, verify,
+};
 use sprat_image::store::{Descriptor, Manifest, Store, Stored};
 use sprat_image::{BuildOptions, Package};
 
@@ -29,8 +32,35 @@ pub(crate) fn written(folder: &Path, name: &str, text: &str) -> PathBuf {
     path
 }
 
+/// A recording that is not signed, of what does not boot by itself.
+pub(crate) fn into<'a>(store: &'a Store, name: &'a str, staging: &'a Path) -> Recording<'a> {
+    Recording {
+        name,
+        staging,
+        store,
+        key: None,
+        boot: None,
+    }
+}
+
+/// Puts boot monitor, image and what is granted behind each other; a disk begins with a sector.
+pub(crate) fn together(
+    boot_monitor: &[u8],
+    image: &[u8],
+    grants: &Grants,
+) -> Result<SelfBooting, Box<dyn Error + Send + Sync>> {
+    let granted = grants.networks.join(",") + ";" + &grants.parameters.join(",");
+    let elf = [boot_monitor, image, granted.as_bytes()].concat();
+    let disk = [&[0x55; 512], &*elf].concat();
+    Ok(SelfBooting { elf, disk })
+}
+
 /// Builds the scratch package in a folder into a store of its own.
 pub(crate) fn recorded(folder: &Path, key: bool) -> (Store, Stored) {
+    made(folder, key, false)
+}
+
+fn made(folder: &Path, key: bool, boots: bool) -> (Store, Stored) {
     let sources = folder.join("sources");
     fs::create_dir_all(&sources).expect("a folder");
     scratch::package(&sources);
@@ -42,16 +72,24 @@ pub(crate) fn recorded(folder: &Path, key: bool) -> (Store, Stored) {
     let options = BuildOptions::new(folder.join("target"));
     let key = key.then(|| SigningKey::read(&written(folder, "key", PRIVATE)).expect("a key"));
     let staging = folder.join("staging");
-    let name = "scratch";
-    let recorded = record::build(
-        &package,
-        &options,
-        name,
-        &staging,
-        &store,
-        key.as_ref(),
-        &mut |_| {},
-    );
+    let workspace = scratch::workspace();
+    let boot_staging = folder.join("boot");
+    let boot = boots.then(|| Booting {
+        workspace: &workspace,
+        staging: &boot_staging,
+        grants: Grants {
+            networks: vec!["eth0".into()],
+            parameters: vec!["port=80".into()],
+        },
+        assemble: &together,
+        assembler: "a test",
+    });
+    let recording = Recording {
+        key: key.as_ref(),
+        boot,
+        ..into(&store, "scratch", &staging)
+    };
+    let recorded = record::build(&package, &options, &recording, &mut |_| {});
     (store, recorded.expect("recorded").stored)
 }
 
@@ -61,6 +99,16 @@ pub(crate) fn signed() -> &'static (tempfile::TempDir, Store, Stored) {
     MADE.get_or_init(|| {
         let folder = tempfile::tempdir().expect("a folder");
         let (store, stored) = recorded(folder.path(), true);
+        (folder, store, stored)
+    })
+}
+
+/// A signed record of an image that boots by itself, which tests copy before they change it.
+pub(crate) fn booting() -> &'static (tempfile::TempDir, Store, Stored) {
+    static MADE: OnceLock<(tempfile::TempDir, Store, Stored)> = OnceLock::new();
+    MADE.get_or_init(|| {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (store, stored) = made(folder.path(), true, true);
         (folder, store, stored)
     })
 }
@@ -84,7 +132,7 @@ pub(crate) fn check(
     key: Option<&VerifyingKey>,
 ) -> Result<(), RecordError> {
     let folder = tempfile::tempdir().expect("a folder");
-    verify(store, image, key, folder.path(), &mut |_| {}).map(drop)
+    verify(store, image, key, folder.path(), &together, &mut |_| {}).map(drop)
 }
 
 pub(crate) fn object<'a>(image: &'a Stored, title: &str) -> &'a Descriptor {

@@ -6,7 +6,7 @@ use sprat_image::record;
 use sprat_image::store::Store;
 use sprat_image::{BuildOptions, Package};
 
-use crate::making::{check, json, written};
+use crate::making::{check, into, json, written};
 use crate::scratch;
 
 #[test]
@@ -27,7 +27,12 @@ fn a_file_that_no_package_holds_is_refused_by_name() {
     let store = Store::at(folder.path().join("store"));
     let options = BuildOptions::new(folder.path().join("target"));
     let staging = folder.path().join("staging");
-    let refused = record::build(&package, &options, "x", &staging, &store, None, &mut |_| {});
+    let refused = record::build(
+        &package,
+        &options,
+        &into(&store, "x", &staging),
+        &mut |_| {},
+    );
     let error = refused.expect_err("it reads what is not there").to_string();
     assert!(
         error.contains("elsewhere.txt is read by the compiler"),
@@ -79,7 +84,12 @@ fn packages_that_a_configuration_of_cargo_names_and_files_of_the_environment_are
         .environment
         .push(("SCRATCH_FILE".into(), file.into()));
     let staging = folder.path().join("staging");
-    let built = record::build(&package, &options, "x", &staging, &store, None, &mut |_| {});
+    let built = record::build(
+        &package,
+        &options,
+        &into(&store, "x", &staging),
+        &mut |_| {},
+    );
     let image = built.expect("recorded").stored;
     for gone in [&sources, &library, &staging] {
         fs::remove_dir_all(gone).expect("removed");

@@ -47,7 +47,7 @@ const USED: &str = "#![no_std]\npub struct Steps;\npub mod inner {\n    #[inline
 const UNUSED: &str = "#![no_std]\npub static GREETING: &str = \"nobody says this aloud\";\n\
     #[inline(never)]\npub fn greet() -> &'static str { core::hint::black_box(GREETING) }\n";
 
-fn workspace() -> PathBuf {
+pub(crate) fn workspace() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
         .join("../..")
         .canonicalize()
