@@ -198,18 +198,6 @@ fn an_image_that_boots_by_itself_is_built_again_where_there_is_no_network_and_no
 }
 
 #[test]
-fn the_recorded_boot_monitor_is_the_one_that_the_command_carries() {
-    let place = booting();
-    let recorded = fs::read(place.path().join("boots.elf")).expect("built");
-    let arguments = ["build", "-t", "disk", "boots.click", "--unrecorded"];
-    let more = ["--param", "hello=world", "-o", "carried.elf"];
-    let finished = place.run([&arguments[..], &more].concat());
-    assert!(finished.good, "{finished:?}");
-    let carried = fs::read(place.path().join("carried.elf")).expect("built");
-    assert!(recorded == carried, "they differ");
-}
-
-#[test]
 fn a_damaged_elf_file_of_the_store_is_named_and_what_boots_goes_with_its_image() {
     let place = booting();
     let other = tempfile::tempdir().expect("a folder");
