@@ -71,7 +71,7 @@ DATA 1\r
 530 Handler 'stop' write-only\r
 520-Write handler 's.config' error:\r
 520 too many arguments\r
-501 Command 'frobnicate' unimplemented\r
+501 Command 'FROBNICATE' unimplemented\r
 500 Wrong number of arguments\r
 200 Write handler 'stop' OK\r
 ";
@@ -93,7 +93,7 @@ DATA 1\r
 5200 Read handler 'i.data' OK\r
 DATA 4\r
 a\r
-b500 Syntax error in byte count\r
+b500 Syntax error in 'WRITEDATA'\r
 200 Write handler 'stop' OK\r
 ";
     assert_eq!(answers, expected);
@@ -118,4 +118,23 @@ DATA 1\r
 1200 Write handler 'stop' OK\r
 ";
     assert_eq!(answers, expected);
+}
+
+#[test]
+fn a_capture_goes_on_when_the_configuration_is_replaced() {
+    let path = std::env::temp_dir().join(format!("sprat-goes-on-{}.pcap", std::process::id()));
+    let text = format!(
+        "InfiniteSource(LENGTH 60, LIMIT 1) -> out :: ToDump({})",
+        path.display()
+    );
+    let mut commands = format!(
+        "WRITE hotconfig {}\n",
+        text.replace("InfiniteSource", "b :: InfiniteSource")
+    );
+    commands.push_str("READ b.count\nWRITE stop\n");
+    talk(&text, commands.leak().as_bytes());
+    let length = std::fs::metadata(&path).expect("a capture").len();
+    std::fs::remove_file(&path).expect("a capture");
+    // One header, and a packet of either configuration.
+    assert_eq!(length, 24 + 2 * (16 + 60));
 }

@@ -212,9 +212,9 @@ fn the_socket_is_its_owner_s_and_speaks_click_s_protocol() {
          200 Read handler 'cnt.count' OK\r\n\
          DATA 1\r\n0\
          200 Write handler 'cnt.reset' OK\r\n\
-         530 Handler 'cnt.count' read-only\r\n\
+         511 Handler 'cnt.count' not writable\r\n\
          511 No handler named 'cnt.no'\r\n\
-         501 Command 'nonsense' unimplemented\r\n\
+         501 Command 'NONSENSE' unimplemented\r\n\
          200 Goodbye!\r\n"
     );
     // Whoever says nothing, or goes away in the middle, holds up nobody.

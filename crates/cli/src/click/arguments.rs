@@ -7,6 +7,8 @@ use sprat_click::Timestamp;
 use sprat_click::arguments::{Argument, NoNames};
 use sprat_userlevel::ControlAddress;
 
+use crate::output::complain;
+
 /// Runs a Click router as an ordinary process, as Click's user-level driver does
 #[derive(Args)]
 #[command(disable_help_flag = true, args_override_self = true)]
@@ -34,12 +36,12 @@ pub(crate) struct ClickCommand {
     handlers: Vec<String>,
 
     /// Take the exit status from a handler: a number, or true for 0 and false for 1
-    #[arg(short = 'x', long, value_name = "ELEMENT.HANDLER")]
-    exit_handler: Option<String>,
+    #[arg(short = 'x', long = "exit-handler", value_name = "ELEMENT.HANDLER", action = ArgAction::Append)]
+    exit_handlers: Vec<String>,
 
     /// Write the configuration with all compounds expanded to FILE
-    #[arg(short, long, value_name = "FILE")]
-    output: Option<String>,
+    #[arg(short, long = "output", value_name = "FILE", action = ArgAction::Append)]
+    output_files: Vec<String>,
 
     /// Print the router's graph
     #[arg(long, value_name = "FORM")]
@@ -170,6 +172,10 @@ impl ClickCommand {
         configurations.extend(expressions.map(Configuration::Expression));
         for word in self.words {
             match definition(&word) {
+                // The first stays.
+                Some((name, _)) if definitions.iter().any(|(known, _)| *known == name) => {
+                    complain!("parameter '{name}' multiply defined");
+                }
                 Some(definition) => definitions.push(definition),
                 None => configurations.push(file(word)),
             }
@@ -177,14 +183,16 @@ impl ClickCommand {
         if configurations.len() > 1 {
             return Err("router configuration specified twice".into());
         }
+        let exit_handler = at_most_one("--exit-handler", self.exit_handlers)?;
+        let output = at_most_one("output file", self.output_files)?;
         let ports = self.ports.into_iter().map(ControlAddress::Port);
         let unix_sockets = self.unix_sockets.into_iter().map(ControlAddress::Unix);
         Ok(Request {
             configuration: configurations.pop().unwrap_or(Configuration::StandardInput),
             definitions,
             handlers: self.handlers,
-            exit_handler: self.exit_handler,
-            output: self.output,
+            exit_handler,
+            output,
             drive: !self.quit && self.dump.is_none(),
             dump: self.dump,
             times: self.time,
@@ -196,6 +204,13 @@ impl ClickCommand {
             inputs: devices("--in", self.inputs)?,
             outputs: devices("--out", self.outputs)?,
         })
+    }
+}
+
+fn at_most_one(what: &str, mut given: Vec<String>) -> Result<Option<String>, String> {
+    match given.len() {
+        0 | 1 => Ok(given.pop()),
+        _ => Err(format!("{what} specified twice")),
     }
 }
 
@@ -288,6 +303,18 @@ mod tests {
             "router configuration specified twice"
         );
         assert_eq!(
+            request("-x a.b -x c.d t.click").unwrap_err(),
+            "--exit-handler specified twice"
+        );
+        assert_eq!(
+            request("-o a -o b t.click").unwrap_err(),
+            "output file specified twice"
+        );
+        assert_eq!(
+            request("t.click A=1 A=2").unwrap().definitions,
+            [("A".to_string(), "1".to_string())]
+        );
+        assert_eq!(
             request("-p 41900+ -u /tmp/s -").unwrap().control_sockets,
             [
                 ControlAddress::Port("41900+".into()),
@@ -304,8 +331,8 @@ mod tests {
 
     #[test]
     fn flags_may_be_given_twice_as_click_accepts_them() {
-        let request = request("-qqw -q --no-warnings -a -x a.b -x c.d t.click").unwrap();
+        let request = request("-qqw -q --no-warnings -a -x a.b t.click").unwrap();
         assert!(!request.drive && !request.warnings);
-        assert_eq!(request.exit_handler.as_deref(), Some("c.d"));
+        assert_eq!(request.exit_handler.as_deref(), Some("a.b"));
     }
 }

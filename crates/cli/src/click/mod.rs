@@ -98,7 +98,7 @@ fn run(request: &Request) -> Result<u8, Failure> {
     );
     let builder = Rc::new(builder.hot_swap(request.hot_swap));
     let router = build(&builder, &source, request.warnings)?;
-    if router.is_empty() && request.warnings {
+    if router.is_empty() && request.warnings && request.drive {
         let message = format!("{}: configuration has no elements, exiting", source.name);
         explain(&[Diagnostic::warning(message)].into_iter().collect());
     }
@@ -149,22 +149,25 @@ fn answer(router: &Router, request: &Request) -> Result<u8, Failure> {
     for error in &read.errors {
         complain!("{error}");
     }
-    if !read.errors.is_empty() {
-        return Err(Failure::Explained);
-    }
     let Some(handler) = &request.exit_handler else {
-        return Ok(0);
+        return Ok(u8::from(!read.errors.is_empty()));
     };
-    let value = router
-        .read(handler, "")
-        .map_err(|error| Failure::Message(error.to_string()))?;
-    exit_status(&value).ok_or_else(|| {
-        Failure::Message(format!(
-            "exit handler '{handler}' gave '{}', neither a number nor true or false",
-            value.trim_end()
-        ))
-    })
+    // Whatever it says counts, even where other handlers could not be read.
+    let value = match router.read(handler, "") {
+        Ok(value) => value,
+        Err(error) => {
+            complain!("{error}");
+            return Ok(NO_STATUS);
+        }
+    };
+    Ok(exit_status(&value).unwrap_or_else(|| {
+        complain!("exit handler value should be integer");
+        NO_STATUS
+    }))
 }
+
+/// The exit status where the exit handler gives none: Click's -1.
+const NO_STATUS: u8 = 255;
 
 fn read(configuration: &Configuration) -> Result<Source, Failure> {
     let (name, bytes) = match configuration {

@@ -32,7 +32,8 @@ pub(super) const TO_DUMP: Class = Class::of::<ToDump>("ToDump")
 /// - UNBUFFERED: whether each packet is written at once; false.
 /// - USE_ENCAP_FROM, PER_NODE are accepted and decide nothing.
 ///
-/// A packet without a time gets the present one.
+/// A packet without a time gets the present one. A configuration that takes the router's place
+/// goes on with the file where it has a ToDump of the same name, FILENAME, ENCAP and NANO.
 ///
 /// Handlers: `count`, `filename` (read); `reset_counts`, `flush` (write); those of its task.
 ///
@@ -102,7 +103,7 @@ impl ToDump {
         for packet in batch {
             let written = self.write_one(context, packet);
             if let Err(error) = written {
-                context.chatter(format_args!("{}: {error}", self.name));
+                context.chatter(format_args!("ToDump({}): {error}", self.shown()));
                 self.file = None;
             }
         }
@@ -139,6 +140,23 @@ impl ToDump {
         }
     }
 
+    /// Opens the file anew and writes what it begins with.
+    fn open(&mut self, context: &Context<'_>) -> Result<(), AccessError> {
+        let mut file = context.environment().open_output(&self.name, false)?;
+        let header = file_header(self.link, self.snapshot.min(262_144), self.nanoseconds);
+        file.write(&header)?;
+        self.file = Some(file);
+        Ok(())
+    }
+
+    /// The file's name, as it is shown.
+    fn shown(&self) -> &str {
+        match self.name.as_str() {
+            "-" => "<stdout>",
+            name => name,
+        }
+    }
+
     fn flush(&mut self) -> Result<(), AccessError> {
         self.file.as_mut().map_or(Ok(()), |file| file.flush())
     }
@@ -147,14 +165,11 @@ impl ToDump {
 impl Element for ToDump {
     fn initialize(&mut self, context: &mut Context<'_>) -> Result<(), Rejected> {
         context.observe_order();
-        let fail = |error: AccessError| context.error(format!("{}: {error}", self.name));
-        let mut file = context
-            .environment()
-            .open_output(&self.name, false)
-            .map_err(fail)?;
-        let header = file_header(self.link, self.snapshot.min(262_144), self.nanoseconds);
-        file.write(&header).map_err(fail)?;
-        self.file = Some(file);
+        // The file of the router that this one replaces goes on.
+        if !context.inherits() {
+            self.open(context)
+                .map_err(|error| context.error(format!("{}: {error}", self.shown())))?;
+        }
         if context.input_pulls(0) && context.outputs() == 0 {
             context.wake_when_nonempty(0);
             context.schedule_task();
@@ -190,7 +205,7 @@ impl Element for ToDump {
     fn read(&mut self, _: &mut Context<'_>, name: &str, _: &str) -> Result<String, HandlerError> {
         match name {
             "count" => Ok(self.count.to_string()),
-            "filename" => Ok(self.name.clone()),
+            "filename" => Ok(self.shown().into()),
             _ => Err(HandlerError::NoHandler(name.into())),
         }
     }
@@ -206,9 +221,20 @@ impl Element for ToDump {
         Ok(())
     }
 
+    fn take_state(&mut self, context: &mut Context<'_>, old: &mut dyn Element) {
+        let same = |old: &&mut Self| {
+            (&old.name, old.link, old.nanoseconds) == (&self.name, self.link, self.nanoseconds)
+        };
+        if let Some(old) = old.downcast_mut::<Self>().filter(same) {
+            self.file = old.file.take();
+        } else if let Err(error) = self.open(context) {
+            context.chatter(format_args!("ToDump({}): {error}", self.shown()));
+        }
+    }
+
     fn cleanup(&mut self, context: &mut Context<'_>) {
         if let Err(error) = self.flush() {
-            context.chatter(format_args!("{}: {error}", self.name));
+            context.chatter(format_args!("ToDump({}): {error}", self.shown()));
         }
     }
 }

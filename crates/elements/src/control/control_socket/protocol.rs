@@ -22,16 +22,15 @@ const PERMISSION: u32 = 530;
 const MOST_DATA: usize = 1 << 24;
 
 const HELP: &str = "Commands supported:
-CHECKREAD handler               check if read handler exists
-CHECKWRITE handler              check if write handler exists
-HELP                            print this help
-QUIT                            close connection
-READ handler [arg...]           call read handler, return result
-READDATA handler nbytes         call read handler with data as argument
-READUNTIL handler terminator    call read handler with lines up to terminator
-WRITE handler [arg...]          call write handler
-WRITEDATA handler nbytes        call write handler with data as argument
-WRITEUNTIL handler terminator   call write handler with lines up to terminator";
+READ handler [arg...]   call read handler, return DATA
+READDATA handler len    call read handler with len data bytes, return DATA
+READUNTIL handler term  call read handler, take data until term, return DATA
+WRITE handler [arg...]  call write handler
+WRITEDATA handler len   call write handler, pass len data bytes
+WRITEUNTIL handler term call write handler, take data until term
+CHECKREAD handler       check if read handler is valid
+CHECKWRITE handler      check if write handler is valid
+QUIT                    close connection";
 
 /// What commands reach: handlers, by their names.
 pub trait HandlerAccess {
@@ -229,12 +228,13 @@ impl Conversation {
     fn command(&mut self, access: &mut dyn HandlerAccess, line: &str, read_only: bool) {
         let (command, rest) = word(line);
         let (first, value) = word(rest);
-        match command.to_ascii_uppercase().as_str() {
+        let command = command.to_ascii_uppercase();
+        match command.as_str() {
             // An empty line is no command.
             "" => {}
-            "READ" | "GET" if !first.is_empty() => self.read(access, first, value),
+            "READ" | "GET" if !first.is_empty() => self.read(access, first, value.trim_end()),
             "WRITE" | "SET" if !first.is_empty() => {
-                self.write(access, first, value, read_only);
+                self.write(access, first, value.trim_end(), read_only);
             }
             "CHECKREAD" if !first.is_empty() && value.is_empty() => {
                 self.check(access, first, false, read_only);
@@ -242,8 +242,8 @@ impl Conversation {
             "CHECKWRITE" if !first.is_empty() && value.is_empty() => {
                 self.check(access, first, true, read_only);
             }
-            "READDATA" => self.expect_bytes(first, value, false),
-            "WRITEDATA" => self.expect_bytes(first, value, true),
+            "READDATA" => self.expect_bytes(&command, first, value, false),
+            "WRITEDATA" | "SETDATA" => self.expect_bytes(&command, first, value, true),
             "READUNTIL" => self.expect_lines(first, value, false),
             "WRITEUNTIL" => self.expect_lines(first, value, true),
             "READ" | "GET" | "WRITE" | "SET" | "CHECKREAD" | "CHECKWRITE" => {
@@ -259,7 +259,7 @@ impl Conversation {
         }
     }
 
-    fn expect_bytes(&mut self, handler: &str, count: &str, writes: bool) {
+    fn expect_bytes(&mut self, command: &str, handler: &str, count: &str, writes: bool) {
         match count.trim().parse() {
             _ if handler.is_empty() || count.is_empty() => {
                 self.reply(SYNTAX, "Wrong number of arguments");
@@ -275,7 +275,10 @@ impl Conversation {
                 self.reply(TOO_BIG, "Data too big");
                 self.closing = true;
             }
-            Err(_) => self.reply(SYNTAX, "Syntax error in byte count"),
+            Err(_) if word(count).1.is_empty() => {
+                self.reply(SYNTAX, &format!("Syntax error in '{command}'"));
+            }
+            Err(_) => self.reply(SYNTAX, "Wrong number of arguments"),
         }
     }
 
@@ -311,7 +314,11 @@ impl Conversation {
         read_only: bool,
     ) {
         if read_only {
-            return self.reply(PERMISSION, &format!("Permission denied for '{handler}'"));
+            // Who asks for what there is not is told that.
+            return match access.check(handler, true) {
+                Ok(()) => self.forbid(handler),
+                Err(error) => self.refuse("Write", handler, &error),
+            };
         }
         match access.write(handler, value) {
             Ok(()) => self.reply(OK, &format!("Write handler '{handler}' OK")),
@@ -319,19 +326,23 @@ impl Conversation {
         }
     }
 
+    fn forbid(&mut self, handler: &str) {
+        self.reply(PERMISSION, &format!("Permission denied for '{handler}'"));
+    }
+
     fn refuse(&mut self, what: &str, handler: &str, error: &HandlerError) {
         match error {
             HandlerError::NoElement(name) => {
                 self.reply(NO_ELEMENT, &format!("No element named '{name}'"));
             }
-            HandlerError::NoHandler(name) => {
-                self.reply(NO_HANDLER, &format!("No handler named '{name}'"));
+            HandlerError::NoHandler(_) => {
+                self.reply(NO_HANDLER, &format!("No handler named '{handler}'"));
             }
-            HandlerError::NotReadable(name) => {
-                self.reply(PERMISSION, &format!("Handler '{name}' write-only"));
+            HandlerError::NotReadable(_) => {
+                self.reply(PERMISSION, &format!("Handler '{handler}' write-only"));
             }
-            HandlerError::NotWritable(name) => {
-                self.reply(PERMISSION, &format!("Handler '{name}' read-only"));
+            HandlerError::NotWritable(_) => {
+                self.reply(PERMISSION, &format!("Handler '{handler}' read-only"));
             }
             HandlerError::Busy(_) | HandlerError::Failed(..) => {
                 let text = format!("{what} handler '{handler}' error:\n{error}");
@@ -347,11 +358,15 @@ impl Conversation {
         writes: bool,
         read_only: bool,
     ) {
-        if writes && read_only {
-            return self.reply(PERMISSION, &format!("Permission denied for '{handler}'"));
-        }
         let what = if writes { "Write" } else { "Read" };
         match access.check(handler, writes) {
+            Ok(()) if writes && read_only => self.forbid(handler),
+            Err(HandlerError::NotReadable(_)) => {
+                self.reply(NO_HANDLER, &format!("Handler '{handler}' not readable"));
+            }
+            Err(HandlerError::NotWritable(_)) => {
+                self.reply(NO_HANDLER, &format!("Handler '{handler}' not writable"));
+            }
             Ok(()) => self.reply(OK, &format!("{what} handler '{handler}' OK")),
             Err(error) => self.refuse(what, handler, &error),
         }
