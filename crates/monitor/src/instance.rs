@@ -163,13 +163,15 @@ pub trait Monitor: Send + Sync + fmt::Debug {
     /// Which monitor it is.
     fn kind(&self) -> MonitorKind;
 
-    /// Begins what the next instance needs whatever its image is, so that it is done while that is
-    /// being loaded. Nothing has to come of it.
+    /// Comes one step nearer to having ready what `count` instances need whatever their images are:
+    /// makes it for one more, or gives up what is too much. Each instance takes its own out of what is
+    /// ready; where nothing is, it is made when the instance is. False if there is nothing to do.
     ///
     /// # Errors
-    /// If the system refuses something.
-    fn prepare(&self) -> Result<(), MonitorError> {
-        Ok(())
+    /// If the system refuses something; what is ready stays so.
+    fn prepare(&self, count: usize) -> Result<bool, MonitorError> {
+        let _ = count;
+        Ok(false)
     }
 
     /// Creates an instance. It does not run before it is entered.

@@ -46,6 +46,7 @@ mod instance;
 mod layout;
 mod memory;
 mod options;
+mod pool;
 mod process;
 mod report;
 mod sealing;

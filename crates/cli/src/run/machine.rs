@@ -86,7 +86,7 @@ impl Held {
                 (monitor, machine.reason().into())
             }
         };
-        monitor.prepare()?;
+        monitor.prepare(1)?;
         let open = begin.elapsed();
         let begin = Instant::now();
         let image = Image::load(&bytes).map_err(|source| RunError::Image {

@@ -18,6 +18,7 @@ use crate::instance::{CreationTimes, Instance, MemoryUse, Monitor, MonitorError,
 use crate::layout::Plan;
 use crate::memory::{HUGE_PAGE, Mapping, SystemError, memory_file};
 use crate::options::{GrantedDevice, Options};
+use crate::pool::Pool;
 use crate::report::{Cause, FaultReport, Registers};
 use crate::shared::{Board, Shared};
 use crate::stopwatch::Stopwatch;
@@ -28,8 +29,8 @@ use sprat_abi::boot::MonitorKind;
 use sprat_abi::call::{CallBlock, Wake};
 use std::io::Write;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use tracer::{End, Prepared, Tracer};
 use turn::Turn;
@@ -42,8 +43,8 @@ const SETUP_LIMIT: Duration = Duration::from_secs(2);
 pub struct ProcessMonitor {
     /// A ruleset that forbids everything, if the kernel has Landlock.
     landlock: Option<OwnedFd>,
-    /// A process for the next instance, where one was asked for ahead of time.
-    prepared: Mutex<Option<Prepared>>,
+    /// Processes for instances to come.
+    ready: Pool<Prepared>,
 }
 
 impl ProcessMonitor {
@@ -52,12 +53,18 @@ impl ProcessMonitor {
     pub fn new() -> Self {
         Self {
             landlock: crate::sealing::no_files().and_then(Into::into),
-            prepared: Mutex::default(),
+            ready: Pool::default(),
         }
     }
 
-    fn slot(&self) -> MutexGuard<'_, Option<Prepared>> {
-        self.prepared.lock().unwrap_or_else(PoisonError::into_inner)
+    /// A process that waits for its program. One that somebody ended meanwhile is passed over.
+    fn take_ready(&self) -> Result<Prepared, SystemError> {
+        while let Some(prepared) = self.ready.take() {
+            if prepared.is_waiting() {
+                return Ok(prepared);
+            }
+        }
+        Prepared::begin()
     }
 
     /// Whether instances are also held by Landlock.
@@ -78,19 +85,14 @@ impl Monitor for ProcessMonitor {
         MonitorKind::Process
     }
 
-    fn prepare(&self) -> Result<(), MonitorError> {
-        let mut prepared = self.slot();
-        if prepared.is_none() {
-            *prepared = Some(Prepared::begin()?);
-        }
-        Ok(())
+    fn prepare(&self, count: usize) -> Result<bool, MonitorError> {
+        Ok(self.ready.step(count, Prepared::begin)?)
     }
 
     fn create(&self, image: &Image, options: &Options) -> Result<Box<dyn Instance>, MonitorError> {
         let mut times = CreationTimes::default();
         let mut watch = Stopwatch::new();
-        let prepared = self.slot().take();
-        let prepared = prepared.map_or_else(Prepared::begin, Ok)?;
+        let prepared = self.take_ready()?;
         let mut plan = Plan::new(image, options, MonitorKind::Process)?;
         plan.boot.seed = crate::seed(options)?;
         let plan = Arc::new(plan);

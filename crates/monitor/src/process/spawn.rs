@@ -24,7 +24,7 @@ pub(super) struct Child {
 /// What a child that was started waits for.
 #[derive(Debug, Default)]
 pub(super) struct Orders {
-    /// Futex: [`Self::WAIT`], [`Self::EXECUTE`] or [`Self::ABANDON`].
+    /// Futex: [`Self::WAIT`], [`Self::EXECUTE`], [`Self::ABANDON`] or [`Self::GONE`].
     word: AtomicU32,
     program: OnceLock<Program>,
     /// Why the child could not execute its program; 0 if it did.
@@ -43,6 +43,8 @@ impl Orders {
     const WAIT: u32 = 0;
     const EXECUTE: u32 = 1;
     const ABANDON: u32 = 2;
+    /// The child ended before it had orders.
+    const GONE: u32 = 3;
 
     /// Lets the child execute a program. Its descriptors must stay open until the child is there.
     pub(super) fn execute(&self, program: Program) {
@@ -54,6 +56,19 @@ impl Orders {
     /// Lets the child end.
     pub(super) fn abandon(&self) {
         self.give(Self::ABANDON);
+    }
+
+    /// Whether the child waits for them, or will when it has started.
+    pub(super) fn are_awaited(&self) -> bool {
+        self.word.load(Ordering::Acquire) == Self::WAIT
+    }
+
+    /// The child is no more, or is its program; true if it had no orders until then.
+    fn end(&self) -> bool {
+        let (awaited, gone) = (Self::WAIT, Self::GONE);
+        let ended =
+            (self.word).compare_exchange(awaited, gone, Ordering::AcqRel, Ordering::Acquire);
+        ended.is_ok()
     }
 
     fn give(&self, order: u32) {
@@ -97,13 +112,15 @@ pub(super) fn start(orders: &Orders) -> Result<Option<Child>, SystemError> {
     // SAFETY: it takes nothing and touches no memory.
     let is_root = unsafe { libc::geteuid() } == 0;
     let user = if is_root { 0 } else { libc::CLONE_NEWUSER };
-    let (namespaces, (id, handle)) = match clone(orders, isolated | user) {
-        Ok(process) => (true, process),
-        Err(_) => (false, clone(orders, 0)?),
+    let process = match clone(orders, isolated | user) {
+        Ok(process) => Ok((true, process)),
+        Err(_) => clone(orders, 0).map(|process| (false, process)),
     };
+    let ended = orders.end();
+    let (namespaces, (id, handle)) = process?;
     let error = orders.error.load(Ordering::Acquire);
     let abandoned = orders.word.load(Ordering::Acquire) == Orders::ABANDON;
-    if error != 0 || abandoned {
+    if error != 0 || abandoned || ended {
         // SAFETY: the child has ended or is about to; its number is still its own until this.
         unsafe { libc::waitpid(id, null_mut(), libc::__WALL) };
     }
@@ -111,6 +128,12 @@ pub(super) fn start(orders: &Orders) -> Result<Option<Child>, SystemError> {
         return Err(SystemError::new(
             "executing a program",
             std::io::Error::from_raw_os_error(error),
+        ));
+    }
+    if ended {
+        return Err(SystemError::new(
+            "starting a process",
+            std::io::Error::other("it was ended before it had its program"),
         ));
     }
     Ok((!abandoned).then_some(Child {

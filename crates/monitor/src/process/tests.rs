@@ -88,7 +88,7 @@ fn an_instance_s_process_dies_with_its_monitor() {
 fn a_prepared_process_dies_with_its_monitor() {
     if is_holder() {
         let monitor = ProcessMonitor::new();
-        monitor.prepare().expect("prepared");
+        monitor.prepare(1).expect("prepared");
         std::thread::sleep(Duration::from_secs(60));
         return;
     }
@@ -104,8 +104,8 @@ fn a_prepared_process_is_used_once_and_is_not_left_behind() {
     }
     let count = || children(std::process::id()).len();
     let monitor = ProcessMonitor::new();
-    monitor.prepare().expect("prepared");
-    monitor.prepare().expect("prepared before");
+    assert!(monitor.prepare(1).expect("prepared"));
+    assert!(!monitor.prepare(1).expect("prepared before"));
     assert!(await_that(|| count() == 1));
     let mut first = start(&monitor, never_yields());
     assert_eq!(count(), 1, "the one that was prepared");
@@ -116,8 +116,28 @@ fn a_prepared_process_is_used_once_and_is_not_left_behind() {
     drop((first, second));
     assert_eq!(count(), 0);
 
-    monitor.prepare().expect("prepared");
+    monitor.prepare(1).expect("prepared");
     assert!(await_that(|| count() == 1));
     drop(monitor);
     assert_eq!(count(), 0);
+}
+
+#[test]
+fn a_prepared_process_that_was_ended_is_passed_over_and_is_not_left_behind() {
+    if !is_holder() {
+        let test = "a_prepared_process_that_was_ended_is_passed_over_and_is_not_left_behind";
+        assert!(holder(test).wait().expect("ended").success());
+        return;
+    }
+    let count = || children(std::process::id()).len();
+    let monitor = ProcessMonitor::new();
+    monitor.prepare(1).expect("prepared");
+    assert!(await_that(|| count() == 1));
+    let prepared = children(std::process::id()).remove(0);
+    let killed = Command::new("kill").args(["-KILL", &prepared]).status();
+    assert!(killed.expect("kill").success());
+    assert!(await_that(|| count() == 0), "it is not left behind");
+    let mut instance = start(&monitor, never_yields());
+    let outcome = instance.enter(BUDGET / 20, false);
+    assert!(matches!(outcome, Ok(Outcome::OutOfBudget)), "{outcome:?}");
 }

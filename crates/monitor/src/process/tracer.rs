@@ -83,12 +83,8 @@ impl Prepared {
                 let orders = orders.clone();
                 move || {
                     // This thread is the parent, so that the process ends when it does.
-                    let child = spawn::start(&orders).and_then(|child| {
-                        if let Some(child) = &child {
-                            seize(child.id)?;
-                        }
-                        Ok(child)
-                    });
+                    let child = spawn::start(&orders)
+                        .and_then(|child| child.map(Child::seized).transpose());
                     match child {
                         Ok(None) => {}
                         Ok(Some(child)) => {
@@ -110,6 +106,11 @@ impl Prepared {
             child,
             thread: Some(thread),
         })
+    }
+
+    /// Whether the process waits for its program, or will: somebody may have ended it.
+    pub(super) fn is_waiting(&self) -> bool {
+        self.orders.are_awaited()
     }
 
     /// Lets the process execute a program, and traces it. `plan` and `turn` are those of its instance.
@@ -229,14 +230,22 @@ impl Drop for Tracer {
     }
 }
 
-fn seize(id: libc::pid_t) -> Result<(), SystemError> {
-    let options = libc::PTRACE_O_EXITKILL;
-    // SAFETY: the request takes numbers only.
-    let done = unsafe { libc::ptrace(libc::PTRACE_SEIZE, id, 0usize, options as usize) };
-    if done == 0 {
-        Ok(())
-    } else {
-        Err(SystemError::last("tracing a process"))
+impl Child {
+    /// Begins to trace it. One that cannot be traced is ended, and leaves nothing behind.
+    fn seized(self) -> Result<Self, SystemError> {
+        let options = libc::PTRACE_O_EXITKILL;
+        // SAFETY: the request takes numbers only.
+        let done = unsafe { libc::ptrace(libc::PTRACE_SEIZE, self.id, 0usize, options as usize) };
+        if done == 0 {
+            return Ok(self);
+        }
+        let error = SystemError::last("tracing a process");
+        // SAFETY: the process is a child that was not waited for, so the number is its own until this.
+        unsafe {
+            libc::kill(self.id, libc::SIGKILL);
+            libc::waitpid(self.id, null_mut(), libc::__WALL);
+        }
+        Err(error)
     }
 }
 

@@ -89,37 +89,19 @@ pub(super) enum Exit {
     Fault(Cause, Box<Registers>),
 }
 
-/// A virtual machine with one virtual processor.
+/// A machine as every image needs it: a processor whose registers are set but for where its program
+/// is. It has no memory yet.
 #[derive(Debug)]
-pub(super) struct Machine {
+pub(super) struct Ready {
     vcpu: VcpuFd,
-    // After the processor, which is part of it; its memory after that.
-    _vm: VmFd,
-    memory: Arc<Mapping>,
-    supervisor_stack: u64,
+    // After the processor, which is part of it.
+    vm: VmFd,
+    special: kvm_sregs,
 }
 
-impl Machine {
-    pub(super) fn new(
-        kvm: &Kvm,
-        template: &Template,
-        memory: Arc<Mapping>,
-        entry: u64,
-        plan: &Plan,
-        tables: u64,
-        supervisor_stack: u64,
-    ) -> Result<Self, MonitorError> {
+impl Ready {
+    pub(super) fn new(kvm: &Kvm, template: &Template) -> Result<Self, MonitorError> {
         let vm = retried(|| kvm.create_vm()).map_err(kvm_error("making a machine"))?;
-        let region = kvm_userspace_memory_region {
-            slot: 0,
-            flags: 0,
-            guest_phys_addr: 0,
-            memory_size: memory.length(),
-            userspace_addr: memory.base().expose_provenance() as u64,
-        };
-        // SAFETY: the mapping is kept as long as the machine.
-        unsafe { vm.set_user_memory_region(region) }
-            .map_err(kvm_error("giving the machine its memory"))?;
         let vcpu = retried(|| vm.create_vcpu(0)).map_err(kvm_error("making a processor"))?;
         vcpu.set_cpuid2(&template.cpuid)
             .map_err(kvm_error("describing the processor"))?;
@@ -133,11 +115,51 @@ impl Machine {
                 .map_err(kvm_error("switching vector registers on"))?;
         }
         share_counter(&vcpu);
+        catch_system_calls(&vcpu)?;
         let mut special = vcpu.get_sregs().map_err(kvm_error("reading registers"))?;
-        set_special(&mut special, tables, template.xcr0 != 0);
+        set_special(&mut special, template.xcr0 != 0);
+        Ok(Self { vcpu, vm, special })
+    }
+}
+
+/// A virtual machine with one virtual processor.
+#[derive(Debug)]
+pub(super) struct Machine {
+    vcpu: VcpuFd,
+    // After the processor, which is part of it; its memory after that.
+    _vm: VmFd,
+    memory: Arc<Mapping>,
+    supervisor_stack: u64,
+}
+
+impl Machine {
+    /// Gives a machine its memory and its program.
+    pub(super) fn new(
+        ready: Ready,
+        memory: Arc<Mapping>,
+        entry: u64,
+        plan: &Plan,
+        tables: u64,
+        supervisor_stack: u64,
+    ) -> Result<Self, MonitorError> {
+        let Ready {
+            vcpu,
+            vm,
+            mut special,
+        } = ready;
+        let region = kvm_userspace_memory_region {
+            slot: 0,
+            flags: 0,
+            guest_phys_addr: 0,
+            memory_size: memory.length(),
+            userspace_addr: memory.base().expose_provenance() as u64,
+        };
+        // SAFETY: the mapping is kept as long as the machine.
+        unsafe { vm.set_user_memory_region(region) }
+            .map_err(kvm_error("giving the machine its memory"))?;
+        special.cr3 = tables;
         vcpu.set_sregs(&special)
             .map_err(kvm_error("setting registers"))?;
-        catch_system_calls(&vcpu)?;
         let general = kvm_regs {
             rip: entry,
             rsp: plan.stack_pointer(),
@@ -300,7 +322,7 @@ fn registers(r: &kvm_regs) -> Registers {
     }
 }
 
-fn set_special(special: &mut kvm_sregs, tables: u64, vectors: bool) {
+fn set_special(special: &mut kvm_sregs, vectors: bool) {
     let code = kvm_segment {
         limit: u32::MAX,
         selector: supervisor::USER_CODE,
@@ -348,7 +370,6 @@ fn set_special(special: &mut kvm_sregs, tables: u64, vectors: bool) {
         ..kvm_dtable::default()
     };
     special.cr0 = CR0;
-    special.cr3 = tables;
     special.cr4 = CR4_PAE | CR4_OSFXSR | CR4_OSXMMEXCPT | if vectors { CR4_OSXSAVE } else { 0 };
     special.efer = EFER;
 }

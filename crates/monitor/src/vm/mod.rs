@@ -13,12 +13,13 @@ use crate::instance::{CreationTimes, Instance, MemoryUse, Monitor, MonitorError,
 use crate::layout::{Content, Plan, SUPERVISOR_ADDRESS};
 use crate::memory::{HUGE_PAGE, Mapping};
 use crate::options::{GrantedDevice, Options};
+use crate::pool::Pool;
 use crate::report::{Cause, Registers, vector};
 use crate::shared::{Board, Shared};
 use crate::stopwatch::Stopwatch;
 use crate::{clock, usage};
 use kvm_ioctls::Kvm;
-use machine::{Machine, Template};
+use machine::{Machine, Ready, Template};
 use sprat_abi::PAGE_SIZE;
 use sprat_abi::boot::MonitorKind;
 use sprat_abi::call::Wake;
@@ -32,6 +33,8 @@ use tables::Mapped;
 pub struct VmMonitor {
     kvm: Kvm,
     template: Template,
+    /// Machines for instances to come.
+    ready: Pool<Ready>,
 }
 
 impl VmMonitor {
@@ -45,13 +48,22 @@ impl VmMonitor {
             error,
         })?;
         let template = Template::new(&kvm)?;
-        Ok(Self { kvm, template })
+        Ok(Self {
+            kvm,
+            template,
+            ready: Pool::default(),
+        })
     }
 }
 
 impl Monitor for VmMonitor {
     fn kind(&self) -> MonitorKind {
         MonitorKind::Vm
+    }
+
+    fn prepare(&self, count: usize) -> Result<bool, MonitorError> {
+        self.ready
+            .step(count, || Ready::new(&self.kvm, &self.template))
     }
 
     fn create(&self, image: &Image, options: &Options) -> Result<Box<dyn Instance>, MonitorError> {
@@ -101,9 +113,10 @@ impl Monitor for VmMonitor {
         shared.show_time(clock::monotonic_now());
         times.contract = watch.lap();
 
+        let ready = self.ready.take();
+        let ready = ready.map_or_else(|| Ready::new(&self.kvm, &self.template), Ok)?;
         let machine = Machine::new(
-            &self.kvm,
-            &self.template,
+            ready,
             memory.clone(),
             image.entry(),
             &plan,
