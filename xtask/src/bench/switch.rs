@@ -31,6 +31,18 @@ pub(super) fn switch(_: &Bench) -> Result<Vec<Row>> {
             rows.push(Row::at_most(what, &sample, 5.0, "ms"));
             continue;
         }
+        if let ["WANTED", ready, milliseconds] = words[..] {
+            let sample = Sample::of(vec![milliseconds.parse().map_err(Error::other)?]);
+            let what = "an instance is wanted, to the first frame through it";
+            rows.push(match ready {
+                "0" => Row::plain(what, sample.text("ms")),
+                _ => {
+                    let what = format!("{what}, where a machine stood ready");
+                    Row::at_most(&what, &sample, 2.0, "ms")
+                }
+            });
+            continue;
+        }
         let ["SWITCH", name, rate, batch] = words[..] else {
             continue;
         };

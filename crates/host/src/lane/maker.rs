@@ -7,7 +7,7 @@ use std::fs::File;
 use std::io::{self, Read as _, Seek as _};
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
 use std::thread;
 
 use sprat_monitor::{
@@ -93,7 +93,7 @@ impl Maker {
             images: HashMap::new(),
         };
         let run = move || {
-            for job in work {
+            while let Some(job) = workshop.next(&work) {
                 let made = match job {
                     Job::Make { ticket, spec } => Made::Instance {
                         ticket,
@@ -162,10 +162,29 @@ struct Workshop {
     images: HashMap<Option<String>, Image>,
 }
 
+/// How many instances to come find ready what all of them need: as many as may end at once, or be
+/// wanted by a first frame, without any of them waiting for it.
+const READY: usize = 4;
+
 /// Bytes of an instance's console that its report has: the last.
 const CONSOLE: usize = 64 << 10;
 
 impl Workshop {
+    /// The next thing to do. While there is none, what instances to come need is made.
+    fn next(&self, work: &Receiver<Job>) -> Option<Job> {
+        loop {
+            match work.try_recv() {
+                Ok(job) => return Some(job),
+                Err(TryRecvError::Disconnected) => return None,
+                Err(TryRecvError::Empty) => {}
+            }
+            // What the system refuses is asked for again after the next job.
+            if !self.monitor.prepare(READY).unwrap_or(false) {
+                return work.recv().ok();
+            }
+        }
+    }
+
     fn make(&mut self, spec: &Spec) -> Result<Box<dyn Instance>, String> {
         let mut parameters = spec.parameters.clone();
         let mut configuration = Vec::new();
