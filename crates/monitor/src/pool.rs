@@ -21,26 +21,35 @@ impl<T> Pool<T> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes the oldest out.
-    pub(crate) fn take(&self) -> Option<T> {
-        self.pieces().pop_front()
+    /// Takes the oldest that fits out.
+    pub(crate) fn take(&self, fits: impl Fn(&T) -> bool) -> Option<T> {
+        let mut pieces = self.pieces();
+        let at = pieces.iter().position(fits)?;
+        pieces.remove(at)
     }
 
-    /// Comes one step nearer to having `count`: makes one more, which nobody waits for meanwhile, or
-    /// drops one. False if there are as many.
+    /// Comes one step nearer to having `count` that fit: makes one more, which nobody waits for
+    /// meanwhile, or drops one. False if there are as many.
     pub(crate) fn step<E>(
         &self,
         count: usize,
+        fits: impl Fn(&T) -> bool,
         make: impl FnOnce() -> Result<T, E>,
     ) -> Result<bool, E> {
+        let spoilt = self.take(|piece| !fits(piece));
         let ready = self.pieces().len();
-        if ready < count {
+        if spoilt.is_some() {
+            // Dropped while nobody waits for the others.
+            drop(spoilt);
+        } else if ready < count {
             let piece = make()?;
             self.pieces().push_back(piece);
         } else if ready > count {
-            drop(self.take());
+            drop(self.take(|_| true));
+        } else {
+            return Ok(false);
         }
-        Ok(ready != count)
+        Ok(true)
     }
 }
 
@@ -56,27 +65,44 @@ mod tests {
         let pool = Pool::default();
         let mut made = 0;
         let mut step = |count| {
-            pool.step(count, || {
+            let make = || {
                 made += 1;
                 Ok::<_, ()>(made)
-            })
+            };
+            pool.step(count, |_| true, make)
         };
         assert_eq!(
             [3; 5].map(&mut step),
             [true, true, true, false, false].map(Ok)
         );
-        assert_eq!(pool.take(), Some(1));
+        assert_eq!(pool.take(|_| true), Some(1));
         assert_eq!([3; 2].map(&mut step), [true, false].map(Ok));
         assert_eq!([1; 3].map(&mut step), [true, true, false].map(Ok));
-        assert_eq!((pool.take(), pool.take()), (Some(4), None));
+        assert_eq!((pool.take(|_| true), pool.take(|_| true)), (Some(4), None));
+    }
+
+    #[test]
+    fn what_does_not_fit_is_not_taken_and_is_given_up() {
+        let pool = Pool::default();
+        for number in [1, 2, 3] {
+            assert_eq!(pool.step(3, |_| true, || Ok::<_, ()>(number)), Ok(true));
+        }
+        let is_even = |number: &i32| number % 2 == 0;
+        assert_eq!((pool.take(is_even), pool.take(is_even)), (Some(2), None));
+        let mut step = |count| pool.step(count, is_even, || Ok::<_, ()>(8));
+        assert_eq!([1; 4].map(&mut step), [true, true, true, false].map(Ok));
+        assert_eq!((pool.take(|_| true), pool.take(|_| true)), (Some(8), None));
     }
 
     #[test]
     fn what_cannot_be_made_leaves_the_pool_as_it_was() {
         let pool = Pool::default();
-        assert_eq!(pool.step(2, || Ok::<_, &str>(7)), Ok(true));
-        assert_eq!(pool.step(2, || Err("no memory")), Err("no memory"));
-        assert_eq!((pool.take(), pool.take()), (Some(7), None));
+        assert_eq!(pool.step(2, |_| true, || Ok::<_, &str>(7)), Ok(true));
+        assert_eq!(
+            pool.step(2, |_| true, || Err("no memory")),
+            Err("no memory")
+        );
+        assert_eq!((pool.take(|_| true), pool.take(|_| true)), (Some(7), None));
     }
 
     // Exits with the sum of its data (1 + ... + 255 = 32640), its `.bss`, its heap's first word and half
@@ -131,6 +157,8 @@ mod tests {
         with_each(|monitor| {
             let image = |code| Image::load(&Elf::new(code).bytes()).expect("a sound image");
             let (one, other) = (image(leaves_traces()), image(reads_its_configuration()));
+            // Which tells how large those to come are.
+            assert_eq!(status(monitor, &one, &Options::default()), 32640);
             for configuration in *b"AB" {
                 // More than are ready: the last are made when they are wanted.
                 for expected in [true, true, false] {
@@ -153,6 +181,7 @@ mod tests {
     fn what_is_ready_is_taken_and_what_is_too_much_is_given_up() {
         with_each(|monitor| {
             let image = Image::load(&Elf::new(leaves_traces()).bytes()).expect("a sound image");
+            assert_eq!(status(monitor, &image, &Options::default()), 32640);
             let step = |count| monitor.prepare(count).expect("prepared");
             assert_eq!([2; 3].map(step), [true, true, false]);
             assert_eq!(status(monitor, &image, &Options::default()), 32640);

@@ -239,10 +239,14 @@ fn replace(monitor: &dyn Monitor, image: &Image) -> Duration {
     wait
 }
 
-/// From the wish for an instance to its first frame, where `ready` machines wait for what is wanted.
+/// From the wish for an instance to the one frame that waits for it, where `ready` machines are there.
 fn wanted(monitor: &dyn Monitor, image: &Image, ready: usize) -> Duration {
     let mut switch = Switch::new(SwitchOptions::default());
-    let generator = Box::new(Generator::new(GeneratorOptions::default()));
+    let one_frame = GeneratorOptions {
+        count: Some(1),
+        ..GeneratorOptions::default()
+    };
+    let generator = Box::new(Generator::new(one_frame));
     let generator = switch.add_port("generator", generator);
     let sink = switch.add_port("sink", Box::new(Sink::default()));
     let place = switch.add_place("function", &["eth0".into(), "eth1".into()]);

@@ -33,14 +33,14 @@ pub(super) fn switch(_: &Bench) -> Result<Vec<Row>> {
         }
         if let ["WANTED", ready, milliseconds] = words[..] {
             let sample = Sample::of(vec![milliseconds.parse().map_err(Error::other)?]);
-            let what = "an instance is wanted, to the first frame through it";
-            rows.push(match ready {
-                "0" => Row::plain(what, sample.text("ms")),
-                _ => {
-                    let what = format!("{what}, where a machine stood ready");
-                    Row::at_most(&what, &sample, 2.0, "ms")
-                }
-            });
+            let (what, bar) = match ready {
+                "0" => (
+                    "an instance that a frame asks for, until it is through",
+                    2.0,
+                ),
+                _ => ("the same where a machine stood ready", 0.5),
+            };
+            rows.push(Row::at_most(what, &sample, bar, "ms"));
             continue;
         }
         let ["SWITCH", name, rate, batch] = words[..] else {

@@ -57,16 +57,6 @@ impl ProcessMonitor {
         }
     }
 
-    /// A process that waits for its program. One that somebody ended meanwhile is passed over.
-    fn take_ready(&self) -> Result<Prepared, SystemError> {
-        while let Some(prepared) = self.ready.take() {
-            if prepared.is_waiting() {
-                return Ok(prepared);
-            }
-        }
-        Prepared::begin()
-    }
-
     /// Whether instances are also held by Landlock.
     #[must_use]
     pub fn has_landlock(&self) -> bool {
@@ -86,13 +76,17 @@ impl Monitor for ProcessMonitor {
     }
 
     fn prepare(&self, count: usize) -> Result<bool, MonitorError> {
-        Ok(self.ready.step(count, Prepared::begin)?)
+        Ok(self
+            .ready
+            .step(count, Prepared::is_waiting, Prepared::begin)?)
     }
 
     fn create(&self, image: &Image, options: &Options) -> Result<Box<dyn Instance>, MonitorError> {
         let mut times = CreationTimes::default();
         let mut watch = Stopwatch::new();
-        let prepared = self.take_ready()?;
+        // One that somebody has ended meanwhile is passed over.
+        let ready = self.ready.take(Prepared::is_waiting);
+        let prepared = ready.map_or_else(Prepared::begin, Ok)?;
         let mut plan = Plan::new(image, options, MonitorKind::Process)?;
         plan.boot.seed = crate::seed(options)?;
         let plan = Arc::new(plan);

@@ -89,19 +89,31 @@ pub(super) enum Exit {
     Fault(Cause, Box<Registers>),
 }
 
-/// A machine as every image needs it: a processor whose registers are set but for where its program
-/// is. It has no memory yet.
+/// A machine as every image needs it: memory that is empty, and a processor whose registers are set
+/// but for where its program is.
 #[derive(Debug)]
 pub(super) struct Ready {
     vcpu: VcpuFd,
-    // After the processor, which is part of it.
+    // After the processor, which is part of it; its memory after that.
     vm: VmFd,
+    pub(super) memory: Arc<Mapping>,
     special: kvm_sregs,
 }
 
 impl Ready {
-    pub(super) fn new(kvm: &Kvm, template: &Template) -> Result<Self, MonitorError> {
+    pub(super) fn new(kvm: &Kvm, template: &Template, length: u64) -> Result<Self, MonitorError> {
+        let memory = Arc::new(Mapping::anonymous(length)?);
         let vm = retried(|| kvm.create_vm()).map_err(kvm_error("making a machine"))?;
+        let region = kvm_userspace_memory_region {
+            slot: 0,
+            flags: 0,
+            guest_phys_addr: 0,
+            memory_size: memory.length(),
+            userspace_addr: memory.base().expose_provenance() as u64,
+        };
+        // SAFETY: the mapping is kept as long as the machine.
+        unsafe { vm.set_user_memory_region(region) }
+            .map_err(kvm_error("giving the machine its memory"))?;
         let vcpu = retried(|| vm.create_vcpu(0)).map_err(kvm_error("making a processor"))?;
         vcpu.set_cpuid2(&template.cpuid)
             .map_err(kvm_error("describing the processor"))?;
@@ -118,7 +130,12 @@ impl Ready {
         catch_system_calls(&vcpu)?;
         let mut special = vcpu.get_sregs().map_err(kvm_error("reading registers"))?;
         set_special(&mut special, template.xcr0 != 0);
-        Ok(Self { vcpu, vm, special })
+        Ok(Self {
+            vcpu,
+            vm,
+            memory,
+            special,
+        })
     }
 }
 
@@ -133,10 +150,9 @@ pub(super) struct Machine {
 }
 
 impl Machine {
-    /// Gives a machine its memory and its program.
+    /// Gives a machine, whose memory has been filled, its program.
     pub(super) fn new(
         ready: Ready,
-        memory: Arc<Mapping>,
         entry: u64,
         plan: &Plan,
         tables: u64,
@@ -145,18 +161,9 @@ impl Machine {
         let Ready {
             vcpu,
             vm,
+            memory,
             mut special,
         } = ready;
-        let region = kvm_userspace_memory_region {
-            slot: 0,
-            flags: 0,
-            guest_phys_addr: 0,
-            memory_size: memory.length(),
-            userspace_addr: memory.base().expose_provenance() as u64,
-        };
-        // SAFETY: the mapping is kept as long as the machine.
-        unsafe { vm.set_user_memory_region(region) }
-            .map_err(kvm_error("giving the machine its memory"))?;
         special.cr3 = tables;
         vcpu.set_sregs(&special)
             .map_err(kvm_error("setting registers"))?;

@@ -25,6 +25,7 @@ use sprat_abi::boot::MonitorKind;
 use sprat_abi::call::Wake;
 use std::os::fd::AsFd;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tables::Mapped;
 
@@ -35,7 +36,12 @@ pub struct VmMonitor {
     template: Template,
     /// Machines for instances to come.
     ready: Pool<Ready>,
+    /// How much memory the last instance had; 0 where there was none.
+    length: AtomicU64,
 }
+
+/// Memory comes in steps of so many bytes: machines that are ready fit instances that are alike.
+const MEMORY_STEP: u64 = 16 << 20;
 
 impl VmMonitor {
     /// Opens `/dev/kvm`.
@@ -52,6 +58,7 @@ impl VmMonitor {
             kvm,
             template,
             ready: Pool::default(),
+            length: AtomicU64::new(0),
         })
     }
 }
@@ -62,8 +69,14 @@ impl Monitor for VmMonitor {
     }
 
     fn prepare(&self, count: usize) -> Result<bool, MonitorError> {
-        self.ready
-            .step(count, || Ready::new(&self.kvm, &self.template))
+        // Instances of a lane are alike: the next one's memory will be as large as the last one's.
+        let length = self.length.load(Ordering::Relaxed);
+        if length == 0 {
+            return Ok(false);
+        }
+        let fits = |ready: &Ready| ready.memory.length() == length;
+        let make = || Ready::new(&self.kvm, &self.template, length);
+        self.ready.step(count, fits, make)
     }
 
     fn create(&self, image: &Image, options: &Options) -> Result<Box<dyn Instance>, MonitorError> {
@@ -73,7 +86,14 @@ impl Monitor for VmMonitor {
         let mut plan = Plan::new(image, options, MonitorKind::Vm)?;
         plan.boot.seed = crate::seed(options)?;
         let places = Places::new(&plan);
-        let memory = Arc::new(Mapping::anonymous(places.length)?);
+        let length = places.length.next_multiple_of(MEMORY_STEP);
+        self.length.store(length, Ordering::Relaxed);
+        let fits = |ready: &Ready| ready.memory.length() == length;
+        let ready = self.ready.take(fits);
+        let ready = ready.map_or_else(|| Ready::new(&self.kvm, &self.template, length), Ok)?;
+        times.machine = watch.lap();
+
+        let memory = ready.memory.clone();
         place_files(&memory, &plan, &places, image, options)?;
         if options.huge_pool && plan.pool_length > 0 {
             memory.make_huge(places.pool, plan.pool_length.next_multiple_of(HUGE_PAGE))?;
@@ -113,17 +133,14 @@ impl Monitor for VmMonitor {
         shared.show_time(clock::monotonic_now());
         times.contract = watch.lap();
 
-        let ready = self.ready.take();
-        let ready = ready.map_or_else(|| Ready::new(&self.kvm, &self.template), Ok)?;
         let machine = Machine::new(
             ready,
-            memory.clone(),
             image.entry(),
             &plan,
             places.tables,
             places.supervisor + PAGE_SIZE,
         )?;
-        times.machine = watch.lap();
+        times.machine += watch.lap();
         Ok(Box::new(VmInstance {
             machine,
             shared,
