@@ -276,15 +276,18 @@ impl fmt::Display for Cause {
 
 impl fmt::Display for FaultReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.cause)?;
-        if let Some(region) = self.region {
-            write!(f, ", in the {region}")?;
-        }
+        // The first line is all that a table shows, and how memory that is gone ends an instance says
+        // nothing.
         if let Some(name) = self.out_of_memory() {
-            write!(f, "\n  out of memory: {} asked for more", name.function)?;
+            write!(f, "out of memory: {} asked for more", name.function)?;
             if let Some((file, line)) = &name.place {
                 write!(f, " at {file}:{line}")?;
             }
+            write!(f, "\n  ")?;
+        }
+        write!(f, "{}", self.cause)?;
+        if let Some(region) = self.region {
+            write!(f, ", in the {region}")?;
         }
         writeln!(f)?;
         for (depth, frame) in self.backtrace.iter().enumerate() {
@@ -420,8 +423,8 @@ mod tests {
             report.out_of_memory(),
             Some(&name("read_zone", "src/zone.rs"))
         );
-        let line = "\n  out of memory: read_zone asked for more at src/zone.rs:5\n";
-        assert!(report.to_string().contains(line), "{report}");
+        let line = "out of memory: read_zone asked for more at src/zone.rs:5\n";
+        assert!(report.to_string().starts_with(line), "{report}");
         report.backtrace.remove(1);
         assert_eq!(report.out_of_memory(), None);
     }

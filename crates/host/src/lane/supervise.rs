@@ -163,6 +163,12 @@ impl Lane {
                 how,
                 report,
             } => {
+                // Now with the names of functions.
+                if let Some(unit) = self.units.get_mut(&instance)
+                    && unit.last_end.is_some()
+                {
+                    unit.last_end = Some(how.clone());
+                }
                 self.teller.tell(protocol::Event::Died {
                     instance,
                     at,

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use end_to_end::Host;
 
-use crate::{holds, moments};
+use crate::{at_rest, moments};
 
 /// Who calls at once.
 const CLIENTS: usize = 16;
@@ -134,14 +134,7 @@ fn calls_of_sixteen_clients_valid_and_not_are_answered_and_leave_nothing_behind(
     let processes = [host.daemon().expect("a daemon"), lane];
     let socket = host.path().join("sprat/daemon.socket");
     let each = calls().len().max(moments() as usize / 8);
-    let rest = || {
-        let mut last = None;
-        host.until(|| {
-            thread::sleep(Duration::from_millis(100));
-            let now = processes.map(holds);
-            (last.replace(now) == Some(now)).then_some(now)
-        })
-    };
+    let rest = || at_rest(&host, processes);
     // Heaps and stacks of threads stay for the next ones, up to a number (mallopt(3)): what calls hold
     // grows at first. What they leave behind would grow each time.
     storm(&socket, each);

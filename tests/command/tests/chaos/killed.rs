@@ -7,7 +7,7 @@ use std::time::Duration;
 use end_to_end::{Host, in_namespace, kill};
 
 use crate::load::{self, Load, PASS, WINDOW, counted};
-use crate::{holds, moments};
+use crate::{at_rest, moments};
 
 /// Two tenants; each instance makes as many packets as its limit says.
 fn declared(limit: u32) -> String {
@@ -63,13 +63,7 @@ fn settled(host: &Host, limit: u32) -> [[usize; 2]; 3] {
         process("default"),
         process("other"),
     ];
-    // Instances that are made ready come a little later.
-    let mut last = [[0; 2]; 3];
-    host.until(|| {
-        thread::sleep(Duration::from_millis(200));
-        let now = processes.map(holds);
-        (std::mem::replace(&mut last, now) == now).then_some(now)
-    })
+    at_rest(host, processes)
 }
 
 #[test]

@@ -9,6 +9,10 @@ mod load;
 mod memory;
 
 use std::fs;
+use std::thread;
+use std::time::Duration;
+
+use end_to_end::Host;
 
 /// Moments at which something is killed, or changed: 60, or as many as the variable says
 /// (`cargo xtask chaos`).
@@ -18,11 +22,24 @@ pub(crate) fn moments() -> u32 {
 }
 
 /// Descriptors that a process has open, and its mappings.
-pub(crate) fn holds(process: u64) -> [usize; 2] {
+fn holds(process: u64) -> [usize; 2] {
     let open = fs::read_dir(format!("/proc/{process}/fd"));
     let mapped = fs::read_to_string(format!("/proc/{process}/maps"));
     [
         open.expect("a process of ours").count(),
         mapped.expect("a process of ours").lines().count(),
     ]
+}
+
+/// What processes hold when they have come to rest: instances and machines that are made ready come a
+/// little later than all else.
+pub(crate) fn at_rest<const N: usize>(host: &Host, processes: [u64; N]) -> [[usize; 2]; N] {
+    const ALIKE: usize = 3;
+    let mut last = (processes.map(holds), 0);
+    host.until(|| {
+        thread::sleep(Duration::from_millis(100));
+        let now = processes.map(holds);
+        last = (now, if now == last.0 { last.1 + 1 } else { 0 });
+        (last.1 == ALIKE).then_some(now)
+    })
 }
