@@ -22,6 +22,26 @@ pub(crate) struct LogsCommand {
     level: Option<String>,
 }
 
+/// Shows an instance's console, all that it holds and what comes, until the instance ends.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "It has no keyboard: `sprat write` gives an instance something to do.")]
+pub(crate) struct ConsoleCommand {
+    /// The instance: its name, or the path of its control socket.
+    instance: String,
+}
+
+impl ConsoleCommand {
+    /// Runs the command.
+    pub(crate) fn run(self) -> ExitCode {
+        let logs = LogsCommand {
+            instance: self.instance,
+            follow: true,
+            level: None,
+        };
+        logs.run()
+    }
+}
+
 impl LogsCommand {
     /// Runs the command.
     pub(crate) fn run(&self) -> ExitCode {

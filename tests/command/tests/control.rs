@@ -115,6 +115,7 @@ fn a_run_s_console_is_kept_and_followed_to_its_end() {
     let (run, lines) = start(folder, &["--name", "door"]);
     assert!(lines[0].starts_with("name: door "), "{lines:?}");
     let logs = sprat(folder, ["logs", "door"]);
+    let console = Live::start(folder, ["console", "door"]);
     assert!(good(&logs).contains("hello from the router\n"));
     let follower = Live::start(folder, ["logs", "--follow", "door"]);
     let written = sprat(folder, ["read", "door", "msg.run", "and good-bye"]);
@@ -123,6 +124,10 @@ fn a_run_s_console_is_kept_and_followed_to_its_end() {
     let followed = follower.wait();
     assert!(followed.output.contains("and good-bye\n"), "{followed:?}");
     assert!(followed.good, "{followed:?}");
+    let console = console.wait();
+    assert!(console.good, "{console:?}");
+    assert!(console.output.contains("hello from the router\n"));
+    assert!(console.output.contains("and good-bye\n"), "{console:?}");
 }
 
 #[test]

@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use sprat_host::protocol::{InstanceStatus, Lanes, Status, TenantLane};
 
+use super::port::ports_of;
 use super::{FolderArguments, complain_of};
 use crate::output::{self, complain, table};
 
@@ -75,21 +76,8 @@ impl PsCommand {
             rows,
         );
         if self.ports {
-            let statuses = lanes.lanes.iter().filter_map(|lane| lane.status.as_ref());
-            let ports = statuses.flat_map(|status| &status.ports);
-            let rows = ports.map(|port| {
-                let mut remarks: Vec<String> = port.failed.iter().cloned().collect();
-                let drops = port.dropped.iter();
-                remarks.extend(drops.map(|(cause, frames)| format!("{frames} {cause}")));
-                vec![
-                    port.name.clone(),
-                    port.received.0.to_string(),
-                    port.sent.0.to_string(),
-                    remarks.join("; "),
-                ]
-            });
             text.push('\n');
-            text.push_str(&table(&["PORT", "IN", "OUT", "DROPPED"], &[1, 2], rows));
+            text.push_str(&ports_of(lanes));
         }
         text
     }

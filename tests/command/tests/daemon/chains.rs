@@ -106,6 +106,18 @@ fn a_chain_between_two_networks_survives_the_end_of_what_it_is_made_of() {
         shown.contains("on left protocol tcp to-ports 9 then drop"),
         "{shown}"
     );
+    // What the rule dropped is told of the port it is on.
+    let ports = host.run(&["port", "left", "--json"]).json();
+    assert_eq!(ports.as_array().map(Vec::len), Some(1), "{ports}");
+    assert!(ports[0]["received"][0].as_u64() > Some(0), "{ports}");
+    let dropped = ports[0]["dropped"].as_array().expect("causes");
+    assert!(!dropped.is_empty(), "{ports}");
+    let shown = host.good(&["port"]);
+    assert!(shown.contains("left") && shown.contains("right"), "{shown}");
+    let unknown = host.run(&["port", "middle"]);
+    assert!(!unknown.good);
+    let there = "error: no port middle; there are: ";
+    assert!(unknown.errors.starts_with(there), "{}", unknown.errors);
     assert_eq!(host.declare(chain), "~ flow rules\n");
     host.until(|| left.reaches("192.0.2.2").then_some(()));
 
