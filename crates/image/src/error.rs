@@ -104,7 +104,10 @@ pub enum ImageError {
     #[error("no build id")]
     NoBuildId,
     /// There is no manifest note.
-    #[error("no manifest: an image names what it wants with `sprat::manifest!`")]
+    #[error(
+        "no manifest: an image names what it wants with `sprat::manifest!` (what boots by itself is \
+         looked at as the image in it, which `sprat build` makes without -t disk)"
+    )]
     NoManifest,
     /// The manifest is damaged or of another version.
     #[error(transparent)]
