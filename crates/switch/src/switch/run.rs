@@ -126,10 +126,15 @@ impl Switch {
         let held = &mut self.instances[index];
         held.counters.entries += 1;
         held.counters.inside += begin.elapsed();
+        // Whoever was cut short went on where it was, and has not heard that it is to stop.
+        let is_to_hear = held.stopping && held.overruns > 0;
         let mut death = None;
         match outcome {
             Ok(Outcome::Yielded { deadline }) => {
                 held.overruns = 0;
+                if is_to_hear {
+                    self.wake(index);
+                }
                 let deadline = match deadline {
                     AT_ONCE => {
                         self.wake(index);
