@@ -61,7 +61,7 @@ pub(crate) fn contradicts(why: &str) -> bool {
 }
 
 /// The programs that tests start, and Debian's packages that hold them.
-const PROGRAMS: [(&str, &str); 15] = [
+const PROGRAMS: [(&str, &str); 16] = [
     // The fuzzer that fuzz targets are linked with is C++.
     ("c++", "g++"),
     // Two of Click's own cases talk to a control socket with it.
@@ -74,6 +74,7 @@ const PROGRAMS: [(&str, &str); 15] = [
     ("redis-benchmark", "redis-tools"),
     ("tcpdump", "tcpdump"),
     ("ip", "iproute2"),
+    ("ping", "iputils-ping"),
     ("python3", "python3"),
     ("valgrind", "valgrind"),
     // Boots the images that boot by themselves.
