@@ -41,7 +41,13 @@ impl PortCommand {
             }
         };
         let mut ports = all(&lanes);
-        for name in &self.names {
+        // `sprat capture` has a colon before the device.
+        let names: Vec<_> = self
+            .names
+            .iter()
+            .map(|name| name.replace(':', "."))
+            .collect();
+        for name in &names {
             if ports.iter().all(|port| port.status.name != *name) {
                 let there: Vec<_> = ports.iter().map(|port| &*port.status.name).collect();
                 complain!(
@@ -54,7 +60,7 @@ impl PortCommand {
                 return ExitCode::FAILURE;
             }
         }
-        ports.retain(|port| self.names.is_empty() || self.names.contains(&port.status.name));
+        ports.retain(|port| names.is_empty() || names.contains(&port.status.name));
         let text = if self.json {
             serde_json::to_string_pretty(&ports).unwrap_or_default() + "\n"
         } else {
