@@ -139,6 +139,9 @@ pub struct Chain {
     pub through: Vec<BTreeMap<String, u32>>,
     /// The port at its end.
     pub to: String,
+    /// Functions that may send from addresses of hosts and functions that they speak to.
+    #[serde(default)]
+    pub any_source: BTreeSet<String>,
 }
 
 /// A learning bridge.
@@ -327,6 +330,7 @@ mod tests {
                 from: "wan".into(),
                 through: ["fw", "nat"].map(|name| [(name.into(), 1)].into()).into(),
                 to: "lan".into(),
+                any_source: BTreeSet::new(),
             }],
             ..Desired::default()
         }

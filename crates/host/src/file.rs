@@ -117,9 +117,11 @@ enum Size {
 }
 
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
 struct FileChain {
     path: Vec<Step>,
+    #[serde(default)]
+    any_source: BTreeSet<String>,
 }
 
 /// A place in a chain.
@@ -245,6 +247,7 @@ fn chain(number: usize, chain: FileChain) -> Result<Chain, Mistake> {
         from,
         through: through.collect(),
         to,
+        any_source: chain.any_source,
     })
 }
 

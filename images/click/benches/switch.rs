@@ -127,6 +127,9 @@ impl Arrangement {
         match self {
             Self::Spread(_) => {
                 let (before, after) = (switch.add_join(), switch.add_join());
+                let line = switch.add_line();
+                switch.align(before, line, 0);
+                switch.align(after, line, 1);
                 switch.join(before, Side::Left, ends.0, 1);
                 switch.join(after, Side::Right, ends.1, 1);
                 for (first, second) in devices {
@@ -135,12 +138,16 @@ impl Arrangement {
                 }
             }
             Self::Chain(_) => {
+                // As lanes do.
+                let line = switch.add_line();
                 let mut last = ends.0;
-                for (first, second) in devices {
-                    switch.wire(last, first);
+                for (hop, (first, second)) in (0..).zip(devices) {
+                    let join = switch.wire(last, first);
+                    switch.align(join, line, hop);
                     last = second;
                 }
-                switch.wire(last, ends.1);
+                let join = switch.wire(last, ends.1);
+                switch.align(join, line, u16::try_from(count).expect("few"));
             }
         }
         places

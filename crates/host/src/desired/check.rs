@@ -106,6 +106,12 @@ impl Desired {
                     }
                 }
             }
+            for function in &chain.any_source {
+                if !self.functions.contains_key(function) {
+                    let place = format!("{place}.any-source");
+                    return Err(self.unknown(&place, function, "expected functions"));
+                }
+            }
             one_lane(&place, &lanes)?;
             if lanes.is_empty() {
                 return Err(mistake(place, "between its ends is no function"));

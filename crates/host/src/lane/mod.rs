@@ -30,7 +30,9 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use sprat_abi::control::MessageKind;
 use sprat_monitor::{Chosen, MonitorKind, SystemError, confine, monotonic_now};
 use sprat_switch::port::PortError;
-use sprat_switch::switch::{BridgeId, JoinId, PortId, Request as Ask, Switch, SwitchOptions};
+use sprat_switch::switch::{
+    BridgeId, JoinId, LineId, PortId, Request as Ask, Switch, SwitchOptions,
+};
 
 use asker::{Asked, HandlerQuestion, HandlerReply, InstanceAsker};
 use bell::Bell;
@@ -99,6 +101,9 @@ impl LanePort {
     }
 }
 
+/// A join of a chain: the chain's beginning, and how many joins come before.
+type Hop = (String, u16);
+
 /// A join, and which ports are its members.
 struct LaneJoin {
     id: JoinId,
@@ -130,7 +135,9 @@ struct Lane {
     teller: Teller,
     units: BTreeMap<String, Unit>,
     ports: BTreeMap<String, LanePort>,
-    joins: BTreeMap<String, LaneJoin>,
+    joins: BTreeMap<Hop, LaneJoin>,
+    /// By the chain's beginning.
+    lines: BTreeMap<String, LineId>,
     bridges: BTreeMap<String, LaneBridge>,
     /// For each rule of the switch, which of the flow rules it stands for.
     flows: Vec<usize>,
@@ -189,6 +196,7 @@ pub fn run(folders: &Folders, name: &str, programs: Programs) -> Result<(), Lane
         units: BTreeMap::new(),
         ports: BTreeMap::new(),
         joins: BTreeMap::new(),
+        lines: BTreeMap::new(),
         bridges: BTreeMap::new(),
         flows: Vec::new(),
         desired: Desired::default(),

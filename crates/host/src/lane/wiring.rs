@@ -5,19 +5,19 @@ use std::collections::BTreeMap;
 use sprat_switch::switch::{Membership, PortId, Side, Vlan};
 
 use super::plan::address;
-use super::{Lane, LaneBridge, LaneJoin};
-use crate::desired::{Desired, instance_names};
+use super::{Hop, Lane, LaneBridge, LaneJoin};
+use crate::desired::{Chain, Desired, instance_names};
 
 impl Lane {
     /// Joins ports as is declared, and leaves alone what is so already.
     pub(super) fn rewire(&mut self, desired: &Desired) {
-        let mut joins: BTreeMap<String, [Vec<(PortId, u32)>; 2]> = BTreeMap::new();
+        let mut joins: BTreeMap<Hop, [Vec<(PortId, u32)>; 2]> = BTreeMap::new();
         for chain in &desired.chains {
             // Each hop is named after the chain's beginning, so that it is known again.
             let mut left = self.port(&chain.from);
             let mut number = 0;
             let mut hop = |left: Vec<(PortId, u32)>, right: Vec<(PortId, u32)>| {
-                joins.insert(format!("{} {number}", chain.from), [left, right]);
+                joins.insert((chain.from.clone(), number), [left, right]);
                 number += 1;
             };
             for alternatives in &chain.through {
@@ -48,10 +48,20 @@ impl Lane {
                 self.switch.leave(port);
             }
         }
+        for chain in &desired.chains {
+            self.set_addresses(desired, chain);
+        }
         for (name, sides) in joins {
-            let join = self.joins.entry(name).or_insert_with(|| LaneJoin {
-                id: self.switch.add_join(),
-                members: Vec::new(),
+            let line = self.lines.get(&name.0);
+            let join = self.joins.entry(name.clone()).or_insert_with(|| {
+                let id = self.switch.add_join();
+                if let Some(line) = line {
+                    self.switch.align(id, *line, name.1);
+                }
+                LaneJoin {
+                    id,
+                    members: Vec::new(),
+                }
             });
             for (side, members) in [Side::Left, Side::Right].into_iter().zip(sides) {
                 for (port, share) in members {
@@ -77,6 +87,32 @@ impl Lane {
                 self.switch.bridge(bridge.id, port, membership);
             }
         }
+    }
+
+    /// Tells the switch which addresses the functions of a chain have, so that none sends from
+    /// another's.
+    fn set_addresses(&mut self, desired: &Desired, chain: &Chain) {
+        let line = match self.lines.get(&chain.from) {
+            Some(line) => *line,
+            None => self.switch.add_line(),
+        };
+        self.lines.insert(chain.from.clone(), line);
+        let mut own = Vec::new();
+        for (place, alternatives) in (1..).zip(&chain.through) {
+            for name in alternatives.keys() {
+                let devices = desired.functions.get(name).map(|what| &what.devices);
+                let devices = devices.into_iter().flatten();
+                own.extend(devices.map(|device| (address(name, device), place)));
+            }
+        }
+        let trusted = chain
+            .any_source
+            .iter()
+            .map(|name| (name.clone(), 1))
+            .collect();
+        let trusted = [0, 1].map(|device| self.devices(desired, &trusted, device));
+        let trusted = trusted.into_iter().flatten().map(|(port, _)| port);
+        self.switch.set_addresses(line, &own, trusted.collect());
     }
 
     /// Has the switch keep flow rules. What a rule has counted stays, where it is the same.

@@ -244,7 +244,7 @@ pub enum DropCause {
     OverLimit,
     /// It is of a VLAN that its port does not take part in.
     Vlan,
-    /// It comes from an address that is not its port's.
+    /// It comes from an address that is somebody else's.
     Forged,
     /// It is for bridges themselves.
     Reserved,
@@ -273,7 +273,7 @@ impl fmt::Display for DropCause {
             Self::Rule => f.write_str("by a flow rule"),
             Self::OverLimit => f.write_str("over a flow rule's limit"),
             Self::Vlan => f.write_str("of a VLAN that the port is not in"),
-            Self::Forged => f.write_str("from an address that is not the port's"),
+            Self::Forged => f.write_str("forged: from somebody else's address"),
             Self::Reserved => f.write_str("for bridges themselves"),
             Self::Back => f.write_str("for where they came from"),
         }

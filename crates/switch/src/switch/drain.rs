@@ -6,7 +6,8 @@ use sprat_abi::frame::offload;
 use sprat_abi::host::{Frame, Lie};
 use sprat_monitor::{Instance, Shared};
 
-use super::{Network, Place, PortId, Switch};
+use super::line::{self, Gate, Line};
+use super::{Join, Network, Place, PortId, Switch, number};
 use crate::port::{Assembly, DropCause, Port, PortError};
 
 /// Hands on a frame in one piece with nothing left to be done to it. Most are so as they come.
@@ -38,8 +39,35 @@ impl Switch {
         let join = &self.joins[join];
         // What one of several sends has to be known as its own.
         join.side(side).only()?;
-        let only = join.side(side.other()).only();
-        only.filter(|_| self.rules.is_empty()).map(PortId::index)
+        let to = join.side(side.other()).only()?.index();
+        if let Place::Device { instance, .. } = self.ports[to].place {
+            let held = &self.instances[instance];
+            // Frames may have to be kept.
+            if held.instance.is_none() || held.paused {
+                return None;
+            }
+        }
+        self.rules.is_empty().then_some(to)
+    }
+
+    /// What the instance behind a port has to pass with what it sends, where it is on a line.
+    fn gate<'a>(
+        lines: &'a mut [Line],
+        joins: &[Join],
+        from: usize,
+        network: Network,
+        now: u64,
+    ) -> Option<Gate<'a>> {
+        let Network::Join { join, side } = network else {
+            return None;
+        };
+        let spot = joins[join].spot?;
+        Some(Gate {
+            line: &mut lines[spot.line],
+            port: PortId(number(from)),
+            at: (spot.hop, side),
+            now,
+        })
     }
 
     /// How many frames to take from a port in one turn.
@@ -70,22 +98,25 @@ impl Switch {
         if self.ports[from].mirrored || self.ports[to].mirrored {
             return self.gather_watched(from, to, port);
         }
+        let (place, now) = (self.ports[from].network, self.now);
         match &mut self.ports[to].place {
             &mut Place::Device { instance, network } => {
+                // A wire leads to somebody who is there.
                 let Some(held) = &mut self.instances[instance].instance else {
-                    return port.receive(limit, i64::MAX, &mut |frame| {
-                        self.hand(to, &frame.plain());
-                        true
-                    });
+                    return Ok(0);
                 };
                 let taken = match held.shared().fill(network) {
                     Ok(Some(mut filler)) => {
                         let sent = &mut self.ports[to].counters.sent;
+                        let mut gate = Self::gate(&mut self.lines, &self.joins, from, place, now);
                         // What there is no room for waits in the port: it is for nobody else.
                         port.receive(limit, i64::MAX, &mut |frame| {
                             let fits = filler.push(&frame.plain());
                             if fits {
                                 sent.add(frame.len());
+                                if let Some(gate) = &mut gate {
+                                    gate.hear(frame);
+                                }
                             }
                             fits
                         })?
@@ -157,7 +188,12 @@ impl Switch {
                     let drained = instance.shared().drain(network, u32::MAX, |part| {
                         let taken = take_in(&mut assembly, &part, |frame| {
                             self.ports[from].counters.received.add(frame.len());
-                            self.route(from, frame);
+                            let mut copy = std::mem::take(&mut self.copy);
+                            copy.clear();
+                            frame.append_to(&mut copy);
+                            let head = FrameHead::at(frame.head().timestamp);
+                            self.route(from, &Frame::new(&copy, head));
+                            self.copy = copy;
                         });
                         wrong = wrong.take().or(taken.err());
                     });
@@ -185,23 +221,19 @@ impl Switch {
     ) -> Result<u32, Lie> {
         let from = self.instances[index].ports[network];
         let Ok([here, there]) = self.ports.get_disjoint_mut([from, to]) else {
-            return instance.shared().drain(network, u32::MAX, |part| {
-                let _ = take_in(assembly, &part, |frame| self.staged.add(to, frame));
-            });
+            // A wire has two ends.
+            return Ok(0);
         };
-        let (received, mut wrong) = (&mut here.counters.received, None);
+        let mut gate = Self::gate(&mut self.lines, &self.joins, from, here.network, self.now);
+        let (received, mut wrong, mut forged) = (&mut here.counters.received, None, 0);
         let drained = match &mut there.place {
             &mut Place::Device {
                 instance: other,
                 network: device,
             } => {
+                // It leads to somebody who is there.
                 let Some(held) = &mut self.instances[other].instance else {
-                    return instance.shared().drain(network, u32::MAX, |part| {
-                        let _ = take_in(assembly, &part, |frame| {
-                            self.ports[from].counters.received.add(frame.len());
-                            self.hand(to, frame);
-                        });
-                    });
+                    return Ok(0);
                 };
                 let counters = &mut there.counters;
                 let mut fill = |shared: &mut Shared| -> Result<Result<u32, Lie>, Lie> {
@@ -213,7 +245,10 @@ impl Switch {
                     Ok(instance.shared().drain(network, limit, |part| {
                         let taken = take_in(assembly, &part, |frame| {
                             received.add(frame.len());
-                            counters.count_sent(filler.push(frame), frame.len());
+                            let passed = line::pass(&mut gate, frame, |frame| {
+                                counters.count_sent(filler.push(frame), frame.len());
+                            });
+                            forged += u64::from(!passed);
                         });
                         wrong = wrong.take().or(taken.err());
                     }))
@@ -238,9 +273,12 @@ impl Switch {
                 let drained = instance.shared().drain(network, u32::MAX, |part| {
                     let taken = take_in(assembly, &part, |frame| {
                         received.add(frame.len());
-                        if let Err(error) = port.send(frame) {
-                            failed.get_or_insert(error);
-                        }
+                        let passed = line::pass(&mut gate, frame, |frame| {
+                            if let Err(error) = port.send(frame) {
+                                failed.get_or_insert(error);
+                            }
+                        });
+                        forged += u64::from(!passed);
                     });
                     wrong = wrong.take().or(taken.err());
                 });
@@ -257,8 +295,12 @@ impl Switch {
                 });
             })?,
         };
+        let counters = &mut self.ports[from].counters;
         if let Some(cause) = wrong {
-            self.ports[from].counters.drop_frame(cause);
+            counters.drop_frame(cause);
+        }
+        if forged > 0 {
+            counters.drop_frames(DropCause::Forged, forged);
         }
         Ok(drained)
     }

@@ -9,7 +9,7 @@ use super::bridge::Refusal;
 use super::flow::{Flow, HEADERS};
 use super::held::Kept;
 use super::rules::{Then, Verdict};
-use super::{Event, InstanceId, Network, Place, PortId, Switch, number};
+use super::{EthernetAddress, Event, InstanceId, Network, Place, PortId, Switch, number};
 use crate::port::{DropCause, PortError};
 
 /// Frames that an instance sent to itself, and copies that rules ask for: put aside until nobody is
@@ -41,6 +41,10 @@ impl Switch {
             self.ports[from].counters.drop_frame(DropCause::Malformed);
             return;
         };
+        if !self.is_rightful(from, flow.source) {
+            self.ports[from].counters.drop_frame(DropCause::Forged);
+            return;
+        }
         if !self.rules.is_empty() {
             let port = PortId(number(from));
             let rule = match self.rules.judge(port, &flow, frame.len(), self.now) {
@@ -59,6 +63,30 @@ impl Switch {
             }
         }
         self.pass(from, frame, &flow);
+    }
+
+    /// Whether a frame may come from an address at a port. What comes in from outside is believed, and
+    /// noted.
+    pub(super) fn is_rightful(&mut self, from: usize, source: EthernetAddress) -> bool {
+        let attached = &self.ports[from];
+        let outside = matches!(attached.place, Place::Outside(_));
+        match attached.network {
+            Network::None => true,
+            Network::Bridge { bridge, member } => {
+                self.bridges[bridge].bridge.admits(member, source)
+            }
+            Network::Join { join, side } => {
+                let Some(spot) = self.joins[join].spot else {
+                    return true;
+                };
+                let line = &mut self.lines[spot.line];
+                if outside {
+                    line.hear(side, source, self.now);
+                    return true;
+                }
+                line.admits(PortId(number(from)), (spot.hop, side), source, self.now)
+            }
+        }
     }
 
     #[expect(clippy::type_complexity, reason = "what a rule says, taken apart")]
@@ -141,7 +169,6 @@ impl Switch {
             Err(refusal) => {
                 let cause = match refusal {
                     Refusal::Vlan => DropCause::Vlan,
-                    Refusal::Source => DropCause::Forged,
                     Refusal::Reserved => DropCause::Reserved,
                     Refusal::Back => DropCause::Back,
                 };

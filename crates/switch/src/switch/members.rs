@@ -1,10 +1,11 @@
-//! What ports are part of: joins and bridges.
+//! What ports are part of: joins, alone or in lines, and bridges.
 
 use super::bridge::Bridge;
+use super::line::{Line, Spot};
 use super::spread::Targets;
 use super::{
-    BridgeId, Bridged, EthernetAddress, Join, JoinId, Membership, Network, PortId, Side, Switch,
-    Vlan, number,
+    BridgeId, Bridged, EthernetAddress, Join, JoinId, LineId, Membership, Network, PortId, Side,
+    Switch, Vlan, number,
 };
 
 impl Switch {
@@ -13,6 +14,7 @@ impl Switch {
         self.joins.push(Join {
             left: Targets::new(),
             right: Targets::new(),
+            spot: None,
         });
         JoinId(number(self.joins.len() - 1))
     }
@@ -36,6 +38,30 @@ impl Switch {
         self.join(join, Side::Left, one, 1);
         self.join(join, Side::Right, other, 1);
         join
+    }
+
+    /// Adds a line without joins.
+    pub fn add_line(&mut self) -> LineId {
+        self.lines.push(Line::new());
+        LineId(number(self.lines.len() - 1))
+    }
+
+    /// Makes a join part of a line: the one that `hop` others come before, from the left. What
+    /// instances send over it from addresses that are at home where it goes is dropped.
+    pub fn align(&mut self, join: JoinId, line: LineId, hop: u16) {
+        let line = line.0 as usize;
+        self.joins[join.0 as usize].spot = Some(Spot { line, hop });
+    }
+
+    /// Says which addresses the instances of a line have, by their places from the left, of which the
+    /// first is 1, and which ports may send from any address.
+    pub fn set_addresses(
+        &mut self,
+        line: LineId,
+        own: &[(EthernetAddress, u16)],
+        trusted: Vec<PortId>,
+    ) {
+        self.lines[line.0 as usize].set(own, trusted);
     }
 
     /// Adds a bridge without members.

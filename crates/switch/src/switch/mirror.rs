@@ -3,12 +3,14 @@
 //! Frames go their usual way and wait where they would have waited; only where a port is looked at do
 //! they take the longer one, one by one. Where nobody looks on, a batch costs one comparison more.
 
+use sprat_abi::frame::FrameHead;
 use sprat_abi::host::{Frame, Lie};
 use sprat_monitor::Instance;
 
 use super::drain::take_in;
+use super::line::source;
 use super::{Place, PortId, Switch};
-use crate::port::{Assembly, Port, PortError, wall_now};
+use crate::port::{Assembly, DropCause, Port, PortError, wall_now};
 
 /// Sees the frames that pass a port.
 pub trait Mirror {
@@ -163,6 +165,13 @@ impl Switch {
     fn cross_watched(&mut self, from: usize, to: usize, frame: &Frame<'_>) {
         if self.ports[from].mirrored {
             self.show(from, frame);
+        }
+        let mut copy = Vec::new();
+        frame.append_to(&mut copy);
+        let frame = &Frame::new(&copy, FrameHead::at(frame.head().timestamp));
+        if source(frame).is_some_and(|source| !self.is_rightful(from, source)) {
+            self.ports[from].counters.drop_frame(DropCause::Forged);
+            return;
         }
         self.hand(to, frame);
     }

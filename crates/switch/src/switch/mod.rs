@@ -10,7 +10,7 @@
 //! - a *join* has two sides, and frames cross from one to the other. With one member on each side it
 //!   is a wire, and chains of functions are made of wires. With several on a side each conversation
 //!   is given to one of them and stays there (`spread.rs`): replicas, and shares of the traffic for
-//!   what is being tried.
+//!   what is being tried. Joins in a row are a *line*, which knows what is forged (`line.rs`).
 //! - a *bridge* learns where addresses are (`bridge.rs`).
 //!
 //! Before that come flow rules, where there are any (`rules.rs`).
@@ -26,6 +26,7 @@ mod drain;
 mod flow;
 mod forward;
 mod held;
+mod line;
 mod members;
 mod mirror;
 mod places;
@@ -56,6 +57,7 @@ pub use spread::Side;
 use bridge::Bridge;
 use forward::Staged;
 use held::Held;
+use line::{Line, Spot};
 use mirror::Mirrored;
 use rules::Rules;
 use spread::Targets;
@@ -88,6 +90,10 @@ pub struct JoinId(u32);
 /// A bridge of a switch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct BridgeId(u32);
+
+/// A line of a switch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct LineId(u32);
 
 fn number(index: usize) -> u32 {
     u32::try_from(index).unwrap_or(u32::MAX)
@@ -205,6 +211,8 @@ struct Attached {
 struct Join {
     left: Targets,
     right: Targets,
+    /// Where it is, if it is part of a line.
+    spot: Option<Spot>,
 }
 
 impl Join {
@@ -237,7 +245,10 @@ pub struct Switch {
     outside: Vec<usize>,
     instances: Vec<Held>,
     joins: Vec<Join>,
+    lines: Vec<Line>,
     bridges: Vec<Bridged>,
+    /// A frame that an instance sent, which it cannot change any more.
+    copy: Vec<u8>,
     rules: Rules,
     mirrors: Vec<Mirrored>,
     /// Some of what mirrors saw has not been taken yet.
@@ -268,6 +279,8 @@ impl Switch {
             outside: Vec::new(),
             instances: Vec::new(),
             joins: Vec::new(),
+            lines: Vec::new(),
+            copy: Vec::new(),
             bridges: Vec::new(),
             rules: Rules::new(),
             mirrors: Vec::new(),

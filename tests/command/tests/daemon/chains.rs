@@ -219,6 +219,66 @@ fn an_idle_function_is_put_away_and_the_next_frame_brings_it_back_with_what_it_h
     assert_eq!(host.good(&["read", "counted", "back.count"]), "4\n");
 }
 
+/// Gives back by each device what came in there: in the names of those it speaks to.
+const ECHO: &str = "
+    FromDevice(eth0) -> Queue -> ToDevice(eth0);
+    FromDevice(eth1) -> Queue -> ToDevice(eth1);
+";
+
+#[test]
+fn what_a_function_of_a_chain_forges_is_dropped_and_counted() {
+    if !in_namespace("chains::what_a_function_of_a_chain_forges_is_dropped_and_counted") {
+        return;
+    }
+    ip("link set lo up");
+    let left = Namespace::new("left", "192.0.2.1/24");
+    let right = Namespace::new("right", "192.0.2.2/24");
+    let host = Host::start("");
+    fs::write(host.path().join("pass.click"), PASS).expect("written");
+    fs::write(host.path().join("echo.click"), ECHO).expect("written");
+    let chain = "
+        [ports]
+        left = 'packet:left'
+        right = 'packet:right'
+        [functions.pass]
+        run = 'pass.click'
+        [functions.echo]
+        run = 'echo.click'
+        [[chains]]
+        path = ['left', 'pass', 'echo', 'right']
+    ";
+    host.declare(chain);
+    host.wait("pass", "running");
+    host.wait("echo", "running");
+    assert!(!left.reaches("192.0.2.2") && !right.reaches("192.0.2.1"));
+    let port = |name: &str| host.run(&["port", name, "--json"]).json()[0].clone();
+    for device in ["echo:eth0", "echo.eth1"] {
+        // A lane says how it is from time to time.
+        let (counted, forged) = host.until(|| {
+            let counted = port(device);
+            let forged = counted["dropped"][0].clone();
+            (!forged.is_null()).then_some((counted, forged))
+        });
+        assert_eq!(
+            forged[0], "forged: from somebody else's address",
+            "{counted}"
+        );
+        assert_eq!(forged[1], counted["received"][0], "{counted}");
+    }
+    assert_eq!(port("right")["sent"][0], 0);
+
+    let trusted = chain.replace("[[chains]]", "[[chains]]\nany-source = ['echo']");
+    let unknown = trusted.replace("['echo']", "['other']");
+    fs::write(host.path().join("unknown.toml"), unknown).expect("written");
+    let refused = host.run(&["up", "unknown.toml"]).errors;
+    let expected = "chain 1.any-source: `other`: expected functions; there are echo, pass";
+    assert!(refused.contains(expected), "{refused}");
+    host.declare(&trusted);
+    left.reaches("192.0.2.2");
+    right.reaches("192.0.2.1");
+    host.until(|| (port("right")["sent"][0].as_u64() > Some(0)).then_some(()));
+}
+
 /// Passes frames on both ways, and counts them.
 const COUNTED: &str = "
     FromDevice(eth0) -> there :: Counter -> Queue(1000) -> ToDevice(eth1);

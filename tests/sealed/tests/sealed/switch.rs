@@ -8,7 +8,9 @@ use sprat_abi::frame::FrameHead;
 use sprat_abi::host::Frame;
 use sprat_monitor::{Death, Instance, Monitor, monotonic_now};
 use sprat_switch::port::{Arrival, Counters, DropCause, Port, PortError};
-use sprat_switch::switch::{Event, InstanceId, PortId, Side, Switch, SwitchOptions};
+use sprat_switch::switch::{
+    Event, InstanceId, Looking, Match, Mirror, PortId, Rule, Side, Switch, SwitchOptions, Then,
+};
 
 use crate::world::{PATIENCE, built, monitors, options};
 
@@ -170,6 +172,63 @@ fn every_frame_comes_back_in_order_however_many_come_at_once() {
             (counters.received.frames, counters.sent.frames),
             (10_000, 10_000)
         );
+    }
+}
+
+/// An instance that gives back what it hears, as it is, speaks for whoever it heard: on a line that is
+/// dropped and counted, over a wire, where there are several and by a rule, unless it may.
+#[test]
+fn who_speaks_for_the_host_it_speaks_to_is_not_heard() {
+    for monitor in monitors() {
+        for way in ["wire", "several", "rule", "looked at"] {
+            let mut world = World::new();
+            let (port, far) = world.port();
+            let (_, device) = world.instance(create(&*monitor, "forwards", b""));
+            let join = world.switch.wire(port, device);
+            let line = world.switch.add_line();
+            world.switch.align(join, line, 0);
+            match way {
+                "several" => {
+                    let (_, second) = world.instance(create(&*monitor, "forwards", b""));
+                    world.switch.join(join, Side::Right, second, 0);
+                }
+                "rule" => world.switch.set_rules(vec![Rule {
+                    fits: Match {
+                        port: Some(device),
+                        ..Match::default()
+                    },
+                    limit: None,
+                    set_destination: None,
+                    set_source: None,
+                    copy: None,
+                    then: Then::Forward(port),
+                }]),
+                "looked at" => world.switch.mirror(port, Box::new(Nobody)),
+                _ => {}
+            }
+            let frames: Vec<_> = (0..100).map(|number| frame(1, number)).collect();
+            far.offer(frames.clone());
+            world.until(|world| world.switch.port_counters(device).received.frames >= 100);
+            assert_eq!(world.dropped(device), [(DropCause::Forged, 100)], "{way}");
+            assert!(far.gone().is_empty(), "{way}");
+            world.switch.set_addresses(line, &[], vec![device]);
+            far.offer(frames.clone());
+            world.until(|_| far.with(|ends| ends.gone.len()) >= 100);
+            assert!(far.gone() == frames, "{way}");
+        }
+    }
+}
+
+/// Looks on, and keeps nothing.
+struct Nobody;
+
+impl Mirror for Nobody {
+    fn see(&mut self, _: &Frame<'_>, _: i64) -> bool {
+        true
+    }
+
+    fn turn(&mut self) -> Looking {
+        Looking::On
     }
 }
 
