@@ -26,9 +26,21 @@ pub struct Desired {
     /// Flow rules: the first that fits a frame counts.
     #[serde(default)]
     pub flows: Vec<FlowRule>,
+    /// What tenants may take of the machine, where that is limited.
+    #[serde(default)]
+    pub tenants: BTreeMap<String, Limits>,
     /// Functions that are not to run for now.
     #[serde(default)]
     pub stopped: BTreeSet<String>,
+}
+
+/// What all lanes of a tenant together may take.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Limits {
+    /// Bytes of memory.
+    pub memory: Option<u64>,
+    /// Processors, in thousandths of one.
+    pub processors: Option<u32>,
 }
 
 /// A function: one program, as one instance or several.
@@ -277,8 +289,15 @@ impl Desired {
             functions,
             chains,
             bridges,
+            // Lanes do not limit themselves.
+            tenants: BTreeMap::new(),
         }
     }
+}
+
+/// Whose a lane is.
+pub(crate) fn tenant_of(lane: &str) -> &str {
+    lane.split_once('.').map_or(lane, |(tenant, _)| tenant)
 }
 
 /// The name of the rings that a port is an end of, where it is: what was declared as `ring:NAME`.

@@ -11,7 +11,9 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use sprat_monitor::{Image, ImageError, build_id_text};
 
-use crate::desired::{Boot, Bridge, Chain, Desired, Function, Mistake, Program, Restart, Vlans};
+use crate::desired::{
+    Boot, Bridge, Chain, Desired, Function, Limits, Mistake, Program, Restart, Vlans,
+};
 use crate::flows::FlowRule;
 
 /// Why a file says nothing that could run.
@@ -68,6 +70,15 @@ struct File {
     bridges: BTreeMap<String, FileBridge>,
     #[serde(default)]
     flows: Vec<FlowRule>,
+    #[serde(default)]
+    tenants: BTreeMap<String, FileLimits>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct FileLimits {
+    memory: Option<Size>,
+    processors: Option<f64>,
 }
 
 #[derive(Deserialize)]
@@ -221,8 +232,38 @@ pub fn read(path: &Path) -> Result<Desired, FileError> {
         };
         desired.bridges.insert(name, bridge);
     }
+    for (name, limits) in file.tenants {
+        let limits = self::limits(&name, limits).map_err(wrong)?;
+        desired.tenants.insert(name, limits);
+    }
     desired.check().map_err(wrong)?;
     Ok(desired)
+}
+
+fn limits(name: &str, limits: FileLimits) -> Result<Limits, Mistake> {
+    let wrong = |key: &str, what: String| Mistake {
+        place: format!("tenants.{name}.{key}"),
+        what,
+    };
+    let memory = limits.memory.map(bytes).transpose();
+    let processors = limits.processors.map(|processors| {
+        // Below that the kernel deals out no time.
+        if !(0.05..=1024.0).contains(&processors) {
+            return Err(format!("expected 0.05 or more, found {processors}"));
+        }
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "it is between the two"
+        )]
+        Ok((processors * 1000.0).round() as u32)
+    });
+    Ok(Limits {
+        memory: memory.map_err(|what| wrong("memory", what))?,
+        processors: processors
+            .transpose()
+            .map_err(|what| wrong("processors", what))?,
+    })
 }
 
 fn chain(number: usize, chain: FileChain) -> Result<Chain, Mistake> {

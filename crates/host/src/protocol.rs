@@ -192,7 +192,11 @@ pub enum Event {
     /// A lane runs from now on.
     LaneStarted,
     /// A lane has ended.
-    LaneEnded,
+    LaneEnded {
+        /// Whether the kernel ended it because its tenant was over its limit.
+        #[serde(default)]
+        out_of_memory: bool,
+    },
     /// Something else is declared.
     Declared {
         /// What has changed.

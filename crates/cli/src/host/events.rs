@@ -80,7 +80,12 @@ fn text(happening: &Happening) -> String {
         Event::PortFailed { port, error, .. } => format!("port {port} failed: {error}"),
         Event::PortBack { port } => format!("port {port} is back"),
         Event::LaneStarted => "lane started".into(),
-        Event::LaneEnded => "lane ended".into(),
+        Event::LaneEnded {
+            out_of_memory: false,
+        } => "lane ended".into(),
+        Event::LaneEnded {
+            out_of_memory: true,
+        } => "lane ended: its tenant was out of memory".into(),
         Event::Declared { changes } => format!("declared: {}", changes.join(", ")),
     };
     let tenant = happening.tenant.as_deref().unwrap_or("-");

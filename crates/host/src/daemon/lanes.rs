@@ -16,6 +16,7 @@ use tokio::process::Command;
 use tokio::task::AbortHandle;
 use tokio::time::{Instant, sleep};
 
+use super::groups::Groups;
 use super::{Daemon, crashes};
 use crate::folders::Folders;
 use crate::protocol::{Answer, Event, Request, ask_with, line};
@@ -39,6 +40,7 @@ pub(super) struct Lanes {
     pub(super) folders: Folders,
     /// The program that has the subcommand `lane`.
     pub(super) command: PathBuf,
+    pub(super) groups: Groups,
 }
 
 impl Lanes {
@@ -112,6 +114,10 @@ impl Lanes {
             .stderr(log)
             .spawn()
             .map_err(failed)?;
+        // Before it has been told to do anything.
+        if let Some(process) = child.id() {
+            self.groups.admit(lane, process);
+        }
         let begin = Instant::now();
         loop {
             if let Ok(stream) = UnixStream::connect(&socket).await {
@@ -175,6 +181,7 @@ async fn hear(daemon: &Arc<Daemon>, lane: &str, mut stream: UnixStream) {
         return;
     }
     daemon.happenings.say(Some(lane), Event::LaneStarted);
+    let ended_before = daemon.lanes.groups.ended_for_memory(lane);
     let mut opening: HashMap<String, AbortHandle> = HashMap::new();
     let mut lines = BufReader::new(stream).lines();
     while let Ok(Some(text)) = lines.next_line().await {
@@ -203,7 +210,9 @@ async fn hear(daemon: &Arc<Daemon>, lane: &str, mut stream: UnixStream) {
         }
         daemon.happenings.say(Some(lane), event);
     }
-    daemon.happenings.say(Some(lane), Event::LaneEnded);
+    let out_of_memory = daemon.lanes.groups.ended_for_memory(lane) > ended_before;
+    let ended = Event::LaneEnded { out_of_memory };
+    daemon.happenings.say(Some(lane), ended);
     for opening in opening.into_values() {
         opening.abort();
     }

@@ -3,6 +3,7 @@
 mod api;
 mod crashes;
 mod gifts;
+mod groups;
 mod happenings;
 mod lanes;
 mod metrics;
@@ -22,6 +23,7 @@ use tokio::sync::Mutex;
 use crate::desired::{Desired, instance_names};
 use crate::folders::{FolderError, Folders};
 use crate::protocol::{Answer, Event, Given, Request, Status};
+use groups::Groups;
 use happenings::Happenings;
 use lanes::Lanes;
 use store::Store;
@@ -102,6 +104,7 @@ pub fn run(
             lanes: Lanes {
                 folders: folders.clone(),
                 command,
+                groups: Groups::open(folders),
             },
             declared: Mutex::new((desired, store)),
             watched: Mutex::default(),
@@ -147,6 +150,9 @@ impl Daemon {
     async fn take_up(self: Arc<Self>) {
         let declared = self.declared.lock().await;
         let wanted = declared.0.lanes();
+        if let Err(error) = self.lanes.groups.set(&declared.0) {
+            self.note(&error);
+        }
         for lane in self.lanes.running().difference(&wanted) {
             if let Err(error) = self.lanes.end(lane).await {
                 self.note(&error);
@@ -163,6 +169,7 @@ impl Daemon {
                 self.begin_watch(lane, ended).await;
             }
         }
+        self.lanes.groups.tidy(&declared.0).await;
     }
 
     /// Says what is of no use to whoever asked.
@@ -236,6 +243,12 @@ impl Daemon {
         desired: Desired,
     ) -> Result<Vec<String>, String> {
         let before = &declared.0;
+        if let Err(error) = self.lanes.groups.set(&desired) {
+            // Limits that were changed before that one go back.
+            let _ = self.lanes.groups.set(before);
+            self.lanes.groups.tidy(before).await;
+            return Err(error);
+        }
         let lanes: BTreeSet<String> = before.lanes().union(&desired.lanes()).cloned().collect();
         let (mut followed, mut failed) = (Vec::new(), None);
         // Who gives up ports comes before who may take them up.
@@ -276,6 +289,8 @@ impl Daemon {
                     self.note(&error);
                 }
             }
+            let _ = self.lanes.groups.set(before);
+            self.lanes.groups.tidy(before).await;
             return Err(error);
         }
         let changes = changes(before, &desired);
@@ -289,6 +304,7 @@ impl Daemon {
             // The same.
             let _ = self.lanes.end(lane).await;
         }
+        self.lanes.groups.tidy(&declared.0).await;
         Ok(changes)
     }
 
@@ -390,6 +406,9 @@ fn changes(before: &Desired, after: &Desired) -> Vec<String> {
         != (&after.ports, &after.chains, &after.bridges)
     {
         changes.push("~ ports and how they are joined".into());
+    }
+    if before.tenants != after.tenants {
+        changes.push("~ limits of tenants".into());
     }
     if before.flows != after.flows {
         changes.push("~ flow rules".into());

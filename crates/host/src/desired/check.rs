@@ -70,6 +70,16 @@ impl Desired {
                 return Err(mistake("stopped", format!("no function {name}")));
             }
         }
+        for tenant in self.tenants.keys() {
+            if self
+                .functions
+                .values()
+                .all(|function| function.tenant != *tenant)
+            {
+                let what = "no function is this tenant's";
+                return Err(mistake(format!("tenants.{tenant}"), what));
+            }
+        }
         let mut joined = BTreeMap::new();
         let mut join =
             |place: &str, end: String| match joined.insert(end.clone(), place.to_string()) {

@@ -6,6 +6,7 @@ mod instances;
 mod lanes;
 mod namespace;
 mod service;
+mod tenants;
 
 /// Functions that need no network: one counts what it makes itself.
 const ALONE: &str = "
