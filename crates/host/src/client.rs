@@ -8,6 +8,7 @@ use http_body_util::{BodyExt as _, Full};
 use hyper::body::{Bytes, Incoming};
 use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tokio::net::UnixStream;
 
@@ -46,12 +47,12 @@ pub enum ClientError {
 ///
 /// # Errors
 /// No daemon runs, or it refuses.
-pub fn ask(
+pub fn ask<T: DeserializeOwned>(
     folders: &Folders,
     method: &str,
     path: &str,
     body: Option<&Value>,
-) -> Result<Value, ClientError> {
+) -> Result<T, ClientError> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -97,12 +98,12 @@ pub fn stream(
     })
 }
 
-async fn exchange(
+async fn exchange<T: DeserializeOwned>(
     folders: &Folders,
     method: &str,
     path: &str,
     body: Option<&Value>,
-) -> Result<Value, ClientError> {
+) -> Result<T, ClientError> {
     let answer = send(folders, method, path, body).await?;
     let status = answer.status();
     let bytes = whole(answer).await?;

@@ -9,6 +9,7 @@ mod click;
 mod delay;
 mod filter;
 mod idle;
+mod lanes;
 mod live;
 mod network;
 mod package;
@@ -35,7 +36,7 @@ struct Bench {
 
 type Measure = fn(&Bench) -> Result<Vec<Row>>;
 
-const BENCHMARKS: [(&str, &str, Measure); 14] = [
+const BENCHMARKS: [(&str, &str, Measure); 15] = [
     (
         "boot",
         "from nothing to the first frame out, under both monitors",
@@ -50,6 +51,11 @@ const BENCHMARKS: [(&str, &str, Measure); 14] = [
         "density",
         "thousands of idle instances at once",
         idle::density,
+    ),
+    (
+        "lanes",
+        "thousands of idle firewalls of many tenants under one daemon",
+        lanes::measure,
     ),
     ("size", "bytes of the images", sealed::size),
     ("memory", "private memory of an instance", idle::memory),

@@ -160,13 +160,15 @@ impl Drop for Network {
     }
 }
 
-fn inside(namespace: &str, program: &str) -> Command {
+/// A program that runs in a namespace.
+pub(super) fn inside(namespace: &str, program: &str) -> Command {
     let mut command = Command::new("ip");
     command.args(["netns", "exec", namespace, program]);
     command
 }
 
-fn ip(arguments: &[&str]) -> Result<()> {
+/// Has `ip` do something.
+pub(super) fn ip(arguments: &[&str]) -> Result<()> {
     let output = Command::new("ip").args(arguments).output()?;
     if output.status.success() {
         return Ok(());

@@ -77,12 +77,40 @@ pub(super) fn make(folder: &Path, traffic: Traffic) -> Result<PathBuf> {
         })
         .collect();
     let unfinished = path.with_extension("unfinished");
-    let mut file = BufWriter::with_capacity(1 << 20, std::fs::File::create(&unfinished)?);
+    let any = |_| {
+        let flow = usize::try_from(random.below(traffic.flows as u64)).unwrap_or(0);
+        flows[flow]
+    };
+    write(&unfinished, (0..FRAMES).map(any))?;
+    std::fs::rename(&unfinished, &path)?;
+    Ok(path)
+}
+
+/// Questions to the server of `examples/firewall`, which lets them pass, one from each of so many
+/// hosts, as a capture in a folder.
+pub(super) fn questions(folder: &Path, hosts: u16) -> Result<PathBuf> {
+    let path = folder.join("questions.pcap");
+    let question = |host: u16| {
+        let [high, low] = host.to_be_bytes();
+        // From a network that is there for measurements (RFC 2544).
+        datagram(
+            host.into(),
+            [198, 18, high, low],
+            [192, 0, 2, 10],
+            [1024, 53],
+        )
+    };
+    write(&path, (0..hosts).map(question))?;
+    Ok(path)
+}
+
+/// Writes frames as a capture, one microsecond apart.
+fn write(path: &Path, frames: impl Iterator<Item = [u8; 64]>) -> Result<()> {
+    let mut file = BufWriter::with_capacity(1 << 20, std::fs::File::create(path)?);
     for word in [0xa1b2_c3d4_u32, 0x0004_0002, 0, 0, 65535, 1] {
         file.write_all(&word.to_le_bytes())?;
     }
-    for number in 0..FRAMES as u64 {
-        // One microsecond apart.
+    for (number, frame) in (0_u64..).zip(frames) {
         let times = [
             1_700_000_000 + number / 1_000_000,
             number % 1_000_000,
@@ -92,12 +120,9 @@ pub(super) fn make(folder: &Path, traffic: Traffic) -> Result<PathBuf> {
         for word in times {
             file.write_all(&u32::try_from(word).unwrap_or(u32::MAX).to_le_bytes())?;
         }
-        let flow = usize::try_from(random.below(traffic.flows as u64)).unwrap_or(0);
-        file.write_all(&flows[flow])?;
+        file.write_all(&frame)?;
     }
-    file.flush()?;
-    std::fs::rename(&unfinished, &path)?;
-    Ok(path)
+    file.flush()
 }
 
 /// What copying one record of the trace takes, in nanoseconds, several times: machines are compared

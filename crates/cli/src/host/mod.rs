@@ -80,8 +80,7 @@ impl FolderArguments {
 
     /// Asks the daemon for something.
     fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, ClientError> {
-        let value = self.ask("GET", path, None)?;
-        serde_json::from_value(value).map_err(ClientError::Version)
+        client::ask(&self.asked(), "GET", path, None)
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+use serde_json::Value;
 use sprat_host::protocol::{InstanceStatus, Lanes, Status, TenantLane};
 
 use super::port::ports_of;
@@ -23,26 +24,23 @@ pub(crate) struct PsCommand {
 
 impl PsCommand {
     pub(crate) fn run(&self) -> ExitCode {
-        let value = match self.folders.ask("GET", "/v1/status", None) {
-            Ok(value) => value,
+        // As JSON, also what a newer daemon has to say.
+        let text = if self.json {
+            let value = self.folders.get("/v1/status");
+            value
+                .map(|value: Value| serde_json::to_string_pretty(&value).unwrap_or_default() + "\n")
+        } else {
+            let lanes = self.folders.get("/v1/status");
+            lanes.map(|lanes| self.text(&lanes))
+        };
+        let text = match text {
+            Ok(text) => text,
             Err(error) => {
                 complain_of(&error);
                 return ExitCode::FAILURE;
             }
         };
-        let printed = if self.json {
-            let text = serde_json::to_string_pretty(&value).unwrap_or_default();
-            output::print(&(text + "\n"))
-        } else {
-            match serde_json::from_value::<Lanes>(value) {
-                Ok(lanes) => output::print(&self.text(&lanes)),
-                Err(error) => {
-                    complain!("error: the daemon is of another version: {error}");
-                    return ExitCode::FAILURE;
-                }
-            }
-        };
-        match printed {
+        match output::print(&text) {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => {
                 complain!("error: standard output: {error}");

@@ -19,6 +19,7 @@ use std::time::Duration;
 use tokio::net::{UnixListener, UnixStream};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Mutex;
+use tokio::task::JoinSet;
 
 use crate::desired::{Desired, instance_names};
 use crate::folders::{FolderError, Folders};
@@ -310,16 +311,21 @@ impl Daemon {
 
     /// What all lanes do.
     async fn status(&self) -> Vec<(String, Result<Status, String>)> {
-        let lanes = self.declared.lock().await.0.lanes();
-        let mut all = Vec::new();
-        for lane in lanes {
-            let status = match self.lanes.ask(&lane, Request::Status).await {
-                Ok(Answer::Status(status)) => Ok(*status),
-                Ok(_) => Err(format!("the lane {lane} answers something else")),
-                Err(error) => Err(error),
-            };
-            all.push((lane, status));
+        let names = self.declared.lock().await.0.lanes();
+        let mut asked = JoinSet::new();
+        for lane in names {
+            let lanes = self.lanes.clone();
+            asked.spawn(async move {
+                let status = match lanes.ask(&lane, Request::Status).await {
+                    Ok(Answer::Status(status)) => Ok(*status),
+                    Ok(_) => Err(format!("the lane {lane} answers something else")),
+                    Err(error) => Err(error),
+                };
+                (lane, status)
+            });
         }
+        let mut all = asked.join_all().await;
+        all.sort_by(|(one, _), (other, _)| one.cmp(other));
         all
     }
 
