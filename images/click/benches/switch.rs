@@ -219,8 +219,8 @@ fn from_lane_to_lane(size: usize) -> f64 {
     (other.port_counters(sink).sent.frames - before) as f64 / seconds / 1e6
 }
 
-/// From the end of an instance under load to the first frame that leaves through the one that was
-/// ready to take its place.
+/// From the end of an instance under load to the first frame that leaves through another, which is made
+/// then with a machine that stands ready.
 fn replace(monitor: &dyn Monitor, image: &Image) -> Duration {
     let mut switch = Switch::new(SwitchOptions::default());
     let generator = Box::new(Generator::new(GeneratorOptions::default()));
@@ -228,16 +228,16 @@ fn replace(monitor: &dyn Monitor, image: &Image) -> Duration {
     let sink = switch.add_port("sink", Box::new(Sink::default()));
     let place = switch.add_place("function", &["eth0".into(), "eth1".into()]);
     let create = || monitor.create(image, &options()).expect("created");
-    let (first, spare) = (create(), create());
-    switch.put(place, first);
+    switch.put(place, create());
     let ports: Vec<PortId> = switch.devices(place).collect();
     switch.wire(generator, ports[0]);
     switch.wire(ports[1], sink);
     run_for(&mut [&mut switch], Duration::from_millis(20));
+    while monitor.prepare(1).expect("prepared") {}
     let begin = Instant::now();
     let remains = switch.take(place);
     let before = switch.port_counters(sink).sent.frames;
-    switch.put(place, spare);
+    switch.put(place, create());
     while switch.port_counters(sink).sent.frames == before {
         switch.turn();
     }

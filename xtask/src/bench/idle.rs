@@ -34,57 +34,10 @@ pub(super) fn memory(bench: &Bench) -> Result<Vec<Row>> {
     Ok(rows)
 }
 
-/// Instances on this machine at once, each of which answers at the end.
-const MANY: usize = 5000;
-
-/// What many idle instances cost: the last of them as well.
-pub(super) fn density(_: &Bench) -> Result<Vec<Row>> {
-    let many = match idle_instances(MANY)? {
-        Ok(many) => many,
-        Err(why) => return Ok(vec![Row::plain("idle firewalls at once", why)]),
-    };
-    let mut rows = Vec::new();
-    for idle in many {
-        let monitor = &idle.monitor;
-        let one = |value| Sample::of(vec![value]);
-        rows.extend([
-            Row::at_least(
-                &format!("idle firewalls at once, each answers at the end, {monitor}"),
-                &one(idle.count),
-                5000.0,
-                "instances",
-            ),
-            Row::at_most(
-                &format!("private memory of each, host side included, {monitor}"),
-                &one(idle.mebibytes),
-                1.2,
-                "MiB",
-            ),
-            Row::at_most(
-                &format!(
-                    "to the first frame forwarded, the last ones against the first, {monitor}"
-                ),
-                &one(idle.late / idle.early),
-                1.5,
-                "times",
-            ),
-            Row::plain(
-                &format!("a frame through one that was idle, {monitor}"),
-                one(idle.probe).text("µs"),
-            ),
-        ]);
-    }
-    Ok(rows)
-}
-
 /// Idle instances under one monitor, as the bench `memory` reports them.
 struct Idle {
     monitor: String,
-    count: f64,
     mebibytes: f64,
-    early: f64,
-    late: f64,
-    probe: f64,
 }
 
 /// Makes many idle instances under each monitor; or says why that cannot be measured.
@@ -117,16 +70,12 @@ fn idle_instances(count: usize) -> Result<std::result::Result<Vec<Idle>, String>
         };
         let numbers: std::result::Result<Vec<f64>, _> =
             numbers.iter().map(|number| number.parse()).collect();
-        let [count, bytes, early, late, probe] = numbers.map_err(Error::other)?[..] else {
+        let [_, bytes, ..] = numbers.map_err(Error::other)?[..] else {
             return Err(Error::other(format!("not understood: {line}")));
         };
         found.push(Idle {
             monitor: monitor.to_lowercase(),
-            count,
             mebibytes: bytes / 1_048_576.0,
-            early,
-            late,
-            probe,
         });
     }
     Ok(Ok(found))

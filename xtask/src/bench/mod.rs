@@ -7,9 +7,9 @@
 mod bulk;
 mod click;
 mod delay;
+mod density;
 mod filter;
 mod idle;
-mod lanes;
 mod live;
 mod network;
 mod package;
@@ -36,7 +36,7 @@ struct Bench {
 
 type Measure = fn(&Bench) -> Result<Vec<Row>>;
 
-const BENCHMARKS: [(&str, &str, Measure); 15] = [
+const BENCHMARKS: [(&str, &str, Measure); 14] = [
     (
         "boot",
         "from nothing to the first frame out, under both monitors",
@@ -49,13 +49,8 @@ const BENCHMARKS: [(&str, &str, Measure); 15] = [
     ),
     (
         "density",
-        "thousands of idle instances at once",
-        idle::density,
-    ),
-    (
-        "lanes",
         "thousands of idle firewalls of many tenants under one daemon",
-        lanes::measure,
+        density::measure,
     ),
     ("size", "bytes of the images", sealed::size),
     ("memory", "private memory of an instance", idle::memory),

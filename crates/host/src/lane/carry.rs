@@ -121,9 +121,6 @@ impl Lane {
         };
         unit.enter(State::Waiting, self.now);
         self.switch.keep_frames(unit.place, true);
-        if let Some(spare) = unit.spare.take() {
-            self.maker.give(Job::Discard(spare));
-        }
         if let Some(remains) = self.switch.take(unit.place) {
             self.maker.give(Job::Bury(remains));
         }

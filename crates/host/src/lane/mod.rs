@@ -120,8 +120,8 @@ struct LaneBridge {
 enum Making {
     /// A change needs it.
     Change(String),
-    /// It is to be ready for this unit, or to take its place at once.
-    Spare(String),
+    /// This unit is to begin with it.
+    Unit(String),
 }
 
 struct Lane {

@@ -267,9 +267,6 @@ impl Lane {
         if let Some(remains) = self.switch.take(unit.place) {
             self.maker.give(Job::Bury(remains));
         }
-        if let Some(spare) = unit.spare {
-            self.maker.give(Job::Discard(spare));
-        }
         unit.console.end();
         if let Some(server) = unit.server {
             self.maker.give(Job::Close(server));
@@ -309,7 +306,6 @@ impl Lane {
                     place,
                     state: State::Starting,
                     since: self.now,
-                    spare: None,
                     saved: None,
                     passed: 0,
                     making: false,
@@ -331,12 +327,8 @@ impl Lane {
             // One that is being made is of what was declared before.
             unit.making = false;
             self.making
-                .retain(|_, what| !matches!(what, Making::Spare(other) if *other == name));
-            let (place, old) = (unit.place, unit.spare.take());
-            if let Some(old) = old {
-                self.maker.give(Job::Discard(old));
-            }
-            if let Some(remains) = self.switch.take(place) {
+                .retain(|_, what| !matches!(what, Making::Unit(other) if *other == name));
+            if let Some(remains) = self.switch.take(unit.place) {
                 self.maker.give(Job::Bury(remains));
             }
             if desired.stopped.contains(function) {
@@ -344,10 +336,7 @@ impl Lane {
                 continue;
             }
             match instance {
-                Some(instance) => {
-                    unit.spare = Some(instance);
-                    self.start(&name);
-                }
+                Some(instance) => self.put(&name, instance),
                 None => self.begin(&name),
             }
         }

@@ -103,23 +103,26 @@ impl Lane {
         self.start(&name);
     }
 
-    /// Has a unit run: with the instance that is ready, or one that is being made.
+    /// Has a unit run, as soon as an instance is made for it. What all instances need stands ready for
+    /// that (`maker.rs`).
     pub(super) fn start(&mut self, name: &str) {
         let Some(unit) = self.units.get_mut(name) else {
             return;
         };
         // What comes meanwhile is kept.
         self.switch.keep_frames(unit.place, true);
-        match unit.spare.take() {
-            Some(instance) => self.put(name, instance),
-            None => {
-                unit.enter(State::Starting, self.now);
-                self.prepare(name);
-            }
+        unit.enter(State::Starting, self.now);
+        if std::mem::replace(&mut unit.making, true) {
+            return;
         }
+        let spec = unit.spec.clone();
+        let ticket = self.ticket();
+        self.making.insert(ticket, Making::Unit(name.into()));
+        self.maker.give(Job::Make { ticket, spec });
     }
 
-    fn put(&mut self, name: &str, instance: Box<dyn Instance>) {
+    /// Puts an instance in a unit's place.
+    pub(super) fn put(&mut self, name: &str, instance: Box<dyn Instance>) {
         let Some(unit) = self.units.get_mut(name) else {
             self.maker.give(Job::Discard(instance));
             return;
@@ -134,23 +137,6 @@ impl Lane {
         self.switch.put(place, instance);
         self.switch.keep_frames(place, false);
         self.carry_in(name);
-        self.prepare(name);
-    }
-
-    /// Has an instance made for a unit, where it may come to need one.
-    pub(super) fn prepare(&mut self, name: &str) {
-        let Some(unit) = self.units.get_mut(name) else {
-            return;
-        };
-        let wanted = unit.restart != Restart::Never || unit.state == State::Starting;
-        if unit.making || unit.spare.is_some() || !wanted {
-            return;
-        }
-        unit.making = true;
-        let spec = unit.spec.clone();
-        let ticket = self.ticket();
-        self.making.insert(ticket, Making::Spare(name.into()));
-        self.maker.give(Job::Make { ticket, spec });
     }
 
     /// Finds the place of what was made.
@@ -180,7 +166,7 @@ impl Lane {
         };
         match (self.making.remove(&ticket), result) {
             (Some(Making::Change(name)), result) => self.made_for_change(&name, result),
-            (Some(Making::Spare(name)), Ok(instance)) => {
+            (Some(Making::Unit(name)), Ok(instance)) => {
                 let Some(unit) = self.units.get_mut(&name) else {
                     self.maker.give(Job::Discard(instance));
                     return;
@@ -188,12 +174,11 @@ impl Lane {
                 unit.making = false;
                 match unit.state {
                     State::Starting => self.put(&name, instance),
-                    // It was put away meanwhile, and is to cost nothing.
-                    State::Waiting => self.maker.give(Job::Discard(instance)),
-                    _ => unit.spare = Some(instance),
+                    // It was stopped or put away meanwhile.
+                    _ => self.maker.give(Job::Discard(instance)),
                 }
             }
-            (Some(Making::Spare(name)), Err(error)) => {
+            (Some(Making::Unit(name)), Err(error)) => {
                 if let Some(unit) = self.units.get_mut(&name) {
                     unit.making = false;
                     unit.last_end = Some(error);
@@ -217,15 +202,12 @@ impl Lane {
         if stopped && unit.state != State::Stopped {
             let running = unit.state == State::Running;
             unit.enter(State::Stopped, self.now);
-            let (place, spare) = (unit.place, unit.spare.take());
+            let place = unit.place;
             if running {
                 unit.due = Some(self.now.saturating_add(FAREWELL));
                 self.switch.stop(place);
             }
             self.switch.keep_frames(place, false);
-            if let Some(spare) = spare {
-                self.maker.give(Job::Discard(spare));
-            }
         } else if !stopped && unit.state == State::Stopped {
             // One that is still on its way out makes room.
             if let Some(remains) = self.switch.take(unit.place) {

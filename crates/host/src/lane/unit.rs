@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use sprat_monitor::Instance;
 use sprat_switch::switch::InstanceId;
 
 use super::maker::Spec;
@@ -55,8 +54,6 @@ pub(super) struct Unit {
     pub(super) state: State,
     /// Since when, on the monotonic clock.
     pub(super) since: u64,
-    /// One that is ready to take its place.
-    pub(super) spare: Option<Box<dyn Instance>>,
     /// One is being made.
     pub(super) making: bool,
     /// What the last one held, for the next.

@@ -59,9 +59,10 @@ pub(super) fn measure(bench: &Bench) -> Result<Vec<Row>> {
     let [first, last] = [first, last].map(Sample::of);
     let times = Sample::of(vec![last.median() / first.median()]);
     let answered = Sample::of(vec![answered.len() as f64]);
+    let monitor = world.monitor()?;
     Ok(vec![
         Row::at_least(
-            "idle firewalls in lanes, each forwarded and answers",
+            &format!("idle firewalls in lanes, each forwarded and answers, {monitor}"),
             &answered,
             5000.0,
             "instances",
@@ -191,9 +192,23 @@ impl World {
         }
     }
 
-    fn sent(&self) -> Result<Sent> {
+    /// What holds the instances.
+    fn monitor(&self) -> Result<String> {
+        let shown = self.status()?;
+        let monitor = shown
+            .pointer("/lanes/0/status/monitor")
+            .and_then(Value::as_str);
+        let monitor = monitor.ok_or_else(|| Error::other("no lane says how it is"));
+        Ok(monitor?.to_owned())
+    }
+
+    fn status(&self) -> Result<Value> {
         let output = self.sprat("ps").arg("--json").output()?;
-        let shown: Value = serde_json::from_slice(&output.stdout)?;
+        Ok(serde_json::from_slice(&output.stdout)?)
+    }
+
+    fn sent(&self) -> Result<Sent> {
+        let shown = self.status()?;
         let lanes = shown["lanes"].as_array().into_iter().flatten();
         let instances = lanes.filter_map(|lane| lane["status"]["instances"].as_array());
         let sent = instances.flatten().filter_map(|instance| {
