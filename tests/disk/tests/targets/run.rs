@@ -77,7 +77,7 @@ impl Programs {
     pub(crate) fn build() -> Self {
         let status = Command::new(env!("CARGO"))
             .current_dir(workspace())
-            .args(["build", "--quiet", "--offline", "--package", "properties"])
+            .args(["build", "--quiet", "--locked", "--package", "properties"])
             .args(["--target-dir", "target/unix"])
             .status()
             .expect("cargo runs");

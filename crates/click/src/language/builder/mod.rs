@@ -236,7 +236,11 @@ impl<'a> Builder<'a> {
         at: &Landmark,
     ) -> Class {
         let extends = compound.extends.as_ref().map(|dots| match &name {
-            Some(name) => self.find_class(name, dots),
+            Some(name) => self.known_class(name).unwrap_or_else(|| {
+                let message = format!("cannot extend unknown element class '{name}'");
+                self.error(dots, message);
+                Class::Missing
+            }),
             None => {
                 let message = "'...' extends a class of the same name, which an anonymous compound element has not";
                 self.error(dots, message.to_string());

@@ -41,6 +41,10 @@ fn messages_are_those_of_click() {
             "t.click:1: '...' should occur last, after one or more compounds",
         ),
         (
+            "elementclass X { Idle || ... }",
+            "t.click:1: cannot extend unknown element class 'X'",
+        ),
+        (
             "Idle[] -> [,]Null",
             "t.click:1: syntax error: expected port number",
         ),
