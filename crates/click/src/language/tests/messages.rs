@@ -41,8 +41,8 @@ fn messages_are_those_of_click() {
             "t.click:1: '...' should occur last, after one or more compounds",
         ),
         (
-            "elementclass X { Idle || ... }",
-            "t.click:1: cannot extend unknown element class 'X'",
+            "elementclass Unheard { Idle || ... }",
+            "t.click:1: cannot extend unknown element class 'Unheard'",
         ),
         (
             "Idle[] -> [,]Null",
