@@ -3,7 +3,8 @@
 //! Each image is built twice: here, and from a copy of the sources in a folder of another length, as
 //! another user with a home and a cargo of its own, in another time zone and language, with files of
 //! another age and on one core. Both builds must be the same to the last byte, symbols and line
-//! numbers included.
+//! numbers included. Examples are built by `sprat build -t disk`, as people build them: the ELF file
+//! and the raw disk hold the sealed image, the boot monitor and the parameters.
 
 use crate::process;
 use crate::report::Report;
@@ -13,9 +14,22 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, SystemTime};
 
-/// What is built: the packages of images, and of the examples that are services. The other examples
-/// run on the first. A disk is an image with the boot monitor.
-const IMAGES: [&str; 6] = ["click", "hello", "echo", "dns", "web", BOOT_MONITOR];
+/// The packages of images, and what boots them.
+const IMAGES: [&str; 5] = ["click", "hello", "echo", "bulk", BOOT_MONITOR];
+
+/// The examples that are a program: a middlebox with the elements it uses, or a service. (What
+/// `examples/edge` declares runs on the first image.)
+const EXAMPLES: [&str; 9] = [
+    "firewall",
+    "nat",
+    "loadbalancer",
+    "router",
+    "monitor",
+    "ratelimit",
+    "dns",
+    "kv",
+    "web",
+];
 
 /// It has no symbols beside it.
 const BOOT_MONITOR: &str = "boot-monitor";
@@ -28,18 +42,20 @@ const SMALLEST: &str = "hello";
 /// # Errors
 /// A name is wrong, or something that every build needs is missing.
 pub(crate) fn run(arguments: &[String]) -> Result<bool> {
+    let all = || IMAGES.into_iter().chain(EXAMPLES);
     if let Some(unknown) = arguments
         .iter()
-        .find(|name| !IMAGES.contains(&name.as_str()))
+        .find(|word| all().all(|name| name != word.as_str()))
     {
+        let names: Vec<&str> = all().collect();
         eprintln!(
-            "xtask reproduce: no image '{unknown}'; there are {}",
-            IMAGES.join(", ")
+            "xtask reproduce: no image or example '{unknown}'; there are {}",
+            names.join(", ")
         );
         return Ok(false);
     }
     let chosen = |name: &&str| arguments.is_empty() || arguments.iter().any(|word| word == name);
-    let images: Vec<&str> = IMAGES.into_iter().filter(chosen).collect();
+    let images: Vec<&str> = all().filter(chosen).collect();
     let report = compare(&images)?;
     report.print();
     Ok(report.is_good())
@@ -55,6 +71,10 @@ pub(crate) fn check() -> Result<Report> {
 
 fn compare(images: &[&str]) -> Result<Report> {
     let builder = builder()?;
+    let sprat = match images.iter().any(|name| EXAMPLES.contains(name)) {
+        true => Some(sprat()?),
+        false => None,
+    };
     let here = crate::target_folder().join("reproduce");
     // Left over where a run was stopped.
     let _ = fs::remove_dir_all(&here);
@@ -68,11 +88,26 @@ fn compare(images: &[&str]) -> Result<Report> {
     let mut report = Report::default();
     for image in images {
         let begun = std::time::Instant::now();
-        let mut first = Command::new(&builder);
-        first.arg(image).arg(&here).arg(crate::root());
-        let mut second = elsewhere.command(&builder);
         let out = far.path().join("out");
-        second.arg(image).arg(&out).arg(&elsewhere.workspace);
+        fs::create_dir_all(&out)?;
+        let example = sprat.as_ref().filter(|_| EXAMPLES.contains(image));
+        let program = example.unwrap_or(&builder);
+        let mut first = Command::new(program);
+        let mut second = elsewhere.command(program);
+        for (command, out, workspace) in [
+            (&mut first, &here, crate::root()),
+            (&mut second, &out, &*elsewhere.workspace),
+        ] {
+            match example {
+                Some(_) => command
+                    .args(["build", "-t", "disk"])
+                    .arg(workspace.join("examples").join(image))
+                    .arg("-o")
+                    .arg(out.join(image).with_extension("elf"))
+                    .env("XDG_DATA_HOME", out.join("data")),
+                None => command.arg(image).arg(out).arg(workspace),
+            };
+        }
         for (command, place) in [(&mut first, "here"), (&mut second, "elsewhere")] {
             let built = command
                 .stdin(Stdio::null())
@@ -85,10 +120,11 @@ fn compare(images: &[&str]) -> Result<Report> {
                 )));
             }
         }
-        let mut names = vec![(*image).to_owned()];
-        if *image != BOOT_MONITOR {
-            names.push(format!("{image}.symbols"));
-        }
+        let names = match (example, *image) {
+            (Some(_), image) => vec![format!("{image}.disk"), format!("{image}.elf")],
+            (None, BOOT_MONITOR) => vec![BOOT_MONITOR.to_owned()],
+            (None, image) => vec![image.to_owned(), format!("{image}.symbols")],
+        };
         let linked = fs::read(here.join(&names[names.len() - 1]))?;
         for name in names {
             let name = name.as_str();
@@ -115,6 +151,15 @@ fn builder() -> Result<PathBuf> {
         ));
     }
     Ok(crate::target_folder().join("debug/examples/build"))
+}
+
+/// The command, as it ships.
+fn sprat() -> Result<PathBuf> {
+    let mut build = process::cargo(&["build", "--quiet", "--locked", "--release"]);
+    if !process::show(build.args(["--package", "sprat-cli"]))? {
+        return Err(Error::other("the command does not build"));
+    }
+    Ok(crate::target_folder().join("release/sprat"))
 }
 
 /// Another place, with everything about it different.
