@@ -167,7 +167,8 @@ pub enum Event {
     Died {
         /// Which one.
         instance: String,
-        /// When, in milliseconds since 1970.
+        /// When, in milliseconds since 1970. (That it was told has an `at` of its own.)
+        #[serde(rename = "ended_at", alias = "at")]
         at: u64,
         /// How.
         how: String,

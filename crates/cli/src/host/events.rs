@@ -97,6 +97,25 @@ mod tests {
     use super::*;
 
     #[test]
+    fn what_is_sent_is_understood() {
+        let happening = Happening {
+            at: 1_700_000_000_000,
+            tenant: Some("acme".into()),
+            what: Event::Died {
+                instance: "fw".into(),
+                at: 1_699_999_999_999,
+                how: "exited with status 3".into(),
+                report: "crashes/fw".into(),
+            },
+        };
+        let sent = serde_json::to_string(&happening).expect("JSON");
+        let understood: Happening = serde_json::from_str(&sent).expect("understood");
+        assert_eq!(understood, happening);
+        let expected = "22:13:20 acme fw exited with status 3 (crashes/fw)\n";
+        assert_eq!(text(&understood), expected);
+    }
+
+    #[test]
     fn an_event_is_a_line() {
         let happening = Happening {
             at: (23 * 3600 + 59 * 60 + 7) * 1000,

@@ -181,7 +181,13 @@ async fn hear(daemon: &Arc<Daemon>, lane: &str, mut stream: UnixStream) {
         return;
     }
     daemon.happenings.say(Some(lane), Event::LaneStarted);
-    let ended_before = daemon.lanes.groups.ended_for_memory(lane);
+    let mut counted = daemon.lanes.groups.ended_for_memory(lane);
+    // Whether the kernel has ended anything of the tenant since this was last asked.
+    let mut out_of_memory = || {
+        let before = counted;
+        counted = daemon.lanes.groups.ended_for_memory(lane);
+        counted > before
+    };
     let mut opening: HashMap<String, AbortHandle> = HashMap::new();
     let mut lines = BufReader::new(stream).lines();
     while let Ok(Some(text)) = lines.next_line().await {
@@ -193,9 +199,12 @@ async fn hear(daemon: &Arc<Daemon>, lane: &str, mut stream: UnixStream) {
             Event::Died {
                 instance,
                 at,
+                how,
                 report,
-                ..
             } => {
+                if out_of_memory() {
+                    how.push_str(", as its tenant was out of memory");
+                }
                 let folder = daemon.lanes.folders.crashes();
                 *report = crashes::write(&folder, instance, *at, report);
             }
@@ -210,8 +219,9 @@ async fn hear(daemon: &Arc<Daemon>, lane: &str, mut stream: UnixStream) {
         }
         daemon.happenings.say(Some(lane), event);
     }
-    let out_of_memory = daemon.lanes.groups.ended_for_memory(lane) > ended_before;
-    let ended = Event::LaneEnded { out_of_memory };
+    let ended = Event::LaneEnded {
+        out_of_memory: out_of_memory(),
+    };
     daemon.happenings.say(Some(lane), ended);
     for opening in opening.into_values() {
         opening.abort();
