@@ -103,6 +103,8 @@ pub(super) enum FormalKind {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Ports {
     ranges: Vec<(u16, u16)>,
+    /// `[]` or `[0,]`: more ports may follow, as many as the other side has.
+    pub(super) open: bool,
 }
 
 impl Ports {
@@ -110,6 +112,7 @@ impl Ports {
     pub(super) fn one(port: u16) -> Self {
         Self {
             ranges: alloc::vec![(port, port)],
+            open: false,
         }
     }
 
@@ -119,6 +122,7 @@ impl Ports {
             None => Some(Self::default()),
             Some(last) => Some(Self {
                 ranges: alloc::vec![(0, u16::try_from(last).ok()?)],
+                open: false,
             }),
         }
     }
@@ -126,6 +130,18 @@ impl Ports {
     /// Adds the ports from `first` to `last`.
     pub(super) fn add(&mut self, first: u16, last: u16) {
         self.ranges.push((first, last));
+    }
+
+    /// Adds `count` ports after the last, unless there cannot be so many.
+    pub(super) fn extend(&mut self, count: usize) {
+        let last = self.ranges.last().map_or(0, |&(_, last)| last);
+        if let (Some(first), Ok(end)) = (
+            last.checked_add(1),
+            u16::try_from(usize::from(last) + count),
+        ) && count > 0
+        {
+            self.add(first, end);
+        }
     }
 
     /// How many there are.

@@ -20,17 +20,16 @@ pub(in super::super) const MOST_CONNECTIONS: usize = 1 << 18;
 struct Stretch {
     node: usize,
     ports: Ports,
-    /// The configuration names no ports here: they may be as many as the other side has.
-    open: bool,
+    /// The configuration names no ports here.
+    unnamed: bool,
 }
 
 impl Stretch {
-    fn new(node: usize, ports: Option<&Ports>, expandable: bool) -> Self {
-        let open = expandable && ports.is_none();
+    fn new(node: usize, ports: Option<&Ports>) -> Self {
         Self {
             node,
             ports: ports.cloned().unwrap_or_else(|| Ports::one(0)),
-            open,
+            unnamed: ports.is_none(),
         }
     }
 }
@@ -50,44 +49,65 @@ fn ends(stretches: &[Stretch]) -> impl Iterator<Item = End> + Clone + '_ {
     })
 }
 
-/// Gives the one open stretch, if there is just one, enough ports to make `wanted` in all.
-fn widen(stretches: &mut [Stretch], wanted: usize) {
-    let missing = wanted.saturating_sub(total(stretches));
-    let mut open = stretches.iter_mut().filter(|stretch| stretch.open);
-    if missing > 0
-        && let (Some(stretch), None) = (open.next(), open.next())
-        && let Some(ports) = Ports::first(stretch.ports.count() + missing)
-    {
-        stretch.ports = ports;
+/// Lets the first stretch that is open, or without named ports, have `missing` ports more.
+fn widen(stretches: &mut [Stretch], missing: usize) {
+    let open = |stretch: &&mut Stretch| stretch.ports.open || stretch.unnamed;
+    if let Some(stretch) = stretches.iter_mut().find(open) {
+        // More than there can be are reported as too few.
+        stretch.ports.extend(missing);
     }
 }
 
 impl Builder<'_> {
-    /// Makes the connections of a link between two stages.
+    /// Makes the connections of a link between two stages, as far as they are right.
     pub(super) fn connect(&mut self, left: &[Place], link: &Link, right: &[Place]) {
-        let leaving =
-            |place: &Place| Stretch::new(place.from, place.outputs.as_ref(), place.expandable);
-        let entering =
-            |place: &Place| Stretch::new(place.to, place.inputs.as_ref(), place.expandable);
+        let leaving = |place: &Place| Stretch::new(place.from, place.outputs.as_ref());
+        let entering = |place: &Place| Stretch::new(place.to, place.inputs.as_ref());
         let mut from: Vec<Stretch> = left.iter().map(leaving).collect();
         let mut to: Vec<Stretch> = right.iter().map(entering).collect();
-        if link.pairwise {
-            widen(&mut from, total(&to));
-            widen(&mut to, total(&from));
-        }
         let (outputs, inputs) = (total(&from), total(&to));
-        if link.pairwise && outputs != inputs {
-            let message =
-                format!("connection mismatch: {outputs} outputs connected to {inputs} inputs");
-            return self.error(&link.at, message);
+        let open = |stretches: &[Stretch]| stretches.iter().filter(|s| s.ports.open).count();
+        let (mut wide_from, mut wide_to) = (open(&from) > 0, open(&to) > 0);
+        if open(&from) + open(&to) > 1 {
+            let message = "at most one expandable port allowed per connection";
+            self.error(&link.at, message.to_string());
+            let narrowed = if inputs < outputs {
+                &mut wide_from
+            } else {
+                &mut wide_to
+            };
+            *narrowed = false;
         }
-        if !link.pairwise && outputs > 1 && inputs > 1 {
-            let message = "many-to-many connections require '=>'";
-            return self.error(&link.at, message.to_string());
+        if link.pairwise {
+            // An element alone and without ports has as many as the other side.
+            let alone = |stretches: &[Stretch]| matches!(stretches, [only] if only.unnamed);
+            wide_from |= alone(&from) && inputs > 1;
+            wide_to |= alone(&to) && outputs > 1;
         }
-        // With `->` one side has at most one port, so the product is the number of connections.
-        let count = if link.pairwise {
-            outputs
+        if wide_from {
+            widen(&mut from, inputs.saturating_sub(outputs));
+        }
+        if wide_to {
+            widen(&mut to, outputs.saturating_sub(inputs));
+        }
+        let paired = (outputs > 1 || wide_from) && (inputs > 1 || wide_to);
+        if paired && !link.pairwise {
+            let message = "syntax error: many-to-many connections require '=>'";
+            self.error(&link.at, message.to_string());
+        }
+        if paired && total(&from) != total(&to) {
+            let or_more = |wide| if wide { " or more" } else { "" };
+            let message = format!(
+                "connection mismatch: {outputs}{} outputs connected to {inputs}{} inputs",
+                or_more(wide_from),
+                or_more(wide_to)
+            );
+            self.error(&link.at, message);
+        }
+        // Where ports are not paired, one side has at most one.
+        let (outputs, inputs) = (total(&from), total(&to));
+        let count = if paired {
+            outputs.min(inputs)
         } else {
             outputs * inputs
         };
@@ -104,7 +124,7 @@ impl Builder<'_> {
             at: link.at.clone(),
         };
         let connections = &mut self.frame().scope.connections;
-        if link.pairwise {
+        if paired {
             connections.extend(ends(&from).zip(ends(&to)).map(make));
         } else if count > 0 {
             let to = ends(&to);
@@ -154,7 +174,7 @@ impl Builder<'_> {
         sort(&mut unused);
         unused.dedup();
         for port in unused {
-            self.error(at, format!("element group {side} {port} unused"));
+            self.error(at, format!("'<anonymous group>' {side} {port} missing"));
         }
     }
 }

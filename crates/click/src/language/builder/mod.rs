@@ -57,6 +57,8 @@ struct Frame {
     parameters: Set<Rc<str>>,
     /// The tunnels that `input` and `output` mean here, innermost last.
     tunnels: Vec<Tunnel>,
+    /// The last chain ended in `output` and nothing else, or there was none yet.
+    ends_output: bool,
     /// Groups whose ports are to be checked when the statement around them ends.
     groups: Vec<(Tunnel, Landmark)>,
 }
@@ -97,6 +99,7 @@ impl Frame {
             classes: Map::new(),
             parameters: Set::new(),
             tunnels: Vec::new(),
+            ends_output: true,
             groups: Vec::new(),
         }
     }
@@ -315,24 +318,17 @@ impl<'a> Builder<'a> {
     ) -> (usize, usize) {
         let (inputs, outputs) = tunnel.inside(scope);
         let (into_input, out_of_output) = tunnel.outside(scope);
-        if into_input.count() > 0 {
-            self.error(
-                at,
-                format!("'{name}' pseudoelement 'input' may only be used as output"),
-            );
-        }
-        if out_of_output.count() > 0 {
-            self.error(
-                at,
-                format!("'{name}' pseudoelement 'output' may only be used as input"),
-            );
-        }
-        for (used, side) in [(&inputs, "input"), (&outputs, "output")] {
+        for (side, used, against, instead) in [
+            ("input", &inputs, &into_input, "output"),
+            ("output", &outputs, &out_of_output, "input"),
+        ] {
+            if against.count() > 0 {
+                let message =
+                    format!("'{name}' pseudoelement '{side}' may only be used as {instead}");
+                self.error(at, message);
+            }
             for port in used.gaps(used.count()).take(GAPS) {
-                self.error(
-                    at,
-                    format!("compound element '{name}' {side} {port} unused"),
-                );
+                self.error(at, format!("'{name}' {side} {port} missing"));
             }
         }
         (inputs.count(), outputs.count())
@@ -344,9 +340,23 @@ impl<'a> Builder<'a> {
             Side::Start => (|o| &o.inputs, "input ports ignored at start of chain"),
             Side::End => (|o| &o.outputs, "output ports ignored at end of chain"),
         };
-        let names_ports = |o: &&Operand| named(o).as_ref().is_some_and(|p| p.count() > 0);
+        let names_ports = |o: &&Operand| named(o).as_ref().is_some();
         if let Some(operand) = operands.iter().find(names_ports) {
             self.error(&operand.at, message.to_string());
+        }
+    }
+
+    /// A chain that begins with an arrow after one that leads elsewhere than out is perhaps meant to
+    /// go on with that one.
+    fn suggest_start(&mut self, chain: &Chain) {
+        let (Some(first), Some((link, _))) = (chain.first.first(), chain.rest.first()) else {
+            return;
+        };
+        let bare = matches!(first.reference, Reference::Implicit) && first.outputs.is_none();
+        if bare && !self.frame().ends_output {
+            let arrow = if link.pairwise { "=>" } else { "->" };
+            let message = format!("suggest 'input {arrow}' or '[0] {arrow}' to start connection");
+            self.diagnostics.warning(&first.at, message);
         }
     }
 
@@ -359,7 +369,9 @@ impl<'a> Builder<'a> {
             );
         if declares_all && chain.first.len() > 1 {
             self.declare_all(chain.first);
+            self.frame().ends_output = false;
         } else {
+            self.suggest_start(&chain);
             self.refuse_ports(&chain.first, Side::Start);
             let last = chain.rest.len();
             if last == 0 {
@@ -374,6 +386,11 @@ impl<'a> Builder<'a> {
                 self.connect(&left, &link, &right);
                 left = right;
             }
+            let frame = self.frame();
+            frame.ends_output = match (frame.tunnels.last(), &left[..]) {
+                (Some(tunnel), [only]) => only.to == tunnel.output,
+                _ => false,
+            };
         }
         let groups = self.frame().groups.split_off(groups_before);
         if !groups.is_empty() {

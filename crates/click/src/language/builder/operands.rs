@@ -5,7 +5,7 @@ use alloc::rc::Rc;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
-use super::super::program::{Class, INPUT, Node, NodeKind, OUTPUT};
+use super::super::program::{Class, INPUT, Node, NodeKind, OUTPUT, UsedPorts};
 use super::super::syntax::{self, Operand, Ports, Reference, Statement};
 use super::{Builder, Tunnel};
 use crate::diagnostics::{Diagnostic, Landmark};
@@ -16,8 +16,6 @@ pub(super) struct Place {
     pub(super) from: usize,
     pub(super) inputs: Option<Ports>,
     pub(super) outputs: Option<Ports>,
-    /// May stand for as many ports as the other side has.
-    pub(super) expandable: bool,
 }
 
 /// Which end of a chain an operand without a name stands at.
@@ -68,7 +66,6 @@ impl Builder<'_> {
             mut outputs,
             at,
         } = operand;
-        let expandable = !matches!(reference, Reference::Group(_));
         let reference = match reference {
             Reference::Anonymous {
                 class: syntax::Class::Named(name, _),
@@ -114,8 +111,8 @@ impl Builder<'_> {
                 let tunnel = self.group(statements, &at);
                 let frame = self.frame();
                 let (ins, outs) = tunnel.inside(&frame.scope);
-                inputs = inputs.or_else(|| Ports::first(ins.count()));
-                outputs = outputs.or_else(|| Ports::first(outs.count()));
+                inputs = inputs.or_else(|| implied(&ins));
+                outputs = outputs.or_else(|| implied(&outs));
                 (tunnel.input, tunnel.output)
             }
         };
@@ -124,7 +121,6 @@ impl Builder<'_> {
             from,
             inputs,
             outputs,
-            expandable,
         }
     }
 
@@ -237,13 +233,24 @@ impl Builder<'_> {
     }
 
     fn group(&mut self, statements: Vec<Statement>, at: &Landmark) -> Tunnel {
-        let tunnel = self.frame().add_tunnel(at);
-        self.frame().tunnels.push(tunnel);
+        let frame = self.frame();
+        let tunnel = frame.add_tunnel(at);
+        frame.tunnels.push(tunnel);
+        // Click counts the group, its input and its output as elements.
+        frame.number += 3;
+        let ended = core::mem::replace(&mut frame.ends_output, true);
         for statement in statements {
             self.statement(statement);
         }
-        self.frame().tunnels.pop();
+        let frame = self.frame();
+        frame.tunnels.pop();
+        frame.ends_output = ended;
         self.frame().groups.push((tunnel, at.clone()));
         tunnel
     }
+}
+
+/// The ports of a group that names none: all that are in use within.
+fn implied(used: &UsedPorts) -> Option<Ports> {
+    Ports::first(used.count()).filter(|ports| ports.count() > 0)
 }

@@ -53,7 +53,9 @@ impl Builder<'_> {
                     kind: "".into(),
                     name: "compact_config".into(),
                 }),
-                [name] => self.package("package", name, at),
+                [name] if !["package", "library"].contains(&name) => {
+                    self.package("package", name, at);
+                }
                 _ => {
                     let diagnostic = Diagnostic::error("syntax error at requirement").at(at);
                     let help = format!("expected a package's name, found '{argument}'");

@@ -33,7 +33,17 @@ impl Parser {
             self.lexer.next();
             let at = self.lexer.landmark(&link);
             match self.stage(Place::Later, diagnostics) {
-                Ok(stage) => chain.rest.push((Link { pairwise, at }, stage)),
+                Ok(stage) => {
+                    let implicit = |o: &Operand| matches!(o.reference, Reference::Implicit);
+                    let follows = self.lexer.peek_kind();
+                    if stage.iter().any(implicit)
+                        && matches!(follows, Kind::Arrow | Kind::DoubleArrow)
+                    {
+                        let message = "implicit ports used in the middle of a chain";
+                        self.report_here(message, diagnostics);
+                    }
+                    chain.rest.push((Link { pairwise, at }, stage));
+                }
                 Err(Abandoned) => {
                     self.broken = true;
                     // What they lead to is lost; that they lead nowhere is no further mistake.
@@ -88,7 +98,7 @@ impl Parser {
         let bare = foremost && !comma;
         match place {
             _ if self.depth == 0 || (inputs.is_none() && !bare) => {
-                self.unexpected("an element", diagnostics)
+                self.no_element(inputs.is_some(), foremost, diagnostics)
             }
             Place::First if arrow || comma => Ok(Operand {
                 inputs: None,
@@ -102,8 +112,25 @@ impl Parser {
                 outputs: None,
                 at,
             }),
-            _ => self.unexpected("an element", diagnostics),
+            Place::First if inputs.is_some() => self.abandon("stranded port ignored", diagnostics),
+            _ => self.no_element(inputs.is_some(), foremost, diagnostics),
         }
+    }
+
+    /// Reports that no element is named here; `stranded` if ports are.
+    fn no_element(
+        &mut self,
+        stranded: bool,
+        foremost: bool,
+        diagnostics: &mut Diagnostics,
+    ) -> Parsed<Operand> {
+        if stranded {
+            self.report_here("stranded port ignored", diagnostics);
+            if !foremost {
+                return Err(Abandoned);
+            }
+        }
+        self.unexpected("an element", diagnostics)
     }
 
     /// An element, if one is named here.
@@ -174,16 +201,20 @@ impl Parser {
         }
     }
 
-    /// `[0,2-3]`, if it stands here.
+    /// `[0,2-3]`, `[]` or `[0,]`, if it stands here.
     fn ports(&mut self, diagnostics: &mut Diagnostics) -> Parsed<Option<Ports>> {
         if !self.accept(Kind::Sign('[')) {
             return Ok(None);
         }
         let mut ports = Ports::default();
-        if self.accept(Kind::Sign(']')) {
-            return Ok(Some(ports));
-        }
         loop {
+            if self.accept(Kind::Sign(']')) {
+                if ports.count() == 0 {
+                    ports.add(0, 0);
+                }
+                ports.open = true;
+                return Ok(Some(ports));
+            }
             let first = self.port(diagnostics)?;
             let last = if self.accept(Kind::Sign('-')) {
                 self.port(diagnostics)?
@@ -199,7 +230,10 @@ impl Parser {
             if self.accept(Kind::Sign(']')) {
                 return Ok(Some(ports));
             }
-            self.expect(Kind::Sign(','), "syntax error: expected ','", diagnostics)?;
+            if !self.accept(Kind::Sign(',')) {
+                // As Click, which goes on as if the comma were there.
+                self.report_here("syntax error: expected ','", diagnostics);
+            }
         }
     }
 
@@ -210,7 +244,9 @@ impl Parser {
             return self.abandon("syntax error: expected port number", diagnostics);
         }
         if !text.bytes().all(|b| b.is_ascii_digit()) {
-            return self.abandon("syntax error: port number should be integer", diagnostics);
+            self.report_here("syntax error: port number should be integer", diagnostics);
+            self.lexer.next();
+            return Ok(0);
         }
         match text.parse() {
             Ok(port) => {

@@ -317,6 +317,7 @@ impl Parser {
         if !self.at_formal() {
             return Ok(formals);
         }
+        let mut disordered = false;
         loop {
             let at = self.landmark();
             let kind = match self.lexer.peek_kind() {
@@ -331,7 +332,7 @@ impl Parser {
             };
             let variable = self.expect(Kind::Variable, "expected variable", diagnostics)?;
             let name: Rc<str> = self.lexer.text(&variable)[1..].into();
-            check_formal(&formals, &kind, &at, diagnostics);
+            check_formal(&formals, &kind, &at, &mut disordered, diagnostics);
             formals.push(Formal { kind, name, at });
             if self.accept(Kind::Sign('|')) {
                 return Ok(formals);
@@ -378,28 +379,36 @@ fn check_identifier(what: &str, name: &str, at: &Landmark, diagnostics: &mut Dia
     }
 }
 
-/// Reports a parameter out of order: positions come before keywords, and the rest comes last.
+/// Reports a parameter out of order: positions come before keywords, and the rest comes last. Only
+/// the first is reported.
 fn check_formal(
     before: &[Formal],
     kind: &FormalKind,
     at: &Landmark,
+    disordered: &mut bool,
     diagnostics: &mut Diagnostics,
 ) {
-    match (before.last().map(|formal| &formal.kind), kind) {
-        (Some(FormalKind::Rest), _) => diagnostics.error(at, "'__REST__' parameter must come last"),
-        (Some(FormalKind::Keyword(_)), FormalKind::Positional) => {
-            diagnostics.error(at, "positional parameters must precede keyword parameters");
-        }
-        (_, FormalKind::Keyword(keyword))
-            if before
-                .iter()
-                .any(|formal| formal.kind == FormalKind::Keyword(keyword.clone())) =>
-        {
+    if matches!(kind, FormalKind::Keyword(_)) || *kind == FormalKind::Rest {
+        let keyword = match kind {
+            FormalKind::Keyword(keyword) => keyword,
+            _ => "__REST__",
+        };
+        if before.iter().any(|formal| formal.kind == *kind) {
             diagnostics.error(
                 at,
                 format!("repeated keyword parameter '{keyword}' in compound element"),
             );
         }
-        _ => {}
+    }
+    let misplaced = match before.last().map(|formal| &formal.kind) {
+        Some(FormalKind::Rest) => true,
+        Some(FormalKind::Keyword(_)) => *kind == FormalKind::Positional,
+        _ => false,
+    };
+    if misplaced && !core::mem::replace(disordered, true) {
+        diagnostics.error(
+            at,
+            "compound element parameters out of order\n(The correct order is '[positional], [keywords], [__REST__]'.)",
+        );
     }
 }

@@ -50,7 +50,7 @@ fn input_and_output_are_understood_at_the_ends() {
 fn ports_of_compounds_must_be_dense() {
     assert_eq!(
         errors("elementclass C { [0] -> [0]; [2] -> [1] }"),
-        ["t.click:1: compound element 'C' input 1 unused"]
+        ["t.click:1: 'C' input 1 missing"]
     );
     assert_eq!(
         errors("elementclass C { Idle -> input -> output }"),

@@ -19,15 +19,40 @@ fn many_outputs_may_lead_to_one_input_and_one_to_many() {
 }
 
 #[test]
-fn port_lists_have_numbers_and_ranges_and_may_be_empty() {
+fn port_lists_have_numbers_and_ranges_and_may_be_open() {
     assert_eq!(
         connections("a, b :: X; a [0,2-3] -> b"),
         ["a[0]->[0]b", "a[2]->[0]b", "a[3]->[0]b"]
     );
     assert_eq!(
         connections("a, b :: X; a [] -> b; a -> [] b"),
-        Vec::<String>::new()
+        ["a[0]->[0]b"]
     );
+    assert_eq!(
+        connections("a, b, c :: X; a [1,] => b, c, b"),
+        ["a[1]->[0]b", "a[2]->[0]c", "a[3]->[0]b"]
+    );
+    assert_eq!(
+        connections("a, b, c, d :: X; a [], b [3] => [0,1] c, [5,6] d"),
+        ["a[0]->[0]c", "a[1]->[1]c", "a[2]->[5]d", "b[3]->[6]d"]
+    );
+    for (text, expected) in [
+        (
+            "a [] => [] b",
+            "t.click:1: at most one expandable port allowed per connection",
+        ),
+        (
+            "a [0,1,2,] => [3,4] b",
+            "t.click:1: connection mismatch: 3 or more outputs connected to 2 inputs",
+        ),
+        (
+            "a [0,1] => [0,] a, a, b",
+            "t.click:1: connection mismatch: 2 outputs connected to 3 or more inputs",
+        ),
+    ] {
+        let declared = alloc::format!("a, b :: X; {text}");
+        assert_eq!(errors(&declared)[0], expected, "{text}");
+    }
 }
 
 #[test]
@@ -46,7 +71,7 @@ fn many_to_many_connections_pair_ports() {
     );
     assert_eq!(
         errors("a, b, x, y :: X; a, b -> x, y"),
-        ["t.click:1: many-to-many connections require '=>'"]
+        ["t.click:1: syntax error: many-to-many connections require '=>'"]
     );
     assert_eq!(
         errors("a, b :: X; a [0,1] => [0,1,2] b"),
@@ -100,8 +125,8 @@ fn groups_have_all_their_ports_unless_told_otherwise() {
         [
             "x[0]->[0]c",
             "c[0]->[0]y",
-            "c[1]->[0]Paint@4",
-            "Paint@4[0]->[0]y"
+            "c[1]->[0]Paint@7",
+            "Paint@7[0]->[0]y"
         ]
     );
 }
@@ -112,6 +137,6 @@ fn groups_with_gaps_are_errors_and_share_the_scope() {
     assert!(!errors("x, y :: X; x => ( [0]->[0]; [2]->Discard ) -> y;").is_empty());
     assert_eq!(
         connections("x :: X; x -> ( -> c :: Counter -> ) -> Discard; c [1] -> x"),
-        ["x[0]->[0]c", "c[0]->[0]Discard@3", "c[1]->[0]x"]
+        ["x[0]->[0]c", "c[0]->[0]Discard@6", "c[1]->[0]x"]
     );
 }

@@ -48,6 +48,21 @@ fn messages_are_those_of_click() {
             "Idle[] -> [,]Null",
             "t.click:1: syntax error: expected port number",
         ),
+        ("[0] -> Idle", "t.click:1: stranded port ignored"),
+        ("{ Idle -> [0] -> X }", "t.click:1: stranded port ignored"),
+        (
+            "Idle -> { -> a :: X; a -> [0], X -> X }",
+            "t.click:1: implicit ports used in the middle of a chain",
+        ),
+        (
+            "elementclass A { $a, N $n, $b | }",
+            "t.click:1: compound element parameters out of order",
+        ),
+        (
+            "elementclass A { N $n, N $b | }",
+            "t.click:1: repeated keyword parameter 'N' in compound element",
+        ),
+        ("require(package)", "t.click:1: syntax error at requirement"),
         (
             "Idle -> [0 1] Null",
             "t.click:1: syntax error: expected ','",
@@ -100,6 +115,29 @@ fn every_mistake_is_reported_and_none_twice() {
 }
 
 #[test]
+fn a_start_without_a_name_is_doubtful_after_a_chain_that_does_not_end_in_output() {
+    assert_eq!(
+        errors("Idle -> { -> X -> ; -> Y -> [1] } [0,1] -> X"),
+        [""; 0]
+    );
+    assert_eq!(
+        errors("Idle -> { c :: X;\n-> c -> } -> X"),
+        ["t.click:2: warning: suggest 'input ->' or '[0] ->' to start connection"]
+    );
+}
+
+#[test]
+fn parameters_out_of_order_are_reported_once() {
+    assert_eq!(
+        errors("elementclass A { N $n, $a, __REST__ $r, $b | }"),
+        [
+            "t.click:1: compound element parameters out of order",
+            "t.click:1: (The correct order is '[positional], [keywords], [__REST__]'.)",
+        ]
+    );
+}
+
+#[test]
 fn a_declaration_without_class_takes_the_name_for_it() {
     assert_eq!(
         errors("a :: ;"),
@@ -113,7 +151,10 @@ fn a_declaration_without_class_takes_the_name_for_it() {
 #[test]
 fn ports_where_a_chain_ends_are_those_of_the_surrounding_group() {
     assert_eq!(errors("Idle -> { [0] -> X -> [0] } -> Discard"), [""; 0]);
-    assert_eq!(errors("Idle -> X [] "), [""; 0]);
+    assert_eq!(
+        errors("Idle -> X [] "),
+        ["t.click:1: output ports ignored at end of chain"]
+    );
 }
 
 #[test]
