@@ -160,6 +160,8 @@ pub struct Diagnostic {
     pub level: Level,
     /// Where; `None` for what concerns the configuration as a whole.
     pub landmark: Option<Landmark>,
+    /// Click's text does not say where: only those who show the source do.
+    pub place_unsaid: bool,
     /// What was being done, such as `While configuring 'q :: Queue':`; printed once above all
     /// messages that share it.
     pub context: Option<String>,
@@ -176,6 +178,7 @@ impl Diagnostic {
         Self {
             level,
             landmark: None,
+            place_unsaid: false,
             context: None,
             message: message.into(),
             help: None,
@@ -198,6 +201,14 @@ impl Diagnostic {
     #[must_use]
     pub fn at(mut self, landmark: &Landmark) -> Self {
         self.landmark = Some(landmark.clone());
+        self
+    }
+
+    /// The same, at a place that Click's text does not name.
+    #[must_use]
+    pub fn at_unsaid(mut self, landmark: &Landmark) -> Self {
+        self.landmark = Some(landmark.clone());
+        self.place_unsaid = true;
         self
     }
 
@@ -224,8 +235,8 @@ impl Diagnostic {
         for (number, line) in self.message.split('\n').enumerate() {
             match (&self.context, &self.landmark) {
                 (Some(_), _) => f.write_str("  ")?,
-                (None, Some(landmark)) => write!(f, "{landmark}: ")?,
-                (None, None) => {}
+                (None, Some(landmark)) if !self.place_unsaid => write!(f, "{landmark}: ")?,
+                (None, _) => {}
             }
             if number == 0 {
                 f.write_str(level)?;

@@ -141,3 +141,41 @@ fn build(simulation: &Rc<Simulation>, text: &str) -> Result<Driver, String> {
         Err(error) => Err(alloc::format!("{}", error.diagnostics)),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Bench;
+
+    #[test]
+    fn ports_are_looked_at_in_one_respect_after_another() {
+        for (text, expected) in [
+            // Which ports there are, in the order of those that connections lead to; nothing else then.
+            (
+                "d :: Discard;\ns :: InfiniteSource;\nd -> [1] d; s [2] -> u :: Unqueue; s -> u",
+                "config:1: 'd :: Discard' has no input 1\n\
+                 config:1: 'd :: Discard' has no output 0\n\
+                 config:2: 's :: InfiniteSource' has no output 2\n",
+            ),
+            // Which push and which pull; Click says of these not where they are.
+            (
+                "InfiniteSource -> Unqueue -> Unqueue -> c :: Counter -> Unqueue -> Discard; Print",
+                "'Unqueue@2 :: Unqueue' push output 0 connected to 'Unqueue@3 :: Unqueue' pull input 0\n\
+                agnostic 'c :: Counter' in mixed context: push input 0, pull output 0\n",
+            ),
+            // Which are used twice, or not at all: all inputs, then all outputs.
+            (
+                "i :: InfiniteSource; j :: InfiniteSource;\n\
+                 i -> q :: Queue; i -> q; i -> d :: Discard;\n\
+                 p :: Print; q -> Unqueue -> Print",
+                "config:1: illegal reuse of 'i :: InfiniteSource' push output 0\n\
+                 config:1: illegal reuse of 'i :: InfiniteSource' push output 0\n\
+                 config:3: 'p :: Print' input 0 unused\n\
+                 config:1: 'j :: InfiniteSource' output 0 unused\n\
+                 config:3: 'p :: Print' output 0 unused\n\
+                 config:3: 'Print@7 :: Print' output 0 unused\n",
+            ),
+        ] {
+            assert_eq!(Bench::errors(text), expected, "{text}");
+        }
+    }
+}

@@ -102,8 +102,14 @@ fn run(request: &Request) -> Result<u8, Failure> {
         let message = format!("{}: configuration has no elements, exiting", source.name);
         explain(&[Diagnostic::warning(message)].into_iter().collect());
     }
-    if let Some(path) = &request.output {
-        write_output(path, &router.flat_configuration().unparse())?;
+    let mut written = true;
+    if let Some(path) = &request.output
+        && let Err(Failure::Message(message)) =
+            write_output(path, &router.flat_configuration().unparse())
+    {
+        // The router runs all the same.
+        complain!("{message}");
+        written = false;
     }
     if let Some(form) = request.dump {
         print(&dump::dump(&router, form))?;
@@ -116,7 +122,7 @@ fn run(request: &Request) -> Result<u8, Failure> {
     if request.times {
         print(&times::spent(began.elapsed()))?;
     }
-    let status = answer(driver.router(), request);
+    let status = answer(driver.router(), request, written);
     drop(driver.finish());
     let faults = process
         .finish()
@@ -143,14 +149,15 @@ fn flatten(source: &Source, libraries: &Libraries, request: &Request) -> Result<
 }
 
 /// Reads what is to be read when the router has run, and finds the exit status.
-fn answer(router: &Router, request: &Request) -> Result<u8, Failure> {
+/// `well` says whether all went well before that.
+fn answer(router: &Router, request: &Request, well: bool) -> Result<u8, Failure> {
     let read = read_handlers(router, &request.handlers);
     print(&read.text)?;
     for error in &read.errors {
         complain!("{error}");
     }
     let Some(handler) = &request.exit_handler else {
-        return Ok(u8::from(!read.errors.is_empty()));
+        return Ok(u8::from(!well || !read.errors.is_empty()));
     };
     // Whatever it says counts, even where other handlers could not be read.
     let value = match router.read(handler, "") {

@@ -5,6 +5,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::ports::{self, Processing};
+use crate::collections::{sort, sort_by_key};
 use crate::diagnostics::{Diagnostic, Diagnostics};
 use crate::element::Class;
 use crate::graph::{Flat, FlatConnection};
@@ -21,20 +22,35 @@ pub(super) fn resolve(
     classes: &[&'static Class],
     diagnostics: &mut Diagnostics,
 ) -> Vec<Ports> {
+    let before = diagnostics.error_count();
+    let mut connections: Vec<&FlatConnection> = flat.connections.iter().collect();
+    sort_by_key(&mut connections, |connection| {
+        (connection.to, connection.from)
+    });
     let mut resolver = Resolver {
         flat,
+        connections,
         classes,
         ports: Vec::new(),
         diagnostics,
     };
-    resolver.count();
-    resolver.settle();
-    resolver.check_use();
+    // As in Click, what is wrong in one respect keeps the next from being looked at.
+    for look in [Resolver::count, Resolver::settle, Resolver::check_use] {
+        look(&mut resolver);
+        if resolver.diagnostics.error_count() > before {
+            break;
+        }
+    }
     resolver.ports
 }
 
+/// An element and one of its ports.
+type Port = (usize, u16);
+
 struct Resolver<'a> {
     flat: &'a Flat,
+    /// By the inputs they lead to, which is the order Click reports them in.
+    connections: Vec<&'a FlatConnection>,
     classes: &'a [&'static Class],
     ports: Vec<Ports>,
     diagnostics: &'a mut Diagnostics,
@@ -54,13 +70,8 @@ impl Resolver<'_> {
         format!("'{} :: {}'", element.name, element.class)
     }
 
-    fn error_at_element(&mut self, element: usize, message: String) {
-        self.diagnostics
-            .error(&self.flat.elements[element].landmark, message);
-    }
-
-    fn error_at(&mut self, connection: &FlatConnection, message: String, help: Option<String>) {
-        let mut diagnostic = Diagnostic::error(message).at(&connection.landmark);
+    fn error_at_element(&mut self, element: usize, message: String, help: Option<&str>) {
+        let mut diagnostic = Diagnostic::error(message).at(&self.flat.elements[element].landmark);
         if let Some(help) = help {
             diagnostic = diagnostic.help(help);
         }
@@ -89,16 +100,16 @@ impl Resolver<'_> {
                 outputs: side(true, output_count.clamp(outputs)),
             });
         }
-        for connection in &flat.connections {
+        for connection in self.connections.clone() {
             let (from, output) = connection.from;
             let (to, input) = connection.to;
-            if usize::from(output) >= self.ports[from].outputs.len() {
-                let message = format!("{} has no output {output}", self.describe(from));
-                self.error_at(connection, message, None);
-            }
             if usize::from(input) >= self.ports[to].inputs.len() {
                 let message = format!("{} has no input {input}", self.describe(to));
-                self.error_at(connection, message, None);
+                self.error_at_element(to, message, None);
+            }
+            if usize::from(output) >= self.ports[from].outputs.len() {
+                let message = format!("{} has no output {output}", self.describe(from));
+                self.error_at_element(from, message, None);
             }
         }
     }
@@ -120,12 +131,12 @@ impl Resolver<'_> {
     /// Carries push and pull along connections and through elements until nothing changes.
     /// What nothing decides is push.
     fn settle(&mut self) {
-        let flat = self.flat;
+        let connections = self.connections.clone();
         let through = self.agnostic_pairs();
-        let mut reported = alloc::vec![false; flat.connections.len() + through.len()];
+        let mut reported = alloc::vec![false; connections.len() + through.len()];
         loop {
             let mut changed = false;
-            for (connection, reported) in flat.connections.iter().zip(&mut reported) {
+            for (connection, reported) in connections.iter().zip(&mut reported) {
                 let (Some(from), Some(to)) = (self.output(connection), self.input(connection))
                 else {
                     continue;
@@ -149,7 +160,7 @@ impl Resolver<'_> {
                 }
             }
             for (&(element, input, output), reported) in
-                through.iter().zip(&mut reported[flat.connections.len()..])
+                through.iter().zip(&mut reported[connections.len()..])
             {
                 let ports = &mut self.ports[element];
                 match (ports.inputs[input], ports.outputs[output]) {
@@ -233,7 +244,8 @@ impl Resolver<'_> {
         let help = help
             .replace(" pulles ", " has its packets pulled ")
             .replace(" pushs ", " has packets pushed to it ");
-        self.error_at(connection, message, Some(help));
+        let diagnostic = Diagnostic::error(message).at_unsaid(&connection.landmark);
+        self.diagnostics.push(diagnostic.help(help));
     }
 
     fn mixed(&mut self, element: usize, input: usize, output: usize) {
@@ -255,65 +267,59 @@ impl Resolver<'_> {
         );
         let landmark = &self.flat.elements[element].landmark;
         self.diagnostics
-            .push(Diagnostic::error(message).at(landmark).help(help));
+            .push(Diagnostic::error(message).at_unsaid(landmark).help(help));
     }
 
     /// Every port must be used, push outputs and pull inputs by one connection only.
     fn check_use(&mut self) {
         let flat = self.flat;
-        let mut inputs: Vec<Vec<u32>> = self
-            .ports
-            .iter()
-            .map(|ports| alloc::vec![0; ports.inputs.len()])
-            .collect();
-        let mut outputs: Vec<Vec<u32>> = self
-            .ports
-            .iter()
-            .map(|ports| alloc::vec![0; ports.outputs.len()])
-            .collect();
-        for connection in &flat.connections {
-            let (from, output) = (connection.from.0, usize::from(connection.from.1));
-            let (to, input) = (connection.to.0, usize::from(connection.to.1));
-            if let Some(uses) = outputs[from].get_mut(output) {
-                *uses += 1;
-                if *uses == 2 && self.ports[from].outputs[output] == Processing::Push {
-                    let message = format!(
-                        "illegal reuse of {} push output {output}",
-                        self.describe(from)
-                    );
-                    let help =
-                        "put a Tee after it to send each packet both ways, or a switch to choose"
-                            .into();
-                    self.error_at(connection, message, Some(help));
-                }
-            }
-            if let Some(uses) = inputs[to].get_mut(input) {
-                *uses += 1;
-                if *uses == 2 && self.ports[to].inputs[input] == Processing::Pull {
-                    let message =
-                        format!("illegal reuse of {} pull input {input}", self.describe(to));
-                    let help =
-                        "put a scheduler such as RoundRobinSched before it to pull from both"
-                            .into();
-                    self.error_at(connection, message, Some(help));
-                }
+        let to: Vec<Port> = self.connections.iter().map(|c| c.to).collect();
+        let mut from: Vec<Port> = self.connections.iter().map(|c| c.from).collect();
+        sort(&mut from);
+        for pair in to.windows(2) {
+            let (element, port) = pair[1];
+            let processing = self.ports[element].inputs[usize::from(port)];
+            if pair[0] == pair[1] && processing == Processing::Pull {
+                let message = format!(
+                    "illegal reuse of {} pull input {port}",
+                    self.describe(element)
+                );
+                let help = "put a scheduler such as RoundRobinSched before it to pull from both";
+                self.error_at_element(element, message, Some(help));
             }
         }
-        for element in 0..flat.elements.len() {
-            for (port, uses) in inputs[element].iter().enumerate() {
-                if *uses == 0 {
-                    self.error_at_element(
-                        element,
-                        format!("{} input {port} unused", self.describe(element)),
-                    );
-                }
+        for pair in from.windows(2) {
+            let (element, port) = pair[1];
+            let processing = self.ports[element].outputs[usize::from(port)];
+            if pair[0] == pair[1] && processing == Processing::Push {
+                let message = format!(
+                    "illegal reuse of {} push output {port}",
+                    self.describe(element)
+                );
+                let help =
+                    "put a Tee after it to send each packet both ways, or a switch to choose";
+                self.error_at_element(element, message, Some(help));
             }
-            for (port, uses) in outputs[element].iter().enumerate() {
-                if *uses == 0 {
-                    self.error_at_element(
-                        element,
-                        format!("{} output {port} unused", self.describe(element)),
-                    );
+        }
+        let used = |ends: &[Port]| {
+            let mut used: Vec<Vec<bool>> = flat.elements.iter().map(|_| Vec::new()).collect();
+            for &(element, port) in ends {
+                let used = &mut used[element];
+                used.resize(used.len().max(usize::from(port) + 1), false);
+                used[usize::from(port)] = true;
+            }
+            used
+        };
+        for (side, used) in [("input", used(&to)), ("output", used(&from))] {
+            for (element, used) in used.iter().enumerate() {
+                let ports = &self.ports[element];
+                let count = match side {
+                    "input" => ports.inputs.len(),
+                    _ => ports.outputs.len(),
+                };
+                for port in (0..count).filter(|&port| used.get(port) != Some(&true)) {
+                    let message = format!("{} {side} {port} unused", self.describe(element));
+                    self.error_at_element(element, message, None);
                 }
             }
         }

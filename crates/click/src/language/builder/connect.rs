@@ -4,12 +4,12 @@ use alloc::format;
 use alloc::string::ToString;
 use alloc::vec::Vec;
 
-use crate::collections::{Map, sort};
+use crate::collections::Map;
 
 use super::super::program::{Connection, End, UsedPorts};
 use super::super::syntax::{Link, Ports};
 use super::operands::Place;
-use super::{Builder, GAPS, Tunnel};
+use super::{Builder, GAPS, Group};
 use crate::diagnostics::Landmark;
 
 /// The most connections a configuration may have, before and after expansion: a few ranges such as
@@ -134,15 +134,15 @@ impl Builder<'_> {
     }
 
     /// Once the statement around groups is done, each of their ports must be in use on both sides.
-    pub(super) fn check_groups(&mut self, groups: &[(Tunnel, Landmark)]) {
+    pub(super) fn check_groups(&mut self, groups: &[Group]) {
         let scope = &self.frame().scope;
         let first = groups
             .iter()
-            .map(|(tunnel, _)| tunnel.first)
+            .map(|(tunnel, ..)| tunnel.first)
             .min()
             .unwrap_or(0);
         let mut used: Map<usize, (UsedPorts, UsedPorts)> = Map::new();
-        for (tunnel, _) in groups {
+        for (tunnel, ..) in groups {
             used.get_or_insert_with(tunnel.input, Default::default);
             used.get_or_insert_with(tunnel.output, Default::default);
         }
@@ -154,27 +154,32 @@ impl Builder<'_> {
                 leaving.insert(connection.from.port);
             }
         }
-        for (tunnel, at) in groups {
+        for (tunnel, name, at) in groups {
             let (outside, inside) = used.remove(&tunnel.input).unwrap_or_default();
-            self.check_group("input", &inside, &outside, at);
+            self.check_group(("input", name), &inside, &outside, at);
             let (inside, outside) = used.remove(&tunnel.output).unwrap_or_default();
-            self.check_group("output", &inside, &outside, at);
+            self.check_group(("output", name), &inside, &outside, at);
         }
     }
 
-    fn check_group(&mut self, side: &str, inside: &UsedPorts, outside: &UsedPorts, at: &Landmark) {
-        // Nothing around the group at all on this side: the chain begins or ends with it.
-        let count = if outside.count() == 0 {
-            inside.count()
-        } else {
-            inside.count().max(outside.count())
-        };
-        let mut unused: Vec<usize> = inside.gaps(count).take(GAPS).collect();
-        unused.extend(outside.gaps(count).take(GAPS));
-        sort(&mut unused);
-        unused.dedup();
-        for port in unused {
+    fn check_group(
+        &mut self,
+        (side, name): (&str, &str),
+        inside: &UsedPorts,
+        outside: &UsedPorts,
+        at: &Landmark,
+    ) {
+        for port in inside.gaps(inside.count()).take(GAPS) {
             self.error(at, format!("'<anonymous group>' {side} {port} missing"));
+        }
+        // Ports in use within that nothing leads to, and the other way round.
+        for port in outside.gaps(inside.count()).take(GAPS) {
+            self.error(at, format!("'{name}' {side} {port} unused"));
+        }
+        for port in inside.gaps(outside.count()).take(GAPS) {
+            if port >= inside.count() {
+                self.error(at, format!("'{name}' has no {side} {port}"));
+            }
         }
     }
 }

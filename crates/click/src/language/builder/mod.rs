@@ -17,12 +17,12 @@ use super::program::{
     UsedPorts,
 };
 use super::source::{Classes, Requirements, Source};
-use super::syntax::{self, Chain, Operand, Ports, Reference, Statement};
+use super::syntax::{self, Chain, Ports, Reference, Statement};
 use crate::diagnostics::{Diagnostic, Diagnostics, Landmark};
 use crate::graph::Requirement;
 
 pub(super) use connect::MOST_CONNECTIONS;
-use operands::Side;
+use operands::{Place, Side};
 
 /// How many messages may come with a suggestion.
 const SUGGESTIONS: usize = 50;
@@ -60,8 +60,11 @@ struct Frame {
     /// The last chain ended in `output` and nothing else, or there was none yet.
     ends_output: bool,
     /// Groups whose ports are to be checked when the statement around them ends.
-    groups: Vec<(Tunnel, Landmark)>,
+    groups: Vec<Group>,
 }
+
+/// A group's tunnel, the name Click gives it, and where it stands.
+type Group = (Tunnel, String, Landmark);
 
 #[derive(Clone, Copy)]
 struct Tunnel {
@@ -334,15 +337,14 @@ impl<'a> Builder<'a> {
         (inputs.count(), outputs.count())
     }
 
-    /// Reports ports named where nothing is connected to them.
-    fn refuse_ports(&mut self, operands: &[Operand], side: Side) {
-        let (named, message): (fn(&Operand) -> &Option<Ports>, _) = match side {
-            Side::Start => (|o| &o.inputs, "input ports ignored at start of chain"),
-            Side::End => (|o| &o.outputs, "output ports ignored at end of chain"),
+    /// Reports ports named, or those of a group, where nothing is connected to them.
+    fn refuse_ports(&mut self, places: &[Place], side: Side) {
+        let (named, message): (fn(&Place) -> &Option<Ports>, _) = match side {
+            Side::Start => (|p| &p.inputs, "input ports ignored at start of chain"),
+            Side::End => (|p| &p.outputs, "output ports ignored at end of chain"),
         };
-        let names_ports = |o: &&Operand| named(o).as_ref().is_some();
-        if let Some(operand) = operands.iter().find(names_ports) {
-            self.error(&operand.at, message.to_string());
+        if let Some(place) = places.iter().find(|place| named(place).is_some()) {
+            self.error(&place.at, message.to_string());
         }
     }
 
@@ -372,20 +374,14 @@ impl<'a> Builder<'a> {
             self.frame().ends_output = false;
         } else {
             self.suggest_start(&chain);
-            self.refuse_ports(&chain.first, Side::Start);
-            let last = chain.rest.len();
-            if last == 0 {
-                self.refuse_ports(&chain.first, Side::End);
-            }
             let mut left = self.stage(chain.first, Side::Start);
-            for (number, (link, operands)) in (1..).zip(chain.rest) {
-                if number == last {
-                    self.refuse_ports(&operands, Side::End);
-                }
+            self.refuse_ports(&left, Side::Start);
+            for (link, operands) in chain.rest {
                 let right = self.stage(operands, Side::End);
                 self.connect(&left, &link, &right);
                 left = right;
             }
+            self.refuse_ports(&left, Side::End);
             let frame = self.frame();
             frame.ends_output = match (frame.tunnels.last(), &left[..]) {
                 (Some(tunnel), [only]) => only.to == tunnel.output,

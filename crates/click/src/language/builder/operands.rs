@@ -16,6 +16,7 @@ pub(super) struct Place {
     pub(super) from: usize,
     pub(super) inputs: Option<Ports>,
     pub(super) outputs: Option<Ports>,
+    pub(super) at: Landmark,
 }
 
 /// Which end of a chain an operand without a name stands at.
@@ -66,6 +67,7 @@ impl Builder<'_> {
             mut outputs,
             at,
         } = operand;
+        let place = at.clone();
         let reference = match reference {
             Reference::Anonymous {
                 class: syntax::Class::Named(name, _),
@@ -121,6 +123,7 @@ impl Builder<'_> {
             from,
             inputs,
             outputs,
+            at: place,
         }
     }
 
@@ -237,6 +240,7 @@ impl Builder<'_> {
         let tunnel = frame.add_tunnel(at);
         frame.tunnels.push(tunnel);
         // Click counts the group, its input and its output as elements.
+        let name = format!("@{}", frame.number);
         frame.number += 3;
         let ended = core::mem::replace(&mut frame.ends_output, true);
         for statement in statements {
@@ -245,7 +249,7 @@ impl Builder<'_> {
         let frame = self.frame();
         frame.tunnels.pop();
         frame.ends_output = ended;
-        self.frame().groups.push((tunnel, at.clone()));
+        self.frame().groups.push((tunnel, name, at.clone()));
         tunnel
     }
 }

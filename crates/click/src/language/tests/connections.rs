@@ -133,8 +133,30 @@ fn groups_have_all_their_ports_unless_told_otherwise() {
 
 #[test]
 fn groups_with_gaps_are_errors_and_share_the_scope() {
-    assert!(!errors("x, y :: X; x => [0] ( [0]->[0]; [1]->Discard ) -> y;").is_empty());
-    assert!(!errors("x, y :: X; x => ( [0]->[0]; [2]->Discard ) -> y;").is_empty());
+    for (text, expected) in [
+        (
+            "x => [0] ( [0]->[0]; [1]->Discard ) -> y;",
+            &["t.click:1: '@3' input 1 unused"][..],
+        ),
+        (
+            "x => ( [0]->[0]; [2]->Discard ) -> y;",
+            &["t.click:1: '<anonymous group>' input 1 missing"],
+        ),
+        (
+            "x => [0,1] ( -> ) -> y;",
+            &["t.click:1: '@3' has no input 1"],
+        ),
+        (
+            "( -> [1]; input -> ) -> y;",
+            &[
+                "t.click:1: input ports ignored at start of chain",
+                "t.click:1: '@3' input 0 unused",
+            ],
+        ),
+    ] {
+        let declared = alloc::format!("x, y :: X; {text}");
+        assert_eq!(errors(&declared)[..expected.len()], *expected, "{text}");
+    }
     assert_eq!(
         connections("x :: X; x -> ( -> c :: Counter -> ) -> Discard; c [1] -> x"),
         ["x[0]->[0]c", "c[0]->[0]Discard@6", "c[1]->[0]x"]
