@@ -165,14 +165,14 @@ mod tests {
             // Which are used twice, or not at all: all inputs, then all outputs.
             (
                 "i :: InfiniteSource; j :: InfiniteSource;\n\
-                 i -> q :: Queue; i -> q; i -> d :: Discard;\n\
+                 i -> q :: Queue; i -> q; i -> d :: Discard; i -> e :: Discard;\n\
                  p :: Print; q -> Unqueue -> Print",
                 "config:1: illegal reuse of 'i :: InfiniteSource' push output 0\n\
                  config:1: illegal reuse of 'i :: InfiniteSource' push output 0\n\
                  config:3: 'p :: Print' input 0 unused\n\
                  config:1: 'j :: InfiniteSource' output 0 unused\n\
                  config:3: 'p :: Print' output 0 unused\n\
-                 config:3: 'Print@7 :: Print' output 0 unused\n",
+                 config:3: 'Print@8 :: Print' output 0 unused\n",
             ),
         ] {
             assert_eq!(Bench::errors(text), expected, "{text}");

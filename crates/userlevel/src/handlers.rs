@@ -14,31 +14,54 @@ pub struct HandlersRead {
     pub errors: Vec<String>,
 }
 
-/// Reads handlers; their names may hold `*`, `?` and `[…]`. The value of a single handler stands
-/// alone, those of several under their names.
+/// Reads handlers; their names may hold `*`, `?` and `[…]`, and begin with a class in an element's
+/// place. The value of a single handler stands alone, those of several under their names.
 #[must_use]
 pub fn read_handlers(router: &Router, patterns: &[String]) -> HandlersRead {
     let mut read = HandlersRead::default();
-    let alone = matches!(patterns, [one] if !is_pattern(one));
+    let single = matches!(patterns, [_]);
     for pattern in patterns {
-        let names = match is_pattern(pattern) {
-            true => matching(router, pattern),
-            false => vec![pattern.clone()],
+        let (element, handler) = pattern.split_once('.').unwrap_or(("", pattern));
+        let of_class = !element.is_empty() && router.find(element).is_none();
+        let several = of_class || is_pattern(pattern);
+        let names = match (several, of_class && !is_pattern(element)) {
+            (false, _) => vec![pattern.clone()],
+            (true, false) => matching(router, pattern),
+            (true, true) => having_class(router, element, handler),
         };
-        if names.is_empty() {
-            read.errors
-                .push(format!("no handlers matching '{pattern}'"));
+        let known = |id| matches(element, router.name(id));
+        if names.is_empty() && !router.elements().any(known) {
+            let kind = if is_pattern(element) { " matching" } else { "" };
+            read.errors.push(match element {
+                "" => format!("no '{handler}' handler"),
+                _ => format!("no element{kind} '{element}'"),
+            });
         }
         for name in names {
             match router.read(&name, "") {
-                Ok(value) => add(&mut read.text, (!alone).then_some(&*name), &value),
+                Ok(value) => {
+                    let name = (!single || several).then_some(&*name);
+                    add(&mut read.text, name, &value);
+                }
                 // A pattern asks for what can be read.
-                Err(HandlerError::NotReadable(_)) if is_pattern(pattern) => {}
+                Err(HandlerError::NotReadable(_) | HandlerError::NoHandler(_)) if several => {}
                 Err(error) => read.errors.push(error.to_string()),
             }
         }
     }
     read
+}
+
+/// The handlers of this name of all elements of a class.
+fn having_class(router: &Router, class: &str, handler: &str) -> Vec<String> {
+    let mut names = Vec::new();
+    for id in router.elements() {
+        if router.class(id).name == class {
+            let element = router.name(id);
+            names.push(format!("{element}.{handler}"));
+        }
+    }
+    names
 }
 
 fn add(text: &mut String, name: Option<&str>, value: &str) {
@@ -184,6 +207,49 @@ mod tests {
             ("perhaps", None),
         ] {
             assert_eq!(exit_status(value), expected, "{value}");
+        }
+    }
+
+    #[test]
+    fn a_class_stands_for_its_elements() {
+        use std::rc::Rc;
+
+        use sprat_click::language::{NoLibraries, parser};
+        use sprat_click::router::Builder;
+
+        use crate::{Process, ProcessOptions};
+
+        let builder = Rc::new(Builder::new(
+            sprat_elements::library(),
+            Process::new(ProcessOptions::default()),
+            sprat_packet::Pool::growing(),
+            parser(Rc::new(NoLibraries), Vec::new()),
+        ));
+        let built = builder.build("Idle -> a :: Counter -> b :: Counter -> Discard", "config");
+        let (router, _) = built.unwrap_or_else(|error| panic!("{}", error.diagnostics));
+        for (pattern, text, errors) in [
+            ("a.count", "0\n", &[][..]),
+            ("Counter.count", "a.count:\n0\n\nb.count:\n0\n\n", &[]),
+            // Elements without the handler are passed over.
+            ("[ab].nope", "", &[]),
+            ("Discard.nope", "", &[]),
+            ("Queue.length", "", &["no element 'Queue'"]),
+            ("x*.count", "", &["no element matching 'x*'"]),
+            ("nope", "", &["no 'nope' handler"]),
+        ] {
+            let read = read_handlers(&router, &[pattern.to_string()]);
+            assert_eq!(
+                (read.text.as_str(), &read.errors[..]),
+                (
+                    text,
+                    errors
+                        .iter()
+                        .map(ToString::to_string)
+                        .collect::<Vec<_>>()
+                        .as_slice()
+                ),
+                "{pattern}"
+            );
         }
     }
 

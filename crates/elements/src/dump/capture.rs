@@ -27,6 +27,49 @@ pub(super) mod link {
     pub(crate) const C_HDLC: u32 = 104;
     /// An LLC header, as in cells of ATM (RFC 2684).
     pub(crate) const ATM_RFC1483: u32 = 100;
+
+    /// Click's names; where a type has several the first is said.
+    const NAMES: [(&str, u32); 18] = [
+        ("NULL", NULL),
+        ("IP", RAW),
+        ("ETHER", ETHERNET),
+        ("FDDI", 10),
+        ("ATM", ATM_RFC1483),
+        ("RFC1483", ATM_RFC1483),
+        ("ATM_RFC1483", ATM_RFC1483),
+        ("802_11", 105),
+        ("802.11", 105),
+        ("802_11_RADIO", 127),
+        ("802.11_RADIO", 127),
+        ("SLL", LINUX_SLL),
+        ("AIRONET", 120),
+        ("HDLC", C_HDLC),
+        ("PPP_HDLC", 50),
+        ("PPP", 9),
+        ("SUNATM", 123),
+        ("PRISM", 119),
+    ];
+
+    /// The type that a name means, or a number such as `#1`.
+    pub(crate) fn named(name: &str) -> Option<u32> {
+        let known = NAMES.iter().find(|(known, _)| *known == name);
+        known.map(|(_, link)| *link).or_else(|| {
+            let number = name.strip_prefix('#').unwrap_or(name);
+            number.parse().ok().filter(|link| *link < 0x7fff_ffff)
+        })
+    }
+
+    /// A type's name, or its number.
+    pub(crate) fn name(link: u32) -> alloc::string::String {
+        let link = match link {
+            RAW_BSD | RAW_OPENBSD => RAW,
+            other => other,
+        };
+        match NAMES.iter().find(|(_, known)| *known == link) {
+            Some((name, _)) => (*name).into(),
+            None => alloc::format!("#{link}"),
+        }
+    }
 }
 
 /// What a file's header says.

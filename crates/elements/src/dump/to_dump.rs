@@ -1,12 +1,13 @@
 use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::{String, ToString};
+use alloc::vec::Vec;
 
-use sprat_click::arguments::{Argument, ArgumentError, Names, Raw};
+use sprat_click::arguments::{Raw, split_words};
 use sprat_click::environment::{AccessError, Output};
 use sprat_click::{
-    Arguments, Class, Configuration, Configure, Context, Element, HandlerError, HandlerList,
-    Rejected,
+    Arguments, Class, Configuration, Configure, Context, Element, ElementId, HandlerError,
+    HandlerList, Rejected,
 };
 use sprat_packet::annotations::EXTRA_LENGTH;
 use sprat_packet::{Batch, Packet};
@@ -20,17 +21,19 @@ pub(super) const TO_DUMP: Class = Class::of::<ToDump>("ToDump")
 /// ToDump: writes packets to a pcap file.
 ///
 /// ```click
-/// ToDump(FILENAME [, keywords SNAPLEN, ENCAP, EXTRA_LENGTH, NANO, UNBUFFERED])
+/// ToDump(FILENAME [, keywords SNAPLEN, ENCAP, USE_ENCAP_FROM, EXTRA_LENGTH, NANO, UNBUFFERED])
 /// ```
 ///
 /// FILENAME `-` is standard output. Packets leave by output 0 where there is one.
 ///
 /// - SNAPLEN: bytes kept of each packet; 2,000. 0: all.
-/// - ENCAP: what the packets begin with: `ETHER` (the default), `IP`, or a link type's number.
+/// - ENCAP: what the packets begin with: `ETHER` (the default), `IP`, `NULL`, `SLL`, `PPP`, `HDLC`, another of
+///   Click's names or a link type's number, such as `#1`.
+/// - USE_ENCAP_FROM: elements whose handlers `encap` say so instead, and must agree.
 /// - EXTRA_LENGTH: whether the extra length annotation counts into a packet's length; true.
 /// - NANO: whether times are kept to the nanosecond; false: to the microsecond.
 /// - UNBUFFERED: whether each packet is written at once; false.
-/// - USE_ENCAP_FROM, PER_NODE are accepted and decide nothing.
+/// - PER_NODE is accepted and decides nothing.
 ///
 /// A packet without a time gets the present one. A configuration that takes the router's place
 /// goes on with the file where it has a ToDump of the same name, FILENAME, ENCAP and NANO.
@@ -42,6 +45,8 @@ struct ToDump {
     name: String,
     snapshot: u32,
     link: u32,
+    /// Elements whose handlers `encap` say what the packets begin with.
+    encapsulation_from: Vec<ElementId>,
     extra_length: bool,
     nanoseconds: bool,
     unbuffered: bool,
@@ -50,43 +55,50 @@ struct ToDump {
     batch: Batch,
 }
 
-/// ENCAP.
-struct Encapsulation(u32);
-
-impl Argument for Encapsulation {
-    fn parse(text: &str, names: &dyn Names) -> Result<Self, ArgumentError> {
-        match text {
-            "ETHER" => Ok(Self(link::ETHERNET)),
-            "IP" => Ok(Self(link::RAW)),
-            "NULL" => Ok(Self(link::NULL)),
-            "SLL" => Ok(Self(link::LINUX_SLL)),
-            _ => u32::parse(text, names)
-                .map(Self)
-                .map_err(|_| ArgumentError::other("bad encapsulation type")),
-        }
-    }
-}
-
 impl Configure for ToDump {
-    fn configure(arguments: &mut Arguments<'_>, _: &Configuration<'_>) -> Result<Self, Rejected> {
+    fn configure(
+        arguments: &mut Arguments<'_>,
+        configuration: &Configuration<'_>,
+    ) -> Result<Self, Rejected> {
         let name = arguments.required::<String>("FILENAME");
         let snapshot = arguments.position("SNAPLEN").unwrap_or(2000);
-        let link = arguments
-            .position("ENCAP")
-            .unwrap_or(Encapsulation(link::ETHERNET))
-            .0;
+        let encapsulation: Option<String> = arguments.position("ENCAP");
+        let sources: Option<Raw> = arguments.keyword("USE_ENCAP_FROM");
         let extra_length = arguments.keyword("EXTRA_LENGTH").unwrap_or(true);
         let nanoseconds = arguments.keyword("NANO").unwrap_or(false);
         let unbuffered = arguments.keyword("UNBUFFERED").unwrap_or(false);
-        for ignored in ["USE_ENCAP_FROM", "PER_NODE"] {
-            arguments.keyword::<Raw>(ignored);
-        }
+        arguments.keyword::<Raw>("PER_NODE");
         arguments.finish()?;
+        let mut encapsulation_from = Vec::new();
+        let link = match (encapsulation, sources) {
+            (Some(_), Some(_)) => {
+                let message = "specify at most one of 'ENCAP' and 'USE_ENCAP_FROM'";
+                return Err(arguments.error(message));
+            }
+            (Some(name), None) => {
+                link::named(&name).ok_or_else(|| arguments.error("bad encapsulation type"))?
+            }
+            (None, Some(Raw(names))) => {
+                for name in split_words(&names) {
+                    let element = configuration
+                        .find(&name)
+                        .ok_or_else(|| arguments.error(format!("no element named '{name}'")))?;
+                    encapsulation_from.push(element);
+                }
+                if encapsulation_from.is_empty() {
+                    let message = "element names missing after 'USE_ENCAP_FROM'";
+                    return Err(arguments.error(message));
+                }
+                link::ETHERNET
+            }
+            (None, None) => link::ETHERNET,
+        };
         let snapshot = if snapshot == 0 { u32::MAX } else { snapshot };
         Ok(Self {
             name: name?,
             snapshot,
             link,
+            encapsulation_from,
             extra_length,
             nanoseconds,
             unbuffered,
@@ -140,6 +152,41 @@ impl ToDump {
         }
     }
 
+    /// What the elements say from which the packets come.
+    fn ask_for_link(&mut self, context: &Context<'_>) -> Result<(), Rejected> {
+        let router = context.router();
+        let mut found: Vec<(String, String)> = Vec::new();
+        for &element in &self.encapsulation_from {
+            let name = router.name(element);
+            let declaration = format!("{name} :: {}", router.class(element).name);
+            match router.read(&format!("{name}.encap"), "") {
+                Ok(said) => found.push((declaration, said.trim().into())),
+                Err(_) => {
+                    let message = format!("'{declaration}' has no 'encap' read handler");
+                    return Err(context.error(message));
+                }
+            }
+        }
+        let mut link = None;
+        for (declaration, said) in &found {
+            let one = link::named(said).ok_or_else(|| {
+                let message =
+                    format!("'{declaration}.encap' did not return a valid encapsulation type");
+                context.error(message)
+            })?;
+            if link.is_some_and(|link| link != one) {
+                context.error("source encapsulation types disagree:");
+                for (declaration, said) in &found {
+                    context.error(format!("  {declaration} has {said}"));
+                }
+                return Err(Rejected);
+            }
+            link = Some(one);
+        }
+        self.link = link.unwrap_or(self.link);
+        Ok(())
+    }
+
     /// Opens the file anew and writes what it begins with.
     fn open(&mut self, context: &Context<'_>) -> Result<(), AccessError> {
         let mut file = context.environment().open_output(&self.name, false)?;
@@ -165,6 +212,7 @@ impl ToDump {
 impl Element for ToDump {
     fn initialize(&mut self, context: &mut Context<'_>) -> Result<(), Rejected> {
         context.observe_order();
+        self.ask_for_link(context)?;
         // The file of the router that this one replaces goes on.
         if !context.inherits() {
             self.open(context)
@@ -287,6 +335,69 @@ mod tests {
                 copy(path, &input),
                 (input.clone(), std::string::String::new())
             );
+        }
+    }
+
+    #[test]
+    fn the_sources_say_what_packets_begin_with() {
+        let mut input = capture(&[60]);
+        input[20] = 113;
+        for named in ["ENCAP SLL", "ENCAP #113", "USE_ENCAP_FROM f"] {
+            let text = std::format!("f :: FromDump(in, STOP true) -> ToDump(out, {named})");
+            assert_eq!(copy(&text, &input).0, input, "{named}");
+        }
+        for (arguments, expected) in [
+            ("ENCAP ETHERNET", "bad encapsulation type"),
+            (
+                "ENCAP IP, USE_ENCAP_FROM i",
+                "specify at most one of 'ENCAP' and 'USE_ENCAP_FROM'",
+            ),
+            ("USE_ENCAP_FROM x", "no element named 'x'"),
+            (
+                "USE_ENCAP_FROM i",
+                "'i :: Idle' has no 'encap' read handler",
+            ),
+        ] {
+            let errors = Bench::errors(&std::format!("i :: Idle -> ToDump(out, {arguments})"));
+            assert_eq!(errors.lines().nth(1), Some(&*std::format!("  {expected}")));
+        }
+    }
+
+    #[test]
+    fn what_is_known_of_a_trace_is_known_at_its_end() {
+        let simulation = Simulation::new();
+        simulation.put_file("in", &capture(&[60, 60]));
+        let bench = Bench::with(simulation, "f :: FromDump(in) -> Discard");
+        bench.run();
+        for (handler, expected) in [
+            ("encap", "ETHER"),
+            ("filesize", "176"),
+            ("filepos", "176"),
+            ("packet_filepos", "100"),
+            ("active", "true"),
+        ] {
+            assert_eq!(
+                bench.read(&std::format!("f.{handler}")),
+                expected,
+                "{handler}"
+            );
+        }
+        for (arguments, expected) in [
+            (
+                "START 1, START_AFTER 1",
+                "START and START_AFTER are mutually exclusive",
+            ),
+            (
+                "END 1, INTERVAL 1",
+                "END, END_AFTER, and INTERVAL are mutually exclusive",
+            ),
+            (
+                "STOP true, END_CALL f.stop",
+                "END_CALL and STOP are mutually exclusive",
+            ),
+        ] {
+            let errors = Bench::errors(&std::format!("f :: FromDump(in, {arguments}) -> Discard"));
+            assert_eq!(errors.lines().nth(1), Some(&*std::format!("  {expected}")));
         }
     }
 

@@ -121,6 +121,15 @@ impl Shares {
         }
     }
 
+    fn configuration(&self) -> String {
+        let tickets: Vec<String> = self
+            .ports
+            .iter()
+            .map(|port| port.tickets.to_string())
+            .collect();
+        tickets.join(", ")
+    }
+
     fn port_of(&self, handler: &str) -> Result<usize, HandlerError> {
         handler
             .strip_prefix("tickets")
@@ -201,6 +210,10 @@ impl Element for StrideSched {
         while batch.len() < limit && self.pull_one(context, batch) {}
     }
 
+    fn configuration(&self) -> Option<String> {
+        Some(self.shares.configuration())
+    }
+
     fn handlers(&self, list: &mut HandlerList) {
         self.shares.handlers(list);
     }
@@ -247,6 +260,10 @@ impl Element for StrideSwitch {
                 context.emit(output, packet);
             }
         }
+    }
+
+    fn configuration(&self) -> Option<String> {
+        Some(self.shares.configuration())
     }
 
     fn handlers(&self, list: &mut HandlerList) {
@@ -299,6 +316,7 @@ mod tests {
         bench.write("i.reset", "");
         bench.run();
         assert_eq!(bench.read("s.tickets0"), "1");
+        assert_eq!(bench.read("s.config"), "1, 1");
         assert_eq!(bench.read("a.count"), "350");
         assert_eq!(bench.read("b.count"), "250");
     }

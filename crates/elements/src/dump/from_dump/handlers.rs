@@ -8,6 +8,8 @@ use sprat_click::decimal;
 use sprat_click::{Context, HandlerError, HandlerList};
 
 use super::FromDump;
+use crate::dump::capture::link;
+use crate::dump::trace::OpenFile;
 
 pub(super) fn list(list: &mut HandlerList) {
     list.read("count")
@@ -25,9 +27,27 @@ pub(super) fn list(list: &mut HandlerList) {
         .task();
 }
 
+/// What is known of a file, also when it has been read.
+#[derive(Clone, Copy)]
+pub(super) struct Facts {
+    link: u32,
+    size: Option<usize>,
+    position: usize,
+}
+
+impl Facts {
+    pub(super) fn of(file: &OpenFile) -> Self {
+        Self {
+            link: file.link,
+            size: file.reader.input.contents().map(|contents| contents.len()),
+            position: file.reader.position,
+        }
+    }
+}
+
 impl FromDump {
     pub(super) fn read_handler(&self, name: &str) -> Result<String, HandlerError> {
-        let file = self.file.as_ref();
+        let facts = self.file.as_ref().map(Facts::of).or(self.ended);
         let known = |value: Option<String>| value.unwrap_or_else(|| "-".into());
         match name {
             "count" => Ok(self.count.to_string()),
@@ -35,12 +55,13 @@ impl FromDump {
             "filename" => Ok(self.name.clone()),
             "sampling_prob" => Ok(decimal::shortest(f64::from(self.sample) / 65_536.0)),
             "packet_filepos" => Ok(self.packet_position.to_string()),
-            "encap" => Ok(known(file.map(|file| link_name(file.link)))),
+            "encap" => Ok(facts.map_or_else(|| "<none>".into(), |facts| link::name(facts.link))),
             "filesize" => Ok(known(
-                file.and_then(|file| file.reader.input.contents())
-                    .map(|contents| contents.len().to_string()),
+                facts
+                    .and_then(|facts| facts.size)
+                    .map(|size| size.to_string()),
             )),
-            "filepos" => Ok(known(file.map(|file| file.reader.position.to_string()))),
+            "filepos" => Ok(known(facts.map(|facts| facts.position.to_string()))),
             _ => Err(HandlerError::NoHandler(name.into())),
         }
     }
@@ -86,19 +107,5 @@ impl FromDump {
         if going && context.output_pushes(0) {
             context.schedule_task();
         }
-    }
-}
-
-/// A link type as Click calls it.
-fn link_name(link: u32) -> String {
-    use crate::dump::capture::link as kind;
-    match link {
-        kind::ETHERNET => "ETHER".into(),
-        kind::RAW | kind::RAW_BSD | kind::RAW_OPENBSD => "IP".into(),
-        kind::NULL => "NULL".into(),
-        kind::LINUX_SLL => "SLL".into(),
-        kind::C_HDLC => "PPP_HDLC".into(),
-        kind::ATM_RFC1483 => "ATM".into(),
-        other => other.to_string(),
     }
 }

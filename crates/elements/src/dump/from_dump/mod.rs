@@ -11,6 +11,7 @@ use sprat_click::{
 };
 use sprat_packet::{Batch, Packet};
 
+use self::handlers::Facts;
 use super::file::Ending;
 use super::nlanr::Cell;
 use super::trace::{Format, OpenFile, mark};
@@ -49,7 +50,7 @@ pub(super) const FROM_NLANR_DUMP: Class = FROM_DUMP.named("FromNLANRDump");
 /// - START, END: only packets of times from START to before END; START_AFTER, END_AFTER: the same,
 ///   counted from the first packet; INTERVAL: END that long after START.
 /// - END_CALL: a handler to write when END is reached or the file is at its end; by default its own
-///   `active false`.
+///   `active false` where there is an END.
 /// - BURST: packets pushed each time it is scheduled; by default 1 if the order of work shows, a
 ///   batch otherwise.
 /// - FILEPOS: the place in the file, in bytes, at which a record begins that is read first.
@@ -67,6 +68,8 @@ struct FromDump {
     name: String,
     format: Format,
     stop: bool,
+    /// Whether packets of some time are the last.
+    ends: bool,
     timing: bool,
     active: bool,
     force_ip: bool,
@@ -78,6 +81,8 @@ struct FromDump {
     calls: bool,
     burst: Option<usize>,
     file: Option<OpenFile>,
+    /// What is known of a file that has been read to its end.
+    ended: Option<Facts>,
     next: Option<Packet>,
     /// Where in the file the records of the next packet and of the last one begin.
     next_position: usize,
@@ -120,9 +125,14 @@ impl Configure for FromDump {
         let active = arguments.keyword("ACTIVE").unwrap_or(true);
         let force_ip = arguments.keyword("FORCE_IP").unwrap_or(false);
         let sample = arguments.keyword::<f64>("SAMPLE").unwrap_or(1.0);
-        if !(0.0..=1.0).contains(&sample) {
+        if sample > 1.0 {
+            arguments.warning("SAMPLE probability reduced to 1");
+        } else if sample == 0.0 {
+            arguments.warning("SAMPLE probability is 0; emitting no packets");
+        } else if sample < 0.0 {
             arguments.error("SAMPLE: must be between 0 and 1");
         }
+        let sample = sample.clamp(0.0, 1.0);
         let moment = |value: MomentArgument| value.0;
         let window = Window {
             start: arguments.keyword("START").map(moment),
@@ -132,7 +142,22 @@ impl Configure for FromDump {
             interval: arguments.keyword("INTERVAL"),
             reached: None,
         };
-        let end_call = arguments.keyword("END_CALL");
+        if window.start.is_some() && window.start_after.is_some() {
+            arguments.error("START and START_AFTER are mutually exclusive");
+        }
+        let ends = [
+            window.end.is_some(),
+            window.end_after.is_some(),
+            window.interval.is_some(),
+        ];
+        let ends = ends.into_iter().filter(|given| *given).count();
+        if ends > 1 {
+            arguments.error("END, END_AFTER, and INTERVAL are mutually exclusive");
+        }
+        let end_call: Option<HandlerCall> = arguments.keyword("END_CALL");
+        if stop && end_call.is_some() {
+            arguments.error("END_CALL and STOP are mutually exclusive");
+        }
         let burst = arguments
             .keyword::<usize>("BURST")
             .map(|burst| burst.max(1));
@@ -148,6 +173,7 @@ impl Configure for FromDump {
             name: name?,
             format,
             stop,
+            ends: ends > 0,
             timing,
             active,
             force_ip,
@@ -157,6 +183,7 @@ impl Configure for FromDump {
             calls: false,
             burst,
             file: None,
+            ended: None,
             next: None,
             next_position: 0,
             packet_position: 0,
@@ -185,7 +212,7 @@ impl FromDump {
                             context.chatter(format_args!("{}: {error}", self.name))
                         }
                     }
-                    self.file = None;
+                    self.ended = self.file.take().as_ref().map(Facts::of);
                     return self.end(context);
                 }
             };
@@ -223,7 +250,7 @@ impl FromDump {
         if let Some(call) = &self.end_call {
             call.call(context);
             self.calls = true;
-        } else {
+        } else if self.stop || self.ends {
             self.active = false;
         }
         if !self.active || self.file.is_none() {
