@@ -1,4 +1,5 @@
-use alloc::string::String;
+use alloc::format;
+use alloc::string::{String, ToString};
 
 use sprat_click::{
     Arguments, Class, Configuration, Configure, Context, Element, HandlerError, HandlerList,
@@ -32,12 +33,24 @@ const BURST: usize = 32;
 /// millisecond clock: a bucket of a single packet, as of `BURST_SIZE 1`, keeps nothing of what
 /// comes between, and yields somewhat less than RATE; any larger one yields RATE exactly.
 ///
-/// Handlers: `rate` (read, write); those of its task.
+/// Handlers: `rate`, `active` (read, write): whether it does so at all; `calls` (read): what came of
+/// asking for packets; those of its task. Its `config` is RATE as it is.
 ///
 /// See Click's manual pages RatedUnqueue(n) and BandwidthRatedUnqueue(n).
 struct RatedUnqueue<const BANDWIDTH: bool> {
     bucket: Bucket,
+    active: bool,
+    calls: Calls,
     batch: Batch,
+}
+
+/// What came of asking for packets one by one, as Click counts it.
+#[derive(Default)]
+struct Calls {
+    all: u64,
+    empty: u64,
+    pushes: u64,
+    failed_pulls: u64,
 }
 
 impl<const BANDWIDTH: bool> Configure for RatedUnqueue<BANDWIDTH> {
@@ -46,6 +59,8 @@ impl<const BANDWIDTH: bool> Configure for RatedUnqueue<BANDWIDTH> {
         arguments.finish()?;
         Ok(Self {
             bucket: bucket?,
+            active: true,
+            calls: Calls::default(),
             batch: Batch::new(),
         })
     }
@@ -77,13 +92,24 @@ impl<const BANDWIDTH: bool> RatedUnqueue<BANDWIDTH> {
     }
 
     fn unqueue(&mut self, context: &mut Context<'_>) -> bool {
+        if !self.active {
+            self.calls.all += 1;
+            return false;
+        }
         match self.pull_allowed(context) {
             None => {
+                self.calls.all += 1;
+                self.calls.empty += 1;
                 context.set_timer(0, self.bucket.ready_at());
                 false
             }
             Some(pulled) => {
-                if pulled > 0 || context.upstream_nonempty(0) {
+                let more = context.upstream_nonempty(0);
+                self.calls.all += pulled.max(1) as u64;
+                self.calls.pushes += pulled as u64;
+                self.calls.failed_pulls += u64::from(pulled == 0);
+                self.calls.empty += u64::from(pulled == 0 && more);
+                if pulled > 0 || more {
                     context.schedule_task();
                 }
                 pulled > 0
@@ -107,13 +133,25 @@ impl<const BANDWIDTH: bool> Element for RatedUnqueue<BANDWIDTH> {
         self.unqueue(context);
     }
 
+    fn configuration(&self) -> Option<String> {
+        Some(self.bucket.rate_text())
+    }
+
     fn handlers(&self, list: &mut HandlerList) {
-        list.read_write("rate").task();
+        list.read("calls")
+            .read_write("rate")
+            .read_write("active")
+            .task();
     }
 
     fn read(&mut self, _: &mut Context<'_>, name: &str, _: &str) -> Result<String, HandlerError> {
         match name {
             "rate" => Ok(self.bucket.rate_text()),
+            "active" => Ok(self.active.to_string()),
+            "calls" => Ok(format!(
+                "{} calls to run_task()\n{} empty runs\n{} pushes\n{} failed pulls\n",
+                self.calls.all, self.calls.empty, self.calls.pushes, self.calls.failed_pulls
+            )),
             _ => Err(HandlerError::NoHandler(name.into())),
         }
     }
@@ -126,6 +164,7 @@ impl<const BANDWIDTH: bool> Element for RatedUnqueue<BANDWIDTH> {
     ) -> Result<(), HandlerError> {
         match name {
             "rate" => self.bucket.write_rate(context, value)?,
+            "active" => self.active = crate::handler_value(context, value)?,
             _ => return Err(HandlerError::NoHandler(name.into())),
         }
         context.schedule_task();
@@ -147,6 +186,33 @@ mod tests {
         ));
         bench.run_for(Duration::from_secs(10));
         bench.read("c.count").parse().unwrap()
+    }
+
+    #[test]
+    fn it_tells_what_it_did_and_rests_when_it_is_not_active() {
+        let bench = Bench::new(
+            "InfiniteSource(LIMIT 3) -> Queue -> r :: RatedUnqueue(1000) -> c :: Counter -> Discard",
+        );
+        bench.run();
+        let calls = bench.read("r.calls");
+        let lines: std::vec::Vec<&str> = calls.lines().collect();
+        assert!(lines[0].ends_with(" calls to run_task()"), "{calls}");
+        assert!(lines[1].ends_with(" empty runs"), "{calls}");
+        assert_eq!(lines[2], "3 pushes");
+        assert!(lines[3].ends_with(" failed pulls"), "{calls}");
+        bench.write("r.rate", "500");
+        assert_eq!(bench.read("r.config"), "500");
+        assert_eq!(bench.read("r.active"), "true");
+
+        let bench = Bench::new(
+            "InfiniteSource -> Queue -> r :: RatedUnqueue(1000) -> c :: Counter -> Discard",
+        );
+        bench.write("r.active", "false");
+        bench.run();
+        assert_eq!(bench.read("c.count"), "0");
+        bench.write("r.active", "true");
+        bench.run();
+        assert_ne!(bench.read("c.count"), "0");
     }
 
     #[test]
