@@ -199,6 +199,12 @@ pub trait Instance: Send + fmt::Debug {
         false
     }
 
+    /// Whether what it shares stays as it is until it is entered again, whatever its program is. Where
+    /// that is not so, look at copies alone.
+    fn stands_still(&self) -> bool {
+        false
+    }
+
     /// What the instance shares with the host.
     fn shared(&mut self) -> &mut Shared;
 

@@ -364,6 +364,11 @@ impl Instance for VmInstance {
         }
     }
 
+    /// Its one processor runs only while it is entered.
+    fn stands_still(&self) -> bool {
+        true
+    }
+
     fn shared(&mut self) -> &mut Shared {
         &mut self.shared
     }

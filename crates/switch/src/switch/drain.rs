@@ -54,9 +54,9 @@ impl Switch {
     fn gate<'a>(
         lines: &'a mut [Line],
         joins: &[Join],
-        from: usize,
-        network: Network,
+        (from, network): (usize, Network),
         now: u64,
+        still: bool,
     ) -> Option<Gate<'a>> {
         let Network::Join { join, side } = network else {
             return None;
@@ -67,6 +67,7 @@ impl Switch {
             port: PortId(number(from)),
             at: (spot.hop, side),
             now,
+            still,
         })
     }
 
@@ -108,7 +109,8 @@ impl Switch {
                 let taken = match held.shared().fill(network) {
                     Ok(Some(mut filler)) => {
                         let sent = &mut self.ports[to].counters.sent;
-                        let mut gate = Self::gate(&mut self.lines, &self.joins, from, place, now);
+                        let mut gate =
+                            Self::gate(&mut self.lines, &self.joins, (from, place), now, true);
                         // What there is no room for waits in the port: it is for nobody else.
                         port.receive(limit, i64::MAX, &mut |frame| {
                             let fits = filler.push(&frame.plain());
@@ -184,10 +186,14 @@ impl Switch {
                 }
                 Some(to) => self.drain_wire(index, instance, network, to, &mut assembly, lossy),
                 None => {
-                    let mut wrong = None;
+                    let (mut wrong, still) = (None, instance.stands_still());
                     let drained = instance.shared().drain(network, u32::MAX, |part| {
                         let taken = take_in(&mut assembly, &part, |frame| {
                             self.ports[from].counters.received.add(frame.len());
+                            if still {
+                                self.route(from, frame);
+                                return;
+                            }
                             let mut copy = std::mem::take(&mut self.copy);
                             copy.clear();
                             frame.append_to(&mut copy);
@@ -224,7 +230,8 @@ impl Switch {
             // A wire has two ends.
             return Ok(0);
         };
-        let mut gate = Self::gate(&mut self.lines, &self.joins, from, here.network, self.now);
+        let (end, still) = ((from, here.network), instance.stands_still());
+        let mut gate = Self::gate(&mut self.lines, &self.joins, end, self.now, still);
         let (received, mut wrong, mut forged) = (&mut here.counters.received, None, 0);
         let drained = match &mut there.place {
             &mut Place::Device {

@@ -74,7 +74,8 @@ pub(super) struct Line {
     recent: [(EthernetAddress, u32); 2],
     /// The last that was found to be free, and for whom.
     passed: Option<(EthernetAddress, u16, Side, u32)>,
-    /// Whoever sent a frame may write in it until it is copied: what is looked at is the copy.
+    /// Whoever sent a frame may write in it until it is copied: what is looked at is the copy, but of
+    /// those who stand still.
     copy: Vec<u8>,
 }
 
@@ -173,6 +174,8 @@ pub(super) struct Gate<'a> {
     /// Its place: how many joins come before, and on which side of the next.
     pub(super) at: (u16, Side),
     pub(super) now: u64,
+    /// Whether who sends cannot change a frame while it is looked at.
+    pub(super) still: bool,
 }
 
 impl Gate<'_> {
@@ -187,16 +190,26 @@ impl Gate<'_> {
     /// Hands on what is not forged, and says whether that is so.
     #[inline]
     pub(super) fn pass(&mut self, frame: &Frame<'_>, hand_on: impl FnOnce(&Frame<'_>)) -> bool {
+        if self.still {
+            return self.judge(frame, hand_on);
+        }
         let mut copy = std::mem::take(&mut self.line.copy);
         copy.clear();
         frame.append_to(&mut copy);
         let frame = Frame::new(&copy, FrameHead::at(frame.head().timestamp));
-        let admitted = source(&frame)
-            .is_none_or(|source| self.line.admits(self.port, self.at, source, self.now));
-        if admitted {
-            hand_on(&frame);
-        }
+        let admitted = self.judge(&frame, hand_on);
         self.line.copy = copy;
+        admitted
+    }
+
+    #[inline]
+    fn judge(&mut self, frame: &Frame<'_>, hand_on: impl FnOnce(&Frame<'_>)) -> bool {
+        let source = source(frame);
+        let admitted =
+            source.is_none_or(|source| self.line.admits(self.port, self.at, source, self.now));
+        if admitted {
+            hand_on(frame);
+        }
         admitted
     }
 }
