@@ -27,7 +27,7 @@ pub(super) fn switch(_: &Bench) -> Result<Vec<Row>> {
         let words: Vec<_> = line.split_whitespace().collect();
         if let ["REPLACE", milliseconds] = words[..] {
             let sample = Sample::of(vec![milliseconds.parse().map_err(Error::other)?]);
-            let what = "end of an instance to first frame through the one that was ready";
+            let what = "end of an instance to first frame through another, whose machine was ready";
             rows.push(Row::at_most(what, &sample, 5.0, "ms"));
             continue;
         }

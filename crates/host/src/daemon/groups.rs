@@ -99,8 +99,9 @@ impl Tree {
                 // What is over the limit is not to be written out instead. Where nothing can be, the
                 // file is not there.
                 let swap = file("memory.swap.max");
-                if memory.is_some() && swap.exists() {
-                    settings.push((swap, "0".into()));
+                if swap.exists() {
+                    let limit = memory.map_or("max", |_| "0");
+                    settings.push((swap, limit.into()));
                 }
                 settings
             }

@@ -106,6 +106,43 @@ fn frame(source: EthernetAddress, destination: EthernetAddress, rest: &[u8]) -> 
 const TAGGED: &[u8] = &[0x81, 0, 0, 10, 0x88, 0xb5, 1, 2, 3];
 const UNTAGGED: &[u8] = &[0x88, 0xb5, 1, 2, 3];
 
+/// Also where a rule would hand the frame on, and nothing is learnt of it.
+#[test]
+fn what_a_member_of_a_bridge_forges_is_dropped_and_counted() {
+    let mut switch = Switch::new(SwitchOptions::default());
+    let ([own, other, third], [at_own, at_other, at_third]) = ports(&mut switch);
+    let bridge = switch.add_bridge();
+    for port in [other, third] {
+        switch.bridge(bridge, port, Membership::default());
+    }
+    let membership = Membership {
+        sources: Some(vec![A]),
+        ..Membership::default()
+    };
+    switch.bridge(bridge, own, membership);
+    at_own.offer(&mut switch, &frame(B, ALL, UNTAGGED));
+    switch.set_rules(vec![Rule {
+        fits: Match {
+            port: Some(own),
+            ..Match::default()
+        },
+        limit: None,
+        set_destination: None,
+        set_source: None,
+        copy: None,
+        then: Then::Forward(other),
+    }]);
+    at_own.offer(&mut switch, &frame(B, ALL, UNTAGGED));
+    assert!(at_other.take().is_empty() && at_third.take().is_empty());
+    let dropped = switch.port_counters(own).dropped;
+    assert_eq!(dropped, [(DropCause::Forged, 2)]);
+    at_own.offer(&mut switch, &frame(A, ALL, UNTAGGED));
+    assert_eq!(at_other.take(), [frame(A, ALL, UNTAGGED)]);
+    // Where B is nobody knows: what is for it goes everywhere.
+    at_other.offer(&mut switch, &frame(A, B, UNTAGGED));
+    assert_eq!(at_third.take(), [frame(A, B, UNTAGGED)]);
+}
+
 #[test]
 fn a_bridge_puts_tags_on_and_takes_them_off() {
     let mut switch = Switch::new(SwitchOptions::default());

@@ -219,6 +219,27 @@ fn who_speaks_for_the_host_it_speaks_to_is_not_heard() {
     }
 }
 
+/// Also over a wire: what comes while a place is paused is for whoever is there afterwards.
+#[test]
+fn what_comes_while_a_place_is_paused_waits() {
+    for monitor in monitors() {
+        let mut world = World::new();
+        let (port, far) = world.port();
+        let (place, device) = world.instance(create(&*monitor, "forwards", b""));
+        world.switch.wire(port, device);
+        far.offer([frame(1, 0)]);
+        world.until(|_| far.with(|ends| ends.gone.len() == 1));
+        world.switch.pause(place, true);
+        let frames: Vec<_> = (1..100).map(|number| frame(1, number)).collect();
+        far.offer(frames.clone());
+        world.until(|_| far.with(|ends| ends.coming.is_empty()));
+        assert_eq!(world.switch.port_counters(device).sent.frames, 1);
+        world.switch.pause(place, false);
+        world.until(|_| far.with(|ends| ends.gone.len() == 100));
+        assert!(far.gone()[1..] == frames);
+    }
+}
+
 /// Looks on, and keeps nothing.
 struct Nobody;
 
