@@ -348,6 +348,11 @@ impl Platform for Vm {
         loop {
             // The monitor is trusted; what cannot be read cannot be answered either.
             let present = control.requests.available().unwrap_or(0);
+            if present == 0 {
+                // What comes from here on would find no room in a buffer that was made for nothing.
+                return None;
+            }
+            // Requests come in whole, so the first one's bytes are among those that are there.
             let mut buffer = vec![0; present as usize];
             let message = control::receive(&mut control.requests, &mut buffer).ok()??;
             let more = message.head.flags & MessageHead::MORE != 0;

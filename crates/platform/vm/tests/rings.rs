@@ -369,6 +369,49 @@ fn a_request_in_parts_is_put_together_and_a_long_answer_comes_in_parts() {
 }
 
 #[test]
+fn a_request_that_comes_while_one_is_looked_for_is_whole() {
+    const REQUESTS: u64 = 20_000;
+    let vm = world();
+    with_host(|host| {
+        let requests = &mut host.requests;
+        std::thread::scope(|scope| {
+            scope.spawn(move || {
+                for id in 0..REQUESTS {
+                    let head = MessageHead {
+                        id,
+                        kind: MessageKind::Write as u16,
+                        ..MessageHead::default()
+                    };
+                    // One at a time, so that each comes to a ring that is looked at in vain; the
+                    // other side may have given up.
+                    let begin = std::time::Instant::now();
+                    while requests.available() != Ok(requests.capacity()) {
+                        assert!(begin.elapsed().as_secs() < 10, "request {id} is not taken");
+                        std::hint::spin_loop();
+                    }
+                    assert_eq!(
+                        control::send(requests, head, b"kept", b"value"),
+                        Ok(true)
+                    );
+                }
+            });
+            for id in 0..REQUESTS {
+                let request = loop {
+                    if let Some(request) = vm.next_request() {
+                        break request;
+                    }
+                };
+                assert_eq!(request.number, id);
+                assert_eq!(
+                    (&request.name[..], &request.data[..]),
+                    (&b"kept"[..], &b"value"[..])
+                );
+            }
+        });
+    });
+}
+
+#[test]
 fn the_clock_follows_the_host() {
     let vm = world();
     assert_eq!((vm.monotonic(), vm.wall()), (5, -7));
