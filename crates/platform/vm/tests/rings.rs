@@ -389,10 +389,7 @@ fn a_request_that_comes_while_one_is_looked_for_is_whole() {
                         assert!(begin.elapsed().as_secs() < 10, "request {id} is not taken");
                         std::hint::spin_loop();
                     }
-                    assert_eq!(
-                        control::send(requests, head, b"kept", b"value"),
-                        Ok(true)
-                    );
+                    assert_eq!(control::send(requests, head, b"kept", b"value"), Ok(true));
                 }
             });
             for id in 0..REQUESTS {
