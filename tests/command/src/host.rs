@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use crate::command::{Finished, sprat};
 use crate::live::Live;
+use crate::wall_clock::WallClock;
 
 /// How long something may take on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -19,6 +20,8 @@ pub struct Host {
     folder: tempfile::TempDir,
     /// What the daemon is started with.
     arguments: Vec<String>,
+    /// The clock that it and its lanes go by, if not the system's.
+    clock: Option<WallClock>,
     daemon: Option<Live>,
 }
 
@@ -30,7 +33,7 @@ impl Host {
     /// When it does not begin.
     #[must_use]
     pub fn start(declared: &str) -> Self {
-        Self::with(declared, ["--state", "state"])
+        Self::with(declared, ["--state", "state"], None)
     }
 
     /// The same, whose state is kept in another folder.
@@ -40,7 +43,7 @@ impl Host {
     #[must_use]
     pub fn keeping(declared: &str, state: &Path) -> Self {
         let state = state.to_str().expect("a plain name");
-        Self::with(declared, ["--state", state])
+        Self::with(declared, ["--state", state], None)
     }
 
     /// The same, which members of a group may ask too.
@@ -49,10 +52,23 @@ impl Host {
     /// When it does not begin.
     #[must_use]
     pub fn of_group(declared: &str, group: &str) -> Self {
-        Self::with(declared, ["--state", "state", "--group", group])
+        Self::with(declared, ["--state", "state", "--group", group], None)
     }
 
-    fn with<const N: usize>(declared: &str, arguments: [&str; N]) -> Self {
+    /// The same, which goes by a clock of the test's.
+    ///
+    /// # Panics
+    /// When it does not begin.
+    #[must_use]
+    pub fn under_clock(declared: &str, clock: WallClock) -> Self {
+        Self::with(declared, ["--state", "state"], Some(clock))
+    }
+
+    fn with<const N: usize>(
+        declared: &str,
+        arguments: [&str; N],
+        clock: Option<WallClock>,
+    ) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         for (name, text) in [
             ("edge.toml", declared),
@@ -71,6 +87,7 @@ impl Host {
         let mut host = Self {
             folder,
             arguments: arguments.map(String::from).into(),
+            clock,
             daemon: None,
         };
         host.begin();
@@ -83,17 +100,27 @@ impl Host {
         self.folder.path()
     }
 
+    /// The clock of the test's that the daemon goes by.
+    #[must_use]
+    pub fn clock(&self) -> Option<&WallClock> {
+        self.clock.as_ref()
+    }
+
     /// Starts the daemon, where it was killed.
     ///
     /// # Panics
     /// When it does not begin.
     pub fn begin(&mut self) {
-        let mut daemon = Live::start(
+        let mut command = Live::command(
             self.path(),
             ["daemon"]
                 .into_iter()
                 .chain(self.arguments.iter().map(String::as_str)),
         );
+        if let Some(clock) = &self.clock {
+            clock.give_to(&mut command);
+        }
+        let mut daemon = Live::of(&mut command);
         let line = daemon.line();
         assert!(line.starts_with("listening on "), "{line}");
         self.daemon = Some(daemon);

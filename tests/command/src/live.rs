@@ -26,10 +26,19 @@ impl Live {
         folder: &Path,
         arguments: impl IntoIterator<Item = I>,
     ) -> Self {
+        Self::of(&mut Self::command(folder, arguments))
+    }
+
+    /// What would start it.
+    pub(crate) fn command<I: AsRef<std::ffi::OsStr>>(
+        folder: &Path,
+        arguments: impl IntoIterator<Item = I>,
+    ) -> Command {
         // Names of runs are this test's alone.
         let mut command = Command::new(binary());
         command.args(arguments).env("XDG_RUNTIME_DIR", folder);
-        Self::of(command.current_dir(folder))
+        command.current_dir(folder);
+        command
     }
 
     /// Starts another command that goes on.

@@ -2,6 +2,7 @@
 //! neighbours forward as ever.
 
 mod calls;
+mod clock;
 mod disk;
 mod interfaces;
 mod killed;
