@@ -101,6 +101,8 @@ pub trait Port {
     }
 
     /// What a lane waits for that has nothing to do: it can be read when the port has something.
+    /// A lane in which no port has one takes all frames to come from files and generators, which can wait
+    /// while an instance on a machine of its own is behind.
     fn descriptor(&self) -> Option<BorrowedFd<'_>> {
         None
     }
