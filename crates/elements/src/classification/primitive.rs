@@ -208,7 +208,10 @@ impl Subject {
         let congestion = Field::network(1, 1);
         match self {
             Self::Fragment => Expression::Test(fragment),
-            Self::Unfragmented => Expression::Test(fragment).negate(),
+            Self::Unfragmented => Expression::Test(Test {
+                comparison: Comparison::Equal,
+                ..fragment
+            }),
             Self::EcnCapable => Expression::Test(Test {
                 field: congestion,
                 mask: 3,
@@ -251,8 +254,9 @@ fn relate(field: Field, mask: u32, relation: Relation, value: u32) -> Expression
         })
     };
     match relation {
-        Relation::Equal => test(Comparison::Equal, value),
-        Relation::Different => test(Comparison::Different, value),
+        // As Click does, bits of the value that the mask leaves out are not looked at either.
+        Relation::Equal => test(Comparison::Equal, value & mask),
+        Relation::Different => test(Comparison::Different, value & mask),
         Relation::Greater => test(Comparison::Greater, value),
         Relation::AtMost => test(Comparison::AtMost, value),
         // What is always so has not come this far.
@@ -289,16 +293,30 @@ pub(super) fn address(
 /// Ethernet addresses that are, or are not, this one.
 pub(super) fn ethernet(direction: Direction, relation: Relation, value: [u8; 6]) -> Expression {
     let [a, b, c, d, e, f] = value;
+    let different = relation == Relation::Different;
     directed(direction, relation, |source| {
-        let start = if source { 6 } else { 0 };
-        let part = |field, value| Expression::Test(Test::equal(field, u32::MAX, value));
-        let same = Expression::All(vec![
-            part(Field::link(start, 4), u32::from_be_bytes([a, b, c, d])),
-            part(Field::link(start + 4, 2), u32::from_be_bytes([0, 0, e, f])),
-        ]);
-        match relation {
-            Relation::Different => same.negate(),
-            _ => same,
+        let part = |start, width, bytes| {
+            let field = Field::link(start, width);
+            let test = Test::equal(field, field.maximum(), u32::from_be_bytes(bytes));
+            Expression::Test(Test {
+                comparison: if different {
+                    Comparison::Different
+                } else {
+                    Comparison::Equal
+                },
+                ..test
+            })
+        };
+        // Along the words of a link header whose 14 bytes end where one does.
+        let parts = if source {
+            vec![part(6, 4, [a, b, c, d]), part(10, 2, [0, 0, e, f])]
+        } else {
+            vec![part(0, 2, [0, 0, a, b]), part(2, 4, [c, d, e, f])]
+        };
+        if different {
+            Expression::Any(parts)
+        } else {
+            Expression::All(parts)
         }
     })
 }
