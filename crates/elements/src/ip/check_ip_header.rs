@@ -128,6 +128,12 @@ impl HeaderChecker {
         }
     }
 
+    /// Takes a list of bad sources in its old form, to which two belong always.
+    pub(super) fn reject_sources(&mut self, list: &[Ipv4Addr]) {
+        let always = [Ipv4Addr::UNSPECIFIED, Ipv4Addr::BROADCAST];
+        self.bad_sources = AddressSet::new(&[&always[..], list].concat());
+    }
+
     /// Checks the header `offset` bytes into the packet, and where it is good marks it, cuts the packet to
     /// its length and notes its destination.
     #[inline]
@@ -208,8 +214,7 @@ impl Configure for CheckIPHeader {
             None => 0,
             Some(Ok(offset)) => offset,
             Some(Err(list)) => {
-                let always = [Ipv4Addr::UNSPECIFIED, Ipv4Addr::BROADCAST];
-                checker.bad_sources = AddressSet::new(&[&always[..], &list].concat());
+                checker.reject_sources(&list);
                 arguments.position("OFFSET").unwrap_or(0)
             }
         };

@@ -14,8 +14,8 @@ pub(crate) struct HeaderReport {
     protocol: &'static str,
     /// A text for each reason.
     reasons: &'static [&'static str],
-    /// `name :: Class`, as Click begins its messages.
-    declaration: String,
+    /// What messages begin with: each of Click's elements has its own way.
+    introduction: String,
     verbose: bool,
     good: u64,
     bad: u64,
@@ -33,10 +33,15 @@ impl HeaderReport {
         let verbose = arguments.keyword("VERBOSE").unwrap_or(false);
         let details = arguments.keyword("DETAILS").unwrap_or(false);
         let class = configuration.class_of(configuration.id()).name;
+        let name = configuration.name();
         Self {
             protocol,
             reasons,
-            declaration: format!("{} :: {class}", configuration.name()),
+            introduction: match protocol {
+                "IP" => format!("{name}: "),
+                "UDP" => String::new(),
+                _ => format!("{name} :: {class}: "),
+            },
             verbose,
             good: 0,
             bad: 0,
@@ -56,8 +61,8 @@ impl HeaderReport {
         if self.bad == 0 || self.verbose {
             let text = self.reasons.get(reason).copied().unwrap_or_default();
             context.chatter(format_args!(
-                "{}: {} header check failed: {text}",
-                self.declaration, self.protocol
+                "{}{} header check failed: {text}",
+                self.introduction, self.protocol
             ));
         }
         self.bad += 1;

@@ -1,52 +1,53 @@
-use alloc::string::String;
+use alloc::string::{String, ToString};
 
+use sprat_click::arguments::Argument;
 use sprat_click::{
     Arguments, Class, Configuration, Configure, Context, Element, HandlerError, HandlerList,
     Rejected,
 };
 use sprat_packet::Batch;
 
-use super::check_ip_header::{HeaderChecker, REASONS};
-use super::header_report::HeaderReport;
+use super::check_ip_header::{AddressList, HeaderChecker};
 
-pub(super) const IP_INPUT_COMBO: Class = Class::of::<IPInputCombo>("IPInputCombo")
-    .ports("1/1-2")
-    .processing("a/ah");
+pub(super) const IP_INPUT_COMBO: Class = Class::of::<IPInputCombo>("IPInputCombo");
 
 /// IPInputCombo: what a router does with a frame that comes in, in one element.
 ///
 /// ```click
-/// IPInputCombo(COLOR [, keywords BADSRC, INTERFACES, GOODDST, CHECKSUM, VERBOSE, DETAILS])
+/// IPInputCombo(COLOR [, BADSRC, keywords INTERFACES, BADSRC, GOODDST])
 /// ```
 ///
-/// The same as `Paint(COLOR) -> Strip(14) -> CheckIPHeader(keywords) -> GetIPAddress(16)`, with bad
-/// packets leaving by output 1 where it is used.
+/// The same as `Paint(COLOR) -> Strip(14) -> CheckIPHeader(BADSRC) -> GetIPAddress(16)`. Bad packets are
+/// dropped, and the first is reported. The keywords are CheckIPHeader's; BADSRC as the second argument
+/// has 0.0.0.0 and 255.255.255.255 besides.
 ///
-/// Handlers: those of CheckIPHeader.
+/// Handlers: `drops` (read) bad packets.
 ///
 /// See Click's manual page IPInputCombo(n).
 pub(crate) struct IPInputCombo {
     color: u8,
     checker: HeaderChecker,
-    report: HeaderReport,
+    drops: u64,
 }
 
 /// Bytes of an Ethernet header.
 const ETHERNET: usize = 14;
 
 impl Configure for IPInputCombo {
-    fn configure(
-        arguments: &mut Arguments<'_>,
-        configuration: &Configuration<'_>,
-    ) -> Result<Self, Rejected> {
+    fn configure(arguments: &mut Arguments<'_>, _: &Configuration<'_>) -> Result<Self, Rejected> {
         let color = arguments.required("COLOR");
-        let checker = HeaderChecker::configure(arguments);
-        let report = HeaderReport::configure(arguments, configuration, "IP", REASONS);
+        let mut checker = HeaderChecker::configure(arguments);
+        let list = arguments.position_with("BADSRC", |text, names| {
+            AddressList::parse(text.trim_matches('"'), names)
+        });
+        if let Some(list) = list {
+            checker.reject_sources(&list.0);
+        }
         arguments.finish()?;
         Ok(Self {
             color: color?,
             checker,
-            report,
+            drops: 0,
         })
     }
 }
@@ -56,29 +57,32 @@ impl Element for IPInputCombo {
         let Self {
             color,
             checker,
-            report,
+            drops,
         } = self;
         batch.filter(|mut packet| {
             packet.set_paint(*color);
             packet.set_mac_header(0);
             packet.strip(ETHERNET);
-            match checker.check(&mut packet, 0) {
-                Ok(()) => Some(packet),
-                Err(fault) => {
-                    report.bad(context, fault as usize);
-                    context.emit(1, packet);
-                    None
-                }
+            if checker.check(&mut packet, 0).is_ok() {
+                return Some(packet);
             }
+            if *drops == 0 {
+                // Whatever is wrong, Click says this.
+                context.chatter(format_args!("IP checksum failed"));
+            }
+            *drops += 1;
+            None
         });
-        report.good(batch.len());
     }
 
     fn handlers(&self, list: &mut HandlerList) {
-        self.report.handlers(list);
+        list.read("drops");
     }
 
     fn read(&mut self, _: &mut Context<'_>, name: &str, _: &str) -> Result<String, HandlerError> {
-        self.report.read(name)
+        match name {
+            "drops" => Ok(self.drops.to_string()),
+            _ => Err(HandlerError::NoHandler(name.into())),
+        }
     }
 }

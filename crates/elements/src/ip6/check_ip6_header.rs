@@ -91,7 +91,7 @@ impl Element for CheckIp6Header {
             |packet| self.check(packet).ok_or(()),
             |packet, ()| {
                 if drops == 0 {
-                    context.chatter(format_args!("{}: IP6 header check failed", context.name()));
+                    context.chatter(format_args!("IP6 header check failed"));
                 }
                 drops += 1;
                 context.emit(1, packet);

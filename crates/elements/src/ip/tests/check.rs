@@ -47,7 +47,7 @@ fn check_ip_header_counts_each_fault() {
     // Only the first is told.
     assert_eq!(
         bench.simulation.take_errors(),
-        "c :: CheckIPHeader: IP header check failed: tiny packet\n"
+        "c: IP header check failed: tiny packet\n"
     );
 }
 
