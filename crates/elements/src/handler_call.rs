@@ -27,6 +27,48 @@ impl Argument for HandlerCall {
 }
 
 impl HandlerCall {
+    pub(crate) fn new(handler: String, value: &str) -> Self {
+        Self {
+            handler,
+            value: value.to_string(),
+        }
+    }
+
+    /// The handler and its value where the handler is this element's own, which the element can
+    /// see to at once.
+    pub(crate) fn own(&self, context: &Context<'_>) -> Option<(&str, &str)> {
+        let (element, handler) = self.handler.rsplit_once('.')?;
+        let outside = context.name().strip_suffix(element)?;
+        (outside.is_empty() || outside.ends_with('/')).then_some((handler, self.value.as_str()))
+    }
+
+    /// With a variable of its value replaced.
+    pub(crate) fn with(&self, variable: &str, value: &str) -> Self {
+        let mut text = String::new();
+        let mut rest = self.value.as_str();
+        while let Some((before, behind)) = rest.split_once('$') {
+            text.push_str(before);
+            let braced = behind
+                .strip_prefix('{')
+                .and_then(|behind| behind.strip_prefix(variable)?.strip_prefix('}'));
+            let bare = behind.strip_prefix(variable).filter(|behind| {
+                !behind.starts_with(|next: char| next.is_ascii_alphanumeric() || next == '_')
+            });
+            match braced.or(bare) {
+                Some(behind) => {
+                    text.push_str(value);
+                    rest = behind;
+                }
+                None => {
+                    text.push('$');
+                    rest = behind;
+                }
+            }
+        }
+        text.push_str(rest);
+        Self::new(self.handler.clone(), &text)
+    }
+
     /// Checks, once the router is whole, that the handler is there and can be written. From
     /// then on packets go one by one, for the call comes between two of them.
     pub(crate) fn check(&self, context: &Context<'_>) -> Result<(), Rejected> {
@@ -53,6 +95,17 @@ impl HandlerCall {
     }
 }
 
+/// As it was written.
+impl core::fmt::Display for HandlerCall {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str(&self.handler)?;
+        match self.value.as_str() {
+            "" => Ok(()),
+            value => write!(f, " {value}"),
+        }
+    }
+}
+
 /// `N HANDLER [VALUE]`: a handler to be written when a count reaches N.
 pub(crate) struct Trigger {
     at: u64,
@@ -73,6 +126,19 @@ impl Argument for Trigger {
 }
 
 impl Trigger {
+    pub(crate) fn new(at: u64, call: HandlerCall) -> Self {
+        Self {
+            at,
+            call,
+            fired: false,
+        }
+    }
+
+    /// The handler that is to be written.
+    pub(crate) fn into_call(self) -> HandlerCall {
+        self.call
+    }
+
     /// See [`HandlerCall::check`].
     pub(crate) fn check(&self, context: &Context<'_>) -> Result<(), Rejected> {
         self.call.check(context)
@@ -104,6 +170,6 @@ impl Trigger {
 /// As it was written.
 impl core::fmt::Display for Trigger {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        write!(f, "{} {} {}", self.at, self.call.handler, self.call.value)
+        write!(f, "{} {}", self.at, self.call)
     }
 }

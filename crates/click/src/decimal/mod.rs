@@ -126,6 +126,36 @@ pub fn exponential(real: f64, decimals: usize) -> (String, i32) {
     (text, exponent)
 }
 
+/// As C's `%g` has it: so many significant digits, with an exponent where it is large or small, and
+/// without zeros at the end unless they are kept.
+#[must_use]
+pub fn general(real: f64, precision: usize, keep_zeros: bool) -> String {
+    if !real.is_finite() {
+        return shortest(real).to_ascii_lowercase();
+    }
+    let precision = precision.max(1);
+    let kept = |mut text: String| {
+        if !keep_zeros && text.contains('.') {
+            text.truncate(text.trim_end_matches('0').trim_end_matches('.').len());
+        }
+        text
+    };
+    let (digits, exponent) = exponential(real, precision - 1);
+    let limit = i32::try_from(precision).unwrap_or(i32::MAX);
+    if exponent < -4 || exponent >= limit {
+        return power_of_ten(&kept(digits), exponent);
+    }
+    let decimals = usize::try_from(limit - 1 - exponent).unwrap_or(0);
+    kept(fixed(real, decimals))
+}
+
+/// `1.5e+03`: C writes exponents with two digits at least.
+#[must_use]
+pub fn power_of_ten(digits: &str, exponent: i32) -> String {
+    let sign = if exponent < 0 { '-' } else { '+' };
+    alloc::format!("{digits}e{sign}{:0>2}", exponent.unsigned_abs())
+}
+
 fn sign(text: &str) -> (bool, &str) {
     match text.as_bytes().first() {
         Some(b'-') => (true, &text[1..]),

@@ -5,6 +5,7 @@ use core::net::Ipv4Addr;
 
 use hashbrown::HashMap;
 use sprat_click::collections::sort;
+use sprat_click::decimal;
 use sprat_click::environment::AccessError;
 use sprat_click::{
     Arguments, Class, Configuration, Configure, Context, Element, HandlerError, HandlerList,
@@ -13,7 +14,7 @@ use sprat_click::{
 use sprat_packet::annotations::{AGGREGATE, EXTRA_LENGTH, EXTRA_PACKETS};
 use sprat_packet::{Batch, Packet};
 
-use crate::handler_call::Trigger;
+use crate::handler_call::{HandlerCall, Trigger};
 
 pub(super) const AGGREGATE_COUNTER: Class = Class::of::<AggregateCounter>("AggregateCounter")
     .ports("1-2/1-2")
@@ -34,15 +35,17 @@ pub(super) const AGGREGATE_COUNTER: Class = Class::of::<AggregateCounter>("Aggre
 ///   header do not count; false.
 /// - MULTIPACKET: whether a packet that stands for several counts as so many; true.
 /// - EXTRA_LENGTH: whether bytes of a packet that were not captured count; true.
-/// - AGGREGATE_STOP, AGGREGATE_FREEZE, AGGREGATE_CALL: when N values have been seen, the driver stops,
-///   the counter freezes, or (`N HANDLER [VALUE]`) a handler is written. At most one of them.
+/// - AGGREGATE_STOP, AGGREGATE_FREEZE, AGGREGATE_CALL: when N values have been seen and another comes,
+///   the driver stops, the counter freezes, or (`N HANDLER [VALUE]`) a handler is written. At most one of
+///   them.
 /// - COUNT_STOP, COUNT_FREEZE, COUNT_CALL: the same when the count of all is N.
-/// - BANNER: what written files begin with; nothing.
+/// - BANNER: lines for written files; none.
 ///
-/// Handlers: `write_text_file`, `write_ip_file`, `write_file` (write) FILE, or `-` for standard output: a
-/// line for each value in ascending order with its count, the value as a number or as an address, or two
-/// numbers of 32 bits for each, after lines that say how many there are (`!num_nonzero`) and how they are
-/// packed (`!packed_le`); `freeze`, `active`, `banner`, `aggregate_call`, `count_call` (read, write);
+/// Handlers: `write_text_file`, `write_ip_file`, `write_pdf_file`, `write_file` (write) FILE, or `-` for
+/// standard output: a line for each value in ascending order with its count, the value as a number or as
+/// an address, or with its part of the whole, or two numbers of 32 bits for each. Before them stand
+/// `!IPAggregate 1.0`, the banner, how many there are (`!num_nonzero`) and how they are packed
+/// (`!packed_le`); `freeze`, `active`, `banner`, `aggregate_call`, `count_call` (read, write);
 /// `nagg`, `count` (read): values seen, and all that was counted; `stop` (write) counts no more and stops
 /// the driver; `counts_pdf` (write) makes each count a value, counted as often as it stands there; `clear`
 /// (write). Keywords and handlers have their names of older Clicks too: CALL_AFTER_AGG, `write_ascii_file`,
@@ -68,49 +71,49 @@ struct AggregateCounter {
 enum Form {
     Text,
     Addresses,
+    Parts,
     Packed,
 }
 
 /// What happens when there are so many.
-enum Limit {
-    Stop(u64),
-    Freeze(u64),
-    Call(Trigger),
-}
+type Limit = Trigger;
 
-impl Limit {
-    /// Reads the three keywords for one count.
-    fn configure(arguments: &mut Arguments<'_>, what: &str, older: &str) -> Option<Self> {
-        let [stop, freeze, call] = ["STOP", "FREEZE", "CALL"].map(|does| format!("{what}_{does}"));
-        let names = |name: &str, does: &str| [name.to_string(), format!("{does}_AFTER_{older}")];
-        let mut given = Vec::new();
-        for name in names(&stop, "STOP") {
-            given.extend(arguments.keyword(&name).map(Self::Stop));
+/// Reads the three keywords for one count.
+fn limit(arguments: &mut Arguments<'_>, element: &str, what: &str, older: &str) -> Option<Limit> {
+    let [stop, freeze, call] = ["STOP", "FREEZE", "CALL"].map(|does| format!("{what}_{does}"));
+    let mut given = Vec::new();
+    for (does, name, handler, value) in [
+        ("STOP", &stop, "stop", ""),
+        ("FREEZE", &freeze, "freeze", "true"),
+    ] {
+        for name in [name.clone(), format!("{does}_AFTER_{older}")] {
+            let call = || HandlerCall::new(format!("{element}.{handler}"), value);
+            given.extend(arguments.keyword(&name).map(|at| Limit::new(at, call())));
         }
-        for name in names(&freeze, "FREEZE") {
-            given.extend(arguments.keyword(&name).map(Self::Freeze));
-        }
-        for name in names(&call, "CALL") {
-            given.extend(arguments.keyword(&name).map(Self::Call));
-        }
-        let mut given = given.into_iter();
-        let first = given.next();
-        if given.next().is_some() {
-            arguments.error(format!(
-                "'{stop}', '{freeze}' and '{call}' are mutually exclusive"
-            ));
-        }
-        first
     }
+    for name in [call.clone(), format!("CALL_AFTER_{older}")] {
+        given.extend(arguments.keyword(&name));
+    }
+    let mut given = given.into_iter();
+    let first = given.next();
+    if given.next().is_some() {
+        arguments.error(format!(
+            "'{freeze}', '{stop}', and '{call}' are mutually exclusive"
+        ));
+    }
+    first
 }
 
 impl Configure for AggregateCounter {
-    fn configure(arguments: &mut Arguments<'_>, _: &Configuration<'_>) -> Result<Self, Rejected> {
+    fn configure(
+        arguments: &mut Arguments<'_>,
+        configuration: &Configuration<'_>,
+    ) -> Result<Self, Rejected> {
         let mut flag = |name: &str, otherwise: bool| arguments.keyword(name).unwrap_or(otherwise);
         let (bytes, ip_bytes) = (flag("BYTES", false), flag("IP_BYTES", false));
         let (multipacket, extra_length) = (flag("MULTIPACKET", true), flag("EXTRA_LENGTH", true));
-        let after_values = Limit::configure(arguments, "AGGREGATE", "AGG");
-        let after_total = Limit::configure(arguments, "COUNT", "COUNT");
+        let after_values = limit(arguments, configuration.name(), "AGGREGATE", "AGG");
+        let after_total = limit(arguments, configuration.name(), "COUNT", "COUNT");
         let banner = arguments.keyword("BANNER").unwrap_or_default();
         arguments.finish()?;
         Ok(Self {
@@ -163,21 +166,38 @@ impl AggregateCounter {
         }
         let value = packet.annotations().word(AGGREGATE);
         let amount = self.amount(packet);
-        if amount == 0 {
-            return true;
-        }
         match self.counts.get_mut(&value) {
             Some(count) => *count = count.saturating_add(amount),
             None if frozen || self.frozen => return false,
+            None if amount == 0 => return true,
             None => {
-                self.counts.insert(value, amount);
                 let values = self.counts.len() as u64;
-                reached(&mut self.after_values, values, &mut self.frozen, context);
+                if let Some(limit) = self.after_values.take_if(|limit| values >= limit.at()) {
+                    self.reach(limit, context);
+                    // There may be other rules now.
+                    return self.count(context, packet, frozen);
+                }
+                self.counts.insert(value, amount);
             }
         }
         self.total += u64::from(amount);
-        reached(&mut self.after_total, self.total, &mut self.frozen, context);
+        let total = self.total;
+        if let Some(limit) = self.after_total.take_if(|limit| total >= limit.at()) {
+            self.reach(limit, context);
+        }
         true
+    }
+
+    /// Does what a limit says.
+    #[cold]
+    fn reach(&mut self, limit: Limit, context: &mut Context<'_>) {
+        let call = limit.into_call();
+        let Some((handler, value)) = call.own(context) else {
+            return call.call(context);
+        };
+        if let Err(error) = self.write(context, handler, value) {
+            context.chatter(format_args!("{}: {error}", context.name()));
+        }
     }
 
     /// Values and their counts in ascending order.
@@ -193,6 +213,7 @@ impl AggregateCounter {
 
     fn write_file(&self, context: &Context<'_>, name: &str, form: Form) -> Result<(), AccessError> {
         let mut file = context.environment().open_output(name, false)?;
+        file.write(b"!IPAggregate 1.0\n")?;
         if !self.banner.is_empty() {
             file.write(self.banner.as_bytes())?;
             if !self.banner.ends_with('\n') {
@@ -201,7 +222,7 @@ impl AggregateCounter {
         }
         file.write(format!("!num_nonzero {}\n", self.counts.len()).as_bytes())?;
         file.write(match form {
-            Form::Text => b"",
+            Form::Text | Form::Parts => b"",
             Form::Addresses => b"!ip\n",
             Form::Packed => b"!packed_le\n",
         })?;
@@ -211,6 +232,13 @@ impl AggregateCounter {
                 Form::Addresses => {
                     let address = Ipv4Addr::from_bits(value);
                     file.write(format!("{address} {count}\n").as_bytes())?;
+                }
+                Form::Parts => {
+                    // The whole is less than 2^53 but for ages.
+                    #[expect(clippy::cast_precision_loss)]
+                    let part = f64::from(count) / self.total as f64;
+                    let part = decimal::general(part, 12, false);
+                    file.write(format!("{value} {part}\n").as_bytes())?;
                 }
                 Form::Packed => {
                     file.write(&value.to_le_bytes())?;
@@ -230,38 +258,13 @@ impl AggregateCounter {
     }
 }
 
-/// Does what a limit says, once, where a count has come to it.
-#[inline]
-fn reached(limit: &mut Option<Limit>, count: u64, frozen: &mut bool, context: &mut Context<'_>) {
-    let there = match limit {
-        None => false,
-        Some(Limit::Stop(at) | Limit::Freeze(at)) => count >= *at,
-        Some(Limit::Call(_)) => true,
-    };
-    if !there {
-        return;
-    }
-    match limit.take() {
-        Some(Limit::Stop(_)) => context.stop_driver(),
-        Some(Limit::Freeze(_)) => *frozen = true,
-        Some(Limit::Call(trigger)) => {
-            let mut trigger = Some(trigger);
-            Trigger::fire(&mut trigger, count, context);
-            *limit = trigger.map(Limit::Call);
-        }
-        None => {}
-    }
-}
-
 impl Element for AggregateCounter {
     fn initialize(&mut self, context: &mut Context<'_>) -> Result<(), Rejected> {
         for limit in [&self.after_values, &self.after_total]
             .into_iter()
             .flatten()
         {
-            if let Limit::Call(trigger) = limit {
-                trigger.check(context)?;
-            }
+            limit.check(context)?;
         }
         Ok(())
     }
@@ -292,6 +295,7 @@ impl Element for AggregateCounter {
             "write_text_file",
             "write_ascii_file",
             "write_ip_file",
+            "write_pdf_file",
         ] {
             list.write(name);
         }
@@ -313,10 +317,7 @@ impl Element for AggregateCounter {
     }
 
     fn read(&mut self, _: &mut Context<'_>, name: &str, _: &str) -> Result<String, HandlerError> {
-        let call = |limit: &Option<Limit>| match limit {
-            Some(Limit::Call(trigger)) => trigger.to_string(),
-            _ => String::new(),
-        };
+        let call = |limit: &Option<Limit>| limit.as_ref().map(Limit::to_string).unwrap_or_default();
         Ok(match name {
             "freeze" => self.frozen.to_string(),
             "active" => self.active.to_string(),
@@ -339,14 +340,16 @@ impl Element for AggregateCounter {
             if value.trim().is_empty() {
                 return Ok(None);
             }
-            Ok(Some(Limit::Call(crate::handler_value(context, value)?)))
+            crate::handler_value(context, value).map(Some)
         };
         match name {
-            "write_text_file" | "write_ascii_file" | "write_ip_file" | "write_file" => {
+            "write_text_file" | "write_ascii_file" | "write_ip_file" | "write_pdf_file"
+            | "write_file" => {
                 let file = value.trim();
                 let form = match name {
                     "write_file" => Form::Packed,
                     "write_ip_file" => Form::Addresses,
+                    "write_pdf_file" => Form::Parts,
                     _ => Form::Text,
                 };
                 self.write_file(context, file, form)
@@ -354,7 +357,13 @@ impl Element for AggregateCounter {
             }
             "freeze" => self.frozen = crate::handler_value(context, value)?,
             "active" => self.active = crate::handler_value(context, value)?,
-            "banner" => self.banner = value.into(),
+            "banner" => {
+                self.banner = match value {
+                    "" | "\n" => String::new(),
+                    text if text.ends_with('\n') => text.into(),
+                    text => format!("{text}\n"),
+                };
+            }
             "aggregate_call" | "call_after_agg" => self.after_values = call()?,
             "count_call" | "call_after_count" => self.after_total = call()?,
             "stop" => {

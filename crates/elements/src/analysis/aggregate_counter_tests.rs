@@ -27,7 +27,7 @@ fn each_value_has_a_count_and_values_ascend() {
     arrive(&bench, &[100, 60, 100, 61]);
     assert_eq!(
         ascii(&bench),
-        "!counts\n!num_nonzero 3\n60 1\n61 1\n100 2\n"
+        "!IPAggregate 1.0\n!counts\n!num_nonzero 3\n60 1\n61 1\n100 2\n"
     );
     assert_eq!(bench.read("c.count"), "4");
 }
@@ -36,7 +36,10 @@ fn each_value_has_a_count_and_values_ascend() {
 fn bytes_are_counted_where_that_is_asked() {
     let bench = counter("BYTES true");
     arrive(&bench, &[100, 60, 100]);
-    assert_eq!(ascii(&bench), "!num_nonzero 2\n60 60\n100 200\n");
+    assert_eq!(
+        ascii(&bench),
+        "!IPAggregate 1.0\n!num_nonzero 2\n60 60\n100 200\n"
+    );
 }
 
 #[test]
@@ -48,7 +51,11 @@ fn packed_files_hold_two_words_for_each_value() {
     let numbers = [60, 0, 0, 0, 1, 0, 0, 0, 2, 1, 0, 0, 2, 0, 0, 0];
     assert_eq!(
         bytes,
-        [&b"!num_nonzero 2\n!packed_le\n"[..], &numbers].concat()
+        [
+            &b"!IPAggregate 1.0\n!num_nonzero 2\n!packed_le\n"[..],
+            &numbers
+        ]
+        .concat()
     );
 }
 
@@ -59,7 +66,10 @@ fn a_frozen_counter_lets_new_values_out_the_other_way() {
     assert_eq!(bench.read("c.freeze"), "true");
     assert_eq!(bench.sent("out").len(), 3);
     assert_eq!(bench.sent("rest").len(), 1);
-    assert_eq!(ascii(&bench), "!num_nonzero 2\n60 2\n61 1\n");
+    assert_eq!(
+        ascii(&bench),
+        "!IPAggregate 1.0\n!num_nonzero 2\n60 2\n61 1\n"
+    );
 }
 
 #[test]
@@ -74,7 +84,7 @@ fn the_second_input_is_frozen() {
     bench.arrive("other", &[0; 61]);
     bench.run();
     assert_eq!(bench.sent("rest").len(), 1);
-    assert_eq!(ascii(&bench), "!num_nonzero 1\n60 2\n");
+    assert_eq!(ascii(&bench), "!IPAggregate 1.0\n!num_nonzero 1\n60 2\n");
 }
 
 #[test]
@@ -82,7 +92,10 @@ fn counts_can_become_values() {
     let bench = counter("");
     arrive(&bench, &[60, 61, 61, 62, 62]);
     bench.write("c.counts_pdf", "");
-    assert_eq!(ascii(&bench), "!num_nonzero 2\n1 1\n2 2\n");
+    assert_eq!(
+        ascii(&bench),
+        "!IPAggregate 1.0\n!num_nonzero 2\n1 1\n2 2\n"
+    );
 }
 
 #[test]
@@ -92,7 +105,12 @@ fn a_handler_is_called_when_enough_is_counted() {
     assert_eq!(bench.read("c.count"), "3");
     let errors =
         Bench::errors("Idle -> AggregateCounter(AGGREGATE_STOP 1, AGGREGATE_FREEZE 2) -> Idle");
-    assert!(errors.contains("mutually exclusive"), "{errors}");
+    assert!(
+        errors.contains(
+            "'AGGREGATE_FREEZE', 'AGGREGATE_STOP', and 'AGGREGATE_CALL' are mutually exclusive"
+        ),
+        "{errors}"
+    );
 }
 
 #[test]
@@ -101,7 +119,7 @@ fn values_can_be_written_as_addresses() {
     arrive(&bench, &[258]);
     bench.write("c.write_ip_file", "addresses");
     let bytes = bench.simulation.file("addresses").expect("it was written");
-    assert_eq!(bytes, b"!num_nonzero 1\n!ip\n0.0.1.2 1\n");
+    assert_eq!(bytes, b"!IPAggregate 1.0\n!num_nonzero 1\n!ip\n0.0.1.2 1\n");
 }
 
 #[test]
@@ -111,5 +129,30 @@ fn the_names_of_older_clicks_are_known() {
     arrive(&bench, &[60]);
     bench.write("c.write_ascii_file", "counts");
     let bytes = bench.simulation.file("counts").expect("it was written");
-    assert_eq!(bytes, b"!num_nonzero 1\n60 1\n");
+    assert_eq!(bytes, b"!IPAggregate 1.0\n!num_nonzero 1\n60 1\n");
+}
+
+#[test]
+fn a_limit_of_values_is_reached_by_one_more() {
+    let bench = counter("AGGREGATE_STOP 2");
+    assert_eq!(bench.read("c.aggregate_call"), "2 c.stop");
+    arrive(&bench, &[60, 61, 60]);
+    assert_eq!(bench.read("c.active"), "true");
+    arrive(&bench, &[62]);
+    assert_eq!(bench.read("c.active"), "false");
+    assert_eq!(bench.read("c.aggregate_call"), "");
+    assert_eq!(
+        ascii(&bench),
+        "!IPAggregate 1.0\n!num_nonzero 2\n60 2\n61 1\n"
+    );
+}
+
+#[test]
+fn values_can_be_written_with_their_parts() {
+    let bench = counter("");
+    arrive(&bench, &[60, 61, 61]);
+    bench.write("c.write_pdf_file", "parts");
+    let bytes = bench.simulation.file("parts").expect("it was written");
+    let expected = b"!IPAggregate 1.0\n!num_nonzero 2\n60 0.333333333333\n61 0.666666666667\n";
+    assert_eq!(bytes, expected);
 }

@@ -1,7 +1,7 @@
 use alloc::format;
 use alloc::vec::Vec;
 
-use sprat_click::arguments::split_words;
+use sprat_click::arguments::{Argument, NoNames, split_words};
 use sprat_click::{Arguments, Class, Configuration, Configure, Context, Element, Rejected};
 use sprat_packet::Batch;
 use sprat_packet::annotations::AGGREGATE;
@@ -18,14 +18,18 @@ pub(super) const AGGREGATE_FILTER: Class = Class::of::<AggregateFilter>("Aggrega
 ///
 /// The first argument that lists a packet's value decides. ACTION is the number of an output, `allow`
 /// for output 0, or `drop` or `deny`. AGGREGATES are values and ranges such as `0-98`, separated by
-/// spaces; `all` and `-` are all. What is listed nowhere is dropped. Values that an earlier argument
-/// has already, and arguments of which nothing is left, are warned of.
+/// spaces; `all` or `-` alone are all that is not listed before. What is listed nowhere is dropped, and
+/// so is what goes to an output that is not there. Values that an earlier argument sends elsewhere, and
+/// arguments behind `all`, are warned of.
 ///
 /// See Click's manual page AggregateFilter(n).
 struct AggregateFilter {
     /// Ranges of values that do not overlap, ascending, with where they go.
-    ranges: Vec<(u32, u32, Option<u8>)>,
+    ranges: Vec<(u32, u32, Option<u32>)>,
 }
+
+/// How many values of one range that go elsewhere already are warned of.
+const WARNED: usize = 256;
 
 impl Configure for AggregateFilter {
     fn configure(
@@ -33,38 +37,53 @@ impl Configure for AggregateFilter {
         configuration: &Configuration<'_>,
     ) -> Result<Self, Rejected> {
         let mut filter = Self { ranges: Vec::new() };
+        // Outputs are counted in sixteen bits.
+        let none = u32::try_from(configuration.outputs()).unwrap_or(u32::MAX);
+        let mut rest = false;
         for (number, text) in arguments.rest().iter().enumerate() {
             let words = split_words(text);
-            let number = number + 1;
             let Some((action, values)) = words.split_first() else {
-                arguments.error(format!("argument {number}: empty filter"));
+                arguments.error(format!("empty pattern {number}"));
                 continue;
             };
+            if rest {
+                arguments.warning(format!("pattern {number} matches no packets"));
+                continue;
+            }
             let output = match action.as_str() {
                 "allow" => Some(0),
                 "drop" | "deny" => None,
-                port => match port.parse::<u8>() {
-                    Ok(port) if usize::from(port) < configuration.outputs() => Some(port),
+                port => match u32::parse(port, &NoNames) {
+                    Ok(port) if port <= i32::MAX.unsigned_abs() => Some(port),
                     _ => {
-                        arguments.error(format!("argument {number}: bad action '{action}'"));
+                        arguments.error(format!("pattern {number}: expected a port number"));
                         continue;
                     }
                 },
             };
-            let mut added = false;
+            if values.is_empty() {
+                arguments.error(format!("pattern {number} has no aggregates"));
+            } else if let [all] = values
+                && (all == "all" || all == "-")
+            {
+                filter.add(0, u32::MAX, output);
+                rest = true;
+                continue;
+            }
             for value in values {
                 let Some((low, high)) = range(value) else {
-                    arguments.error(format!("argument {number}: bad aggregate '{value}'"));
+                    arguments.error(format!("pattern {number}: bad aggregate number '{value}'"));
                     continue;
                 };
-                if filter.add(low, high, output) {
-                    added = true;
-                } else {
-                    arguments.warning(format!("argument {number}: aggregate '{value}' ignored"));
+                for (value, known) in filter.elsewhere(low, high, output) {
+                    let known = known.unwrap_or(none);
+                    arguments.warning(format!(
+                        "pattern {number}: aggregate {value} already filtered to output {known}"
+                    ));
                 }
-            }
-            if !added {
-                arguments.warning(format!("argument {number}: matches no packets"));
+                if low <= high {
+                    filter.add(low, high, output);
+                }
             }
         }
         arguments.finish()?;
@@ -74,25 +93,27 @@ impl Configure for AggregateFilter {
 
 /// Reads a value or a range.
 fn range(text: &str) -> Option<(u32, u32)> {
-    if text == "all" || text == "-" {
-        return Some((0, u32::MAX));
-    }
     let (low, high) = text.split_once('-').unwrap_or((text, text));
-    let (low, high) = (low.parse().ok()?, high.parse().ok()?);
-    (low <= high).then_some((low, high))
+    let number = |text: &str| u32::parse(text, &NoNames).ok();
+    Some((number(low)?, number(high)?))
 }
 
 impl AggregateFilter {
-    /// Adds what no earlier range has; says whether that was anything.
-    fn add(&mut self, low: u32, high: u32, output: Option<u8>) -> bool {
+    /// Values of a range that go elsewhere already, the first of them.
+    fn elsewhere(&self, low: u32, high: u32, output: Option<u32>) -> Vec<(u32, Option<u32>)> {
+        let others = self.ranges.iter().filter(|range| range.2 != output);
+        let values = others.flat_map(|&(first, last, known)| {
+            (first.max(low)..=last.min(high)).map(move |value| (value, known))
+        });
+        values.take(WARNED).collect()
+    }
+
+    /// Adds what no earlier range has.
+    fn add(&mut self, low: u32, high: u32, output: Option<u32>) {
         let mut merged = Vec::with_capacity(self.ranges.len() + 2);
-        let mut added = false;
         // From here on nothing has been said yet.
         let mut from = Some(low);
-        let mut gap = |from: u32, to: u32, merged: &mut Vec<_>| {
-            added = true;
-            merged.push((from, to, output));
-        };
+        let gap = |from: u32, to: u32, merged: &mut Vec<_>| merged.push((from, to, output));
         for &known in &self.ranges {
             let (first, last, _) = known;
             if let Some(start) = from
@@ -116,10 +137,9 @@ impl AggregateFilter {
             gap(start, high, &mut merged);
         }
         self.ranges = merged;
-        added
     }
 
-    fn output(&self, value: u32) -> Option<u8> {
+    fn output(&self, value: u32) -> Option<u32> {
         let after = self.ranges.partition_point(|(low, ..)| *low <= value);
         let (_, high, output) = self.ranges.get(after.checked_sub(1)?)?;
         output.filter(|_| value <= *high)
@@ -130,7 +150,7 @@ impl Element for AggregateFilter {
     fn push(&mut self, context: &mut Context<'_>, _: usize, batch: &mut Batch) {
         for packet in batch.drain() {
             if let Some(output) = self.output(packet.annotations().word(AGGREGATE)) {
-                context.emit(usize::from(output), packet);
+                context.emit(output as usize, packet);
             }
         }
     }
@@ -162,11 +182,22 @@ mod tests {
     #[test]
     fn wrong_filters_are_named() {
         for (arguments, wrong) in [
-            ("2 5", "argument 1: bad action '2'"),
-            ("allow 5, allow 9-3", "argument 2: bad aggregate '9-3'"),
+            ("-1 5", "pattern 0: expected a port number"),
+            (
+                "allow 5, allow 9-x",
+                "pattern 1: bad aggregate number '9-x'",
+            ),
+            ("allow 5 all", "pattern 0: bad aggregate number 'all'"),
+            ("allow", "pattern 0 has no aggregates"),
+            ("allow -, 1 5", "warning: pattern 1 matches no packets"),
+            (
+                "allow 5, drop 4-6",
+                "warning: pattern 1: aggregate 5 already filtered to output 0",
+            ),
         ] {
+            // Something else is wrong, so that what is only warned of is told too.
             let errors = Bench::errors(&std::format!(
-                "Idle -> AggregateFilter({arguments}) -> Idle"
+                "Idle -> AggregateFilter({arguments}) -> Idle; Idle -> Strip(x) -> Idle"
             ));
             assert!(errors.contains(wrong), "{errors}");
         }
@@ -175,7 +206,7 @@ mod tests {
     proptest! {
         #[test]
         fn ranges_decide_as_a_search_from_the_first_would(
-            filters in prop::collection::vec((0..40_u32, 0..12_u32, prop::option::of(0..3_u8)), 0..8),
+            filters in prop::collection::vec((0..40_u32, 0..12_u32, prop::option::of(0..3_u32)), 0..8),
         ) {
             let mut filter = AggregateFilter { ranges: Vec::new() };
             for (low, length, output) in &filters {

@@ -132,7 +132,7 @@ impl Conversion {
                 let digits = match kind.to_ascii_lowercase() {
                     'e' => exponential(real.abs(), precision),
                     'f' => decimal::fixed(real.abs(), precision),
-                    _ => general(real.abs(), precision, self.alternate),
+                    _ => decimal::general(real.abs(), precision, self.alternate),
                 };
                 let digits = match kind.is_ascii_uppercase() {
                     true => digits.to_ascii_uppercase(),
@@ -182,39 +182,7 @@ fn exponential(real: f64, precision: usize) -> String {
         return decimal::fixed(real, precision);
     }
     let (digits, exponent) = decimal::exponential(real, precision);
-    power_of_ten(&digits, exponent)
-}
-
-fn power_of_ten(digits: &str, exponent: i32) -> String {
-    let sign = if exponent < 0 { '-' } else { '+' };
-    format!("{digits}e{sign}{:0>2}", exponent.unsigned_abs())
-}
-
-/// C's `%g`: so many significant digits, with an exponent where it is large or small, and
-/// without zeros at the end.
-pub(super) fn general(real: f64, precision: usize, keep_zeros: bool) -> String {
-    if !real.is_finite() {
-        return decimal::shortest(real).to_ascii_lowercase();
-    }
-    let precision = precision.max(1);
-    let kept = |text: String| match keep_zeros {
-        true => text,
-        false => without_zeros(&text).into(),
-    };
-    let (digits, exponent) = decimal::exponential(real, precision - 1);
-    let limit = i32::try_from(precision).unwrap_or(i32::MAX);
-    if exponent < -4 || exponent >= limit {
-        return power_of_ten(&kept(digits), exponent);
-    }
-    let decimals = usize::try_from(limit - 1 - exponent).unwrap_or(0);
-    kept(decimal::fixed(real, decimals))
-}
-
-fn without_zeros(digits: &str) -> &str {
-    match digits.contains('.') {
-        true => digits.trim_end_matches('0').trim_end_matches('.'),
-        false => digits,
-    }
+    decimal::power_of_ten(&digits, exponent)
 }
 
 #[cfg(test)]

@@ -4,8 +4,7 @@ use alloc::string::{String, ToString};
 use core::cmp::Ordering;
 
 use sprat_click::arguments::{Argument, NoNames, parse_signed};
-
-use super::format::general;
+use sprat_click::decimal;
 
 /// A number.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -97,7 +96,7 @@ impl core::fmt::Display for Number {
         match self {
             Self::Integer(integer) => integer.fmt(f),
             Self::Real(real) => {
-                let digits = general(real.abs(), 12, false);
+                let digits = decimal::general(real.abs(), 12, false);
                 let sign = if *real < 0.0 { "-" } else { "" };
                 f.write_str(sign)?;
                 f.write_str(&digits)
