@@ -1,5 +1,5 @@
 use alloc::format;
-use alloc::string::{String, ToString};
+use alloc::string::String;
 use core::time::Duration;
 
 use sprat_click::arguments::Timestamp;
@@ -20,8 +20,8 @@ pub(super) const TIME_RANGE: Class = Class::of::<TimeRange>("TimeRange");
 /// TimeFilter: passes packets of a stretch of time.
 ///
 /// ```click
-/// TimeFilter(keywords START, START_AFTER, START_DELAY, END, END_AFTER, END_DELAY, INTERVAL,
-///            STOP, END_CALL)
+/// TimeFilter([START, END, keywords START_AFTER, START_DELAY, END_AFTER, END_DELAY, INTERVAL, STOP,
+///            END_CALL])
 /// ```
 ///
 /// - START: passes packets with this timestamp or a later one; START_AFTER counts from the first
@@ -29,7 +29,7 @@ pub(super) const TIME_RANGE: Class = Class::of::<TimeRange>("TimeRange");
 /// - END, END_AFTER, END_DELAY: passes packets with an earlier timestamp than that.
 /// - INTERVAL: ends so long after the start.
 /// - STOP: whether the driver stops when the first packet after the end comes; false.
-/// - END_CALL: a handler to write then.
+/// - END_CALL: a handler to write then; `$t` in its value is the packet's timestamp.
 ///
 /// All are seconds or have a unit. Other packets go to output 1, and are dropped where it is not
 /// connected.
@@ -64,15 +64,17 @@ fn nanoseconds(duration: Duration) -> i64 {
 }
 
 impl Bound {
-    fn configure(arguments: &mut Arguments<'_>, name: &str) -> Self {
-        let at = arguments.keyword::<Timestamp>(name);
+    /// Reads the keywords of one end, beside which there may be an INTERVAL.
+    fn configure(arguments: &mut Arguments<'_>, name: &str, interval: bool) -> Self {
+        let at = arguments.position::<Timestamp>(name);
         let after = arguments.keyword::<Duration>(&format!("{name}_AFTER"));
         let delay = arguments.keyword::<Duration>(&format!("{name}_DELAY"));
         let given = [at.is_some(), after.is_some(), delay.is_some()];
-        if given.iter().filter(|given| **given).count() > 1 {
-            arguments.error(format!(
-                "'{name}', '{name}_AFTER' and '{name}_DELAY' are mutually exclusive"
-            ));
+        let given = given.iter().filter(|given| **given).count();
+        if name == "START" && given > 1 {
+            arguments.error("START, START_AFTER, and START_AFTER_INIT are mutually exclusive");
+        } else if name == "END" && given + usize::from(interval) > 1 {
+            arguments.error("END, END_AFTER, END_AFTER_INIT, and INTERVAL are mutually exclusive");
         }
         match (at, after, delay) {
             (Some(at), ..) => Self::At(at.0),
@@ -105,16 +107,13 @@ impl Bound {
 
 impl Configure for TimeFilter {
     fn configure(arguments: &mut Arguments<'_>, _: &Configuration<'_>) -> Result<Self, Rejected> {
-        let start = Bound::configure(arguments, "START");
-        let end = Bound::configure(arguments, "END");
         let interval = arguments.keyword("INTERVAL").map(nanoseconds);
-        if interval.is_some() && end != Bound::None {
-            arguments.error("'END' and 'INTERVAL' are mutually exclusive");
-        }
+        let start = Bound::configure(arguments, "START", false);
+        let end = Bound::configure(arguments, "END", interval.is_some());
         let stop = arguments.keyword("STOP").unwrap_or(false);
         let end_call = arguments.keyword("END_CALL");
         if stop && end_call.is_some() {
-            arguments.error("'END_CALL' and 'STOP' are mutually exclusive");
+            arguments.error("END_CALL and STOP are mutually exclusive");
         }
         arguments.finish()?;
         Ok(Self {
@@ -139,15 +138,30 @@ impl TimeFilter {
         }
     }
 
-    fn reach_end(&mut self, context: &mut Context<'_>) {
-        if core::mem::replace(&mut self.ended, true) {
-            return;
-        }
-        if self.stop {
-            context.stop_driver();
-        }
-        if let Some(call) = &self.end_call {
-            call.call(context);
+    /// Does what is to be done when a packet comes after the end; while that puts the end off and
+    /// the packet is still after it, once more.
+    fn reach_end(&mut self, context: &mut Context<'_>, timestamp: i64) {
+        loop {
+            let end = self.end.moment(i64::MAX);
+            if timestamp < end || core::mem::replace(&mut self.ended, true) {
+                return;
+            }
+            if self.stop {
+                context.stop_driver();
+            }
+            let Some(call) = &self.end_call else {
+                return;
+            };
+            let call = call.with("t", &timestamp_text(timestamp));
+            let Some((handler, value)) = call.own(context) else {
+                return call.call(context);
+            };
+            if let Err(error) = self.write(context, handler, value) {
+                context.chatter(format_args!("{}: {error}", context.name()));
+            }
+            if self.end.moment(i64::MAX) <= end {
+                return;
+            }
         }
     }
 }
@@ -169,9 +183,7 @@ impl Element for TimeFilter {
             self.start.fix_after(timestamp);
             self.end.fix_after(timestamp);
             self.fix_interval(timestamp);
-            if timestamp >= self.end.moment(i64::MAX) {
-                self.reach_end(context);
-            }
+            self.reach_end(context, timestamp);
             if timestamp >= self.start.moment(i64::MIN) && timestamp < self.end.moment(i64::MAX) {
                 return Some(packet);
             }
@@ -219,25 +231,30 @@ impl Element for TimeFilter {
 /// TimeRange: keeps the earliest and the latest timestamp.
 ///
 /// ```click
-/// TimeRange
+/// TimeRange([keyword SIMPLE])
 /// ```
 ///
-/// Packets whose timestamp is not set do not count.
+/// - SIMPLE: whether timestamps come in order, so that the last packet's is the latest; false.
 ///
 /// Handlers: `first`, `last`, `range` (both of them), `interval` (the time between them) (read);
 /// `reset` (write).
 ///
 /// See Click's manual page TimeRange(n).
 struct TimeRange {
-    range: Option<(i64, i64)>,
+    simple: bool,
+    first: i64,
+    last: i64,
 }
 
 impl Configure for TimeRange {
     fn configure(arguments: &mut Arguments<'_>, _: &Configuration<'_>) -> Result<Self, Rejected> {
-        // Says that timestamps come in order, which saves nothing here.
-        arguments.keyword::<bool>("SIMPLE");
+        let simple = arguments.keyword("SIMPLE").unwrap_or(false);
         arguments.finish()?;
-        Ok(Self { range: None })
+        Ok(Self {
+            simple,
+            first: 0,
+            last: 0,
+        })
     }
 }
 
@@ -245,11 +262,13 @@ impl Element for TimeRange {
     fn process(&mut self, _: &mut Context<'_>, batch: &mut Batch) {
         for packet in batch.iter() {
             let timestamp = packet.timestamp();
-            if timestamp == 0 {
-                continue;
+            if self.first == 0 {
+                (self.first, self.last) = (timestamp, timestamp);
+            } else if self.simple || self.last < timestamp {
+                self.last = timestamp;
+            } else {
+                self.first = self.first.min(timestamp);
             }
-            let (first, last) = self.range.unwrap_or((timestamp, timestamp));
-            self.range = Some((first.min(timestamp), last.max(timestamp)));
         }
     }
 
@@ -262,23 +281,19 @@ impl Element for TimeRange {
     }
 
     fn read(&mut self, _: &mut Context<'_>, name: &str, _: &str) -> Result<String, HandlerError> {
-        let (first, last) = self.range.unwrap_or((0, 0));
+        let (first, last) = (timestamp_text(self.first), timestamp_text(self.last));
         match name {
-            "first" => Ok(timestamp_text(first)),
-            "last" => Ok(timestamp_text(last)),
-            "range" => Ok(format!(
-                "{} {}",
-                timestamp_text(first),
-                timestamp_text(last)
-            )),
-            "interval" => Ok(timestamp_text(last.saturating_sub(first)).to_string()),
+            "first" => Ok(first),
+            "last" => Ok(last),
+            "range" => Ok(format!("{first} {last}")),
+            "interval" => Ok(timestamp_text(self.last.saturating_sub(self.first))),
             _ => Err(HandlerError::NoHandler(name.into())),
         }
     }
 
     fn write(&mut self, _: &mut Context<'_>, name: &str, _: &str) -> Result<(), HandlerError> {
         match name {
-            "reset" => self.range = None,
+            "reset" => (self.first, self.last) = (0, 0),
             _ => return Err(HandlerError::NoHandler(name.into())),
         }
         Ok(())
@@ -317,6 +332,7 @@ mod tests {
             ("START 1.5, END 2", &[15, 19][..]),
             ("START 1.9", &[19, 20, 30]),
             ("END 1.5", &[10]),
+            ("1.5, 2", &[15, 19]),
             ("START_AFTER .5s, END_AFTER 1s", &[15, 19]),
             ("START_AFTER 500ms, INTERVAL 0.5", &[15, 19]),
             ("INTERVAL 0.6", &[10, 15]),
@@ -344,9 +360,23 @@ mod tests {
     }
 
     #[test]
+    fn a_call_that_puts_the_end_off_lets_the_packet_pass() {
+        let bench = bench("TimeFilter(END 1, END_CALL f.extend_interval 0.5)");
+        assert_eq!(pass(&bench, &[5, 21, 24]), [5, 21, 24]);
+        assert_eq!(bench.read("f.end"), "2.500000");
+
+        let bench = Bench::new(
+            "FromDevice(in) -> TimeFilter(END 1, END_CALL i.data ${t}0) -> ToDevice(out);
+             i :: InfiniteSource(ACTIVE false) -> Discard",
+        );
+        pass(&bench, &[12]);
+        assert_eq!(bench.read("i.data"), "1.2000000");
+    }
+
+    #[test]
     fn time_range_knows_the_earliest_and_the_latest() {
         let bench = bench("Null");
-        pass(&bench, &[20, 0, 15, 40]);
+        pass(&bench, &[0, 20, 15, 40]);
         assert_eq!(bench.read("r.range"), "1.500000 4.000000");
         assert_eq!(bench.read("r.interval"), "2.500000");
         bench.write("r.reset", "");
