@@ -1,7 +1,8 @@
+use alloc::format;
 use alloc::string::{String, ToString};
 use core::net::Ipv4Addr;
 
-use sprat_click::arguments::{Argument, ArgumentError, IpProtocol, Names};
+use sprat_click::arguments::{Argument, ArgumentError, IpProtocol, Names, Raw};
 use sprat_click::{
     Arguments, Class, Configuration, Configure, Context, Element, HandlerError, HandlerList,
     Rejected,
@@ -73,36 +74,40 @@ impl Destination {
     }
 }
 
-/// ECN bits by the argument ECT.
-struct EcnCapable(u8);
-
-impl Argument for EcnCapable {
-    fn parse(text: &str, names: &dyn Names) -> Result<Self, ArgumentError> {
-        if text == "2" {
-            Ok(Self(2))
-        } else {
-            bool::parse(text, names).map(|capable| Self(u8::from(capable)))
-        }
-    }
-}
-
-fn type_of_service(arguments: &mut Arguments<'_>) -> u8 {
-    let whole: Option<u8> = arguments.keyword("TOS");
-    let code_point: Option<u8> = arguments.keyword("DSCP");
-    let capable = arguments.keyword("ECT").map(|EcnCapable(bits)| bits);
-    let congested: Option<bool> = arguments.keyword("CE");
-    if whole.is_some() && (code_point.is_some() || capable.is_some() || congested.is_some()) {
-        arguments.error("TOS may not be given with DSCP, ECT or CE");
-    }
-    if code_point.is_some_and(|code_point| code_point > 63) {
-        arguments.error("DSCP: out of range, bound 63");
-    }
-    let ecn = if congested == Some(true) {
-        3
-    } else {
-        capable.unwrap_or(0)
+/// Reads TOS, or what it is made of; says what is wrong with them when all is read.
+fn type_of_service(arguments: &mut Arguments<'_>) -> Result<u8, String> {
+    let whole: Option<i32> = arguments.keyword("TOS");
+    let code_point: Option<i32> = arguments.keyword("DSCP");
+    let capable: Option<String> = arguments.keyword("ECT");
+    let congested = arguments.keyword("CE").unwrap_or(false);
+    let capable = match capable.as_deref() {
+        None => 0,
+        Some("2") => 2,
+        Some(text) => match bool::parse(text, arguments.names()) {
+            Ok(capable) => u8::from(capable),
+            Err(_) => return Err(format!("bad ECT value '{text}'")),
+        },
     };
-    whole.unwrap_or(code_point.unwrap_or(0) << 2 | ecn)
+    // Below zero is as good as missing, at minus one.
+    let given = |value: Option<i32>| value.filter(|value| *value != -1);
+    let (whole, code_point) = (given(whole), given(code_point));
+    let byte = |value: Option<i32>| u8::try_from(value.unwrap_or(0)).ok();
+    let wrong = if whole.is_some() && code_point.is_some() {
+        "cannot set both TOS and DSCP"
+    } else if whole.is_some() && (capable != 0 || congested) {
+        "cannot set both TOS and ECN bits"
+    } else if byte(whole).is_none() {
+        "TOS too large; max 255"
+    } else if byte(code_point).is_none_or(|code_point| code_point > 63) {
+        "DSCP too large; max 63"
+    } else if capable != 0 && congested {
+        "can set at most one ECN option"
+    } else {
+        let ecn = if congested { 3 } else { capable };
+        let code_point = byte(code_point).unwrap_or(0) << 2;
+        return Ok(byte(whole).unwrap_or(0) | code_point | ecn);
+    };
+    Err(wrong.into())
 }
 
 impl Configure for IPEncap {
@@ -111,11 +116,15 @@ impl Configure for IPEncap {
             .required("PROTO")
             .map(|IpProtocol(protocol)| protocol);
         let source = arguments.required("SRC");
-        let destination = arguments.required("DST");
+        let destination = arguments.required::<Raw>("DST");
         let type_of_service = type_of_service(arguments);
         let time_to_live = arguments.keyword("TTL").unwrap_or(250);
         let dont_fragment = arguments.keyword("DF").unwrap_or(false);
         arguments.finish()?;
+        let Raw(destination) = destination?;
+        let destination = Destination::parse(&destination, arguments.names())
+            .map_err(|_| arguments.error("DST argument should be IP address or 'DST_ANNO'"))?;
+        let type_of_service = type_of_service.map_err(|wrong| arguments.error(wrong))?;
         let fields = Ipv4Fields {
             type_of_service,
             total_length: 0,
@@ -132,7 +141,7 @@ impl Configure for IPEncap {
         };
         Ok(Self {
             fields,
-            destination: destination?,
+            destination,
         })
     }
 }

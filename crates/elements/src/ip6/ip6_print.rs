@@ -5,8 +5,6 @@ use sprat_click::{Arguments, Class, Configuration, Configure, Context, Element, 
 use sprat_packet::headers::Ipv6;
 use sprat_packet::{Batch, Packet};
 
-use crate::dump::text::write_hex;
-
 pub(super) const IP6_PRINT: Class = Class::of::<Ip6Print>("IP6Print").reconfigurable();
 
 /// IP6Print: shows IPv6 packets on standard error.
@@ -29,8 +27,9 @@ struct Ip6Print {
     text: String,
 }
 
-/// Bytes of the packet on one line.
+/// Bytes of the packet on one line, and in one word of it.
 const WIDTH: usize = 24;
+const WORD: usize = 4;
 
 impl Configure for Ip6Print {
     fn configure(arguments: &mut Arguments<'_>, _: &Configuration<'_>) -> Result<Self, Rejected> {
@@ -70,11 +69,17 @@ impl Ip6Print {
         text.push('\n');
         if self.contents {
             let bytes = packet.data();
-            for piece in bytes[..bytes.len().min(self.most)].chunks(WIDTH) {
-                text.push_str("  ");
-                write_hex(text, piece)?;
-                text.push('\n');
+            text.push_str("  ");
+            for (number, byte) in (1..).zip(&bytes[..bytes.len().min(self.most)]) {
+                write!(text, "{byte:02x}")?;
+                // As Click does, also behind the last.
+                if number % WIDTH == 0 {
+                    text.push_str("\n  ");
+                } else if number % WORD == 0 {
+                    text.push(' ');
+                }
             }
+            text.push('\n');
         }
         Ok(())
     }

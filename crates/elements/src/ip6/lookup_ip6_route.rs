@@ -27,15 +27,16 @@ pub(super) const LOOKUP_IP6_ROUTE: Class = Class::of::<LookupIp6Route>("LookupIP
 ///
 /// A lookup costs one probe of a hash table for each prefix length in use.
 ///
-/// Handlers: `table` (read) the routes, a line each; `add` (write) `ADDR/MASK [GW] OUT`, in place of the
-/// prefix's former route; `remove` (write) `ADDR/MASK`; `ctrl` (write) `add` or `remove` and a route.
+/// Handlers: `table` (read) the routes, a line each, a new one where the first removed one was; `add`
+/// (write) `ADDR/MASK [GW] OUT`, in place of the prefix's former route; `remove` (write) `ADDR/MASK`, if
+/// there is such a route; `ctrl` (write) `add` or `remove` and a route.
 ///
 /// See Click's manual page LookupIP6Route(n).
 struct LookupIp6Route {
     /// The routes of each length that there are any of, the longest first.
     lengths: Vec<Length>,
-    /// The prefixes in the order they were added.
-    order: Vec<Ipv6Prefix>,
+    /// The prefixes by their places; none where one was removed.
+    order: Vec<Option<Ipv6Prefix>>,
     outputs: usize,
 }
 
@@ -94,21 +95,29 @@ impl Configure for LookupIp6Route {
             outputs: configuration.outputs(),
         };
         let names = arguments.names();
+        let mut needed = 0;
         for (number, text) in arguments.rest().iter().enumerate() {
             match parse_route(text, names) {
-                Some((_, hop)) if hop.output >= table.outputs => {
-                    arguments.error(format!("argument {} bad OUTPUT", number + 1));
+                Some((prefix, hop)) => {
+                    needed = needed.max(hop.output.saturating_add(1));
+                    table.set(prefix, hop);
                 }
-                Some((prefix, hop)) => table.set(prefix, hop),
                 None => {
                     arguments.error(format!(
-                        "argument {} should be 'ADDR/MASK [GATEWAY] OUTPUT'",
+                        "argument {} should be DADDR/MASK [GW] OUTPUT",
                         number + 1
                     ));
                 }
             }
         }
         arguments.finish()?;
+        if needed == 0 {
+            arguments.warning("no routes");
+        }
+        if needed > table.outputs {
+            let message = format!("need {needed} or more output ports");
+            return Err(arguments.error(message));
+        }
         Ok(table)
     }
 }
@@ -131,19 +140,31 @@ impl LookupIp6Route {
             self.lengths.insert(place, length);
         }
         let routes = &mut self.lengths[place].routes;
-        if routes.insert(prefix.address.to_bits(), hop).is_none() {
-            self.order.push(prefix);
+        routes.insert(prefix.address.to_bits(), hop);
+        // One that is replaced is removed first.
+        self.free(prefix);
+        match self.order.iter_mut().find(|place| place.is_none()) {
+            Some(place) => *place = Some(prefix),
+            None => self.order.push(Some(prefix)),
         }
     }
 
-    fn remove(&mut self, prefix: Ipv6Prefix) -> bool {
-        let Some(known) = self.lengths.iter_mut().find(|l| l.length == prefix.length) else {
-            return false;
-        };
-        let removed = known.routes.remove(&prefix.address.to_bits()).is_some();
-        self.lengths.retain(|known| !known.routes.is_empty());
-        self.order.retain(|known| *known != prefix);
-        removed
+    fn free(&mut self, prefix: Ipv6Prefix) {
+        for place in self
+            .order
+            .iter_mut()
+            .filter(|place| **place == Some(prefix))
+        {
+            *place = None;
+        }
+    }
+
+    fn remove(&mut self, prefix: Ipv6Prefix) {
+        if let Some(known) = self.lengths.iter_mut().find(|l| l.length == prefix.length) {
+            known.routes.remove(&prefix.address.to_bits());
+            self.lengths.retain(|known| !known.routes.is_empty());
+            self.free(prefix);
+        }
     }
 
     fn find(&self, prefix: Ipv6Prefix) -> Option<Hop> {
@@ -182,11 +203,8 @@ impl LookupIp6Route {
             "remove" => {
                 let prefix = parse_prefix(text.trim(), &names)
                     .ok_or_else(|| HandlerError::failed("expected 'ADDR/MASK'"))?;
-                if self.remove(prefix) {
-                    Ok(())
-                } else {
-                    Err(HandlerError::failed(format!("route '{prefix}' not found")))
-                }
+                self.remove(prefix);
+                Ok(())
             }
             "ctrl" => {
                 let text = text.trim();
@@ -226,7 +244,7 @@ impl Element for LookupIp6Route {
         if !self.order.is_empty() {
             text.push_str("# Active routes\n");
         }
-        for prefix in &self.order {
+        for prefix in self.order.iter().flatten() {
             if let Some(hop) = self.find(*prefix) {
                 text += &format!("{prefix}\t{}\t{}\n", hop.gateway, hop.output);
             }

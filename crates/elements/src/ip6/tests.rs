@@ -235,11 +235,16 @@ fn the_longest_prefix_wins_and_routes_change() {
     bench.write("r.remove", "2001:db8:0:1::/64");
     bench.write("r.add", "::/0 fe80::1 2");
     bench.write("r.ctrl", "remove 2001:db8:0:1::5/128");
+    // A new route takes the first free place; one that is not there is removed without a word.
+    bench.write("r.remove", "::/1");
+    assert_eq!(
+        bench.read("r.table"),
+        "# Active routes\n2001:db8::/32\t::\t0\n::/0\tfe80::1\t2\n"
+    );
     assert_eq!(routed(&bench, "2001:db8:0:1::5"), [0]);
     assert_eq!(routed(&bench, "2001:db9::"), [2]);
     for (handler, value, message) in [
         ("add", "::/0 fe80::1 3", "output port out of range"),
-        ("remove", "::/1", "route '::/1' not found"),
         (
             "ctrl",
             "set ::/1 1",
@@ -248,6 +253,17 @@ fn the_longest_prefix_wins_and_routes_change() {
     ] {
         let error = bench.write_fails(&format!("r.{handler}"), value);
         assert_eq!(error.as_deref(), Some(message));
+    }
+}
+
+#[test]
+fn routes_need_outputs() {
+    for (routes, expected) in [
+        ("::/0 x", "  argument 1 should be DADDR/MASK [GW] OUTPUT"),
+        ("::/0 0, 1::/16 2", "  need 3 or more output ports"),
+    ] {
+        let errors = Bench::errors(&format!("Idle -> LookupIP6Route({routes}) -> Idle"));
+        assert_eq!(errors.lines().nth(1), Some(expected));
     }
 }
 

@@ -167,6 +167,18 @@ fn checksums_are_made_anew() {
 }
 
 #[test]
+fn udp_ip_encap_tells_where_packets_go() {
+    let bench = Bench::new(
+        "Idle -> a :: UDPIPEncap(1.0.0.1, 1, DST_ANNO, 2) -> b :: UDPIPEncap(1.0.0.1, 1, 2.0.0.2, 2)
+         -> Discard",
+    );
+    assert_eq!(bench.read("a.dst"), "0.0.0.0");
+    assert_eq!(bench.read("b.dst"), "2.0.0.2");
+    let errors = Bench::errors("Idle -> UDPIPEncap(1.0.0.1, 1, x, 2) -> Idle");
+    assert_eq!(errors.lines().nth(1), Some("  bad DST"));
+}
+
+#[test]
 fn udp_ip_encap_makes_headers_that_check() {
     let bench = Bench::new(
         "FromDevice(in) -> UDPIPEncap(1.0.0.1, 1234, 2.0.0.2, 53) -> c :: CheckIPHeader -> u :: CheckUDPHeader

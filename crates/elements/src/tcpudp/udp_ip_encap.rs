@@ -2,7 +2,7 @@ use alloc::string::{String, ToString};
 use core::net::Ipv4Addr;
 use core::num::NonZeroU32;
 
-use sprat_click::arguments::UdpPort;
+use sprat_click::arguments::{Argument, Raw, UdpPort};
 use sprat_click::{
     Arguments, Class, Configuration, Configure, Context, Element, HandlerError, HandlerList,
     Rejected,
@@ -54,7 +54,7 @@ impl Configure for UDPIPEncap {
     ) -> Result<Self, Rejected> {
         let source = arguments.required("SRC");
         let source_port = arguments.required("SPORT").map(|UdpPort(port)| port);
-        let destination = arguments.required("DST");
+        let destination = arguments.required::<Raw>("DST");
         let destination_port = arguments.required("DPORT").map(|UdpPort(port)| port);
         let checksum = arguments.position("CHECKSUM").unwrap_or(true);
         let class = configuration.class_of(configuration.id());
@@ -64,6 +64,9 @@ impl Configure for UDPIPEncap {
             None
         };
         arguments.finish()?;
+        let Raw(destination) = destination?;
+        let destination = Destination::parse(&destination, arguments.names())
+            .map_err(|_| arguments.error("bad DST"))?;
         let network = Ipv4Fields {
             type_of_service: 0,
             total_length: 0,
@@ -82,7 +85,7 @@ impl Configure for UDPIPEncap {
         };
         Ok(Self {
             network,
-            destination: destination?,
+            destination,
             transport,
             checksum,
             interval,
@@ -148,7 +151,11 @@ impl Element for UDPIPEncap {
         match name {
             "src" => Ok(self.network.source.to_string()),
             "sport" => Ok(self.transport.source_port.to_string()),
-            "dst" => Ok(self.destination.to_string()),
+            "dst" => Ok(match self.destination {
+                Destination::Fixed(address) => address.to_string(),
+                // What Click has for the address.
+                Destination::Annotation => Ipv4Addr::UNSPECIFIED.to_string(),
+            }),
             "dport" => Ok(self.transport.destination_port.to_string()),
             _ => Err(HandlerError::NoHandler(name.into())),
         }

@@ -59,6 +59,34 @@ fn code_point_and_congestion_bits_are_set_apart_from_each_other() {
 }
 
 #[test]
+fn what_ip_encap_cannot_write_is_named() {
+    for (arguments, expected) in [
+        (
+            "4, 1.0.0.1, x",
+            "DST argument should be IP address or 'DST_ANNO'",
+        ),
+        ("4, 1.0.0.1, 2.0.0.2, ECT x", "bad ECT value 'x'"),
+        (
+            "4, 1.0.0.1, 2.0.0.2, TOS 1, DSCP 1",
+            "cannot set both TOS and DSCP",
+        ),
+        (
+            "4, 1.0.0.1, 2.0.0.2, TOS 1, CE true",
+            "cannot set both TOS and ECN bits",
+        ),
+        ("4, 1.0.0.1, 2.0.0.2, TOS 256", "TOS too large; max 255"),
+        ("4, 1.0.0.1, 2.0.0.2, DSCP 64", "DSCP too large; max 63"),
+        (
+            "4, 1.0.0.1, 2.0.0.2, ECT 2, CE true",
+            "can set at most one ECN option",
+        ),
+    ] {
+        let errors = Bench::errors(&format!("Idle -> IPEncap({arguments}) -> Idle"));
+        assert_eq!(errors.lines().nth(1), Some(&*format!("  {expected}")));
+    }
+}
+
+#[test]
 fn ip_encap_writes_the_header_of_rfc_2003() {
     let inner = packet(8);
     let sent = one(
