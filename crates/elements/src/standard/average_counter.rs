@@ -16,15 +16,15 @@ pub(super) const AVERAGE_COUNTER: Class = Class::of::<AverageCounter>("AverageCo
 /// AverageCounter([IGNORE])
 /// ```
 ///
-/// - IGNORE: for so many seconds from the start nothing is counted; 0.
+/// - IGNORE: for so many seconds from the first packet on nothing is counted; 0.
 ///
 /// Handlers: `count`, `byte_count`, `time` (read): packets, bytes, and seconds from the first packet
-/// to the last; `rate`, `byte_rate` (read) a second of that time; `reset` (write).
+/// to the last; `rate`, `byte_rate` (read) a second of that time, without IGNORE and to the
+/// millisecond, of which it is one at least; `reset` (write).
 ///
 /// See Click's manual page AverageCounter(n).
 struct AverageCounter {
     ignore: Duration,
-    from: Option<Instant>,
     count: u64,
     bytes: u64,
     first: Option<Instant>,
@@ -37,7 +37,6 @@ impl Configure for AverageCounter {
         arguments.finish()?;
         Ok(Self {
             ignore: Duration::from_secs(ignore),
-            from: None,
             count: 0,
             bytes: 0,
             first: None,
@@ -53,30 +52,27 @@ impl AverageCounter {
     }
 
     fn per_second(&self, amount: u64) -> String {
-        let seconds = self.seconds();
-        let rate = if seconds > 0.0 {
-            amount as f64 / seconds
-        } else {
-            0.0
-        };
-        decimal::shortest(rate)
+        let time = self.first.map_or(0, |first| {
+            let milliseconds = |instant: Instant| instant.0 / 1_000_000;
+            milliseconds(self.last) - milliseconds(first)
+        });
+        let ignored = u64::try_from(self.ignore.as_millis()).unwrap_or(u64::MAX);
+        let time = time.saturating_sub(ignored).max(1);
+        decimal::general(amount as f64 * 1000.0 / time as f64, 12, false)
     }
 }
 
 impl Element for AverageCounter {
-    fn initialize(&mut self, context: &mut Context<'_>) -> Result<(), Rejected> {
-        self.from = Some(context.now() + self.ignore);
-        Ok(())
-    }
-
     fn process(&mut self, context: &mut Context<'_>, batch: &mut Batch) {
-        let now = context.now();
-        if batch.is_empty() || self.from.is_some_and(|from| now < from) {
+        if batch.is_empty() {
             return;
         }
-        self.count += batch.len() as u64;
-        self.bytes += batch.iter().map(|packet| packet.len() as u64).sum::<u64>();
-        self.first.get_or_insert(now);
+        let now = context.now();
+        let first = *self.first.get_or_insert(now);
+        if now - first >= self.ignore {
+            self.count += batch.len() as u64;
+            self.bytes += batch.iter().map(|packet| packet.len() as u64).sum::<u64>();
+        }
         self.last = now;
     }
 

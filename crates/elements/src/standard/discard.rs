@@ -37,7 +37,7 @@ struct Discard {
 
 impl Configure for Discard {
     fn configure(arguments: &mut Arguments<'_>, _: &Configuration<'_>) -> Result<Self, Rejected> {
-        let burst = arguments.keyword("BURST");
+        let burst = arguments.keyword("BURST").filter(|burst| *burst > 0);
         let active = arguments.keyword("ACTIVE").unwrap_or(true);
         arguments.finish()?;
         Ok(Self {

@@ -108,7 +108,7 @@ impl Generator {
         self.end_call = arguments.keyword("END_CALL");
         arguments.keyword::<u32>("HEADROOM");
         if self.stop && self.end_call.is_some() {
-            arguments.error("'END_CALL' and 'STOP' are mutually exclusive");
+            arguments.error("END_CALL and STOP are mutually exclusive");
         }
     }
 
@@ -182,9 +182,11 @@ impl Generator {
     pub(super) fn handlers(&self, list: &mut HandlerList) {
         list.read("count").button("reset");
         match self.contents {
-            Contents::Given { .. } => list.read_write("data").read_write("limit").write("length"),
-            Contents::Random(_) => list.read_write("length").read_write("limit"),
-        };
+            Contents::Given { .. } => list.read_write("data"),
+            Contents::Random(_) => list,
+        }
+        .read_write("limit")
+        .read_write("length");
     }
 
     pub(super) fn read(&self, name: &str) -> Result<String, HandlerError> {
@@ -196,7 +198,10 @@ impl Generator {
             ("data", Contents::Given { data, .. }) => {
                 Ok(String::from_utf8_lossy(data).into_owned())
             }
-            ("length", contents) => Ok(contents.len().to_string()),
+            ("length", Contents::Given { length, .. }) => {
+                Ok(length.map_or_else(|| "-1".into(), |length| length.to_string()))
+            }
+            ("length", Contents::Random(length)) => Ok(length.to_string()),
             _ => Err(HandlerError::NoHandler(name.into())),
         }
     }

@@ -33,8 +33,7 @@ pub(super) const RANDOM_SOURCE: Class =
 /// making packets while what follows it says that it is full.
 ///
 /// Handlers: `count` (read); `reset` (write) starts the count anew; `data`, `limit`, `burst`,
-/// `active` (read, write); `length` (write); those of its task. A `RandomSource` has no `data`,
-/// and its `length` can be read.
+/// `active`, `length` (read, write); those of its task. A `RandomSource` has no `data`.
 ///
 /// See Click's manual pages InfiniteSource(n) and RandomSource(n).
 struct InfiniteSource<const RANDOM: bool> {
@@ -52,15 +51,16 @@ impl<const RANDOM: bool> Configure for InfiniteSource<RANDOM> {
             Generator::with_data(arguments)
         };
         generator.read_limit(arguments);
-        let burst = arguments
-            .position::<i32>("BURST")
-            .map(|burst| usize::try_from(burst).unwrap_or(1).max(1));
+        let burst = arguments.position::<i32>("BURST");
         let active = arguments.position("ACTIVE").unwrap_or(true);
         generator.read_keywords(arguments);
         arguments.finish()?;
+        if burst.is_some_and(|burst| burst < 1) {
+            return Err(arguments.error("burst size must be >= 1"));
+        }
         Ok(Self {
             generator,
-            burst,
+            burst: burst.and_then(|burst| usize::try_from(burst).ok()),
             active,
             batch: Batch::new(),
         })
@@ -169,6 +169,7 @@ mod tests {
         bench.run();
         for (length, data) in [("2", "xyz"), ("-1", "xyz"), ("3", "\"\"")] {
             bench.write("s.length", length);
+            assert_eq!(bench.read("s.length"), length);
             bench.write("s.data", data);
             bench.write("s.reset", "");
             bench.run();

@@ -1,3 +1,4 @@
+use alloc::format;
 use alloc::string::{String, ToString};
 
 use sprat_click::arguments::{Argument, ArgumentError, Names, Word};
@@ -51,6 +52,21 @@ impl Argument for Probability {
     }
 }
 
+/// A number that is a probability, if it is between 0 and 1.
+struct Share(Option<Probability>);
+
+impl Argument for Share {
+    fn parse(text: &str, names: &dyn Names) -> Result<Self, ArgumentError> {
+        f64::parse(text, names).map(|value| Self(Probability::new(value)))
+    }
+}
+
+/// Reads a probability written to a handler.
+fn written(value: &str, names: &dyn Names) -> Result<Probability, HandlerError> {
+    Probability::parse(value.trim(), names)
+        .map_err(|_| HandlerError::failed("Must be given a number between 0.0 and 1.0"))
+}
+
 /// RandomSample: passes packets with some probability.
 ///
 /// ```click
@@ -83,23 +99,29 @@ impl Configure for RandomSample {
     ) -> Result<Self, Rejected> {
         let class = configuration.class_of(configuration.id()).name;
         let splits = class == PROB_SPLITTER.name;
-        let drop = arguments.keyword::<Probability>("DROP");
-        let sample = arguments.keyword::<Probability>("SAMPLE");
-        let sample = match (drop, sample) {
-            (Some(drop), None) => Ok(drop.complement()),
-            (None, Some(sample)) => Ok(sample),
-            (Some(_), Some(_)) => {
-                Err(arguments.error("'DROP' and 'SAMPLE' are mutually exclusive"))
-            }
-            (None, None) if splits => arguments
-                .required::<Probability>("P")
-                .map(Probability::complement),
-            (None, None) => arguments.required("P"),
+        let drop = arguments.keyword::<Share>("DROP");
+        let sample = arguments.keyword::<Share>("SAMPLE");
+        let first = if splits {
+            Some(arguments.required::<Share>("P"))
+        } else {
+            arguments.position::<Share>("P").map(Ok)
         };
         let active = arguments.keyword("ACTIVE").unwrap_or(true);
         arguments.finish()?;
+        if drop.is_some() && sample.is_some() {
+            return Err(arguments.error("give at most one of SAMPLE and DROP"));
+        }
+        let chosen = match (drop, sample, first.transpose()?) {
+            (Some(drop), ..) => drop.0.map(Probability::complement),
+            (_, Some(sample), _) => sample.0,
+            (.., Some(first)) if splits => first.0.map(Probability::complement),
+            (.., first) => first.and_then(|first| first.0),
+        };
+        let Some(sample) = chosen else {
+            return Err(arguments.error("sampling probability must be between 0 and 1"));
+        };
         Ok(Self {
-            sample: sample?,
+            sample,
             splits,
             active,
             drops: 0,
@@ -108,6 +130,11 @@ impl Configure for RandomSample {
 }
 
 impl Element for RandomSample {
+    fn configuration(&self) -> Option<String> {
+        let probability = decimal::shortest(self.sample.value);
+        (!self.splits).then(|| format!("SAMPLE {probability}, ACTIVE {}", self.active))
+    }
+
     fn process(&mut self, context: &mut Context<'_>, batch: &mut Batch) {
         if !self.active {
             return;
@@ -150,9 +177,9 @@ impl Element for RandomSample {
         value: &str,
     ) -> Result<(), HandlerError> {
         match name {
-            "sampling_prob" => self.sample = crate::handler_value(context, value)?,
+            "sampling_prob" => self.sample = written(value, &context.names())?,
             "drop_prob" | "prob" => {
-                self.sample = crate::handler_value::<Probability>(context, value)?.complement();
+                self.sample = written(value, &context.names())?.complement();
             }
             "active" => self.active = crate::handler_value(context, value)?,
             "clear_counts" => self.drops = 0,
@@ -303,7 +330,8 @@ mod tests {
             assert_eq!(bench.read("c.count"), expected, "{config}");
         }
         let errors = Bench::errors("Idle -> r :: RandomSample(1.5) -> Idle");
-        assert!(errors.contains("P: must be between 0 and 1"), "{errors}");
+        let expected = "sampling probability must be between 0 and 1";
+        assert!(errors.contains(expected), "{errors}");
     }
 
     #[test]

@@ -75,7 +75,9 @@ impl Element for RandomSwitch {
 /// ```
 ///
 /// Packets that agree in the LENGTH bytes from OFFSET on go to the same output: with the bytes
-/// of the addresses, flows stay together. Packets that end before go to output 0.
+/// of the addresses, flows stay together. The hash is Click's: the sum of the bytes modulo the number
+/// of outputs; for 2, 4 and 8 outputs its low bits and those from the fifth on, by exclusive or.
+/// Packets that end before go to output 0.
 ///
 /// See Click's manual page HashSwitch(n).
 struct HashSwitch {
@@ -90,7 +92,7 @@ impl Configure for HashSwitch {
         arguments.finish()?;
         let (offset, length) = (offset?, length?);
         if length == 0 {
-            return Err(arguments.error("LENGTH must be > 0"));
+            return Err(arguments.error("length must be > 0"));
         }
         Ok(Self {
             offset: offset as usize,
@@ -99,30 +101,26 @@ impl Configure for HashSwitch {
     }
 }
 
-/// A hash of bytes that spreads over all 32 bits: FNV-1a, and the last step of MurmurHash3 so
-/// that the high bits depend on every byte.
-fn hash(bytes: &[u8]) -> u32 {
-    let mut hash = bytes.iter().fold(0x811c_9dc5_u32, |hash, byte| {
-        (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193)
-    });
-    hash ^= hash >> 16;
-    hash = hash.wrapping_mul(0x85eb_ca6b);
-    hash ^= hash >> 13;
-    hash = hash.wrapping_mul(0xc2b2_ae35);
-    hash ^ (hash >> 16)
+/// Which of so many outputs bytes go to.
+fn hash(bytes: &[u8], outputs: u32) -> u32 {
+    let sum = bytes.iter().fold(0_u32, |sum, byte| sum + u32::from(*byte));
+    match outputs {
+        0 => 0,
+        2 | 4 | 8 => (sum ^ sum >> 4) & (outputs - 1),
+        _ => sum % outputs,
+    }
 }
 
 impl Element for HashSwitch {
     fn push(&mut self, context: &mut Context<'_>, _: usize, batch: &mut Batch) {
-        let outputs = context.outputs() as u64;
+        let outputs = u32::try_from(context.outputs()).unwrap_or(u32::MAX);
         for packet in batch.drain() {
             let bytes = packet
                 .data()
                 .get(self.offset..)
                 .and_then(|rest| rest.get(..self.length));
-            // The high half of a product is the hash scaled to the number of outputs.
-            let output = bytes.map_or(0, |bytes| (u64::from(hash(bytes)) * outputs) >> 32);
-            context.emit(usize::try_from(output).unwrap_or(0), packet);
+            let output = bytes.map_or(0, |bytes| hash(bytes, outputs));
+            context.emit(output as usize, packet);
         }
     }
 }
@@ -179,6 +177,26 @@ mod tests {
             for pair in frames.chunks(2) {
                 assert_eq!(pair[0][1..], pair[1][1..]);
             }
+        }
+    }
+
+    #[test]
+    fn hash_switch_goes_by_the_sum_of_bytes() {
+        // By hand: 0x85 + 0x92 is 0x117, of which 7 ^ 1 has the low bits 10, and which is 0 modulo 3.
+        for (outputs, expected) in [(3, 0), (4, 2)] {
+            let others: std::string::String = (1..outputs)
+                .map(|output| std::format!("s[{output}] -> ToDevice(out{output});"))
+                .collect();
+            let bench = Bench::new(&std::format!(
+                "FromDevice(in) -> s :: HashSwitch(1, 2) -> ToDevice(out0); {others}"
+            ));
+            bench.arrive("in", &[7, 0x85, 0x92]);
+            bench.run();
+            assert_eq!(
+                bench.sent(&std::format!("out{expected}")).len(),
+                1,
+                "{outputs}"
+            );
         }
     }
 
