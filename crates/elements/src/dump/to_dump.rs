@@ -190,7 +190,7 @@ impl ToDump {
     /// Opens the file anew and writes what it begins with.
     fn open(&mut self, context: &Context<'_>) -> Result<(), AccessError> {
         let mut file = context.environment().open_output(&self.name, false)?;
-        let header = file_header(self.link, self.snapshot.min(262_144), self.nanoseconds);
+        let header = file_header(self.link, self.snapshot, self.nanoseconds);
         file.write(&header)?;
         self.file = Some(file);
         Ok(())

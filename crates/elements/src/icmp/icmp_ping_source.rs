@@ -284,11 +284,9 @@ impl Element for ICMPPingSource {
 
     fn cleanup(&mut self, context: &mut Context<'_>) {
         if let Some(replies) = self.replies.as_ref().filter(|_| self.verbose) {
-            context.chatter(format_args!(
-                "{} :: ICMPPingSource: {}",
-                context.name(),
-                self.summary(replies).trim_end(),
-            ));
+            for line in self.summary(replies).lines() {
+                context.chatter(format_args!("{} :: ICMPPingSource: {line}", context.name()));
+            }
         }
     }
 
