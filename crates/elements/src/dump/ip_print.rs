@@ -1,6 +1,8 @@
+use alloc::format;
 use alloc::string::{String, ToString};
 use core::fmt::{self, Write};
 
+use sprat_click::arguments::Word;
 use sprat_click::environment::Output;
 use sprat_click::{
     Arguments, Class, Configuration, Configure, Context, Element, HandlerError, HandlerList,
@@ -12,7 +14,7 @@ use sprat_packet::{Batch, Packet};
 
 use super::datagram::Datagram;
 use super::print::Contents;
-use super::text::{Microseconds, write_ascii, write_hex};
+use super::text::{Seconds, write_ascii, write_hex};
 
 pub(super) const IP_PRINT: Class = Class::of::<IpPrint>("IPPrint").reconfigurable();
 
@@ -64,15 +66,11 @@ struct IpPrint {
 impl Configure for IpPrint {
     fn configure(arguments: &mut Arguments<'_>, _: &Configuration<'_>) -> Result<Self, Rejected> {
         let label = arguments.position::<String>("LABEL").unwrap_or_default();
-        let contents = arguments
-            .keyword::<Contents>("CONTENTS")
-            .unwrap_or(Contents::None);
-        let payload = arguments
-            .keyword::<Contents>("PAYLOAD")
-            .unwrap_or(Contents::None);
-        if contents != Contents::None && payload != Contents::None {
-            arguments.error("specify at most one of PAYLOAD and CONTENTS");
-        }
+        let mut word = |name: &str| match arguments.keyword::<Word>(name) {
+            Some(Word(word)) => word,
+            None => "no".into(),
+        };
+        let (contents_word, payload) = (word("CONTENTS"), word("PAYLOAD"));
         let length = arguments.keyword::<i32>("MAXLENGTH");
         let length = arguments
             .keyword::<i32>("NBYTES")
@@ -86,6 +84,16 @@ impl Configure for IpPrint {
         let file_name = arguments.keyword::<String>("OUTFILE");
         arguments.keyword::<String>("CHANNEL");
         arguments.finish()?;
+        let contents = Contents::read(arguments, &contents_word)?;
+        let Some(payload) = Contents::of(&payload) else {
+            // What Click tells of is CONTENTS.
+            return Err(arguments.error(format!(
+                "bad payload value '{contents_word}'; should be 'false', 'hex', or 'ascii'"
+            )));
+        };
+        if contents != Contents::None && payload != Contents::None {
+            return Err(arguments.error("specify at most one of PAYLOAD and CONTENTS"));
+        }
         Ok(Self {
             label,
             contents: if payload == Contents::None {
@@ -118,7 +126,7 @@ impl IpPrint {
             write!(line, "{}: ", self.label)?;
         }
         if self.timestamp {
-            write!(line, "{}: ", Microseconds(packet.timestamp()))?;
+            write!(line, "{}: ", Seconds(packet.timestamp()))?;
         }
         let aggregate = packet.annotations().word(AGGREGATE);
         let paint = packet.annotations().paint();

@@ -1,14 +1,15 @@
+use alloc::format;
 use alloc::string::{String, ToString};
 use core::fmt::Write;
 
-use sprat_click::arguments::{Argument, ArgumentError, Names};
+use sprat_click::arguments::{Argument, NoNames, Word};
 use sprat_click::{
     Arguments, Class, Configuration, Configure, Context, Element, HandlerError, HandlerList,
     Rejected,
 };
 use sprat_packet::{Batch, Packet, PacketKind};
 
-use super::text::{Microseconds, write_ascii, write_hex};
+use super::text::{Seconds, write_ascii, write_hex};
 
 pub(super) const PRINT: Class = Class::of::<Print>("Print").reconfigurable();
 
@@ -27,6 +28,7 @@ pub(super) const PRINT: Class = Class::of::<Print>("Print").reconfigurable();
 /// - HEADROOM: whether to show the bytes free before and behind it; false.
 /// - BCAST: whether to show whether it was a broadcast or multicast; false.
 /// - ACTIVE: whether to show anything; true.
+/// - LENGTH, NBYTES: older names of MAXLENGTH.
 ///
 /// Handlers: `active` (read, write).
 ///
@@ -51,29 +53,49 @@ pub(super) enum Contents {
     Ascii,
 }
 
-impl Argument for Contents {
-    fn parse(text: &str, names: &dyn Names) -> Result<Self, ArgumentError> {
-        match text.to_ascii_uppercase().as_str() {
-            "NONE" => Ok(Self::None),
-            "HEX" => Ok(Self::Hex),
-            "ASCII" => Ok(Self::Ascii),
-            _ => match bool::parse(text, names) {
-                Ok(true) => Ok(Self::Hex),
-                Ok(false) => Ok(Self::None),
-                Err(_) => Err(ArgumentError::other(
-                    "bad contents value; should be 'NONE', 'HEX', or 'ASCII'",
-                )),
+impl Contents {
+    /// What a word means.
+    pub(super) fn of(word: &str) -> Option<Self> {
+        match word.to_ascii_uppercase().as_str() {
+            "NONE" => Some(Self::None),
+            "HEX" => Some(Self::Hex),
+            "ASCII" => Some(Self::Ascii),
+            _ => match bool::parse(word, &NoNames) {
+                Ok(true) => Some(Self::Hex),
+                Ok(false) => Some(Self::None),
+                Err(_) => None,
             },
         }
     }
+
+    /// What the argument CONTENTS means, once all are read.
+    pub(super) fn read(arguments: &mut Arguments<'_>, word: &str) -> Result<Self, Rejected> {
+        Self::of(word).ok_or_else(|| {
+            let word = word.to_ascii_uppercase();
+            arguments.error(format!(
+                "bad contents value '{word}'; should be 'NONE', 'HEX', or 'ASCII'"
+            ))
+        })
+    }
+}
+
+/// Reads old names of a keyword; says that they are.
+fn deprecated(arguments: &mut Arguments<'_>, name: &str) -> Option<i32> {
+    let value = arguments.keyword(name);
+    if value.is_some() {
+        arguments.message(format!("{name}: warning: argument deprecated"));
+    }
+    value
 }
 
 impl Configure for Print {
     fn configure(arguments: &mut Arguments<'_>, _: &Configuration<'_>) -> Result<Self, Rejected> {
         let label = arguments.position::<String>("LABEL").unwrap_or_default();
         let length = arguments.position::<i32>("MAXLENGTH");
-        let length = arguments.keyword::<i32>("NBYTES").or(length).unwrap_or(24);
-        let contents = arguments.keyword("CONTENTS").unwrap_or(Contents::Hex);
+        let older = deprecated(arguments, "LENGTH");
+        let length = deprecated(arguments, "NBYTES").or(older).or(length);
+        let length = length.unwrap_or(24);
+        let contents = arguments.keyword::<Word>("CONTENTS");
         let timestamp = arguments.keyword("TIMESTAMP").unwrap_or(false);
         let annotations = arguments.keyword("PRINTANNO").unwrap_or(false);
         let headroom = arguments.keyword("HEADROOM").unwrap_or(false);
@@ -82,6 +104,10 @@ impl Configure for Print {
         // Which processor it runs on is no news here.
         arguments.keyword::<bool>("CPU");
         arguments.finish()?;
+        let contents = match contents {
+            Some(Word(word)) => Contents::read(arguments, &word)?,
+            None => Contents::Hex,
+        };
         let length = usize::try_from(length).ok();
         Ok(Self {
             label,
@@ -104,7 +130,7 @@ impl Print {
             write!(line, "{}: ", self.label)?;
         }
         if self.timestamp {
-            write!(line, "{}: ", Microseconds(packet.timestamp()))?;
+            write!(line, "{}: ", Seconds(packet.timestamp()))?;
         }
         if self.broadcast {
             line.push_str(match packet.kind() {
@@ -225,6 +251,7 @@ mod tests {
     #[test]
     fn print_refuses_contents_it_does_not_know() {
         let errors = Bench::errors("Idle -> p :: Print(CONTENTS octal) -> Idle");
-        assert!(errors.contains("CONTENTS: bad contents value"), "{errors}");
+        let expected = "  bad contents value 'OCTAL'; should be 'NONE', 'HEX', or 'ASCII'";
+        assert_eq!(errors.lines().nth(1), Some(expected));
     }
 }

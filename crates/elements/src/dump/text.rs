@@ -3,15 +3,20 @@
 use alloc::string::String;
 use core::fmt::{self, Write};
 
-/// Nanoseconds since the Unix epoch, shown as Click shows times: seconds with six decimals.
-pub(crate) struct Microseconds(pub(crate) i64);
+/// Nanoseconds since the Unix epoch, shown as Click shows times: seconds with six decimals, or nine
+/// where those would not do.
+pub(crate) struct Seconds(pub(crate) i64);
 
-impl fmt::Display for Microseconds {
+impl fmt::Display for Seconds {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let sign = if self.0 < 0 { "-" } else { "" };
         let magnitude = self.0.unsigned_abs();
         let (seconds, fraction) = (magnitude / 1_000_000_000, magnitude % 1_000_000_000);
-        write!(f, "{sign}{seconds}.{:06}", fraction / 1000)
+        if fraction.is_multiple_of(1000) {
+            write!(f, "{sign}{seconds}.{:06}", fraction / 1000)
+        } else {
+            write!(f, "{sign}{seconds}.{fraction:09}")
+        }
     }
 }
 

@@ -1,4 +1,3 @@
-use alloc::format;
 use alloc::string::{String, ToString};
 
 use sprat_click::arguments::{Argument, ArgumentError, Names, Timestamp, Word};
@@ -7,6 +6,8 @@ use sprat_click::{
     Rejected,
 };
 use sprat_packet::{Batch, Packet, annotations};
+
+use crate::dump::text::Seconds;
 
 pub(super) const SET_TIMESTAMP: Class = Class::of::<SetTimestamp>("SetTimestamp");
 pub(super) const SET_TIMESTAMP_DELTA: Class = Class::of::<SetTimestampDelta>("SetTimestampDelta");
@@ -17,14 +18,7 @@ pub(super) const ADJUST_TIMESTAMP: Class = Class::of::<AdjustTimestamp>("AdjustT
 /// A moment or a difference of moments as Click's handlers give it: seconds with six decimals,
 /// or nine where those would not do. `nanoseconds` may be negative.
 pub(crate) fn timestamp_text(nanoseconds: i64) -> String {
-    let sign = if nanoseconds < 0 { "-" } else { "" };
-    let magnitude = nanoseconds.unsigned_abs();
-    let (seconds, fraction) = (magnitude / 1_000_000_000, magnitude % 1_000_000_000);
-    if fraction.is_multiple_of(1_000) {
-        format!("{sign}{seconds}.{:06}", fraction / 1_000)
-    } else {
-        format!("{sign}{seconds}.{fraction:09}")
-    }
+    Seconds(nanoseconds).to_string()
 }
 
 /// The "first timestamp" annotation, in nanoseconds since the epoch.

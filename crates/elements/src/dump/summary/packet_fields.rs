@@ -1,6 +1,5 @@
 //! Fields of the packet itself: its times, annotations and link header.
 
-use alloc::string::String;
 use core::fmt::Write;
 
 use sprat_click::arguments::{Argument, NoNames, Timestamp};
@@ -11,7 +10,7 @@ use sprat_packet::headers::EthernetFields;
 use super::fields::{Field, number};
 use super::view::half_word;
 use super::{Draft, View};
-use crate::dump::text::Microseconds;
+use crate::dump::text::Seconds;
 
 const SECOND: i64 = 1_000_000_000;
 
@@ -19,11 +18,11 @@ pub(super) const FIELDS: &[Field] = &[
     Field::new(
         &["timestamp", "utimestamp", "ts"],
         read_timestamp,
-        |view, out| write!(out, "{}", Microseconds(view.packet.timestamp())).ok(),
+        |view, out| write!(out, "{}", Seconds(view.packet.timestamp())).ok(),
     )
     .below_ip(),
     Field::new(&["ntimestamp"], read_timestamp, |view, out| {
-        write_nanoseconds(view.packet.timestamp(), out)
+        write!(out, "{}", Seconds(view.packet.timestamp())).ok()
     })
     .below_ip(),
     Field::new(
@@ -62,11 +61,11 @@ pub(super) const FIELDS: &[Field] = &[
     Field::new(
         &["first_timestamp", "first_utimestamp", "first_ts"],
         read_first_timestamp,
-        |view, out| write!(out, "{}", Microseconds(first_timestamp(view))).ok(),
+        |view, out| write!(out, "{}", Seconds(first_timestamp(view))).ok(),
     )
     .below_ip(),
     Field::new(&["first_ntimestamp"], read_first_timestamp, |view, out| {
-        write_nanoseconds(first_timestamp(view), out)
+        write!(out, "{}", Seconds(first_timestamp(view))).ok()
     })
     .below_ip(),
     Field::new(
@@ -176,11 +175,6 @@ fn read_link(draft: &mut Draft, word: &str) -> Option<()> {
 fn first_timestamp(view: &View<'_>) -> i64 {
     let annotation = view.packet.annotations().double(FIRST_TIMESTAMP);
     annotation.cast_signed()
-}
-
-fn write_nanoseconds(time: i64, out: &mut String) -> Option<()> {
-    let (seconds, rest) = (time.div_euclid(SECOND), time.rem_euclid(SECOND));
-    write!(out, "{seconds}.{rest:09}").ok()
 }
 
 /// The link header of a packet to be: one of IPv4, unless said otherwise.

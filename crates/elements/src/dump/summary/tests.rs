@@ -225,7 +225,7 @@ fn binary_dumps_come_back_as_they_were() {
         ),
         (
             "ntimestamp first_timestamp ts_usec1",
-            "1.000003000 2.000004 1000003",
+            "1.000003 2.000004 1000003",
         ),
         (
             "ip_id ip_tos ip_dscp ip_ecn ip_ttl ip_sum",

@@ -18,7 +18,7 @@ use super::binary::{Encoding, TEXT, encoding};
 use super::fields::{Field, parse_list};
 use super::lines::words;
 use super::payload::write_quoted;
-use crate::dump::text::Microseconds;
+use crate::dump::text::Seconds;
 
 pub(crate) const TO_IP_SUMMARY_DUMP: Class = Class::of::<ToIpSummaryDump>("ToIPSummaryDump")
     .ports("1/0-1")
@@ -161,7 +161,7 @@ impl ToIpSummaryDump {
             text.push('\n');
         }
         if self.verbose {
-            let _ = writeln!(text, "!runtime {}", Microseconds(context.timestamp().0));
+            let _ = writeln!(text, "!runtime {}", Seconds(context.timestamp().0));
         }
         text.push_str("!data");
         for field in &self.fields {

@@ -24,7 +24,7 @@ use sprat_packet::{Batch, Packet};
 use super::View;
 use super::fields::Field;
 use crate::analysis::ended::{Numbers, listen};
-use crate::dump::text::Microseconds;
+use crate::dump::text::Seconds;
 use pattern::Pattern;
 
 pub(crate) const TO_IP_FLOW_DUMPS: Class = Class::of::<ToIpFlowDumps>("ToIPFlowDumps")
@@ -205,7 +205,7 @@ impl ToIpFlowDumps {
         };
         let direction = usize::from(packet.annotations().paint() & 1);
         let sign = if direction == 0 { '>' } else { '<' };
-        let time = Microseconds(packet.timestamp().saturating_sub(from));
+        let time = Seconds(packet.timestamp().saturating_sub(from));
         let mut line = format!("{time} {sign}");
         let length = view.payload_length();
         // Writing to a string cannot fail; so below.
@@ -315,7 +315,7 @@ fn header(flow: &Flow, fields: &[&'static Field], relative_time: bool) -> String
         flow.notes
     );
     if relative_time {
-        let _ = writeln!(text, "!first_time {}", Microseconds(flow.first_time));
+        let _ = writeln!(text, "!first_time {}", Seconds(flow.first_time));
     }
     text
 }
