@@ -66,7 +66,8 @@ impl AverageRate {
 /// bandwidths such as `384 kbps`. The rate is an average over about a second. All packets go to
 /// one output then: to let a fixed rate pass, use `RatedSplitter`.
 ///
-/// Handlers: `rate` (read) the present rate; `rates` (read) the limits.
+/// Handlers: `rate` (read) the present rate; `meters` (read) the limits, without anything between them;
+/// `rates` (read) the limits, a line each.
 ///
 /// See Click's manual pages Meter(n) and BandwidthMeter(n).
 struct Meter<const BANDWIDTH: bool> {
@@ -86,22 +87,34 @@ impl<const BANDWIDTH: bool> Configure for Meter<BANDWIDTH> {
             } else {
                 u32::parse(text, &NoNames).map(u64::from)
             };
+            let number = number + 1;
             match limit {
-                Ok(limit) => limits.push(limit),
-                Err(error) => {
-                    arguments.error(format!("RATE{}: {error}", number + 1));
+                Ok(limit) if limits.last().is_some_and(|before| *before >= limit) => {
+                    let message = format!("rate {number} must be > rate {}", number - 1);
+                    return Err(arguments.error(message));
                 }
+                Ok(limit) => limits.push(limit),
+                Err(_) => {
+                    return Err(arguments.error(format!("argument {number} syntax error")));
+                }
+            }
+            if BANDWIDTH && text.ends_with(|last: char| last.is_ascii_digit()) {
+                arguments.warning(format!(
+                    "no units for bandwidth argument {number}, assuming Bps"
+                ));
             }
         }
         arguments.finish()?;
         if limits.is_empty() {
-            return Err(arguments.error("RATE1: required argument missing"));
+            let message = "too few arguments to BandwidthMeter(bandwidth, ...)";
+            return Err(arguments.error(message));
         }
-        if !limits.is_sorted_by(|before, after| before < after) {
-            return Err(arguments.error("rates must be in increasing order"));
-        }
-        if configuration.outputs() != limits.len() + 1 {
-            return Err(arguments.error(format!("need {} outputs", limits.len() + 1)));
+        let outputs = configuration.outputs();
+        if outputs != limits.len() + 1 {
+            return Err(arguments.error(format!(
+                "need {} arguments, one less than the number of output ports",
+                outputs.saturating_sub(1)
+            )));
         }
         Ok(Self {
             limits,
@@ -124,7 +137,7 @@ impl<const BANDWIDTH: bool> Element for Meter<BANDWIDTH> {
     }
 
     fn handlers(&self, list: &mut HandlerList) {
-        list.read("rate").read("rates");
+        list.read("rate").read("meters").read("rates");
     }
 
     fn read(
@@ -138,6 +151,7 @@ impl<const BANDWIDTH: bool> Element for Meter<BANDWIDTH> {
                 self.rate.update(context.now());
                 Ok(self.rate.per_second().to_string())
             }
+            "meters" => Ok(self.limits.iter().map(u64::to_string).collect()),
             "rates" => Ok(self
                 .limits
                 .iter()
@@ -180,8 +194,13 @@ mod tests {
     #[test]
     fn rates_rise_and_are_one_fewer_than_the_outputs() {
         let errors = Bench::errors("Idle -> m :: Meter(5, 4) -> Idle; m[1] -> Idle; m[2] -> Idle");
-        assert!(errors.contains("increasing order"), "{errors}");
+        assert!(errors.contains("rate 2 must be > rate 1"), "{errors}");
         let errors = Bench::errors("Idle -> m :: Meter(5, 6) -> Idle; m[1] -> Idle");
-        assert!(errors.contains("need 3 outputs"), "{errors}");
+        let expected = "need 1 arguments, one less than the number of output ports";
+        assert!(errors.contains(expected), "{errors}");
+        let bench = Bench::new(
+            "Idle -> m :: BandwidthMeter(5kBps, 2MBps) -> a :: Discard; m[1, 2] => a, a",
+        );
+        assert_eq!(bench.read("m.meters"), "50002000000");
     }
 }
