@@ -7,11 +7,11 @@ use alloc::vec::Vec;
 
 use crate::collections::{Map, Set};
 
-use super::builder::MOST_CONNECTIONS;
 use super::overload::{self, Choice, Use};
 use super::program::{
-    Class, Compound, Connection, End, INPUT, NodeKind, OUTPUT, Overload, Program, Scope,
+    Class, Compound, Connection, End, INPUT, NodeKind, OUTPUT, Overload, Program, Scope, Side,
 };
+use super::reader::MOST_CONNECTIONS;
 use super::variables::{Budget, Environment, Exhausted};
 use crate::arguments::{Rejected, split_arguments};
 use crate::diagnostics::{Diagnostic, Diagnostics, Landmark};
@@ -23,6 +23,8 @@ const MOST_ELEMENTS: usize = 1 << 17;
 const MOST_TEXT: usize = 64 << 20;
 /// Uses of compounds that fit no alternative and are reported.
 const MOST_MISMATCHES: usize = 100;
+/// Ports of compounds and groups used on one side only that are reported.
+const MOST_TUNNELS: usize = 1000;
 /// Steps through tunnels.
 const MOST_STEPS: usize = 1 << 24;
 
@@ -49,6 +51,7 @@ pub(super) fn expand(
         diagnostics,
         failed: false,
         mismatches: 0,
+        end: &program.end,
     };
     if let Err(TooLarge(at)) = expander.scope(&program.file, &Rc::new(environment), "", None) {
         let diagnostic = Diagnostic::error("configuration expands to too many elements").at(&at);
@@ -57,6 +60,7 @@ pub(super) fn expand(
             MOST_TEXT >> 20
         )));
     }
+    expander.check_tunnels();
     if expander.failed {
         return Err(Rejected);
     }
@@ -78,12 +82,20 @@ struct Expander<'a> {
     failed: bool,
     /// Uses of compounds that fit none of their alternatives.
     mismatches: usize,
+    /// The end of the file.
+    end: &'a Landmark,
 }
 
 enum FlatNode {
     Element(FlatElement),
-    /// What enters at a port leaves at that port.
-    Tunnel,
+    /// What enters at a port leaves at that port: a side of a compound or group.
+    Tunnel {
+        of: Rc<str>,
+        side: Side,
+        at: Landmark,
+    },
+    /// An element that cannot be, which has been reported.
+    Broken,
 }
 
 /// The nodes that a node of a scope became.
@@ -108,6 +120,8 @@ struct Pending<'a> {
     environment: Rc<Environment>,
     prefix: String,
     image: Image,
+    /// Where the compound is used.
+    at: &'a Landmark,
 }
 
 impl Expander<'_> {
@@ -132,17 +146,19 @@ impl Expander<'_> {
         scope: &Scope,
         environment: &Rc<Environment>,
         prefix: &str,
-        around: Option<Image>,
+        around: Option<(Image, &Landmark)>,
     ) -> Result<(), TooLarge> {
+        let (around, used_at) = around.unzip();
         let ports = used_ports(scope);
         let mut images = Vec::with_capacity(scope.nodes.len());
         let mut pending = Vec::new();
         for (index, node) in scope.nodes.iter().enumerate() {
             let image = match (&node.kind, around) {
-                (NodeKind::Tunnel, Some(around)) if index == INPUT => Image::one(around.to),
-                (NodeKind::Tunnel, Some(around)) if index == OUTPUT => Image::one(around.from),
-                (NodeKind::Tunnel | NodeKind::Undeclared, _) => {
-                    Image::one(self.add(FlatNode::Tunnel, &node.at)?)
+                (NodeKind::Tunnel(_), Some(around)) if index == INPUT => Image::one(around.to),
+                (NodeKind::Tunnel(_), Some(around)) if index == OUTPUT => Image::one(around.from),
+                (NodeKind::Tunnel(side), _) => {
+                    let of = format!("{prefix}{}", node.name).into();
+                    Image::one(self.tunnel(of, *side, &node.at)?)
                 }
                 (
                     NodeKind::Element {
@@ -151,11 +167,10 @@ impl Expander<'_> {
                     },
                     _,
                 ) => {
-                    let name = self.name(prefix, &node.name, &node.at)?;
+                    let name = self.name(prefix, &node.name, &node.at, used_at)?;
                     let configuration = environment
                         .expand(configuration, &mut self.budget)
                         .map_err(|Exhausted| TooLarge(node.at.clone()))?;
-                    let configuration = String::from(configuration.trim());
                     let site = Site {
                         name,
                         at: &node.at,
@@ -189,25 +204,41 @@ impl Expander<'_> {
             environment,
             prefix,
             image,
+            at,
         } in pending
         {
-            self.scope(body, &environment, &prefix, Some(image))?;
+            self.scope(body, &environment, &prefix, Some((image, at)))?;
         }
         Ok(())
     }
 
-    /// The full name of an element; reports one that is taken.
-    fn name(&mut self, prefix: &str, name: &str, at: &Landmark) -> Result<Rc<str>, TooLarge> {
+    fn tunnel(&mut self, of: Rc<str>, side: Side, at: &Landmark) -> Result<usize, TooLarge> {
+        let node = FlatNode::Tunnel {
+            of,
+            side,
+            at: at.clone(),
+        };
+        self.add(node, at)
+    }
+
+    /// The full name of an element; reports one that is taken. `used_at` is where the compound is
+    /// used that it stands in.
+    fn name(
+        &mut self,
+        prefix: &str,
+        name: &str,
+        at: &Landmark,
+        used_at: Option<&Landmark>,
+    ) -> Result<Rc<str>, TooLarge> {
         self.budget
             .spend(prefix.len() + name.len())
             .map_err(|Exhausted| TooLarge(at.clone()))?;
         let name: Rc<str> = format!("{prefix}{name}").into();
         if let Some(previous) = self.names.insert(name.clone(), at.clone()) {
-            self.error(Diagnostic::error(format!("redeclaration of element '{name}'")).at(at));
-            self.error(
-                Diagnostic::error(format!("element '{name}' previously declared here"))
-                    .at(&previous),
-            );
+            let message = format!("redeclaration of element '{name}'");
+            self.error(Diagnostic::error(message).at(used_at.unwrap_or(at)));
+            let message = format!("'{name}' previously declared here");
+            self.error(Diagnostic::error(message).at(&previous));
         }
         Ok(name)
     }
@@ -216,12 +247,12 @@ impl Expander<'_> {
         &mut self,
         class: &'a Class,
         configuration: String,
-        site: Site<'_>,
+        site: Site<'a>,
         pending: &mut Vec<Pending<'a>>,
     ) -> Result<Image, TooLarge> {
         let class = match class {
             Class::Primitive(class) => class,
-            Class::Missing => return Ok(Image::one(self.add(FlatNode::Tunnel, site.at)?)),
+            Class::Missing => return self.broken(site.at),
             Class::Compound(compound) => {
                 let arguments = split_arguments(&configuration);
                 let (inputs, outputs) = site.ports;
@@ -230,8 +261,16 @@ impl Expander<'_> {
                     inputs,
                     outputs,
                 };
-                let choice = overload::choose(compound, &wanted, &mut self.budget)
+                let (choice, report) = overload::choose(compound, &wanted, &mut self.budget)
                     .map_err(|Exhausted| TooLarge(site.at.clone()))?;
+                if report {
+                    self.failed = true;
+                    self.mismatches += 1;
+                    if self.mismatches <= MOST_MISMATCHES {
+                        // Click is at the end of the file when it finds out.
+                        overload::report_mismatch(compound, &wanted, self.end, self.diagnostics);
+                    }
+                }
                 match choice {
                     Choice::Primitive(class) => class,
                     Choice::Compound {
@@ -241,17 +280,7 @@ impl Expander<'_> {
                     } => {
                         return self.compound(compound, overload, values, &site, pending);
                     }
-                    Choice::Missing => {
-                        return Ok(Image::one(self.add(FlatNode::Tunnel, site.at)?));
-                    }
-                    Choice::Mismatch => {
-                        self.failed = true;
-                        self.mismatches += 1;
-                        if self.mismatches <= MOST_MISMATCHES {
-                            overload::report_mismatch(compound, &wanted, site.at, self.diagnostics);
-                        }
-                        return Ok(Image::one(self.add(FlatNode::Tunnel, site.at)?));
-                    }
+                    Choice::Nothing => return self.broken(site.at),
                 }
             }
         };
@@ -270,12 +299,12 @@ impl Expander<'_> {
         compound: &'a Compound,
         overload: &'a Overload,
         values: Vec<(Rc<str>, String)>,
-        site: &Site<'_>,
+        site: &Site<'a>,
         pending: &mut Vec<Pending<'a>>,
     ) -> Result<Image, TooLarge> {
         let image = Image {
-            to: self.add(FlatNode::Tunnel, site.at)?,
-            from: self.add(FlatNode::Tunnel, site.at)?,
+            to: self.tunnel(site.name.clone(), Side::Input, site.at)?,
+            from: self.tunnel(site.name.clone(), Side::Output, site.at)?,
         };
         let environment = Rc::new(Environment {
             scope: overload.body.id,
@@ -289,15 +318,74 @@ impl Expander<'_> {
             environment,
             prefix: format!("{}/", site.name),
             image,
+            at: site.at,
         });
         Ok(image)
+    }
+
+    fn broken(&mut self, at: &Landmark) -> Result<Image, TooLarge> {
+        self.failed = true;
+        self.add(FlatNode::Broken, at).map(Image::one)
+    }
+
+    /// Reports ports of compounds and groups that are used on one side only, in the order in which
+    /// following each connection to its ends comes upon them.
+    fn check_tunnels(&mut self) {
+        let mut entering: Map<End, Vec<End>> = Map::new();
+        let mut leaving: Map<End, Vec<End>> = Map::new();
+        let mut open = Vec::new();
+        for connection in self.connections.iter().rev() {
+            let Connection { from, to, .. } = connection;
+            for (map, at, other) in [(&mut leaving, from, to), (&mut entering, to, from)] {
+                if let FlatNode::Tunnel { .. } = self.nodes[at.node] {
+                    map.get_or_insert_with(*at, Default::default).push(*other);
+                }
+            }
+            // Taken from the end, so put there in reverse.
+            open.extend([(*to, Side::Input), (*from, Side::Output)]);
+        }
+        let mut seen = (Set::new(), Set::new());
+        let mut reported = 0;
+        while let Some((end, side)) = open.pop() {
+            let FlatNode::Tunnel {
+                of,
+                side: at_side,
+                at,
+            } = &self.nodes[end.node]
+            else {
+                continue;
+            };
+            let (seen, others) = match side {
+                Side::Input => (&mut seen.0, leaving.get(&end)),
+                Side::Output => (&mut seen.1, entering.get(&end)),
+            };
+            if !seen.insert(end) {
+                continue;
+            }
+            if let Some(others) = others {
+                open.extend(others.iter().map(|other| (*other, side)));
+                continue;
+            }
+            let port = end.port;
+            let message = match (at_side, side) {
+                (Side::Input, Side::Output) => format!("'{of}' input {port} unused"),
+                (Side::Input, Side::Input) => format!("'{of}' has no input {port}"),
+                (Side::Output, Side::Input) => format!("'{of}' output {port} unused"),
+                (Side::Output, Side::Output) => format!("'{of}' has no output {port}"),
+            };
+            reported += 1;
+            if reported <= MOST_TUNNELS {
+                self.diagnostics.push(Diagnostic::error(message).at(at));
+            }
+            self.failed = true;
+        }
     }
 
     /// Leads connections through tunnels and numbers the elements.
     fn flatten(self) -> Result<Flat, Rejected> {
         let mut leaving: Map<End, Vec<usize>> = Map::new();
         for (index, connection) in self.connections.iter().enumerate() {
-            if let FlatNode::Tunnel = self.nodes[connection.from.node] {
+            if let FlatNode::Tunnel { .. } = self.nodes[connection.from.node] {
                 leaving
                     .get_or_insert_with(connection.from, Default::default)
                     .push(index);
@@ -311,7 +399,7 @@ impl Expander<'_> {
                     elements.push(element);
                     Some(elements.len() - 1)
                 }
-                FlatNode::Tunnel => None,
+                FlatNode::Tunnel { .. } | FlatNode::Broken => None,
             });
         }
         let mut connections = Vec::new();

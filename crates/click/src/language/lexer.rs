@@ -5,6 +5,7 @@
 
 use alloc::rc::Rc;
 use alloc::string::String;
+use alloc::vec::Vec;
 
 use super::source::Source;
 use crate::arguments::{Piece, piece_at};
@@ -13,10 +14,18 @@ use crate::diagnostics::Landmark;
 /// What a token is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
-    /// Letters, digits, `_`, `@` and `/`; keywords too.
+    /// Letters, digits, `_`, `@` and `/`.
     Word,
-    /// `$` and a name.
+    /// `$` and a name, which may be missing.
     Variable,
+    /// `elementclass`
+    ElementClass,
+    /// `require`
+    Require,
+    /// `provide`, a keyword without a meaning
+    Provide,
+    /// `define`
+    Define,
     /// `->`
     Arrow,
     /// `=>`
@@ -47,62 +56,69 @@ pub(super) struct Token {
 /// Reads tokens from one text.
 pub(super) struct Lexer {
     source: Source,
+    place: Position,
+    /// Tokens that were given back, the next one last.
+    given_back: Vec<Token>,
+    /// Lines that begin with `#` and are no directive, which are to be reported.
+    bad_directives: Vec<Landmark>,
+}
+
+/// How far a text has been read.
+#[derive(Clone)]
+struct Position {
     at: usize,
     line: u32,
     column: u32,
     /// What messages name; `#line` changes it.
     file: Rc<str>,
-    peeked: Option<Token>,
+    /// Where the last token or configuration string began, with its line and column.
+    last: (usize, u32, u32),
 }
-
-/// A configuration string that no `)` ends.
-pub(super) struct Unclosed;
 
 impl Lexer {
     pub(super) fn new(source: Source) -> Self {
-        let file = source.name.clone();
-        Self {
-            source,
+        let place = Position {
             at: 0,
             line: 1,
             column: 1,
-            file,
-            peeked: None,
+            file: source.name.clone(),
+            last: (0, 1, 1),
+        };
+        Self {
+            source,
+            place,
+            given_back: Vec::new(),
+            bad_directives: Vec::new(),
         }
-    }
-
-    /// The next token, which stays the next.
-    pub(super) fn peek(&mut self) -> Token {
-        match &self.peeked {
-            Some(token) => token.clone(),
-            None => {
-                let token = self.lex();
-                self.peeked = Some(token.clone());
-                token
-            }
-        }
-    }
-
-    /// The kind of the next token, which stays the next.
-    pub(super) fn peek_kind(&mut self) -> Kind {
-        self.peek().kind
-    }
-
-    /// The kind of the token after the next.
-    pub(super) fn second_kind(&mut self) -> Kind {
-        self.peek();
-        let place = (self.at, self.line, self.column, self.file.clone());
-        let second = self.lex().kind;
-        (self.at, self.line, self.column, self.file) = place;
-        second
     }
 
     /// Takes the next token.
     pub(super) fn next(&mut self) -> Token {
-        match self.peeked.take() {
-            Some(token) => token,
-            None => self.lex(),
+        self.given_back.pop().unwrap_or_else(|| self.lex())
+    }
+
+    /// Gives a token back, which is the next one again.
+    pub(super) fn give_back(&mut self, token: Token) {
+        self.given_back.push(token);
+    }
+
+    /// Takes the next token if it is of this kind. Otherwise it is as if it had not been looked at.
+    pub(super) fn accept(&mut self, kind: Kind) -> bool {
+        if let Some(token) = self.given_back.last() {
+            let found = token.kind == kind;
+            if found {
+                self.given_back.pop();
+            }
+            return found;
         }
+        let before = self.place.clone();
+        let directives = self.bad_directives.len();
+        let found = self.lex().kind == kind;
+        if !found {
+            self.place = before;
+            self.bad_directives.truncate(directives);
+        }
+        found
     }
 
     /// The text of a token.
@@ -121,99 +137,125 @@ impl Lexer {
         )
     }
 
-    /// The text from the `(` just taken to its `)`, which is taken too. Comments become spaces,
-    /// lines that move the place of messages are left out.
-    pub(super) fn configuration(&mut self) -> Result<String, Unclosed> {
+    /// Where the last token stands that has been looked at, given back or not.
+    pub(super) fn here(&self) -> Landmark {
+        let (start, line, column) = self.place.last;
+        Landmark::placed(
+            self.place.file.clone(),
+            line,
+            column,
+            &self.source.text,
+            start,
+        )
+    }
+
+    /// The lines that begin with `#` and are no directive, read since this was last asked.
+    pub(super) fn take_bad_directives(&mut self) -> Vec<Landmark> {
+        core::mem::take(&mut self.bad_directives)
+    }
+
+    /// The text from the `(` just taken up to its `)`, or to the end of the file. Lines that begin
+    /// with `#` are left out.
+    pub(super) fn configuration(&mut self) -> String {
         debug_assert!(
-            self.peeked.is_none(),
+            self.given_back.is_empty(),
             "the text after a parenthesis is no token"
         );
         let text = self.source.text.clone();
         let bytes = text.as_bytes();
         let mut out = String::new();
-        let mut kept = self.at;
+        let mut kept = self.place.at;
         let mut depth = 0_usize;
-        while self.at < bytes.len() {
-            match bytes[self.at] {
-                b')' if depth == 0 => {
-                    out.push_str(&text[kept..self.at]);
-                    self.advance(self.at + 1);
-                    return Ok(String::from(out.trim()));
-                }
+        while self.place.at < bytes.len() {
+            let at = self.place.at;
+            match bytes[at] {
+                b')' if depth == 0 => break,
                 b')' => depth -= 1,
                 b'(' => depth += 1,
-                b'#' if self.at_line_start() && moves_place(&text[self.at..]) => {
-                    out.push_str(&text[kept..self.at]);
+                b'#' if self.at_line_start() => {
+                    out.push_str(&text[kept..at]);
                     self.line_directive();
-                    kept = self.at;
+                    kept = self.place.at;
                     continue;
                 }
                 _ => {}
             }
-            let (piece, end) = piece_at(bytes, self.at);
-            if piece == Piece::Comment {
-                out.push_str(&text[kept..self.at]);
-                out.push(' ');
-                kept = end;
-            }
-            self.advance(end);
+            self.advance(piece_at(bytes, at).1);
         }
-        Err(Unclosed)
+        let Position {
+            at, line, column, ..
+        } = self.place;
+        self.place.last = (at, line, column);
+        out.push_str(&text[kept..at]);
+        out
     }
 
     /// Moves to `end`, counting lines and columns.
     fn advance(&mut self, end: usize) {
-        for byte in &self.source.text.as_bytes()[self.at..end] {
-            if *byte == b'\n' {
-                self.line = self.line.saturating_add(1);
-                self.column = 1;
-            } else if !is_continuation(*byte) {
-                self.column = self.column.saturating_add(1);
+        let bytes = self.source.text.as_bytes();
+        let place = &mut self.place;
+        for at in place.at..end {
+            let byte = bytes[at];
+            if byte == b'\n' || (byte == b'\r' && bytes.get(at + 1) != Some(&b'\n')) {
+                place.line = place.line.saturating_add(1);
+                place.column = 1;
+            } else if !is_continuation(byte) {
+                place.column = place.column.saturating_add(1);
             }
         }
-        self.at = end;
+        place.at = end;
     }
 
-    /// True when only space stands before this place on its line.
+    /// True at the start of a line.
     fn at_line_start(&self) -> bool {
-        let before = self.source.text.as_bytes()[..self.at].iter().rev();
-        before
-            .take_while(|&&b| b != b'\n')
-            .all(u8::is_ascii_whitespace)
+        let before = self.source.text[..self.place.at].bytes().next_back();
+        before.is_none_or(|byte| matches!(byte, b'\n' | b'\r'))
     }
 
-    /// Passes a line that begins with `#`. `# 10 "file"` and `#line 10 "file"` name the place of
-    /// the line after; `#!` and anything else is passed over.
+    /// Passes a line that begins with `#`, up to its end. `# 10 "file"` and `#line 10 "file"` name
+    /// the place of the line after.
     fn line_directive(&mut self) {
         let text = self.source.text.clone();
-        let rest = &text[self.at + 1..];
-        let length = rest.find('\n').map_or(rest.len(), |newline| newline + 1);
-        self.advance(self.at + 1 + length);
-        let line = rest[..length].trim();
-        let line = line.strip_prefix("line").unwrap_or(line).trim_start();
-        let digits = line.bytes().take_while(u8::is_ascii_digit).count();
-        let Ok(number) = line[..digits].parse() else {
-            return;
+        let start = self.place.at;
+        let rest = &text[start + 1..];
+        let length = rest.find(['\n', '\r']).unwrap_or(rest.len());
+        let line = rest[..length].trim_matches([' ', '\t']);
+        let line = match line.strip_prefix("line") {
+            Some(rest) if rest.starts_with([' ', '\t']) => rest.trim_start_matches([' ', '\t']),
+            _ => line,
         };
-        self.line = number;
+        let digits = line.bytes().take_while(u8::is_ascii_digit).count();
+        if digits == 0 {
+            let Position { line, column, .. } = self.place;
+            let file = self.place.file.clone();
+            let at = Landmark::placed(file, line, column, &self.source.text, start);
+            self.bad_directives.push(at);
+        }
+        self.advance(start + 1 + length);
+        if digits == 0 {
+            return;
+        }
+        // The end of this line is still to come.
+        self.place.line = line[..digits].parse().unwrap_or(0_u32).saturating_sub(1);
         let name = line[digits..].trim();
-        if let Some(name) = name
-            .strip_prefix('"')
-            .and_then(|name| name.split('"').next())
-            && !name.is_empty()
-        {
-            self.file = name.into();
+        if let Some(name) = name.strip_prefix('"') {
+            self.place.file = match name.split('"').next() {
+                // The file that it truly is.
+                None | Some("") => self.source.name.clone(),
+                Some(name) => name.into(),
+            };
         }
     }
 
     fn skip_space(&mut self) {
         let text = self.source.text.clone();
         let bytes = text.as_bytes();
-        while let Some(&byte) = bytes.get(self.at) {
+        while let Some(&byte) = bytes.get(self.place.at) {
+            let at = self.place.at;
             if byte.is_ascii_whitespace() || byte == 0x0b {
-                self.advance(self.at + 1);
-            } else if byte == b'/' && piece_at(bytes, self.at).0 == Piece::Comment {
-                self.advance(piece_at(bytes, self.at).1);
+                self.advance(at + 1);
+            } else if byte == b'/' && piece_at(bytes, at).0 == Piece::Comment {
+                self.advance(piece_at(bytes, at).1);
             } else if byte == b'#' && self.at_line_start() {
                 self.line_directive();
             } else {
@@ -225,18 +267,25 @@ impl Lexer {
     fn lex(&mut self) -> Token {
         self.skip_space();
         let text = self.source.text.clone();
-        let rest = &text[self.at..];
+        let rest = &text[self.place.at..];
         let (kind, length) = match rest.chars().next() {
             None => (Kind::End, 0),
-            Some(first) if is_word(first) => (Kind::Word, word_length(rest)),
-            Some('$') => match rest[1..]
-                .bytes()
-                .take_while(|b| b.is_ascii_alphanumeric() || *b == b'_')
-                .count()
-            {
-                0 => (Kind::Sign('$'), 1),
-                name => (Kind::Variable, name + 1),
-            },
+            Some(first) if is_word(first) => {
+                let length = word_length(rest);
+                match &rest[..length] {
+                    "elementclass" => (Kind::ElementClass, length),
+                    "require" => (Kind::Require, length),
+                    "provide" => (Kind::Provide, length),
+                    "define" => (Kind::Define, length),
+                    _ => (Kind::Word, length),
+                }
+            }
+            Some('$') => {
+                let name = rest[1..]
+                    .bytes()
+                    .take_while(|b| b.is_ascii_alphanumeric() || *b == b'_');
+                (Kind::Variable, 1 + name.count())
+            }
             Some(_) if rest.starts_with("->") => (Kind::Arrow, 2),
             Some(_) if rest.starts_with("=>") => (Kind::DoubleArrow, 2),
             Some(_) if rest.starts_with("::") => (Kind::Colons, 2),
@@ -244,27 +293,23 @@ impl Lexer {
             Some(_) if rest.starts_with("...") => (Kind::Dots, 3),
             Some(other) => (Kind::Sign(other), other.len_utf8()),
         };
-        let (start, line, column) = (self.at, self.line, self.column);
+        let Position {
+            at: start,
+            line,
+            column,
+            ..
+        } = self.place;
+        self.place.last = (start, line, column);
         self.advance(start + length);
         Token {
             kind,
             start,
-            end: self.at,
+            end: self.place.at,
             line,
             column,
-            file: self.file.clone(),
+            file: self.place.file.clone(),
         }
     }
-}
-
-/// True when a line that begins with `#` names the place of the next one.
-fn moves_place(line: &str) -> bool {
-    let rest = line[1..].trim_start_matches([' ', '\t']);
-    let rest = rest
-        .strip_prefix("line")
-        .unwrap_or(rest)
-        .trim_start_matches([' ', '\t']);
-    rest.starts_with(|c: char| c.is_ascii_digit())
 }
 
 /// True for the second and later bytes of a character in UTF-8.
@@ -276,15 +321,13 @@ fn is_word(c: char) -> bool {
     c.is_ascii_alphanumeric() || c == '_' || c == '@'
 }
 
-/// The length of the word at the start of `text`. A slash belongs to it unless it begins a comment.
+/// The length of the word at the start of `text`. A slash belongs to it where the word goes on
+/// behind it.
 fn word_length(text: &str) -> usize {
     let bytes = text.as_bytes();
+    let of_word = |at: usize| bytes.get(at).is_some_and(|&byte| is_word(char::from(byte)));
     let mut length = 0;
-    while let Some(&byte) = bytes.get(length) {
-        let slash = byte == b'/' && !matches!(bytes.get(length + 1), Some(b'/' | b'*'));
-        if !is_word(char::from(byte)) && !slash {
-            break;
-        }
+    while of_word(length) || (bytes.get(length) == Some(&b'/') && of_word(length + 1)) {
         length += 1;
     }
     length
@@ -338,8 +381,8 @@ mod tests {
     #[test]
     fn comments_end_an_identifier() {
         assert_eq!(
-            words("an/identifier/with/slashes//too/many\nx/*y*/z a/b"),
-            ["an/identifier/with/slashes", "x", "z", "a/b"]
+            words("an/identifier/with/slashes//too/many\nx/*y*/z a/b c/ d"),
+            ["an/identifier/with/slashes", "x", "z", "a/b", "c", "/", "d"]
         );
     }
 
@@ -354,42 +397,54 @@ mod tests {
     #[test]
     fn line_directives_move_the_place_of_what_follows() {
         assert_eq!(
-            places("a\n# 10 \"other\"\nb\n#line 20\nc\n  # 30 \"\"\nd\n#!/usr/bin/click\ne"),
+            places("a\n# 10 \"other\"\nb\n#line 20\nc\n# 30 \"\"\r\nd # e"),
             [
                 "t.click:1 a",
                 "other:10 b",
                 "other:20 c",
-                "other:30 d",
-                "other:32 e"
+                "t.click:30 d",
+                "t.click:30 #",
+                "t.click:30 e"
             ]
         );
+    }
+
+    #[test]
+    fn lines_that_begin_with_a_number_sign_and_name_no_place_are_passed_and_reported() {
+        let mut lexer = Lexer::new(Source::new("t.click", "#!/usr/bin/click\na (\n#b )\n) c"));
+        let mut reported = Vec::new();
+        let name = lexer.next();
+        assert_eq!(lexer.landmark(&name).to_string(), "t.click:2");
+        lexer.next();
+        assert_eq!(lexer.configuration(), "\n\n");
+        reported.extend(lexer.take_bad_directives());
+        let reported: Vec<String> = reported.iter().map(ToString::to_string).collect();
+        assert_eq!(reported, ["t.click:1", "t.click:3"]);
     }
 
     #[test]
     fn configurations_end_at_the_unbalanced_parenthesis() {
         for (text, expected) in [
             ("simple string)", "simple string"),
-            ("with (balanced parens))", "with (balanced parens)"),
+            (" with (balanced parens) )", " with (balanced parens) "),
             ("with \")quoted\" paren)", "with \")quoted\" paren"),
-            ("// end-of-line comment)\n   still going!)", "still going!"),
-            ("a, // don't )\n \"b\")", "a,  \n \"b\""),
-            ("/* comment) */ and backslash \\)", "and backslash \\"),
+            (
+                "// end-of-line comment)\n   still going!)",
+                "// end-of-line comment)\n   still going!",
+            ),
+            ("a, // don't )\n \"b\")", "a, // don't )\n \"b\""),
+            (
+                "/* comment) */ and backslash \\)",
+                "/* comment) */ and backslash \\",
+            ),
             ("'a)' \\<29 )> x) y", "'a)' \\<29 )> x"),
-            ("\n# 100 \"foobar.click\"\n\"test\")", "\"test\""),
-            ("STYLE\n#c { activity })", "STYLE\n#c { activity }"),
+            ("\n# 100 \"foobar.click\"\n\"test\")", "\n\n\"test\""),
+            ("STYLE #c { activity })", "STYLE #c { activity }"),
+            ("a (b) \")\"", "a (b) \")\""),
         ] {
             let mut lexer = Lexer::new(Source::new("t.click", text));
-            assert_eq!(
-                lexer.configuration().ok().as_deref(),
-                Some(expected),
-                "{text}"
-            );
+            assert_eq!(lexer.configuration(), expected, "{text}");
         }
-        assert!(
-            Lexer::new(Source::new("t.click", "a (b) \")\""))
-                .configuration()
-                .is_err()
-        );
     }
 
     #[test]
@@ -399,7 +454,9 @@ mod tests {
             "(\n# 100 \"foobar.click\"\n\"test\");\nm2",
         ));
         lexer.next();
-        assert!(lexer.configuration().is_ok());
+        lexer.configuration();
+        assert!(lexer.accept(Kind::Sign(')')));
+        assert!(!lexer.accept(Kind::Word));
         let semicolon = lexer.next();
         assert_eq!(lexer.landmark(&semicolon).to_string(), "foobar.click:100");
         let name = lexer.next();

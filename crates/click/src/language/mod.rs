@@ -1,8 +1,8 @@
 //! The Click language.
 //!
-//! [`parse`] takes a configuration through four steps: tokens, statements, scopes of elements and
-//! connections (`Program`), and the [`Flat`] graph that remains when compounds, groups, variables
-//! and synonyms have been expanded. All that is wrong is collected in [`Diagnostics`], in Click's
+//! [`parse`] takes a configuration through three steps: tokens, scopes of elements and connections
+//! (`Program`), and the [`Flat`] graph that remains when compounds, groups, variables and synonyms
+//! have been expanded. All that is wrong is collected in [`Diagnostics`], in Click's
 //! words on the first line.
 //!
 //! The text may come from anyone: nesting, expansion and connections have limits, each with its
@@ -21,12 +21,11 @@
 //! ```
 
 pub mod archive;
-mod builder;
 mod expand;
 mod lexer;
 mod overload;
-mod parser;
 mod program;
+mod reader;
 mod source;
 mod suggestion;
 mod syntax;
@@ -64,14 +63,14 @@ pub fn parse(
     options: &Options<'_>,
     diagnostics: &mut Diagnostics,
 ) -> Result<Flat, Rejected> {
-    let errors_before = diagnostics.error_count();
-    let mut builder = builder::Builder::new(options.classes, options.requirements, diagnostics);
-    builder.read(source);
-    let program = builder.finish();
-    if diagnostics.error_count() > errors_before {
-        return Err(Rejected);
+    let before = diagnostics.error_count();
+    let program = reader::read(source, options.classes, options.requirements, diagnostics);
+    // What cannot be expanded is worth knowing even where something else is wrong.
+    let flat = expand::expand(&program, options.definitions, diagnostics)?;
+    match diagnostics.error_count() {
+        count if count > before => Err(Rejected),
+        _ => Ok(flat),
     }
-    expand::expand(&program, options.definitions, diagnostics)
 }
 
 /// A reader of configurations for a [`router::Builder`](crate::router::Builder), whose library

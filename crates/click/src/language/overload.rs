@@ -27,40 +27,48 @@ pub(super) enum Choice<'a> {
         overload: &'a Overload,
         values: Vec<(Rc<str>, String)>,
     },
-    /// The class that `...` took in is missing, which has been reported.
-    Missing,
-    /// No alternative fits.
-    Mismatch,
+    /// None: either the class that `...` took in is missing, or no alternative takes the arguments.
+    Nothing,
 }
 
-/// The first alternative that fits the arguments and the numbers of ports. Looking costs some of
-/// the budget: many uses of a compound with many alternatives would take long.
+/// The first alternative that fits the arguments and the numbers of ports; where none does, the
+/// last that fits the arguments, and whether that is to be reported. A compound with a single
+/// alternative always stands for it where the arguments fit: its ports are looked at later. Looking
+/// costs some of the budget: many uses of a compound with many alternatives would take long.
 pub(super) fn choose<'a>(
     compound: &'a Compound,
     wanted: &Use<'_>,
     budget: &mut Budget,
-) -> Result<Choice<'a>, Exhausted> {
+) -> Result<(Choice<'a>, bool), Exhausted> {
     let mut here = compound;
+    let mut alternatives = 0;
+    let mut closest = None;
     loop {
         for overload in &here.overloads {
             budget.spend(64)?;
-            if overload.inputs != wanted.inputs || overload.outputs != wanted.outputs {
-                continue;
-            }
+            alternatives += 1;
+            let ports_fit = overload.inputs == wanted.inputs && overload.outputs == wanted.outputs;
             budget.spend((overload.formals.len() + 1) * (wanted.arguments.len() + 1))?;
             if let Some(values) = assign(&overload.formals, wanted.arguments) {
-                return Ok(Choice::Compound {
+                let choice = Choice::Compound {
                     compound: here,
                     overload,
                     values,
-                });
+                };
+                if ports_fit {
+                    return Ok((choice, false));
+                }
+                closest = Some(choice);
             }
         }
         match &here.extends {
             Some(Class::Compound(next)) => here = next,
-            Some(Class::Primitive(class)) => return Ok(Choice::Primitive(class)),
-            Some(Class::Missing) => return Ok(Choice::Missing),
-            None => return Ok(Choice::Mismatch),
+            Some(Class::Primitive(class)) => return Ok((Choice::Primitive(class), false)),
+            Some(Class::Missing) => return Ok((Choice::Nothing, false)),
+            None => {
+                let report = alternatives != 1 || closest.is_none();
+                return Ok((closest.unwrap_or(Choice::Nothing), report));
+            }
         }
     }
 }
@@ -101,7 +109,7 @@ fn signature(name: &str, overload: &Overload) -> String {
         .iter()
         .map(|formal| match &formal.kind {
             FormalKind::Positional => "<arg>".to_string(),
-            FormalKind::Keyword(keyword) => format!("{keyword} <arg>"),
+            FormalKind::Keyword(keyword) => keyword.to_string(),
             FormalKind::Rest => "...".to_string(),
         })
         .collect();

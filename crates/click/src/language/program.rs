@@ -15,6 +15,8 @@ use crate::graph::Requirement;
 pub(super) struct Program {
     pub(super) file: Scope,
     pub(super) requirements: Vec<Requirement>,
+    /// The end of the file.
+    pub(super) end: Landmark,
 }
 
 /// An element class as a scope sees it.
@@ -123,9 +125,14 @@ pub(super) enum NodeKind {
     /// An element.
     Element { class: Class, configuration: String },
     /// `input` or `output` of a compound or group: what enters at a port leaves at that port.
-    Tunnel,
-    /// A name that was used without being declared, which has been reported.
-    Undeclared,
+    Tunnel(Side),
+}
+
+/// A side of a compound or group.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Side {
+    Input,
+    Output,
 }
 
 /// A port of a node.

@@ -1,92 +1,14 @@
-//! The form of a configuration, before names mean anything.
+//! The parts of a statement that outlive its reading.
 
-use alloc::boxed::Box;
 use alloc::rc::Rc;
-use alloc::string::String;
 use alloc::vec::Vec;
 
 use crate::diagnostics::Landmark;
-
-/// One statement.
-pub(super) enum Statement {
-    /// Elements, perhaps connected: declarations are connections of one stage.
-    Chain(Chain),
-    /// `elementclass NAME CLASS`
-    ElementClass {
-        name: Rc<str>,
-        class: Class,
-        at: Landmark,
-    },
-    /// `require(…)`
-    Require { arguments: String, at: Landmark },
-    /// `define(…)`
-    Define { arguments: String, at: Landmark },
-}
-
-/// `a, b -> c => d`: stages of elements with links between them.
-pub(super) struct Chain {
-    pub(super) first: Vec<Operand>,
-    pub(super) rest: Vec<(Link, Vec<Operand>)>,
-}
 
 /// What joins two stages.
 pub(super) struct Link {
     /// `=>` joins ports pairwise; `->` joins one port to one or many.
     pub(super) pairwise: bool,
-    pub(super) at: Landmark,
-}
-
-/// An element in a chain with the ports that are used there.
-pub(super) struct Operand {
-    pub(super) inputs: Option<Ports>,
-    pub(super) reference: Reference,
-    pub(super) outputs: Option<Ports>,
-    pub(super) at: Landmark,
-}
-
-/// How an element is named.
-pub(super) enum Reference {
-    /// Not at all: the surrounding compound's or group's input or output.
-    Implicit,
-    /// A word: an element, or else a class of an element without name.
-    Word(Rc<str>),
-    /// An element without name.
-    Anonymous { class: Class, configuration: String },
-    /// `name :: Class(…)`
-    Declaration {
-        name: Rc<str>,
-        class: Class,
-        configuration: String,
-    },
-    /// `( … )`
-    Group(Vec<Statement>),
-}
-
-/// How a class is named.
-pub(super) enum Class {
-    Named(Rc<str>, Landmark),
-    Compound(Box<Compound>),
-}
-
-/// `{ … || … || ... }`
-pub(super) struct Compound {
-    pub(super) overloads: Vec<Overload>,
-    /// Where `...` takes in the class of the same name defined before.
-    pub(super) extends: Option<Landmark>,
-}
-
-/// One alternative of a compound: `$a, KEY $b | statements`.
-pub(super) struct Overload {
-    pub(super) formals: Vec<Formal>,
-    pub(super) body: Vec<Statement>,
-    pub(super) at: Landmark,
-}
-
-/// A parameter of a compound.
-pub(super) struct Formal {
-    pub(super) kind: FormalKind,
-    /// Without `$`.
-    pub(super) name: Rc<str>,
     pub(super) at: Landmark,
 }
 

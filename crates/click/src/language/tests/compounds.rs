@@ -106,7 +106,7 @@ fn parameters_replace_variables_in_configurations() {
     );
     assert_eq!(
         errors("Idle -> { $c | input -> $c -> output } (Null) -> Discard")[0],
-        "t.click:1: syntax error near '$c'"
+        "t.click:1: syntax error near 'c'"
     );
 }
 
@@ -161,4 +161,46 @@ fn a_use_that_fits_no_overload_lists_the_candidates() {
         )
         .is_empty()
     );
+}
+
+/// Click finds out at the end of the file, and an alternative begins with its first word.
+#[test]
+fn candidates_are_listed_where_they_begin_with_their_keywords() {
+    assert_eq!(
+        errors(
+            "elementclass A {\n $a, COUNT $n, __REST__ $r | -> Null -> }\nIdle -> A(1) -> Discard;\n"
+        ),
+        [
+            "t.click:4: no match for 'A[1 argument, 1 input, 1 output]'",
+            "t.click:2: candidates are:",
+            "t.click:2:   A(<arg>, COUNT, ...)[1 input, 1 output]"
+        ]
+    );
+}
+
+#[test]
+fn a_compound_with_one_alternative_says_which_ports_do_not_fit() {
+    for (text, expected) in [
+        (
+            "f :: { -> Null -> }",
+            &[
+                "t.click:1: 'f' input 0 unused",
+                "t.click:1: 'f' output 0 unused",
+            ][..],
+        ),
+        (
+            "Idle -> f :: { Idle -> [0] }; f [1] -> Discard",
+            &[
+                "t.click:1: 'f' has no input 0",
+                "t.click:1: 'f' has no output 1",
+                "t.click:1: 'f' output 0 unused",
+            ],
+        ),
+        (
+            "Idle -> a :: { -> b :: { -> Null -> } }",
+            &["t.click:1: 'a/b' output 0 unused"],
+        ),
+    ] {
+        assert_eq!(errors(text), expected, "{text}");
+    }
 }

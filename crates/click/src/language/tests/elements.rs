@@ -45,3 +45,23 @@ fn declarations_stand_inside_connections() {
         ["i :: Idle", "q :: Queue(5)", "Discard@3 :: Discard"]
     );
 }
+
+#[test]
+fn elements_without_a_name_make_way_for_those_that_are_called_so() {
+    assert_eq!(
+        elements("Idle; Idle@1 :: Null"),
+        ["Idle@2 :: Idle", "Idle@1 :: Null"]
+    );
+    assert_eq!(
+        elements("{ Idle; Idle@1 :: Null; Idle }"),
+        [
+            "@1/Idle@2 :: Idle",
+            "@1/Idle@1 :: Null",
+            "@1/Idle@3 :: Idle"
+        ]
+    );
+    assert_eq!(
+        errors("Idle; Idle@1 -> Discard"),
+        ["t.click:1: undeclared element 'Idle@1'"]
+    );
+}

@@ -7,7 +7,7 @@ fn messages_are_those_of_click() {
     for (text, expected) in [
         ("Idle -> a", "t.click:1: undeclared element 'a'"),
         ("a :: Foo", "t.click:1: unknown element class 'Foo'"),
-        ("Foo(1)", "t.click:1: unknown element class 'Foo'"),
+        ("Foo(1)", "t.click:1: undeclared element 'Foo'"),
         ("-> Idle", "t.click:1: syntax error near '->'"),
         ("Idle -> -> Null", "t.click:1: syntax error near '->'"),
         ("\nIdle ->\n", "t.click:3: syntax error near ''"),
@@ -114,6 +114,83 @@ fn every_mistake_is_reported_and_none_twice() {
     );
 }
 
+/// What the grammar of Click's lexer comes to, by hand: reading goes on behind the mistake.
+#[test]
+fn reading_goes_on_with_the_word_after_a_mistake() {
+    for (text, expected) in [
+        (
+            "Idle -> a -> b :: Foo;\nFoo(1) -> c;\na -> $x y;\nQueue [0 -> Discard",
+            &[
+                "t.click:1: undeclared element 'a'",
+                "t.click:1: unknown element class 'Foo'",
+                "t.click:2: undeclared element 'c'",
+                "t.click:3: syntax error near 'x'",
+                "t.click:3: undeclared element 'y'",
+                "t.click:4: syntax error: expected ','",
+                "t.click:4: syntax error: expected port number",
+            ][..],
+        ),
+        (
+            "foo/ :: Idle",
+            &[
+                "t.click:1: undeclared element 'foo'",
+                "t.click:1: syntax error near '/'",
+                "t.click:1: syntax error near '::'",
+            ],
+        ),
+        (
+            "Null [0] ->;",
+            &[
+                "t.click:1: syntax error near ';'",
+                "t.click:1: output ports ignored at end of chain",
+            ],
+        ),
+        (
+            "Idle -> ( -> Null } -> a",
+            &[
+                "t.click:1: syntax error near '}'",
+                "t.click:1: syntax error near '}'",
+                "t.click:1: syntax error near '->'",
+                "t.click:1: undeclared element 'a'",
+            ],
+        ),
+        ("x :: Idle(\n1", &["t.click:2: expected ')'"]),
+        (
+            "x :: Foo; f :: { -> Y };\ny :: Foo; z :: Bar",
+            &[
+                "t.click:1: unknown element class 'Foo'",
+                "t.click:2: unknown element class 'Bar'",
+                "t.click:1: 'f' input 0 unused",
+            ],
+        ),
+        (
+            "a :: Idle(1); a :: Null(2)",
+            &[
+                "t.click:1: configuration string ignored on element reference",
+                "t.click:1: redeclaration of element 'a'",
+                "t.click:1: element 'a' previously declared here",
+            ],
+        ),
+        (
+            "#!/usr/bin/click\nIdle -> b",
+            &[
+                "t.click:1: unknown preprocessor directive",
+                "t.click:2: undeclared element 'b'",
+            ],
+        ),
+        (
+            "elementclass A { $a, 5 | Idle }",
+            &[
+                "t.click:1: expected variable",
+                "t.click:1: undeclared element '5'",
+                "t.click:1: syntax error near '|'",
+            ],
+        ),
+    ] {
+        assert_eq!(errors(text), expected, "{text}");
+    }
+}
+
 #[test]
 fn a_start_without_a_name_is_doubtful_after_a_chain_that_does_not_end_in_output() {
     assert_eq!(
@@ -181,7 +258,7 @@ fn messages_within_compounds_know_their_line_and_column() {
 fn line_directives_name_the_place_of_elements() {
     let flat = flat("m :: Message(\n# 100 \"foobar.click\"\n\"test\");\nm2 :: Message(\"test2\");");
     assert_eq!(flat.elements[0].landmark.to_string(), "t.click:1");
-    assert_eq!(&*flat.elements[0].config, "\"test\"");
+    assert_eq!(flat.elements[0].config.trim(), "\"test\"");
     assert_eq!(flat.elements[1].landmark.to_string(), "foobar.click:101");
 }
 

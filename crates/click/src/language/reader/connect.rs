@@ -1,16 +1,12 @@
 //! Connections between the elements of two stages, and the ports of groups.
 
 use alloc::format;
-use alloc::string::ToString;
 use alloc::vec::Vec;
 
-use crate::collections::Map;
-
-use super::super::program::{Connection, End, UsedPorts};
+use super::super::program::{Connection, End};
 use super::super::syntax::{Link, Ports};
-use super::operands::Place;
-use super::{Builder, GAPS, Group};
-use crate::diagnostics::Landmark;
+use super::Reader;
+use super::elements::Place;
 
 /// The most connections a configuration may have, before and after expansion: a few ranges such as
 /// `[0-65535]` could otherwise ask for billions.
@@ -58,7 +54,7 @@ fn widen(stretches: &mut [Stretch], missing: usize) {
     }
 }
 
-impl Builder<'_> {
+impl Reader<'_> {
     /// Makes the connections of a link between two stages, as far as they are right.
     pub(super) fn connect(&mut self, left: &[Place], link: &Link, right: &[Place]) {
         let leaving = |place: &Place| Stretch::new(place.from, place.outputs.as_ref());
@@ -70,7 +66,7 @@ impl Builder<'_> {
         let (mut wide_from, mut wide_to) = (open(&from) > 0, open(&to) > 0);
         if open(&from) + open(&to) > 1 {
             let message = "at most one expandable port allowed per connection";
-            self.error(&link.at, message.to_string());
+            self.error(message);
             let narrowed = if inputs < outputs {
                 &mut wide_from
             } else {
@@ -93,7 +89,7 @@ impl Builder<'_> {
         let paired = (outputs > 1 || wide_from) && (inputs > 1 || wide_to);
         if paired && !link.pairwise {
             let message = "syntax error: many-to-many connections require '=>'";
-            self.error(&link.at, message.to_string());
+            self.error(message);
         }
         if paired && total(&from) != total(&to) {
             let or_more = |wide| if wide { " or more" } else { "" };
@@ -102,7 +98,7 @@ impl Builder<'_> {
                 or_more(wide_from),
                 or_more(wide_to)
             );
-            self.error(&link.at, message);
+            self.error(message);
         }
         // Where ports are not paired, one side has at most one.
         let (outputs, inputs) = (total(&from), total(&to));
@@ -112,10 +108,7 @@ impl Builder<'_> {
             outputs * inputs
         };
         if self.connections_made + count > MOST_CONNECTIONS {
-            return self.error(
-                &link.at,
-                format!("more than {MOST_CONNECTIONS} connections"),
-            );
+            return self.error(format!("more than {MOST_CONNECTIONS} connections"));
         }
         self.connections_made += count;
         let make = |(from, to)| Connection {
@@ -130,56 +123,6 @@ impl Builder<'_> {
             let to = ends(&to);
             let pairs = ends(&from).flat_map(|from| to.clone().map(move |to| (from, to)));
             connections.extend(pairs.map(make));
-        }
-    }
-
-    /// Once the statement around groups is done, each of their ports must be in use on both sides.
-    pub(super) fn check_groups(&mut self, groups: &[Group]) {
-        let scope = &self.frame().scope;
-        let first = groups
-            .iter()
-            .map(|(tunnel, ..)| tunnel.first)
-            .min()
-            .unwrap_or(0);
-        let mut used: Map<usize, (UsedPorts, UsedPorts)> = Map::new();
-        for (tunnel, ..) in groups {
-            used.get_or_insert_with(tunnel.input, Default::default);
-            used.get_or_insert_with(tunnel.output, Default::default);
-        }
-        for connection in &scope.connections[first..] {
-            if let Some((entering, _)) = used.get_mut(&connection.to.node) {
-                entering.insert(connection.to.port);
-            }
-            if let Some((_, leaving)) = used.get_mut(&connection.from.node) {
-                leaving.insert(connection.from.port);
-            }
-        }
-        for (tunnel, name, at) in groups {
-            let (outside, inside) = used.remove(&tunnel.input).unwrap_or_default();
-            self.check_group(("input", name), &inside, &outside, at);
-            let (inside, outside) = used.remove(&tunnel.output).unwrap_or_default();
-            self.check_group(("output", name), &inside, &outside, at);
-        }
-    }
-
-    fn check_group(
-        &mut self,
-        (side, name): (&str, &str),
-        inside: &UsedPorts,
-        outside: &UsedPorts,
-        at: &Landmark,
-    ) {
-        for port in inside.gaps(inside.count()).take(GAPS) {
-            self.error(at, format!("'<anonymous group>' {side} {port} missing"));
-        }
-        // Ports in use within that nothing leads to, and the other way round.
-        for port in outside.gaps(inside.count()).take(GAPS) {
-            self.error(at, format!("'{name}' {side} {port} unused"));
-        }
-        for port in inside.gaps(outside.count()).take(GAPS) {
-            if port >= inside.count() {
-                self.error(at, format!("'{name}' has no {side} {port}"));
-            }
         }
     }
 }
