@@ -123,8 +123,7 @@ fn parse() -> Command {
             .nth(1)
             .is_some_and(|word| word == "click");
         if of_click && error.use_stderr() {
-            // Nobody is left to be told of a terminal that is gone.
-            let _ = error.print();
+            click::complain_of_usage(&error);
             std::process::exit(1);
         }
         error.exit()

@@ -25,6 +25,8 @@ pub struct HandlerFlags {
     pub button: bool,
     /// It is a truth value.
     pub checkbox: bool,
+    /// Only elements may read it: it is neither listed nor read for anybody outside.
+    pub private: bool,
 }
 
 /// One handler of an element.
@@ -151,6 +153,8 @@ pub enum HandlerError {
     NotReadable(String),
     /// It cannot be written.
     NotWritable(String),
+    /// It was read with parameters and takes none.
+    NoParameters(String),
     /// The element is in the middle of something and cannot be asked.
     Busy(String),
     /// The element refused the value or could not answer; its messages, and the status that a
@@ -180,7 +184,7 @@ impl HandlerError {
             Self::NoHandler(name) | Self::NotReadable(name) | Self::NotWritable(name) => {
                 format!("no '{name}' {kind} handler")
             }
-            Self::Busy(_) | Self::Failed(..) => self.to_string(),
+            Self::NoParameters(_) | Self::Busy(_) | Self::Failed(..) => self.to_string(),
         }
     }
 }
@@ -193,6 +197,9 @@ impl fmt::Display for HandlerError {
             Self::NoHandler(name) => write!(f, "no '{name}' handler"),
             Self::NotReadable(name) => write!(f, "'{name}' is a write handler"),
             Self::NotWritable(name) => write!(f, "'{name}' is a read handler"),
+            Self::NoParameters(name) => {
+                write!(f, "read handler '{name}' does not take parameters")
+            }
             Self::Busy(name) => write!(f, "'{name}' is running and cannot be asked now"),
             Self::Failed(messages, _) => {
                 for (number, message) in messages.iter().enumerate() {

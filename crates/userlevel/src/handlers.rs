@@ -43,6 +43,11 @@ pub fn read_handlers(router: &Router, patterns: &[String]) -> HandlersRead {
                     let name = (!single || several).then_some(&*name);
                     add(&mut read.text, name, &value);
                 }
+                // What an element has to say against being read is not for the command line.
+                Err(HandlerError::Failed(..)) => {
+                    let name = (!single || several).then_some(&*name);
+                    add(&mut read.text, name, "");
+                }
                 // A pattern asks for what can be read.
                 Err(HandlerError::NotReadable(_) | HandlerError::NoHandler(_)) if several => {}
                 Err(error) => read.errors.push(error.to_string()),
@@ -70,7 +75,7 @@ fn add(text: &mut String, name: Option<&str>, value: &str) {
         let _ = writeln!(text, "{name}:");
     }
     text.push_str(value);
-    if !value.ends_with('\n') {
+    if !value.is_empty() && !value.ends_with('\n') {
         text.push('\n');
     }
     if name.is_some() {
@@ -262,5 +267,9 @@ mod tests {
         let mut text = String::new();
         add(&mut text, None, "5");
         assert_eq!(text, "5\n");
+        // An empty value is no line.
+        let mut text = String::new();
+        add(&mut text, Some("a.config"), "");
+        assert_eq!(text, "a.config:\n\n");
     }
 }

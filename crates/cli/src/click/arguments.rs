@@ -10,7 +10,7 @@ use sprat_userlevel::ControlAddress;
 use crate::output::complain;
 
 /// Runs a Click router as an ordinary process, as Click's user-level driver does
-#[derive(Args)]
+#[derive(Args, Debug)]
 #[command(disable_help_flag = true, args_override_self = true)]
 pub(crate) struct ClickCommand {
     /// The configuration's file (`-` for the standard input), and NAME=VALUE to define $NAME

@@ -5,11 +5,13 @@ mod dump;
 mod interfaces;
 mod times;
 mod tunnels;
+mod usage;
 
 use std::io::Read;
 use std::process::ExitCode;
 use std::rc::Rc;
 
+use sprat_click::HandlerError;
 use sprat_click::diagnostics::{Diagnostic, Diagnostics};
 use sprat_click::driver::Driver;
 use sprat_click::language::{self, AnyClass, Source, parser};
@@ -21,6 +23,7 @@ use sprat_userlevel::{
 
 pub(crate) use arguments::ClickCommand;
 use arguments::{Configuration, Request};
+pub(crate) use usage::complain_of_usage;
 
 use crate::explain::explain;
 use crate::output::{self, complain};
@@ -41,7 +44,10 @@ impl ClickCommand {
         }
         let status = match self.request() {
             Ok(request) => run(&request),
-            Err(message) => Err(Failure::Message(message)),
+            Err(message) => {
+                complain!("{message}\n{}", usage::SHORT);
+                return ExitCode::FAILURE;
+            }
         };
         match status {
             Ok(status) => status.into(),
@@ -162,8 +168,9 @@ fn answer(router: &Router, request: &Request, well: bool) -> Result<u8, Failure>
     // Whatever it says counts, even where other handlers could not be read.
     let value = match router.read(handler, "") {
         Ok(value) => value,
+        Err(HandlerError::Failed(..)) => String::new(),
         Err(error) => {
-            complain!("{error}");
+            complain!("{}", error.in_call(false));
             return Ok(NO_STATUS);
         }
     };

@@ -371,17 +371,13 @@ fn nodes(
 
 impl Router {
     fn initialize(&self) -> Result<(), Rejected> {
-        let mut result = Ok(());
         for id in self.order.iter().copied() {
-            let done = self
-                .enter(id, |element, context| element.initialize(context))
-                .unwrap_or(Ok(()));
-            result = result.and(done);
-            if result.is_ok() {
-                self.deliver();
-            }
+            // After the first that refuses no other is asked.
+            self.enter(id, |element, context| element.initialize(context))
+                .unwrap_or(Ok(()))?;
+            self.deliver();
         }
-        result
+        Ok(())
     }
 
     /// Says what an element made anew has to remark.

@@ -29,31 +29,34 @@ const READ: HandlerFlags = HandlerFlags {
     read: true,
     write: false,
     parameters: false,
-    calm: true,
+    calm: false,
     expensive: false,
     raw: false,
     button: false,
     checkbox: false,
+    private: false,
 };
 const WRITE: HandlerFlags = HandlerFlags {
     read: false,
     write: true,
     ..READ
 };
+const CALM: HandlerFlags = HandlerFlags { calm: true, ..READ };
 
-/// The router's own handlers.
+/// The router's own handlers, in the order in which Click lists them; `traffic`, which Click has
+/// not, is not listed.
 pub const GLOBAL_HANDLERS: [(&str, HandlerFlags); 13] = [
     ("version", READ),
-    ("list", READ),
-    ("classes", READ),
+    ("driver", READ),
     ("config", READ),
     ("flatconfig", READ),
-    ("packages", READ),
     ("requirements", READ),
     ("handlers", READ),
-    ("driver", READ),
-    ("traffic", READ),
+    ("list", READ),
     ("stop", WRITE),
+    ("classes", READ),
+    ("packages", READ),
+    ("hotconfig", HandlerFlags { raw: true, ..WRITE }),
     (
         "timewarp",
         HandlerFlags {
@@ -61,7 +64,7 @@ pub const GLOBAL_HANDLERS: [(&str, HandlerFlags); 13] = [
             ..READ
         },
     ),
-    ("hotconfig", WRITE),
+    ("traffic", READ),
 ];
 
 /// The version of Click whose behaviour this is.
@@ -76,10 +79,9 @@ impl Router {
         handler: &str,
     ) -> Result<HandlerTarget, HandlerError> {
         let scope = from.map_or("", |id| self.scope(id));
-        match handler.rsplit_once('.') {
-            None | Some(("", _)) => Ok(HandlerTarget::Global(
-                handler.trim_start_matches('.').into(),
-            )),
+        match handler.split_once('.') {
+            None => Ok(HandlerTarget::Global(handler.into())),
+            Some(("", name)) => Ok(HandlerTarget::Global(name.into())),
             Some((element, name)) => match self.directory.resolve(scope, element) {
                 Some(id) => Ok(HandlerTarget::Element(id, name.into())),
                 // No name is a number: elements may be called by their place, from one on.
@@ -99,7 +101,7 @@ impl Router {
         let mut list = HandlerList::default();
         for name in ["name", "class", "config", "ports", "handlers"] {
             let write = name == "config" && self.class(id).reconfigurable;
-            list.add(name, HandlerFlags { write, ..READ });
+            list.add(name, HandlerFlags { write, ..CALM });
         }
         self.consult(id, |agent, _| agent.handlers(&mut list))
             .or_else(|| self.enter(id, |element, _| element.handlers(&mut list)))?;
@@ -141,9 +143,20 @@ impl Router {
     pub fn read(&self, handler: &str, parameters: &str) -> Result<String, HandlerError> {
         let result = self
             .find_handler(None, handler)
+            .and_then(|target| self.visible(target))
             .and_then(|target| self.read_target(&target, parameters));
         self.deliver();
         result
+    }
+
+    /// A handler, unless it is there for elements only.
+    pub fn visible(&self, target: HandlerTarget) -> Result<HandlerTarget, HandlerError> {
+        match &target {
+            HandlerTarget::Element(id, name) if self.handler_flags(&target)?.private => {
+                Err(HandlerError::NoHandler(self.full_name(*id, name)))
+            }
+            _ => Ok(target),
+        }
     }
 
     /// Writes a handler from outside the router and carries on what that set off.
@@ -162,7 +175,7 @@ impl Router {
         parameters: &str,
     ) -> Result<String, HandlerError> {
         match target {
-            HandlerTarget::Global(name) => self.read_global(name),
+            HandlerTarget::Global(name) => self.read_global(name, parameters),
             HandlerTarget::Element(id, name) => self.read_element(*id, name, parameters),
         }
     }
@@ -184,6 +197,9 @@ impl Router {
         let flags = self.flags(id, name)?;
         if !flags.read {
             return Err(HandlerError::NotReadable(self.full_name(id, name)));
+        }
+        if !parameters.is_empty() && !flags.parameters {
+            return Err(HandlerError::NoParameters(self.full_name(id, name)));
         }
         match name {
             "name" => return Ok(self.name(id).into()),
@@ -240,10 +256,13 @@ impl Router {
         }
     }
 
-    fn read_global(&self, name: &str) -> Result<String, HandlerError> {
+    fn read_global(&self, name: &str, parameters: &str) -> Result<String, HandlerError> {
         let flags = self.handler_flags(&HandlerTarget::Global(name.into()))?;
         if !flags.read {
             return Err(HandlerError::NotReadable(name.into()));
+        }
+        if !parameters.is_empty() {
+            return Err(HandlerError::NoParameters(name.into()));
         }
         let lines = |names: &mut dyn Iterator<Item = &str>| {
             names.fold(String::new(), |text, name| text + name + "\n")
@@ -265,11 +284,20 @@ impl Router {
             "flatconfig" => self.flat_configuration().unparse(),
             "requirements" => {
                 let requirements = self.source.flat.requirements.iter();
-                lines(&mut requirements.map(|requirement| &*requirement.name))
+                // What is required and its name, each on a line.
+                lines(
+                    &mut requirements.flat_map(|requirement| match &*requirement.kind {
+                        "" => [&*requirement.name, ""],
+                        kind => [kind, &*requirement.name],
+                    }),
+                )
             }
             "handlers" => {
                 let mut text = String::new();
-                for (name, flags) in self.global_handlers() {
+                let listed = self
+                    .global_handlers()
+                    .filter(|(name, _)| *name != "traffic");
+                for (name, flags) in listed {
                     handler_line(&mut text, name, flags);
                 }
                 text
@@ -320,10 +348,12 @@ impl Router {
         requirements.any(|requirement| &*requirement.name == name)
     }
 
-    /// An element's handlers, one a line.
+    /// An element's handlers, one a line: in Click's order, which is the reverse of that in which
+    /// elements name them.
     fn handlers_text(&self, id: ElementId) -> String {
         let mut text = String::new();
-        for info in self.element_handlers(id).unwrap_or_default().iter() {
+        let list = self.element_handlers(id).unwrap_or_default();
+        for info in list.iter().rev().filter(|info| !info.flags.private) {
             handler_line(&mut text, &info.name, info.flags);
         }
         text
@@ -340,37 +370,22 @@ impl Router {
             let Input {
                 push, connected, ..
             } = input;
-            self.port_line(&mut text, *push, agnostic, connected);
+            let ends = connected
+                .iter()
+                .map(|(id, port)| format!("{} [{port}]", self.name(*id)));
+            port_line(&mut text, *push, agnostic, &mut { ends });
         }
         let outputs = self.outputs_of(id);
         heading(&mut text, outputs.len(), "output");
         for (port, (push, connected)) in outputs.iter().enumerate() {
             let agnostic =
                 ports::processing(node.class.processing, true, port) == ports::Processing::Agnostic;
-            self.port_line(&mut text, *push, agnostic, connected);
+            let ends = connected
+                .iter()
+                .map(|(id, port)| format!("[{port}] {}", self.name(*id)));
+            port_line(&mut text, *push, agnostic, &mut { ends });
         }
         text
-    }
-
-    fn port_line(
-        &self,
-        text: &mut String,
-        push: bool,
-        agnostic: bool,
-        connected: &[(ElementId, u16)],
-    ) {
-        let ends: Vec<String> = connected
-            .iter()
-            .map(|(id, port)| format!("{} [{port}]", self.name(*id)))
-            .collect();
-        // Writing to a string cannot fail.
-        let _ = writeln!(
-            text,
-            "{}{}\t-\t{}",
-            if push { "push" } else { "pull" },
-            if agnostic { "~" } else { "" },
-            ends.join(", ")
-        );
     }
 
     /// An element's outputs: whether each pushes, and the inputs it leads to.
@@ -420,6 +435,24 @@ impl Router {
 fn heading(text: &mut String, count: usize, what: &str) {
     // Writing to a string cannot fail.
     let _ = writeln!(text, "{count} {what}{}", if count == 1 { "" } else { "s" });
+}
+
+/// A port: how packets pass it, and the ports it is connected to.
+fn port_line(
+    text: &mut String,
+    push: bool,
+    agnostic: bool,
+    ends: &mut dyn Iterator<Item = String>,
+) {
+    let ends: Vec<String> = ends.collect();
+    // Writing to a string cannot fail.
+    let _ = writeln!(
+        text,
+        "{}{}\t-\t{}",
+        if push { "push" } else { "pull" },
+        if agnostic { "~" } else { "" },
+        ends.join(", ")
+    );
 }
 
 fn handler_line(text: &mut String, name: &str, flags: HandlerFlags) {

@@ -57,13 +57,11 @@ const MOST_BACKLOG: usize = 500_000;
 
 impl Configure for ChatterSocket {
     fn configure(arguments: &mut Arguments<'_>, _: &Configuration<'_>) -> Result<Self, Rejected> {
-        let entrance = Entrance::configure(arguments);
         let greeting = arguments.keyword("GREETING").unwrap_or(true);
         arguments.keyword::<String>("CHANNEL");
         arguments.keyword::<bool>("QUIET_CHANNEL");
-        arguments.finish()?;
         Ok(Self {
-            entrance: entrance?,
+            entrance: Entrance::configure(arguments)?,
             greeting,
             listener: None,
             clients: Vec::new(),
@@ -135,7 +133,7 @@ impl Element for ChatterSocket {
             return self.serve();
         }
         if let Err(message) = self.open(context) {
-            context.chatter(format_args!("{}: {message}", context.name()));
+            context.chatter(format_args!("{message}"));
             context.stop_driver();
         }
     }
@@ -158,7 +156,7 @@ impl Element for ChatterSocket {
             self.listener = old.listener.take();
             self.clients = core::mem::take(&mut old.clients);
         } else if let Err(message) = self.open(context) {
-            context.chatter(format_args!("{}: {message}", context.name()));
+            context.chatter(format_args!("{message}"));
         }
     }
 

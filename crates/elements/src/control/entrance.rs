@@ -33,23 +33,29 @@ enum Place {
 /// How many ports are tried where a later one will do.
 const PORTS: u16 = 100;
 
+/// The name of a Unix socket must be shorter than this: sockaddr_un, unix(7).
+const LONGEST: usize = 108;
+
 impl Entrance {
-    /// Reads TYPE, ADDRESS, LOCALHOST, RETRIES and RETRY_WARNINGS.
+    /// Reads TYPE, PORT or FILENAME, LOCALHOST, RETRIES and RETRY_WARNINGS, after which no argument
+    /// may be left.
     pub(super) fn configure(arguments: &mut Arguments<'_>) -> Result<Self, Rejected> {
-        let kind = arguments.required::<String>("TYPE");
-        let address = arguments.required::<String>("ADDRESS");
+        let kind = arguments.required::<String>("TYPE")?.to_ascii_uppercase();
         let local = arguments.keyword("LOCALHOST").unwrap_or(false);
         let retries = arguments.keyword("RETRIES").unwrap_or(0);
         let retry_warnings = arguments.keyword("RETRY_WARNINGS").unwrap_or(true);
-        let (kind, address) = (kind?, address?);
-        let place = match kind.to_ascii_uppercase().as_str() {
+        let place = match kind.as_str() {
             "TCP" => {
-                let (port, or_later) = match address.strip_suffix('+') {
-                    Some(port) => (port, true),
+                let address = arguments.required::<String>("PORT");
+                arguments.finish()?;
+                let address = address?;
+                let (number, or_later) = match address.strip_suffix('+') {
+                    Some(number) => (number, true),
                     None => (address.as_str(), false),
                 };
-                let Ok(port) = port.parse() else {
-                    return Err(arguments.error(format!("bad port number '{address}'")));
+                let port = number.parse().ok();
+                let Some(port) = port.filter(|port| !or_later || *port > 0) else {
+                    return Err(arguments.error("PORT requires TCP port"));
                 };
                 Place::Tcp {
                     port,
@@ -57,7 +63,15 @@ impl Entrance {
                     local,
                 }
             }
-            "UNIX" => Place::Unix(address),
+            "UNIX" => {
+                let path = arguments.required::<String>("FILENAME");
+                arguments.finish()?;
+                let path = path?;
+                if path.len() >= LONGEST {
+                    return Err(arguments.error("filename too long"));
+                }
+                Place::Unix(path)
+            }
             _ => return Err(arguments.error(format!("unknown socket type '{kind}'"))),
         };
         Ok(Self {
@@ -111,16 +125,15 @@ impl Entrance {
             Ok(listener) => return Ok(Some(listener)),
             Err(error) => error,
         };
-        let what = match &self.place {
-            Place::Tcp { port, .. } => format!("cannot listen on TCP port {port}: {error}"),
-            Place::Unix(path) => format!("cannot listen on '{path}': {error}"),
-        };
-        if self.tries.get() >= self.retries {
+        let what = format!("bind: {error}");
+        let left = self.retries.saturating_sub(self.tries.get());
+        if left == 0 {
             return Err(what);
         }
         self.tries.set(self.tries.get() + 1);
         if self.retry_warnings {
-            context.chatter(format_args!("{}: {what}, will try again", context.name()));
+            let tries = if left == 1 { "try" } else { "tries" };
+            context.chatter(format_args!("warning: {what} ({left} {tries} left)"));
         }
         context.set_timer_after(0, Duration::from_secs(1));
         Ok(None)

@@ -1,3 +1,4 @@
+use alloc::format;
 use alloc::string::{String, ToString};
 use core::time::Duration;
 
@@ -93,6 +94,13 @@ impl Configure for Counter {
     }
 }
 
+/// What is written to `count_call` and its like: a count and the handler to write.
+fn trigger(context: &Context<'_>, name: &str, value: &str) -> Result<Trigger, HandlerError> {
+    crate::handler_value(context, value).map_err(|_| {
+        HandlerError::failed(format!("'{name}' first word should be unsigned (count)"))
+    })
+}
+
 impl Element for Counter {
     fn initialize(&mut self, context: &mut Context<'_>) -> Result<(), Rejected> {
         for trigger in [&self.count_call, &self.byte_count_call]
@@ -171,8 +179,8 @@ impl Element for Counter {
                 Trigger::begin_anew(&mut self.count_call);
                 Trigger::begin_anew(&mut self.byte_count_call);
             }
-            "count_call" => self.count_call = Some(crate::handler_value(context, value)?),
-            "byte_count_call" => self.byte_count_call = Some(crate::handler_value(context, value)?),
+            "count_call" => self.count_call = Some(trigger(context, name, value)?),
+            "byte_count_call" => self.byte_count_call = Some(trigger(context, name, value)?),
             _ => return Err(HandlerError::NoHandler(name.into())),
         }
         Ok(())

@@ -79,7 +79,15 @@ impl Reader<'_> {
 
     fn package(&mut self, kind: &str, name: &str) {
         if !self.libraries.package(name) {
-            self.error(format!("package '{name}' not found in CLICKPATH/lib"));
+            let missing = format!(
+                "can't find required package '{name}.uo'\nin CLICKPATH or '/usr/local/lib'"
+            );
+            let context = format!("While loading package '{name}':");
+            self.diagnostics
+                .push(Diagnostic::error(missing).within(context));
+            let missing = format!("requirement '{name}' not available");
+            let diagnostic = Diagnostic::error(missing).at_unsaid(&self.lexer.here());
+            self.diagnostics.push(diagnostic);
         }
         let requirement = Requirement {
             kind: kind.into(),

@@ -75,5 +75,13 @@ fn packages_become_requirements() {
         listed,
         [("package", "a"), ("package", "b"), ("", "compact_config")]
     );
-    assert_eq!(errors("require(missing)").len(), 1);
+    assert_eq!(
+        errors("require(missing)"),
+        [
+            "While loading package 'missing':",
+            "  can't find required package 'missing.uo'",
+            "  in CLICKPATH or '/usr/local/lib'",
+            "requirement 'missing' not available",
+        ]
+    );
 }

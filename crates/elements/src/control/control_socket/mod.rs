@@ -68,11 +68,9 @@ const CHUNK: usize = 4096;
 
 impl Configure for ControlSocket {
     fn configure(arguments: &mut Arguments<'_>, _: &Configuration<'_>) -> Result<Self, Rejected> {
-        let entrance = Entrance::configure(arguments);
         let read_only = arguments.keyword("READONLY").unwrap_or(false);
         let verbose = arguments.keyword("VERBOSE").unwrap_or(false);
-        arguments.finish()?;
-        let entrance = entrance?;
+        let entrance = Entrance::configure(arguments)?;
         Ok(Self {
             server: Rc::new(Server {
                 entrance,
@@ -125,6 +123,10 @@ impl Server {
         while !context.router().is_being_replaced()
             && client.conversation.advance(context, self.read_only)
         {}
+        if ended && !context.router().is_being_replaced() {
+            client.conversation.end();
+            while client.conversation.advance(context, self.read_only) {}
+        }
         while !client.conversation.output().is_empty() {
             match client.connection.write(client.conversation.output()) {
                 Ok(Some(count)) => client.conversation.sent(count),
@@ -141,7 +143,8 @@ impl Server {
 impl Agent for Server {
     fn run_timer(&self, context: &mut Context<'_>, _: usize) {
         if let Err(message) = self.open(context) {
-            context.chatter(format_args!("{}: {message}", context.name()));
+            context.chatter(format_args!("{message}"));
+            context.stop_driver();
         }
     }
 
@@ -189,7 +192,7 @@ impl Element for ControlSocket {
             let state = core::mem::take(&mut *old.server.state.borrow_mut());
             *self.server.state.borrow_mut() = state;
         } else if let Err(message) = self.server.open(context) {
-            context.chatter(format_args!("{}: {message}", context.name()));
+            context.chatter(format_args!("{message}"));
         }
     }
 

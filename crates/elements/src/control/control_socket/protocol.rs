@@ -17,6 +17,8 @@ const NO_HANDLER: u32 = 511;
 const HANDLER_ERROR: u32 = 520;
 const TOO_BIG: u32 = 521;
 const PERMISSION: u32 = 530;
+const LLRPC_ERROR: u32 = 540;
+const UNSPECIFIED: u32 = 590;
 
 /// The most data a command may carry.
 const MOST_DATA: usize = 1 << 24;
@@ -30,6 +32,7 @@ WRITEDATA handler len   call write handler, pass len data bytes
 WRITEUNTIL handler term call write handler, take data until term
 CHECKREAD handler       check if read handler is valid
 CHECKWRITE handler      check if write handler is valid
+LLRPC elt#number [len]  call LLRPC, pass len data bytes, return DATA
 QUIT                    close connection";
 
 /// What commands reach: handlers, by their names.
@@ -55,6 +58,9 @@ pub trait HandlerAccess {
 
 impl HandlerAccess for Context<'_> {
     fn read(&mut self, handler: &str, parameters: &str) -> Result<String, HandlerError> {
+        let router = self.router();
+        let target = router.find_handler(Some(self.id()), handler)?;
+        router.visible(target)?;
         self.read_handler(handler, parameters)
     }
 
@@ -65,6 +71,7 @@ impl HandlerAccess for Context<'_> {
     fn check(&mut self, handler: &str, writes: bool) -> Result<(), HandlerError> {
         let router = self.router();
         let target = router.find_handler(Some(self.id()), handler)?;
+        let target = router.visible(target)?;
         let flags = router.handler_flags(&target)?;
         match writes {
             true if !flags.write => Err(HandlerError::NotWritable(handler.into())),
@@ -90,8 +97,16 @@ pub struct Conversation {
 /// A command whose data has not arrived whole.
 struct Open {
     handler: String,
-    writes: bool,
+    what: What,
     rest: Rest,
+}
+
+/// What is done with a command's data.
+#[derive(Clone, Copy)]
+enum What {
+    Read,
+    Write,
+    Call,
 }
 
 enum Rest {
@@ -118,6 +133,17 @@ impl Conversation {
     /// Adds what the client sent.
     pub fn receive(&mut self, bytes: &[u8]) {
         self.input.extend_from_slice(bytes);
+    }
+
+    /// The client will send no more: a line that nothing ends is whole, and what a command still
+    /// waits for does not come.
+    pub fn end(&mut self) {
+        if self.open.take().is_some() {
+            self.input.clear();
+            self.reply(SYNTAX, "Not enough data");
+        } else if !self.input.is_empty() {
+            self.input.push(b'\n');
+        }
     }
 
     /// What is to be sent.
@@ -180,9 +206,10 @@ impl Conversation {
             }
         };
         if let Some(open) = self.open.take() {
-            match open.writes {
-                true => self.write(access, &open.handler, &data, read_only),
-                false => self.read(access, &open.handler, &data),
+            match open.what {
+                What::Write => self.write(access, &open.handler, &data, read_only),
+                What::Read => self.read(access, &open.handler, &data),
+                What::Call => self.call(access, &open.handler),
             }
         }
         true
@@ -242,16 +269,19 @@ impl Conversation {
             "CHECKWRITE" if !first.is_empty() && value.is_empty() => {
                 self.check(access, first, true, read_only);
             }
-            "READDATA" => self.expect_bytes(&command, first, value, false),
-            "WRITEDATA" | "SETDATA" => self.expect_bytes(&command, first, value, true),
-            "READUNTIL" => self.expect_lines(first, value, false),
-            "WRITEUNTIL" => self.expect_lines(first, value, true),
+            "READDATA" => self.expect_bytes(&command, first, value, What::Read),
+            "WRITEDATA" | "SETDATA" => self.expect_bytes(&command, first, value, What::Write),
+            "READUNTIL" => self.expect_lines(first, value, What::Read),
+            "WRITEUNTIL" => self.expect_lines(first, value, What::Write),
             "READ" | "GET" | "WRITE" | "SET" | "CHECKREAD" | "CHECKWRITE" => {
                 self.reply(SYNTAX, "Wrong number of arguments");
             }
-            "LLRPC" => self.reply(UNIMPLEMENTED, "No element here has LLRPCs"),
+            "LLRPC" => self.expect_call(first, value),
             "HELP" => self.reply(OK, HELP),
             "QUIT" | "CLOSE" => {
+                if !first.is_empty() {
+                    self.reply(SYNTAX, "Bad command syntax");
+                }
                 self.reply(OK, "Goodbye!");
                 self.closing = true;
             }
@@ -259,7 +289,7 @@ impl Conversation {
         }
     }
 
-    fn expect_bytes(&mut self, command: &str, handler: &str, count: &str, writes: bool) {
+    fn expect_bytes(&mut self, command: &str, handler: &str, count: &str, what: What) {
         match count.trim().parse() {
             _ if handler.is_empty() || count.is_empty() => {
                 self.reply(SYNTAX, "Wrong number of arguments");
@@ -267,7 +297,7 @@ impl Conversation {
             Ok(count) if count <= MOST_DATA => {
                 self.open = Some(Open {
                     handler: handler.into(),
-                    writes,
+                    what,
                     rest: Rest::Bytes(count),
                 });
             }
@@ -282,13 +312,54 @@ impl Conversation {
         }
     }
 
-    fn expect_lines(&mut self, handler: &str, terminator: &str, writes: bool) {
+    /// `LLRPC element#number [length]`
+    fn expect_call(&mut self, call: &str, count: &str) {
+        if call.is_empty() || !word(count).1.is_empty() {
+            return self.reply(SYNTAX, "Wrong number of arguments");
+        }
+        let count = match count.trim() {
+            "" => Ok(0),
+            count => count.parse(),
+        };
+        match count {
+            Ok(count) if count <= MOST_DATA => {
+                self.open = Some(Open {
+                    handler: call.into(),
+                    what: What::Call,
+                    rest: Rest::Bytes(count),
+                });
+            }
+            Ok(_) => {
+                self.reply(TOO_BIG, "Data too big");
+                self.closing = true;
+            }
+            Err(_) => self.reply(SYNTAX, "Syntax error in 'llrpc'"),
+        }
+    }
+
+    /// Elements here have no LLRPCs: none can be called.
+    fn call(&mut self, access: &mut dyn HandlerAccess, call: &str) {
+        let (element, number) = call.split_once('#').unwrap_or((call, ""));
+        if u32::from_str_radix(number, 16).is_err() {
+            let text = format!("Syntax error in LLRPC name '{call}'");
+            return self.reply(SYNTAX, &text);
+        }
+        match access.check(&format!("{element}.name"), false) {
+            Ok(()) => {
+                let text = format!("LLRPC '{call}' error: Invalid argument");
+                self.reply(LLRPC_ERROR, &text);
+            }
+            Err(error) => self.refuse("Read", &format!("{element}.name"), &error),
+        }
+    }
+
+    fn expect_lines(&mut self, handler: &str, terminator: &str, what: What) {
         if handler.is_empty() {
             return self.reply(SYNTAX, "Wrong number of arguments");
         }
         self.open = Some(Open {
             handler: handler.into(),
-            writes,
+            what,
             rest: Rest::Lines {
                 terminator: terminator.trim().into(),
                 so_far: String::new(),
@@ -344,9 +415,17 @@ impl Conversation {
             HandlerError::NotWritable(_) => {
                 self.reply(PERMISSION, &format!("Handler '{handler}' read-only"));
             }
-            HandlerError::Busy(_) | HandlerError::Failed(..) => {
-                let text = format!("{what} handler '{handler}' error:\n{error}");
-                self.reply(HANDLER_ERROR, &text);
+            HandlerError::NoParameters(_) | HandlerError::Busy(_) | HandlerError::Failed(..) => {
+                let code = match what {
+                    "Read" => UNSPECIFIED,
+                    _ => HANDLER_ERROR,
+                };
+                let why = format!("{error}");
+                let text = match why.is_empty() {
+                    true => format!("{what} handler '{handler}' error"),
+                    false => format!("{what} handler '{handler}' error:\n{why}"),
+                };
+                self.reply(code, &text);
             }
         }
     }

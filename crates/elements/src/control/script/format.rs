@@ -2,6 +2,7 @@
 
 use alloc::format;
 use alloc::string::{String, ToString};
+use sprat_click::arguments::{Argument, NoNames};
 use sprat_click::decimal;
 
 use super::number::Number;
@@ -85,7 +86,10 @@ pub(super) fn sprintf(format: &str, arguments: &[String]) -> Result<String, Stri
             None => return Err("bad format: it ends in a '%'".into()),
         }
     }
-    Ok(text)
+    match next() {
+        Ok(_) => Err("too many arguments for format".into()),
+        Err(_) => Ok(text),
+    }
 }
 
 impl Conversion {
@@ -108,13 +112,15 @@ impl Conversion {
                 self.pad("", letter, false)
             }
             'd' | 'i' => {
-                let number = number()?.truncated();
+                let Some(Number::Integer(number)) = Number::parse(value) else {
+                    return Err(format!("'{value}' is no integer"));
+                };
                 self.integer(self.sign(number < 0), number.unsigned_abs().to_string())
             }
-            'u' => self.integer("", bits(number()?).to_string()),
-            'o' => self.integer("", format!("{:o}", bits(number()?))),
+            'u' => self.integer("", natural(value)?.to_string()),
+            'o' => self.integer("", format!("{:o}", natural(value)?)),
             'x' | 'X' => {
-                let bits = bits(number()?);
+                let bits = natural(value)?;
                 let prefix = match (self.alternate && bits != 0, kind) {
                     (false, _) => "",
                     (true, 'x') => "0x",
@@ -171,9 +177,9 @@ impl Conversion {
     }
 }
 
-/// An integer as the unsigned number of the same bits.
-fn bits(number: Number) -> u64 {
-    number.truncated().cast_unsigned()
+/// An integer without a sign.
+fn natural(value: &str) -> Result<u64, String> {
+    u64::parse(value, &NoNames).map_err(|_| format!("'{value}' is no natural number"))
 }
 
 /// `1.500000e+03`; C writes exponents with two digits at least.
@@ -197,7 +203,7 @@ mod tests {
             ("%d%%", "5", "5%"),
             ("%05d|%-5d|%+d", "42 42 42", "00042|42   |+42"),
             ("%x %X %#x %o", "255 255 255 8", "ff FF 0xff 10"),
-            ("%u", "-1", "18446744073709551615"),
+            ("%u", "4294967295", "4294967295"),
             (
                 "%.3f|%8.2f|%-8.1f|",
                 "3.14159 2.5 2.25",
@@ -213,7 +219,7 @@ mod tests {
             ("%c%c", "65 z", "Az"),
             ("%ld %*d", "7 4 9", "7    9"),
             ("%.3d", "7", "007"),
-            ("%d", "-2.7", "-2"),
+            ("%d", "-2", "-2"),
         ] {
             let arguments: Vec<String> = arguments.split(' ').map(String::from).collect();
             assert_eq!(

@@ -11,16 +11,14 @@ use sprat_click::{Context, HandlerError};
 use super::format::sprintf;
 use super::number::Number;
 
-/// All functions that need no script: they answer the same wherever they are called.
-pub(super) const FUNCTIONS: [&str; 38] = [
-    "abs", "add", "and", "cat", "catq", "div", "eq", "first", "ge", "gt", "htonl", "htons", "idiv",
-    "if", "in", "kill", "le", "length", "lt", "max", "min", "mod", "mul", "nand", "ne", "neg",
-    "nor", "not", "now", "ntohl", "ntohs", "or", "random", "readable", "rem", "sprintf", "sub",
-    "unquote",
+/// All functions that need no script: they answer the same wherever they are called. In Click's
+/// order.
+pub(super) const FUNCTIONS: [&str; 39] = [
+    "add", "sub", "min", "max", "mul", "div", "idiv", "mod", "rem", "neg", "abs", "eq", "ne", "gt",
+    "ge", "lt", "le", "not", "sprintf", "first", "random", "and", "or", "nand", "nor", "if", "in",
+    "now", "readable", "writable", "length", "unquote", "htons", "htonl", "ntohs", "ntohl", "cat",
+    "catq", "kill",
 ];
-
-/// Another one, whose name is as long as its answer.
-pub(super) const WRITABLE: &str = "writable";
 
 fn failed<T>(message: &str) -> Result<T, HandlerError> {
     Err(HandlerError::failed(message))
@@ -32,7 +30,7 @@ pub(super) fn call(
     name: &str,
     parameters: &str,
 ) -> Option<Result<String, HandlerError>> {
-    if !FUNCTIONS.contains(&name) && name != WRITABLE {
+    if !FUNCTIONS.contains(&name) {
         return None;
     }
     let words = split_words(parameters);
@@ -61,7 +59,7 @@ impl Arguments<'_> {
             "add" => self.fold(Number::add),
             "sub" => self.fold(Number::subtract),
             "mul" => self.fold(Number::multiply),
-            "div" => self.divide(),
+            "div" => Ok(self.divide()?.into()),
             "min" => self.fold(|a, b| {
                 if a.compare(b) == Some(Ordering::Greater) {
                     b
@@ -76,11 +74,7 @@ impl Arguments<'_> {
                     a
                 }
             }),
-            "idiv" => {
-                let quotient = self.divide()?;
-                let quotient = Number::parse(&quotient).map_or(0, Number::truncated);
-                Ok(quotient.to_string())
-            }
+            "idiv" => Ok(self.divide()?.truncated().to_string()),
             "mod" | "rem" => self.remainder(),
             "neg" => Ok(Number::Integer(0).subtract(self.one()?).into()),
             "abs" => {
@@ -94,8 +88,12 @@ impl Arguments<'_> {
             }
             "eq" | "ne" | "lt" | "le" | "gt" | "ge" => self.compare(),
             "first" => Ok(self.words.first().cloned().unwrap_or_default()),
-            "htons" | "ntohs" => Ok(self.whole::<u16>()?.swap_bytes().to_string()),
-            "htonl" | "ntohl" => Ok(self.whole::<u32>()?.swap_bytes().to_string()),
+            // The lower bytes of the number, as C takes them.
+            "htons" | "ntohs" => {
+                let [.., a, b] = self.whole()?.to_be_bytes();
+                Ok(u16::from_be_bytes([b, a]).to_string())
+            }
+            "htonl" | "ntohl" => Ok(self.whole()?.swap_bytes().cast_unsigned().to_string()),
             "not" => match self.words.as_slice() {
                 [word] => Ok((!self.truth(word)?).to_string()),
                 _ => failed("syntax error"),
@@ -103,15 +101,14 @@ impl Arguments<'_> {
             "and" | "nand" => Ok((self.all(true)? != (self.name == "nand")).to_string()),
             "or" | "nor" => Ok((self.all(false)? == (self.name == "nor")).to_string()),
             "if" => match self.words.as_slice() {
-                [condition, yes, rest @ ..] if rest.len() < 2 => {
-                    let no = rest.first().cloned().unwrap_or_default();
-                    Ok(if self.truth(condition)? {
-                        yes.clone()
-                    } else {
-                        no
-                    })
+                [condition, rest @ ..] => {
+                    let chosen = match self.truth(condition)? {
+                        true => rest.first(),
+                        false => rest.get(1),
+                    };
+                    Ok(chosen.cloned().unwrap_or_default())
                 }
-                _ => failed("syntax error"),
+                [] => failed("syntax error"),
             },
             "in" => match self.words.split_first() {
                 Some((sought, rest)) => {
@@ -136,25 +133,15 @@ impl Arguments<'_> {
     }
 
     /// The one whole number that there is.
-    fn whole<T: TryFrom<i64>>(&self) -> Result<T, HandlerError> {
-        let number = match self.words.as_slice() {
-            [word] => Number::parse(word),
-            _ => None,
-        };
-        match number {
-            Some(Number::Integer(number)) => {
-                T::try_from(number).or_else(|_| failed("syntax error"))
-            }
+    fn whole(&self) -> Result<i32, HandlerError> {
+        match self.words.as_slice() {
+            [word] => i32::parse(word, &NoNames).or_else(|_| failed("syntax error")),
             _ => failed("syntax error"),
         }
     }
 
     fn truth(&self, word: &str) -> Result<bool, HandlerError> {
-        match (bool::parse(word, &NoNames), Number::parse(word)) {
-            (Ok(truth), _) => Ok(truth),
-            (_, Some(number)) => Ok(number.real() != 0.0),
-            _ => failed("syntax error"),
-        }
+        bool::parse(word, &NoNames).or_else(|_| failed("syntax error"))
     }
 
     fn one(&self) -> Result<Number, HandlerError> {
@@ -179,13 +166,16 @@ impl Arguments<'_> {
         Ok(result.into())
     }
 
-    fn divide(&self) -> Result<String, HandlerError> {
-        for divisor in self.words.iter().skip(1) {
-            if self.number(divisor)?.real() == 0.0 {
-                return failed("division by zero");
-            }
+    /// A real number always; what is divided by zero is infinite.
+    fn divide(&self) -> Result<Number, HandlerError> {
+        let Some((first, rest)) = self.words.split_first() else {
+            return Ok(Number::Integer(1));
+        };
+        let mut result = self.number(first)?.real();
+        for word in rest {
+            result /= self.number(word)?.real();
         }
-        self.fold(Number::divide)
+        Ok(Number::Real(result))
     }
 
     /// What is left of a division that rounds towards zero; `rem` divides real numbers too.
@@ -383,6 +373,12 @@ mod tests {
             ("if true a b", "a"),
             ("if 0 1 \"\"", "\"\""),
             ("if 0 1", ""),
+            ("if 1 a b c", "a"),
+            ("div 1 0", "inf"),
+            ("div -1 0", "-inf"),
+            ("div 10000000000000 1", "1e+13"),
+            ("htons 65537", "256"),
+            ("htonl -1", "4294967295"),
             ("eq \"5\" 5.0", "false"),
             ("eq \"a\" a", "true"),
             ("in a b \"a\"", "true"),
@@ -393,7 +389,12 @@ mod tests {
             assert_eq!(calculate(call).as_deref(), Ok(expected), "{call}");
         }
         for (call, message) in [
-            ("div 1 0", "division by zero"),
+            ("not 5", "syntax error"),
+            ("if 5 1 2", "syntax error"),
+            ("div 1 x", "expected list of numbers"),
+            ("sprintf %d 1.5", "syntax error"),
+            ("sprintf %x -1", "syntax error"),
+            ("sprintf %d 1 2", "syntax error"),
             ("mod 1 0", "division by zero"),
             ("mod 1.5 1", "expected two numbers"),
             ("add a 1", "expected list of numbers"),

@@ -8,7 +8,6 @@ mod program;
 #[cfg(test)]
 mod tests;
 
-use alloc::format;
 use alloc::rc::Rc;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -39,7 +38,7 @@ pub(super) const POKE_HANDLERS: Class = SCRIPT.named("PokeHandlers");
 /// ```
 ///
 /// TYPE says when it runs:
-/// - ACTIVE: from the start on. The default for a Script without ports.
+/// - ACTIVE: from the start on. The default for a Script.
 /// - PASSIVE: when its handlers `run`, `goto` or `step` are called.
 /// - PACKET: for each packet; `return N` sends it to output N, `end` to output 0; a port that is
 ///   not there, `exit`, `error` and a wait drop it. The default for a Script with ports.
@@ -113,32 +112,24 @@ impl Kind {
         matches!(self, Self::Active | Self::Driver)
     }
 
-    fn parse(text: &str) -> Result<Self, String> {
+    fn parse(text: &str) -> Result<Self, &'static str> {
         let words = split_words(text);
-        let (kind, rest) = words
-            .split_first()
-            .map_or(("", [].as_slice()), |(kind, rest)| (kind.as_str(), rest));
-        let kind = match kind.to_ascii_uppercase().as_str() {
-            "ACTIVE" => Self::Active,
-            "PASSIVE" => Self::Passive,
-            "PACKET" | "PUSH" => Self::Packet,
-            "PROXY" => Self::Proxy,
-            "DRIVER" => Self::Driver,
-            "SIGNAL" if !rest.is_empty() => {
-                let signals = rest
-                    .iter()
-                    .map(|name| signal_number(name).ok_or_else(|| format!("bad signal '{name}'")));
-                return Ok(Self::Signal(signals.collect::<Result<_, _>>()?));
+        let words: Vec<&str> = words.iter().map(String::as_str).collect();
+        Ok(match words[..] {
+            ["ACTIVE"] => Self::Active,
+            ["PASSIVE"] => Self::Passive,
+            ["PACKET" | "PUSH"] => Self::Packet,
+            ["PROXY"] => Self::Proxy,
+            ["DRIVER"] => Self::Driver,
+            ["SIGNAL", ref names @ ..] => {
+                let signals = names.iter().map(|name| signal_number(name));
+                match signals.collect::<Option<Vec<i32>>>() {
+                    Some(signals) if !signals.is_empty() => Self::Signal(signals),
+                    _ => return Err("bad signal number"),
+                }
             }
-            _ => return Err(
-                "bad TYPE; expected 'ACTIVE', 'PASSIVE', 'PACKET', 'PROXY', 'DRIVER', or 'SIGNAL'"
-                    .into(),
-            ),
-        };
-        match rest {
-            [] => Ok(kind),
-            _ => Err(format!("TYPE '{}' takes no arguments", words[0])),
-        }
+            _ => return Err("bad TYPE"),
+        })
     }
 }
 
@@ -151,14 +142,21 @@ impl Configure for Script {
         let kind = match kind.map(|raw| Kind::parse(&raw.0)) {
             Some(Ok(kind)) => kind,
             Some(Err(message)) => return Err(arguments.error(message)),
-            None if configuration.inputs() > 0 || configuration.outputs() > 0 => Kind::Packet,
             None if configuration.class_of(configuration.id()).name == "DriverManager" => {
                 Kind::Driver
             }
             None => Kind::Active,
         };
+        let manages = |script: &mut Self| script.machine.kind == Kind::Driver;
+        let managed = |id| configuration.with(id, manages) == Some(true);
+        if kind == Kind::Driver && configuration.elements().any(managed) {
+            return Err(arguments.error("router has more than one driver script"));
+        }
+        if kind == Kind::Packet && configuration.inputs() == 0 {
+            return Err(arguments.error("PACKET script must have inputs"));
+        }
         if kind != Kind::Packet && (configuration.inputs() > 0 || configuration.outputs() > 0) {
-            arguments.error("only TYPE PACKET scripts have ports");
+            return Err(arguments.error("ports allowed only on PACKET scripts"));
         }
         let mut texts = arguments.rest();
         if configuration.class_of(configuration.id()).name == POKE_HANDLERS.name {
@@ -193,9 +191,6 @@ impl Element for Script {
         match &self.machine.kind {
             Kind::Packet => context.observe_order(),
             Kind::Driver => {
-                if context.router().driver_manager().is_some() {
-                    return Err(context.error("router has more than one driver manager"));
-                }
                 context.manage_driver();
             }
             Kind::Signal(signals) => {

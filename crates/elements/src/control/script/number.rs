@@ -73,15 +73,6 @@ impl Number {
         self.combine(other, i64::checked_rem, |a, b| a % b)
     }
 
-    /// The quotient; an integer only where nothing is left over.
-    pub(super) fn divide(self, other: Self) -> Self {
-        let exact = |a: i64, b: i64| match a.checked_rem(b) {
-            Some(0) => a.checked_div(b),
-            _ => None,
-        };
-        self.combine(other, exact, |a, b| a / b)
-    }
-
     pub(super) fn compare(self, other: Self) -> Option<Ordering> {
         match (self, other) {
             (Self::Integer(a), Self::Integer(b)) => Some(a.cmp(&b)),
@@ -124,8 +115,6 @@ mod tests {
         let big = number("9223372036854775807");
         assert_eq!(number("0x10").add(number("1")).to_string(), "17");
         assert_eq!(big.add(number("1")).to_string(), "9.22337203685e+18");
-        assert_eq!(number("6").divide(number("3")).to_string(), "2");
-        assert_eq!(number("5").divide(number("2")).to_string(), "2.5");
         assert_eq!(number("0.1").add(number("0.2")).to_string(), "0.3");
         assert_eq!(number("-0.5").multiply(number("3")).to_string(), "-1.5");
     }

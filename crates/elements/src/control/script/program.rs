@@ -4,6 +4,7 @@ use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
+use sprat_click::arguments::{Argument, NoNames};
 use sprat_click::collections::Map;
 
 /// An instruction. Texts still hold their references and quotation marks; `unquoted` says that
@@ -37,7 +38,7 @@ pub(super) enum Instruction {
         unquoted: bool,
     },
     /// Until this many steps have been taken.
-    WaitSteps(String),
+    WaitSteps(u64),
     WaitTime(String),
     Label,
     Go {
@@ -94,7 +95,7 @@ impl Program {
     /// Reads instructions; gives each that makes no sense to `refuse`, with the reason.
     pub(super) fn read(texts: &[String], mut refuse: impl FnMut(String)) -> Self {
         let mut program = Self::default();
-        for text in texts {
+        for text in texts.iter().filter(|text| !text.trim().is_empty()) {
             match program.instruction(text.trim()) {
                 Ok(instruction) => program.instructions.push(instruction),
                 Err(message) => refuse(message),
@@ -102,7 +103,6 @@ impl Program {
         }
         for instruction in &program.instructions {
             if let Instruction::Go { to, .. } = instruction
-                && !to.contains('$')
                 && program.place(to).is_none()
             {
                 refuse(format!("no such label '{to}'"));
@@ -121,7 +121,7 @@ impl Program {
             "end" => Place::Finish(Finish::End),
             "exit" => Place::Finish(Finish::Exit),
             "stop" => Place::Finish(Finish::Stop),
-            "error" => Place::Finish(Finish::Error),
+            "error" | "errorq" => Place::Finish(Finish::Error),
             _ => return None,
         })
     }
@@ -172,7 +172,7 @@ impl Program {
                 }
             }
             "print" | "printn" => {
-                let (target, text) = print_target(rest)?;
+                let (target, text) = print_target(rest);
                 Instruction::Print {
                     target,
                     text: text.into(),
@@ -180,7 +180,6 @@ impl Program {
                     newline: name == "print",
                 }
             }
-            "read" | "write" if rest.is_empty() => return Err(wrong()),
             "read" => Instruction::Read {
                 call: owned,
                 unquoted,
@@ -190,14 +189,11 @@ impl Program {
                 unquoted,
             },
             "wait" if !rest.is_empty() => Instruction::WaitTime(owned),
-            "wait_time" | "wait_for" => match rest {
-                "" => return Err(wrong()),
-                _ => Instruction::WaitTime(owned),
-            },
+            "wait_time" | "wait_for" => Instruction::WaitTime(owned),
             "wait" | "pause" | "wait_step" | "wait_stop" | "wait_pause" => {
                 Instruction::WaitSteps(match rest {
-                    "" => "1".into(),
-                    _ => owned,
+                    "" => 1,
+                    _ => u32::parse(rest, &NoNames).map_err(|_| wrong())?.into(),
                 })
             }
             "label" => {
@@ -213,11 +209,12 @@ impl Program {
             }
             "goto" => {
                 let (to, condition) = first_word(rest);
-                if to.is_empty() {
-                    return Err(wrong());
-                }
                 Instruction::Go {
-                    to: to.into(),
+                    // Without a label it leads to the start.
+                    to: match to {
+                        "" => "begin".into(),
+                        to => to.into(),
+                    },
                     condition: (!condition.is_empty()).then(|| condition.into()),
                 }
             }
@@ -270,8 +267,8 @@ pub(super) const INSTRUCTIONS: [&str; 24] = [
 ];
 
 /// Instructions that have a form with a `q` at the end.
-const TWO_FORMS: [&str; 10] = [
-    "set", "init", "export", "print", "printn", "read", "write", "return", "error", "goto",
+const TWO_FORMS: [&str; 9] = [
+    "set", "init", "export", "print", "printn", "read", "write", "return", "error",
 ];
 
 /// The first word of a text, and the rest; `$(…)` may hold spaces.
@@ -297,25 +294,22 @@ pub(super) fn first_word(text: &str) -> (&str, &str) {
 
 fn variable(rest: &str) -> Option<(String, String)> {
     let (name, text) = first_word(rest);
-    let sound = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
-    (!name.is_empty() && name.bytes().all(sound)).then(|| (name.into(), text.into()))
+    (!name.is_empty()).then(|| (name.into(), text.into()))
 }
 
-/// `>FILE` or `>>FILE` before what is printed.
-fn print_target(rest: &str) -> Result<(Option<PrintTarget>, &str), String> {
+/// `>FILE` or `>>FILE` before what is printed; the standard output is `-`, or no name at all.
+fn print_target(rest: &str) -> (Option<PrintTarget>, &str) {
     let Some(after) = rest.strip_prefix('>') else {
-        return Ok((None, rest));
+        return (None, rest);
     };
     let (after, append) = match after.strip_prefix('>') {
         Some(after) => (after, true),
         None => (after, false),
     };
     let (name, text) = first_word(after);
-    if name.is_empty() {
-        return Err("'>' expects a file name".into());
-    }
     let name = name.to_string();
-    Ok((Some(PrintTarget { name, append }), text))
+    let target = (!matches!(&*name, "" | "-")).then_some(PrintTarget { name, append });
+    (target, text)
 }
 
 #[cfg(test)]
@@ -350,8 +344,15 @@ mod tests {
                 newline: true,
             }
         );
-        assert_eq!(read("wait"), Instruction::WaitSteps("1".into()));
-        assert_eq!(read("wait_stop 2"), Instruction::WaitSteps("2".into()));
+        assert_eq!(read("wait"), Instruction::WaitSteps(1));
+        assert_eq!(read("wait_stop 2"), Instruction::WaitSteps(2));
+        assert_eq!(
+            read("goto"),
+            Instruction::Go {
+                to: "begin".into(),
+                condition: None,
+            }
+        );
         assert_eq!(read("wait 0.1s"), Instruction::WaitTime("0.1s".into()));
         assert_eq!(
             read("goto begin $(lt $i 5)"),
@@ -364,20 +365,22 @@ mod tests {
 
     #[test]
     fn what_makes_no_sense_is_refused_at_once() {
-        for text in [
-            "frobnicate",
-            "set",
-            "set $x 5",
-            "goto nowhere",
-            "label",
-            "stop now",
-            "print >",
-            "write",
-            "wait_time",
+        for (text, expected) in [
+            ("frobnicate", "syntax error at 'frobnicate'"),
+            ("gotoq a", "syntax error at 'gotoq'"),
+            ("set", "syntax error at 'set'"),
+            ("setq x", "syntax error at 'setq'"),
+            ("goto nowhere", "no such label 'nowhere'"),
+            ("goto $x", "no such label '$x'"),
+            ("label", "syntax error at 'label'"),
+            ("label a b", "syntax error at 'label'"),
+            ("stop now", "syntax error at 'stop'"),
+            ("wait_stop x", "syntax error at 'wait_stop'"),
+            ("pause $x", "syntax error at 'pause'"),
         ] {
-            let mut refused = 0;
-            Program::read(&[text.to_string()], |_| refused += 1);
-            assert_eq!(refused, 1, "{text}");
+            let mut refused = Vec::new();
+            Program::read(&[text.to_string()], |message| refused.push(message));
+            assert_eq!(refused, [expected], "{text}");
         }
     }
 }

@@ -50,13 +50,27 @@ impl Agent for Machine {
     }
 
     fn handlers(&self, list: &mut HandlerList) {
-        list.write("step").write("goto").read_with_parameters("run");
-        list.write("run").read_with_parameters("get").write("set");
-        list.read_with_parameters("shift");
+        list.write("step").write("goto").add(
+            "run",
+            HandlerFlags {
+                read: true,
+                write: true,
+                parameters: true,
+                ..HandlerFlags::default()
+            },
+        );
         for function in FUNCTIONS {
-            list.read_with_parameters(function);
+            let flags = HandlerFlags {
+                read: true,
+                parameters: function != "now",
+                // What these do is not for everybody.
+                private: matches!(function, "cat" | "catq" | "kill"),
+                ..HandlerFlags::default()
+            };
+            list.add(function, flags);
         }
-        list.read_with_parameters(WRITABLE);
+        list.read_with_parameters("get").write("set");
+        list.read_with_parameters("shift");
         for variable in &self.exported {
             list.read(variable.clone());
         }

@@ -24,8 +24,8 @@ impl Machine {
                 let call = self.text(context, run, call, false);
                 match self.call(context, &call, *unquoted) {
                     Ok(value) => {
-                        let (name, _) = first_word(&call);
-                        context.chatter(format_args!("{}:\n{value}", unquote(name)));
+                        let (name, _) = full_call(context, &call);
+                        context.chatter(format_args!("{name}:\n{value}"));
                     }
                     Err(error) => self.complain_of_call(context, false, &call, &error),
                 }
@@ -48,17 +48,10 @@ impl Machine {
                     }
                 }
             }
-            Instruction::WaitSteps(count) => {
-                let count = self.text(context, run, count, true);
-                let Ok(count) = count.trim().parse() else {
-                    self.complain(context, &format!("'{count}' is no number of steps"));
-                    return Done::Next;
-                };
-                match self.steps.get().checked_sub(count) {
-                    Some(left) => self.steps.set(left),
-                    None => return wait(run, Waits::Steps(count)),
-                }
-            }
+            Instruction::WaitSteps(count) => match self.steps.get().checked_sub(*count) {
+                Some(left) => self.steps.set(left),
+                None => return wait(run, Waits::Steps(*count)),
+            },
             Instruction::WaitTime(time) => {
                 let time = self.text(context, run, time, true);
                 match parse_duration(time.trim(), SECOND) {
@@ -96,8 +89,9 @@ impl Machine {
         condition: Option<&str>,
     ) -> Done {
         if let Some(condition) = condition {
-            let condition = self.text(context, run, condition, true);
+            let condition = self.text(context, run, condition, false);
             match truth(&condition) {
+                _ if condition.is_empty() => {}
                 Some(true) => {}
                 Some(false) => return Done::Next,
                 None => {
@@ -106,14 +100,8 @@ impl Machine {
                 }
             }
         }
-        let to = self.text(context, run, to, true);
-        match self.program.place(&to) {
-            Some(place) => Done::Jump(place),
-            None => {
-                self.complain(context, &format!("no such label '{to}'"));
-                Done::Rest(Outcome::Exited)
-            }
-        }
+        // Labels that are not there have been refused when the script was read.
+        self.program.place(to).map_or(Done::Next, Done::Jump)
     }
 
     fn print(&self, context: &mut Context<'_>, run: &Run, instruction: &Instruction) {

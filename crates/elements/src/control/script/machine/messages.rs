@@ -1,5 +1,7 @@
 //! What a script says of what went wrong.
 
+use sprat_click::router::HandlerTarget;
+
 use super::*;
 
 /// What stands before a script's messages.
@@ -52,7 +54,9 @@ impl Machine {
         if messages.iter().all(String::is_empty) {
             return;
         }
-        let mut text = format!("While calling '{call}':");
+        let (name, value) = full_call(context, call);
+        let space = if value.is_empty() { "" } else { " " };
+        let mut text = format!("While calling '{name}{space}{value}':");
         for line in messages.iter().flat_map(|message| message.lines()) {
             text.push_str("\n  ");
             text.push_str(line);
@@ -68,4 +72,16 @@ impl Machine {
             context.name()
         ));
     }
+}
+
+/// The handler that a call names, with its element's whole name, and the rest of the call.
+pub(super) fn full_call<'a>(context: &Context<'_>, call: &'a str) -> (String, &'a str) {
+    let (name, value) = first_word(call);
+    let name = unquote(name);
+    let router = context.router();
+    let full = match router.find_handler(Some(context.id()), &name) {
+        Ok(HandlerTarget::Element(id, handler)) => format!("{}.{handler}", router.name(id)),
+        _ => name,
+    };
+    (full, value)
 }

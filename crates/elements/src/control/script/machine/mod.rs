@@ -18,10 +18,10 @@ use sprat_click::{Agent, Context, HandlerError, HandlerFlags, HandlerList};
 
 use super::Kind;
 use super::expand::{Scope, Values, expand};
-use super::functions::{self, FUNCTIONS, WRITABLE};
+use super::functions::{self, FUNCTIONS};
 use super::program::{Finish, Instruction, Place, Program, first_word};
 
-use messages::Heading;
+use messages::{Heading, full_call};
 use variables::RunScope;
 
 /// Jumps a script may take without waiting.
@@ -187,7 +187,7 @@ impl Machine {
 
     fn has(&self, name: &str) -> bool {
         FUNCTIONS.contains(&name)
-            || matches!(name, WRITABLE | "get" | "run" | "shift")
+            || matches!(name, "get" | "run" | "shift")
             || self.exported.iter().any(|known| known == name)
     }
 
@@ -351,7 +351,8 @@ impl Machine {
                 None => return Err(HandlerError::failed("bad condition")),
             }
         }
-        let Some(place) = self.program.place(&unquote(label)) else {
+        let place = self.program.place(&unquote(label));
+        let Some(place @ Place::Instruction(_)) = place else {
             return Err(HandlerError::failed("jump to nonexistent label"));
         };
         *self.jump.borrow_mut() = Some(place);
@@ -373,8 +374,5 @@ enum Done {
 }
 
 fn truth(text: &str) -> Option<bool> {
-    match bool::parse(text.trim(), &NoNames) {
-        Ok(truth) => Some(truth),
-        Err(_) => text.trim().parse::<i64>().ok().map(|number| number != 0),
-    }
+    bool::parse(text.trim(), &NoNames).ok()
 }
