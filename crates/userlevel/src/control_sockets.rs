@@ -40,7 +40,7 @@ pub fn with_control_sockets(parse: Parse, addresses: Vec<ControlAddress>) -> Par
                 name,
                 class: "ControlSocket".into(),
                 config: address.configuration().into(),
-                landmark: Landmark::new("<click_driver>", 0, 0),
+                landmark: Landmark::new("click", 0, 0),
             });
         }
         Ok((flat, diagnostics))

@@ -185,7 +185,8 @@ impl ClickCommand {
         }
         let exit_handler = at_most_one("--exit-handler", self.exit_handlers)?;
         let output = at_most_one("output file", self.output_files)?;
-        let ports = self.ports.into_iter().map(ControlAddress::Port);
+        let ports = self.ports.into_iter().map(port);
+        let ports = ports.collect::<Result<Vec<_>, _>>()?.into_iter();
         let unix_sockets = self.unix_sockets.into_iter().map(ControlAddress::Unix);
         Ok(Request {
             configuration: configurations.pop().unwrap_or(Configuration::StandardInput),
@@ -235,7 +236,18 @@ fn start(text: &str) -> Result<Timestamp, String> {
     match parsed {
         Ok(start) => Ok(Timestamp(start.0)),
         Err(_) => Err(format!(
-            "--simtime={text}: expected a time in seconds since 1970, such as 1000000000.5"
+            "click: '--simtime' expects a real number, not '{text}'"
+        )),
+    }
+}
+
+/// A TCP port to listen on, or with a `+` the first of those that will do.
+fn port(text: String) -> Result<ControlAddress, String> {
+    let number = text.strip_suffix('+').unwrap_or(&text);
+    match number.parse::<u16>() {
+        Ok(number) if number > 0 || !text.ends_with('+') => Ok(ControlAddress::Port(text)),
+        _ => Err(format!(
+            "click: '-p' expects a TCP port number, not '{text}'"
         )),
     }
 }

@@ -11,7 +11,8 @@ Try 'click --help' for more information.";
 
 /// Says what is wrong with the command line.
 pub(crate) fn complain_of_usage(error: &clap::Error) {
-    match reason(error, std::env::args().next_back().as_deref()) {
+    let words: Vec<String> = std::env::args().collect();
+    match reason(error, &words) {
         Some(reason) => complain!("click: {reason}\n{SHORT}"),
         None => {
             // Nobody is left to be told of a terminal that is gone.
@@ -20,41 +21,44 @@ pub(crate) fn complain_of_usage(error: &clap::Error) {
     }
 }
 
-/// The reason in Click's words, where it has some for it. `last` is the last word of the command
-/// line: the option itself, where its value is missing.
-fn reason(error: &clap::Error, last: Option<&str>) -> Option<String> {
+/// The reason in Click's words, where it has some for it, for this command line.
+fn reason(error: &clap::Error, words: &[String]) -> Option<String> {
     let text = |kind| match error.get(kind) {
         Some(ContextValue::String(text)) => Some(text.as_str()),
         _ => None,
     };
     let argument = text(ContextKind::InvalidArg)?;
+    let option = as_given(argument, words);
     Some(match error.kind() {
         ErrorKind::UnknownArgument => format!("unrecognized option '{argument}'"),
-        ErrorKind::TooManyValues => format!("'{}' can't take an argument", given(argument)),
+        ErrorKind::TooManyValues => format!("'{option}' can't take an argument"),
         ErrorKind::InvalidValue if text(ContextKind::InvalidValue).is_none_or(str::is_empty) => {
-            let short = last
-                .filter(|word| word.starts_with('-') && !word.starts_with("--"))
-                .and_then(|word| word.chars().next_back());
-            match short {
-                Some(letter) => format!("'-{letter}' requires an argument"),
-                None => format!("'{}' requires an argument", given(argument)),
-            }
+            format!("'{option}' requires an argument")
         }
         ErrorKind::ValueValidation => {
-            let kind = match given(argument) {
-                "--simtime" => "a real number",
-                _ => "an integer",
-            };
             let value = text(ContextKind::InvalidValue)?;
-            format!("'{}' expects {kind}, not '{value}'", given(argument))
+            format!("'{option}' expects an integer, not '{value}'")
         }
         _ => return None,
     })
 }
 
-/// The option as it is known: without the name of its value.
-fn given(argument: &str) -> &str {
-    argument.split([' ', '=']).next().unwrap_or(argument)
+/// An option, which is known by its long name and its value's, as it was given: by its long name,
+/// or by its letter.
+fn as_given(argument: &str, words: &[String]) -> String {
+    let long = argument.split([' ', '=', '[']).next().unwrap_or(argument);
+    let letter = match long {
+        "--threads" => 'j',
+        "--exit-handler" => 'x',
+        "--clickpath" => 'C',
+        long => long.trim_start_matches('-').chars().next().unwrap_or('-'),
+    };
+    let of_letters = |word: &&String| word.starts_with('-') && !word.starts_with("--");
+    let mut short = words.iter().filter(of_letters);
+    match words.iter().any(|word| word.starts_with(long)) {
+        false if short.any(|word| word.contains(letter)) => format!("-{letter}"),
+        _ => long.into(),
+    }
 }
 
 #[cfg(test)]
@@ -76,12 +80,14 @@ mod tests {
             ("-Z", "unrecognized option '-Z'"),
             ("-qe", "'-e' requires an argument"),
             ("--handler", "'--handler' requires an argument"),
-            ("-j x", "'--threads' expects an integer, not 'x'"),
+            ("-j x", "'-j' expects an integer, not 'x'"),
+            ("--threads=x", "'--threads' expects an integer, not 'x'"),
+            ("--quit=1", "'--quit' can't take an argument"),
         ] {
-            let last = words.split(' ').next_back();
-            let words = std::iter::once("click").chain(words.split(' '));
-            let error = Command::try_parse_from(words).unwrap_err();
-            assert_eq!(reason(&error, last).as_deref(), Some(expected), "{error}");
+            let words: Vec<String> = words.split(' ').map(String::from).collect();
+            let line = std::iter::once("click".to_string()).chain(words.clone());
+            let error = Command::try_parse_from(line).unwrap_err();
+            assert_eq!(reason(&error, &words).as_deref(), Some(expected), "{error}");
         }
     }
 }

@@ -38,7 +38,7 @@ pub(super) const POKE_HANDLERS: Class = SCRIPT.named("PokeHandlers");
 /// ```
 ///
 /// TYPE says when it runs:
-/// - ACTIVE: from the start on. The default for a Script.
+/// - ACTIVE: from the start on. The default for a Script without ports.
 /// - PASSIVE: when its handlers `run`, `goto` or `step` are called.
 /// - PACKET: for each packet; `return N` sends it to output N, `end` to output 0; a port that is
 ///   not there, `exit`, `error` and a wait drop it. The default for a Script with ports.
@@ -142,6 +142,7 @@ impl Configure for Script {
         let kind = match kind.map(|raw| Kind::parse(&raw.0)) {
             Some(Ok(kind)) => kind,
             Some(Err(message)) => return Err(arguments.error(message)),
+            None if configuration.inputs() > 0 || configuration.outputs() > 0 => Kind::Packet,
             None if configuration.class_of(configuration.id()).name == "DriverManager" => {
                 Kind::Driver
             }
