@@ -80,9 +80,13 @@ impl Router {
         ))
     }
 
-    /// Has elements do what they do first; once, when the router is about to run.
-    pub(crate) fn start(&self) {
-        for id in self.order.iter().copied() {
+    /// Has elements do what they do first; once, when the router is about to run. The driver asks
+    /// its manager before it runs anything else.
+    pub fn start(&self) {
+        let manager = self.driver_manager();
+        let others = self.order.iter().copied();
+        let others = others.filter(|id| Some(*id) != manager);
+        for id in manager.into_iter().chain(others) {
             self.consult(id, |agent, context| agent.start(context));
             self.deliver();
         }

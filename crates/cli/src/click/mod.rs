@@ -123,6 +123,7 @@ fn run(request: &Request) -> Result<u8, Failure> {
     let mut driver = Driver::new(router);
     let began = std::time::Instant::now();
     if request.drive && !driver.router().is_empty() {
+        driver.router().start();
         process.run(&mut driver);
     }
     if request.times {
@@ -207,7 +208,7 @@ fn plain(error: &std::io::Error) -> String {
 }
 
 fn build(builder: &Rc<Builder>, source: &Source, warnings: bool) -> Result<Router, Failure> {
-    match builder.build(&source.text, &source.name) {
+    match builder.prepare(&source.text, &source.name) {
         Ok((router, found)) => {
             let said: Diagnostics = found
                 .into_iter()

@@ -102,9 +102,19 @@ impl Builder {
         text: &str,
         file: &str,
     ) -> Result<(Router, Diagnostics), BuildError> {
-        let built = self.build_instead(text, file, None)?;
+        let built = self.prepare(text, file)?;
         built.0.start();
         Ok(built)
+    }
+
+    /// Makes a router and initializes it, but has its elements do nothing yet:
+    /// [`start`](Router::start) is for who runs it.
+    pub fn prepare(
+        self: &Rc<Self>,
+        text: &str,
+        file: &str,
+    ) -> Result<(Router, Diagnostics), BuildError> {
+        self.build_instead(text, file, None)
     }
 
     /// Makes a router that is going to take the place of another, and starts when it does.
@@ -193,6 +203,7 @@ impl Builder {
             watchers: RefCell::default(),
             listeners: RefCell::default(),
             replacement: RefCell::default(),
+            complaints: super::complaints::Complaints::default(),
         };
         router.seed_random(self.environment.random_seed());
         router.connect_signals();

@@ -10,6 +10,7 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::fmt::Write;
 
+use super::complaints::Circumstance;
 use super::{Input, Router, ports};
 use crate::configure::ElementId;
 use crate::context::Context;
@@ -139,12 +140,15 @@ impl Router {
         format!("{}.{name}", self.name(id))
     }
 
-    /// Reads a handler from outside the router and carries on what that set off.
+    /// Reads a handler from outside the router and carries on what that set off. What a script
+    /// complains of while it is read is not said.
     pub fn read(&self, handler: &str, parameters: &str) -> Result<String, HandlerError> {
+        self.begin(Circumstance::Unheard);
         let result = self
             .find_handler(None, handler)
             .and_then(|target| self.visible(target))
             .and_then(|target| self.read_target(&target, parameters));
+        self.end();
         self.deliver();
         result
     }

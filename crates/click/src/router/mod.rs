@@ -13,6 +13,7 @@
 //! cells, so a router is shared freely inside its one thread.
 
 mod build;
+mod complaints;
 mod connect;
 mod control;
 mod deliver;
@@ -38,6 +39,7 @@ use crate::environment::Environment;
 use crate::time::Instant;
 
 pub use build::{BuildError, Builder, Parse};
+pub use complaints::Circumstance;
 pub use control::{CLICK_VERSION, GLOBAL_HANDLERS, HandlerTarget};
 pub use schedule::Progress;
 
@@ -70,6 +72,7 @@ pub struct Router {
     /// Who hears what is said, and what they have not taken yet.
     listeners: RefCell<Vec<(ElementId, Rc<RefCell<String>>)>>,
     replacement: RefCell<Option<Box<Router>>>,
+    complaints: complaints::Complaints,
 }
 
 /// An element and all the router knows of it.

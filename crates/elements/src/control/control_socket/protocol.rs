@@ -4,6 +4,7 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use sprat_click::router::Circumstance;
 use sprat_click::{Context, HandlerError};
 
 /// What a client is greeted with.
@@ -61,11 +62,16 @@ impl HandlerAccess for Context<'_> {
         let router = self.router();
         let target = router.find_handler(Some(self.id()), handler)?;
         router.visible(target)?;
-        self.read_handler(handler, parameters)
+        router.begin(Circumstance::Collected);
+        let read = self.read_handler(handler, parameters);
+        with_complaints(read, router.end())
     }
 
     fn write(&mut self, handler: &str, value: &str) -> Result<(), HandlerError> {
-        self.write_handler(handler, value)
+        let router = self.router();
+        router.begin(Circumstance::Collected);
+        let written = self.write_handler(handler, value);
+        with_complaints(written, router.end())
     }
 
     fn check(&mut self, handler: &str, writes: bool) -> Result<(), HandlerError> {
@@ -78,6 +84,22 @@ impl HandlerAccess for Context<'_> {
             false if !flags.read => Err(HandlerError::NotReadable(handler.into())),
             _ => Ok(()),
         }
+    }
+}
+
+/// What came of a call, which has failed where somebody complained.
+fn with_complaints<T>(
+    called: Result<T, HandlerError>,
+    mut complaints: Vec<String>,
+) -> Result<T, HandlerError> {
+    match called {
+        Ok(value) if complaints.is_empty() => Ok(value),
+        Ok(_) => Err(HandlerError::refused(complaints)),
+        Err(HandlerError::Failed(messages, status)) => {
+            complaints.extend(messages.into_iter().filter(|message| !message.is_empty()));
+            Err(HandlerError::Failed(complaints, status))
+        }
+        Err(error) => Err(error),
     }
 }
 

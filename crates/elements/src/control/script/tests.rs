@@ -200,7 +200,7 @@ fn a_failed_write_is_said_and_shows_in_the_status() {
     );
     bench.run();
     // A handler that is not there has no status, and a reference to it stays as it is.
-    assert_eq!(bench.simulation.take_output(), "-22\n0\n-22\n$(i.z)\n");
+    assert_eq!(bench.simulation.take_output(), "-22\n0\n-22\n$(i.z)");
     let said = bench.simulation.take_errors();
     let lines: alloc::vec::Vec<&str> = said
         .lines()

@@ -4,11 +4,13 @@ use super::*;
 
 impl Agent for Machine {
     fn start(&self, context: &mut Context<'_>) {
-        if self.kind == Kind::Driver {
-            self.heading.set(Heading::None);
-        }
-        if self.kind.starts() {
-            self.resume(context, Run::default());
+        match self.kind {
+            // Here it is the driver that runs it.
+            Kind::Driver => self.resume(context, Run::default()),
+            _ if self.kind.starts() => {
+                self.uncalled(context, |context| self.resume(context, Run::default()));
+            }
+            _ => {}
         }
     }
 
@@ -19,8 +21,7 @@ impl Agent for Machine {
             .take_if(|run| run.waits == Waits::Time);
         if let Some(mut run) = held {
             run.position += 1;
-            self.heading.set(Heading::Due);
-            self.resume(context, run);
+            self.uncalled(context, |context| self.resume(context, run));
         }
     }
 
@@ -44,7 +45,6 @@ impl Agent for Machine {
         if self.held.borrow().is_none() {
             return false;
         }
-        self.heading.set(Heading::None);
         self.step(context, 1);
         self.held.borrow().is_some()
     }
@@ -121,9 +121,6 @@ impl Agent for Machine {
                         .parse()
                         .map_err(|_| HandlerError::failed("syntax error"))?,
                 };
-                if self.depth.get() == 0 {
-                    self.heading.set(Heading::Due);
-                }
                 self.step(context, count);
                 Ok(())
             }

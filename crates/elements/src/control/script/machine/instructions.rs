@@ -22,12 +22,10 @@ impl Machine {
             Instruction::Print { .. } => self.print(context, run, instruction),
             Instruction::Read { call, unquoted } => {
                 let call = self.text(context, run, call, false);
-                match self.call(context, &call, *unquoted) {
-                    Ok(value) => {
-                        let (name, _) = full_call(context, &call);
-                        context.chatter(format_args!("{name}:\n{value}"));
-                    }
-                    Err(error) => self.complain_of_call(context, false, &call, &error),
+                let read = |context: &mut Context<'_>| self.call(context, &call, *unquoted);
+                if let Ok(value) = self.calling(context, (&call, false), read) {
+                    let (name, _) = full_call(context, &call);
+                    context.chatter(format_args!("{name}:\n{value}"));
                 }
             }
             Instruction::Write { call, unquoted } => {
@@ -37,15 +35,13 @@ impl Machine {
                     true => unquote(value),
                     false => value.into(),
                 };
-                match self.write_handler(context, &unquote(name), &value) {
+                let write =
+                    |context: &mut Context<'_>| self.write_handler(context, &unquote(name), &value);
+                match self.calling(context, (&call, true), write) {
                     Ok(()) => self.status.set(0),
-                    Err(error) => {
-                        // A handler that is not there has no status.
-                        if let HandlerError::Failed(_, status) = error {
-                            self.status.set(status);
-                        }
-                        self.complain_of_call(context, true, &call, &error);
-                    }
+                    Err(HandlerError::Failed(_, status)) => self.status.set(status),
+                    // A handler that is not there has no status.
+                    Err(_) => {}
                 }
             }
             Instruction::WaitSteps(count) => match self.steps.get().checked_sub(*count) {
@@ -114,13 +110,14 @@ impl Machine {
         else {
             return;
         };
+        let before = context.router().complaints();
         let letter = |letter: char| letter.is_ascii_alphabetic() || letter == '@' || letter == '_';
         let mut value = if text.starts_with(letter) {
             let call = self.text(context, run, text, false);
-            match self.call(context, &call, *unquoted) {
-                Ok(value) => value,
-                Err(error) => return self.complain_of_call(context, false, &call, &error),
-            }
+            let read = |context: &mut Context<'_>| self.call(context, &call, *unquoted);
+            // Where it has none, the file is made all the same.
+            self.calling(context, (&call, false), read)
+                .unwrap_or_default()
         } else {
             let mut scope = RunScope {
                 machine: self,
@@ -129,7 +126,8 @@ impl Machine {
             };
             unquote(&expand(text, Values::Protected, &mut scope))
         };
-        if *newline && !value.ends_with('\n') {
+        // What something is wrong with is no line.
+        if *newline && !value.ends_with('\n') && context.router().complaints() == before {
             value.push('\n');
         }
         let Some(target) = target else {

@@ -1,67 +1,51 @@
 //! What a script says of what went wrong.
 
-use sprat_click::router::HandlerTarget;
+use sprat_click::router::{Circumstance, HandlerTarget};
 
 use super::*;
 
-/// What stands before a script's messages.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) enum Heading {
-    /// Which script it is, before the first one.
-    #[default]
-    Due,
-    /// That has been said: the messages stand below it.
-    Said,
-    /// Nothing, where the driver runs the script that manages it.
-    None,
-}
-
 impl Machine {
-    /// Says what is wrong with something the script does.
-    pub(super) fn complain(&self, context: &Context<'_>, message: &str) {
-        if message.is_empty() {
-            return;
-        }
+    /// Does what nobody called the script to do: complaints stand below its name.
+    pub(super) fn uncalled<R>(
+        &self,
+        context: &mut Context<'_>,
+        act: impl FnOnce(&mut Context<'_>) -> R,
+    ) -> R {
         let class = context.router().class(context.id()).name;
-        let heading = self.heading.get();
-        let mut text = String::new();
-        if heading == Heading::Due {
-            text = format!("While executing '{} :: {class}':", context.name());
-            self.heading.set(Heading::Said);
-        }
-        let indent = if heading == Heading::None { "" } else { "  " };
-        for line in message.lines() {
-            if !text.is_empty() {
-                text.push('\n');
-            }
-            text.push_str(indent);
-            text.push_str(line);
-        }
-        context.chatter(format_args!("{text}"));
+        let heading = format!("While executing '{} :: {class}':", context.name());
+        context.router().begin(Circumstance::Root(heading));
+        let done = act(context);
+        context.router().end();
+        done
     }
 
-    /// Says what is wrong with a call: where a handler has refused it, also which it was.
-    pub(super) fn complain_of_call(
+    /// Says what is wrong with something the script does.
+    pub(super) fn complain(&self, context: &Context<'_>, message: &str) {
+        context.router().complain(message);
+    }
+
+    /// Calls a handler: what it complains of, or refuses, stands below the call. Nothing where it
+    /// could not be called or has refused, which has been said.
+    pub(super) fn calling<R>(
         &self,
-        context: &Context<'_>,
-        write: bool,
-        call: &str,
-        error: &HandlerError,
-    ) {
-        let HandlerError::Failed(messages, _) = error else {
-            return self.complain(context, &error.in_call(write));
-        };
-        if messages.iter().all(String::is_empty) {
-            return;
-        }
+        context: &mut Context<'_>,
+        (call, write): (&str, bool),
+        act: impl FnOnce(&mut Context<'_>) -> Result<R, HandlerError>,
+    ) -> Result<R, HandlerError> {
         let (name, value) = full_call(context, call);
         let space = if value.is_empty() { "" } else { " " };
-        let mut text = format!("While calling '{name}{space}{value}':");
-        for line in messages.iter().flat_map(|message| message.lines()) {
-            text.push_str("\n  ");
-            text.push_str(line);
+        let heading = format!("While calling '{name}{space}{value}':");
+        context.router().begin(Circumstance::Call(heading));
+        let called = act(context);
+        if let Err(error @ HandlerError::Failed(..)) = &called {
+            self.complain(context, &error.in_call(write));
         }
-        self.complain(context, &text);
+        context.router().end();
+        match &called {
+            Ok(_) | Err(HandlerError::Failed(..)) => {}
+            Err(error) => self.complain(context, &error.in_call(write)),
+        }
+        called
     }
 
     /// Says why the script is not run any further.

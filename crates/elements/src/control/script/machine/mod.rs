@@ -21,11 +21,14 @@ use super::expand::{Scope, Values, expand};
 use super::functions::{self, FUNCTIONS};
 use super::program::{Finish, Instruction, Place, Program, first_word};
 
-use messages::{Heading, full_call};
+use messages::full_call;
 use variables::RunScope;
 
 /// Jumps a script may take without waiting.
 const JUMPS: u32 = 1000;
+
+/// The status of a script that ends in an error.
+const FAILED: i32 = -1;
 
 /// How deep scripts may call themselves.
 const DEPTH: u32 = 50;
@@ -44,8 +47,6 @@ pub(super) struct Machine {
     exited: Cell<bool>,
     status: Cell<i32>,
     depth: Cell<u32>,
-    /// What stands before the next message.
-    heading: Cell<Heading>,
     /// `$args`: what the handler that last ran the script was given.
     arguments: RefCell<String>,
     /// A jump that a handler asked for while the script was running.
@@ -114,7 +115,6 @@ impl Machine {
             exited: Cell::new(false),
             status: Cell::new(0),
             depth: Cell::new(0),
-            heading: Cell::default(),
             arguments: RefCell::default(),
             jump: RefCell::default(),
         })
@@ -139,18 +139,18 @@ impl Machine {
 
     /// Runs the script for a packet; the output it goes to, or none.
     pub(super) fn run_packet(&self, context: &mut Context<'_>, input: usize) -> Option<usize> {
-        self.heading.set(Heading::Due);
         let run = Run {
             input,
             ..Run::default()
         };
-        match self.go(context, run) {
+        let outcome = self.uncalled(context, |context| {
+            let outcome = self.go(context, run);
+            self.tell(context, &outcome);
+            outcome
+        });
+        match outcome {
             Outcome::Ended => Some(0),
-            Outcome::Exited | Outcome::Blocked => None,
-            Outcome::Failed(message) => {
-                self.complain(context, &message);
-                None
-            }
+            Outcome::Exited | Outcome::Blocked | Outcome::Failed(_) => None,
             Outcome::Returned(value) => value.trim().parse().ok(),
         }
     }
@@ -158,8 +158,10 @@ impl Machine {
     /// Runs a script for a signal that has arrived; whether it waits for further ones.
     pub(super) fn run_signal(&self, context: &mut Context<'_>) -> bool {
         if !self.exited.get() {
-            let outcome = self.go(context, Run::default());
-            self.tell(context, &outcome);
+            self.uncalled(context, |context| {
+                let outcome = self.go(context, Run::default());
+                self.tell(context, &outcome);
+            });
         }
         !self.exited.get()
     }
@@ -317,9 +319,6 @@ impl Machine {
         write: bool,
         handler: &str,
     ) -> Result<String, HandlerError> {
-        if self.depth.get() == 0 {
-            self.heading.set(Heading::Due);
-        }
         *self.arguments.borrow_mut() = arguments.into();
         let run = Run {
             handler: handler.into(),
@@ -331,13 +330,17 @@ impl Machine {
             context.cancel_timer(0);
             *self.held.borrow_mut() = None;
         }
-        let outcome = self.go(context, run);
+        let outcome = match context.router().has_begun() {
+            true => self.go(context, run),
+            // Whoever called it does not care for complaints.
+            false => self.uncalled(context, |context| self.go(context, run)),
+        };
         if handler == "run" {
             self.ended(context, &outcome);
         }
         match outcome {
             Outcome::Returned(value) => Ok(value),
-            Outcome::Failed(message) => Err(HandlerError::failed(message)),
+            Outcome::Failed(message) => Err(HandlerError::Failed(Vec::from([message]), FAILED)),
             _ => Ok(String::new()),
         }
     }
