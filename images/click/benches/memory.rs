@@ -1,18 +1,16 @@
 //! What an idle firewall costs in memory, the host's side included: processes, page tables and what
-//! the kernel keeps for them; and what the last of many costs in time.
+//! the kernel keeps for them.
 //!
 //! The kernel's own count is used: this process moves into a memory control group of its own and
 //! makes many instances, each of which forwards a frame and then idles. That needs root. Afterwards
-//! each has to forward another frame. Arguments say how many, and under which monitor alone.
+//! each has to forward another frame.
 //!
-//! A line for each monitor: `MEMORY`, which, how many, bytes for each; microseconds from nothing to the
-//! first frame forwarded, of the first hundredth of them and of the last, and from a frame to its
-//! forwarding afterwards, each a median.
+//! A line for each monitor: `MEMORY`, which, how many, bytes for each.
 
 #![allow(missing_docs)]
 
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use std::{fs, io};
 
 use sprat_abi::frame::FrameHead;
@@ -22,7 +20,7 @@ use sprat_monitor::{
     Grant, GrantedDevice, Image, Instance, Monitor, Options, Outcome, ProcessMonitor, VmMonitor,
 };
 
-/// How many instances unless an argument says.
+/// How many instances.
 const INSTANCES: usize = 64;
 
 /// A memory control group that holds this process until it is dropped.
@@ -111,26 +109,17 @@ fn forwards(instance: &mut dyn Instance) -> bool {
     sent > 0
 }
 
-/// An instance that has forwarded a frame and waits for more, and how long that took.
-fn idle(monitor: &dyn Monitor, image: &Image, options: &Options) -> (Box<dyn Instance>, Duration) {
-    let begin = Instant::now();
+/// An instance that has forwarded a frame and waits for more.
+fn idle(monitor: &dyn Monitor, image: &Image, options: &Options) -> Box<dyn Instance> {
     let mut instance = monitor.create(image, options).expect("created");
     assert!(forwards(&mut *instance), "it forwards");
-    let time = begin.elapsed();
     // What it does when there is nothing more.
     let outcome = instance.enter(Duration::from_secs(5), false);
     assert!(
         matches!(outcome, Ok(Outcome::Yielded { .. })),
         "{outcome:?}"
     );
-    (instance, time)
-}
-
-/// The median, in microseconds.
-fn middle(times: &[Duration]) -> u128 {
-    let mut times = times.to_vec();
-    times.sort_unstable();
-    times[times.len() / 2].as_micros()
+    instance
 }
 
 fn main() {
@@ -156,34 +145,19 @@ fn main() {
     if let Ok(monitor) = VmMonitor::open() {
         monitors.push(Box::new(monitor));
     }
-    let words: Vec<String> = std::env::args().skip(1).collect();
-    let count = words.iter().find_map(|word| word.parse().ok());
-    let count: usize = count.unwrap_or(INSTANCES);
-    let wanted = |word: &str| words.iter().any(|other| other == word);
-    let all = !["vm", "process"].into_iter().any(wanted);
-    monitors.retain(|monitor| all || wanted(&format!("{:?}", monitor.kind()).to_lowercase()));
     allow_descriptors();
     for monitor in monitors {
         // The first brings in what all of them share.
         let first = idle(&*monitor, &image, &options);
         let before = group.bytes();
-        let (mut instances, times): (Vec<_>, Vec<_>) = (0..count)
+        let mut instances: Vec<_> = (0..INSTANCES)
             .map(|_| idle(&*monitor, &image, &options))
-            .unzip();
-        let each = group.bytes().saturating_sub(before) / count as u64;
-        let probes: Vec<Duration> = instances
-            .iter_mut()
-            .map(|instance| {
-                let begin = Instant::now();
-                assert!(forwards(&mut **instance), "it still forwards");
-                begin.elapsed()
-            })
             .collect();
-        let some = count.div_ceil(100).max(count.min(16));
-        let (early, late) = (middle(&times[..some]), middle(&times[count - some..]));
-        let kind = monitor.kind();
-        let probe = middle(&probes);
-        println!("MEMORY {kind:?} {count} {each} {early} {late} {probe}");
+        let each = group.bytes().saturating_sub(before) / INSTANCES as u64;
+        for instance in &mut instances {
+            assert!(forwards(&mut **instance), "it still forwards");
+        }
+        println!("MEMORY {:?} {INSTANCES} {each}", monitor.kind());
         drop(first);
     }
 }

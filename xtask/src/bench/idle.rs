@@ -21,7 +21,7 @@ pub(super) fn memory(bench: &Bench) -> Result<Vec<Row>> {
     })?;
     let what = format!("memory that the firewall has touched, {monitor}");
     let mut rows = vec![Row::plain(&what, sample.text("MiB"))];
-    match idle_instances(64)? {
+    match idle_instances()? {
         Ok(many) => rows.extend(many.into_iter().map(|idle| {
             let what = format!(
                 "private memory of an idle firewall, host side included, {}",
@@ -41,8 +41,7 @@ struct Idle {
 }
 
 /// Makes many idle instances under each monitor; or says why that cannot be measured.
-fn idle_instances(count: usize) -> Result<std::result::Result<Vec<Idle>, String>> {
-    let count = count.to_string();
+fn idle_instances() -> Result<std::result::Result<Vec<Idle>, String>> {
     let arguments = [
         "bench",
         "--locked",
@@ -50,8 +49,6 @@ fn idle_instances(count: usize) -> Result<std::result::Result<Vec<Idle>, String>
         "click",
         "--bench",
         "memory",
-        "--",
-        &*count,
     ];
     let output = crate::process::cargo(&arguments).output()?;
     if !output.status.success() {
@@ -65,14 +62,10 @@ fn idle_instances(count: usize) -> Result<std::result::Result<Vec<Idle>, String>
         if words.starts_with(&["not", "measured:"]) {
             return Ok(Err(line.to_owned()));
         }
-        let ["MEMORY", monitor, numbers @ ..] = &words[..] else {
+        let ["MEMORY", monitor, _, bytes] = words[..] else {
             continue;
         };
-        let numbers: std::result::Result<Vec<f64>, _> =
-            numbers.iter().map(|number| number.parse()).collect();
-        let [_, bytes, ..] = numbers.map_err(Error::other)?[..] else {
-            return Err(Error::other(format!("not understood: {line}")));
-        };
+        let bytes: f64 = bytes.parse().map_err(Error::other)?;
         found.push(Idle {
             monitor: monitor.to_lowercase(),
             mebibytes: bytes / 1_048_576.0,
