@@ -3,6 +3,8 @@
 //! A lane opens nothing itself. What it needs for something is given to it before, as descriptors
 //! that travel with [`Request::Take`].
 
+mod interface;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::os::fd::BorrowedFd;
@@ -16,6 +18,8 @@ use utoipa::ToSchema;
 use crate::descriptors::{Lines, send};
 use crate::desired::Desired;
 use crate::flows::FlowRule;
+
+pub use interface::{Interface, InterfaceKind};
 
 /// Longest line, in bytes.
 pub(crate) const LINE_LIMIT: usize = 64 << 20;
@@ -111,30 +115,6 @@ pub enum Given {
         /// Its build id.
         build: String,
     },
-}
-
-/// What is behind a port: an interface, or another lane.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Interface {
-    /// Its name.
-    pub name: String,
-    /// The longest frame it carries.
-    pub frame_limit: usize,
-    /// Its number and its address, where the port is a packet socket.
-    pub packet: Option<(i32, [u8; 6])>,
-    /// Which end of a pair of rings it is; where it is neither, it is a tap.
-    #[serde(default)]
-    pub ring: Option<End>,
-}
-
-/// One end of a pair of rings.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum End {
-    /// The one.
-    First,
-    /// The other.
-    Second,
 }
 
 /// What a lane has been given and still has.

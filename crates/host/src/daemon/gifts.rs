@@ -5,12 +5,12 @@ use std::fs::File;
 use std::os::fd::{AsFd as _, BorrowedFd};
 use std::path::PathBuf;
 
-use sprat_switch::port::{Claim, Claimed, PortSpec, Ring, RingEnd};
+use sprat_switch::port::{Claim, PortSpec, Ring};
 
 use super::lanes::Lanes;
 use crate::control;
 use crate::desired::{Desired, Program, instance_names, ring_name};
-use crate::protocol::{Answer, End, Given, Interface, Request};
+use crate::protocol::{Answer, Given, Interface, Request};
 
 impl Lanes {
     /// Gives a lane what its part of what is declared needs and it does not have yet; what went
@@ -96,20 +96,13 @@ impl Lanes {
         spec: &str,
         claim: Claim,
     ) -> Result<(), String> {
-        let (packet, ring) = match claim.what {
-            Claimed::Tap => (None, None),
-            Claimed::Packet { index, address } => (Some((index, address)), None),
-            Claimed::Ring(RingEnd::First) => (None, Some(End::First)),
-            Claimed::Ring(RingEnd::Second) => (None, Some(End::Second)),
-        };
         let given = Given::Port {
             name: port.into(),
             spec: spec.into(),
             interface: Interface {
                 name: claim.name,
                 frame_limit: claim.frame_limit,
-                packet,
-                ring,
+                kind: claim.what.into(),
             },
         };
         let descriptors: Vec<_> = claim.descriptors.iter().map(|one| one.as_fd()).collect();

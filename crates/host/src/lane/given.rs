@@ -5,13 +5,13 @@ use std::fs::File;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::{UnixListener, UnixStream};
 
-use sprat_switch::port::{Claim, Claimed, Port, RingEnd};
+use sprat_switch::port::{Claim, Port};
 use sprat_switch::switch::PortId;
 
 use super::Lane;
 use super::capture::Capture;
 use super::maker::Job;
-use crate::protocol::{Answer, End, Given, Holdings};
+use crate::protocol::{Answer, Given, Holdings};
 
 /// What was given and is not used yet.
 #[derive(Default)]
@@ -39,12 +39,7 @@ impl Lane {
                 interface,
             } => {
                 let claim = Claim {
-                    what: match (interface.packet, interface.ring) {
-                        (Some((index, address)), _) => Claimed::Packet { index, address },
-                        (None, Some(End::First)) => Claimed::Ring(RingEnd::First),
-                        (None, Some(End::Second)) => Claimed::Ring(RingEnd::Second),
-                        (None, None) => Claimed::Tap,
-                    },
+                    what: interface.kind.into(),
                     name: interface.name,
                     frame_limit: interface.frame_limit,
                     descriptors: descriptors.collect(),
