@@ -1,6 +1,7 @@
 //! What this machine has, and getting what it lacks.
 
 use std::fs::OpenOptions;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
@@ -12,13 +13,17 @@ pub(crate) fn has_program(name: &str) -> bool {
         .any(|folder| folder.join(name).is_file())
 }
 
-/// Whether /dev/kvm can be opened for reading and writing.
+/// Whether /dev/kvm is KVM's and can be opened for reading and writing. Something else stands there
+/// where it is hidden from a container.
 pub(crate) fn has_kvm() -> bool {
+    /// Major and minor number of KVM's device (Linux' list of allocated devices).
+    const KVM: u64 = 10 << 8 | 232;
     OpenOptions::new()
         .read(true)
         .write(true)
         .open("/dev/kvm")
-        .is_ok()
+        .and_then(|device| device.metadata())
+        .is_ok_and(|device| device.rdev() == KVM)
 }
 
 /// Whether we are root.

@@ -1,6 +1,7 @@
 //! The `sprat` command as it ships.
 
 use serde_json::Value;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::OnceLock;
@@ -14,6 +15,20 @@ pub fn project() -> &'static Path {
         .ancestors()
         .nth(2)
         .expect("this is two folders down")
+}
+
+/// Whether instances can be virtual machines here: `/dev/kvm` is KVM's, and may be opened.
+#[must_use]
+pub fn has_kvm() -> bool {
+    /// Major and minor number of KVM's device (Linux' list of allocated devices).
+    const KVM: u64 = 10 << 8 | 232;
+    let device = fs::OpenOptions::new()
+        .read(true)
+        .write(true)
+        .open("/dev/kvm");
+    device
+        .and_then(|device| device.metadata())
+        .is_ok_and(|device| device.rdev() == KVM)
 }
 
 /// The command, built as it ships: the one that `SPRAT` names, else cargo's release build.

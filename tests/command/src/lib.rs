@@ -13,7 +13,9 @@ mod live;
 mod wall_clock;
 
 pub use capture::{Record, read_capture};
-pub use command::{Finished, binary, interrupted_sprat, project, sprat, sprat_with, unread_sprat};
+pub use command::{
+    Finished, binary, has_kvm, interrupted_sprat, project, sprat, sprat_with, unread_sprat,
+};
 pub use expectation::Expectation;
 pub use host::{Host, kill, processor_time};
 pub use live::{Live, in_namespace, in_namespaces, ip};

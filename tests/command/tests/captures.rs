@@ -1,7 +1,7 @@
 //! Captures of every kind, as inputs and as outputs: what can be played is, at its own times; what
 //! cannot is named, and nothing half done is left behind.
 
-use end_to_end::{Finished, Record, interrupted_sprat, read_capture, sprat};
+use end_to_end::{Finished, Record, has_kvm, interrupted_sprat, read_capture, sprat};
 use std::fs;
 use std::path::Path;
 use std::process::Command;
@@ -336,7 +336,7 @@ fn a_full_disk_leaves_no_output_at_all() {
 fn an_interrupt_ends_a_run_that_has_no_end() {
     let folder = folder(PASS, &capture(&[(5, 0)]));
     for monitor in ["vm", "process"] {
-        if monitor == "vm" && fs::File::open("/dev/kvm").is_err() {
+        if monitor == "vm" && !has_kvm() {
             println!("skipped: needs KVM");
             continue;
         }

@@ -2,7 +2,7 @@
 //!
 //! The expectations come from RFCs, arithmetic and the Linux kernel: see each `expect.py`.
 
-use end_to_end::{Expectation, Record, project, read_capture, sprat};
+use end_to_end::{Expectation, Record, has_kvm, project, read_capture, sprat};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::fs;
@@ -275,12 +275,7 @@ fn has(monitor: &str) -> bool {
         println!("skipped: needs {QEMU}");
         return false;
     }
-    let there = monitor != "vm"
-        || fs::OpenOptions::new()
-            .read(true)
-            .write(true)
-            .open("/dev/kvm")
-            .is_ok();
+    let there = monitor != "vm" || has_kvm();
     if !there {
         println!("skipped: needs KVM");
     }
