@@ -145,6 +145,8 @@ impl HandlerList {
 /// Why a handler could not be read or written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum HandlerError {
+    /// What was asked for is no handler's name.
+    Malformed,
     /// No element has that name.
     NoElement(String),
     /// The element has no handler of that name.
@@ -184,7 +186,9 @@ impl HandlerError {
             Self::NoHandler(name) | Self::NotReadable(name) | Self::NotWritable(name) => {
                 format!("no '{name}' {kind} handler")
             }
-            Self::NoParameters(_) | Self::Busy(_) | Self::Failed(..) => self.to_string(),
+            Self::Malformed | Self::NoParameters(_) | Self::Busy(_) | Self::Failed(..) => {
+                self.to_string()
+            }
         }
     }
 }
@@ -193,6 +197,7 @@ impl HandlerError {
 impl fmt::Display for HandlerError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Malformed => f.write_str("syntax error"),
             Self::NoElement(name) => write!(f, "no element '{name}'"),
             Self::NoHandler(name) => write!(f, "no '{name}' handler"),
             Self::NotReadable(name) => write!(f, "'{name}' is a write handler"),

@@ -11,8 +11,12 @@ pub(crate) fn handler_value<T: Argument>(
     context: &Context<'_>,
     value: &str,
 ) -> Result<T, HandlerError> {
-    T::parse(value.trim(), &context.names())
-        .map_err(|error| HandlerError::failed(format!("{}: {error}", context.name())))
+    T::parse(value.trim(), &context.names()).map_err(|error| {
+        HandlerError::failed(match T::EXPECTED {
+            Some(what) => format!("expected {what}"),
+            None => format!("{error}"),
+        })
+    })
 }
 
 /// What was found wrong with the words written to a handler, or with its parameters.

@@ -28,9 +28,10 @@ fn refusal(error: &HandlerError) -> Refusal {
         HandlerError::NoElement(_) => Refusal::NoElement(words),
         HandlerError::NoHandler(_) => Refusal::NoHandler(words),
         HandlerError::NotReadable(_) | HandlerError::NotWritable(_) => Refusal::Direction(words),
-        HandlerError::NoParameters(_) | HandlerError::Busy(_) | HandlerError::Failed(..) => {
-            Refusal::Failed(words)
-        }
+        HandlerError::Malformed
+        | HandlerError::NoParameters(_)
+        | HandlerError::Busy(_)
+        | HandlerError::Failed(..) => Refusal::Failed(words),
     }
 }
 

@@ -97,6 +97,8 @@ fn dotted(text: &str, partial: bool) -> Option<Ipv4Addr> {
 }
 
 impl Argument for Ipv4Addr {
+    const EXPECTED: Option<&'static str> = Some("IP address");
+
     fn parse(text: &str, names: &dyn Names) -> Result<Self, ArgumentError> {
         dotted(text, false)
             .or_else(|| {
@@ -232,6 +234,8 @@ fn parse_ipv6_prefix(text: &str, names: &dyn Names) -> Option<Ipv6Prefix> {
 }
 
 impl Argument for EtherAddress {
+    const EXPECTED: Option<&'static str> = Some("Ethernet address");
+
     fn parse(text: &str, names: &dyn Names) -> Result<Self, ArgumentError> {
         text.parse()
             .ok()

@@ -30,6 +30,9 @@ pub use text::{Bytes, ElementName, Raw, Word};
 
 /// A type that an argument can hold.
 pub trait Argument: Sized {
+    /// What a handler says that it expects where it is written something else.
+    const EXPECTED: Option<&'static str> = None;
+
     /// Reads one argument: its text without surrounding space, still quoted, without keyword.
     ///
     /// # Errors

@@ -63,6 +63,8 @@ fn parse_within(text: &str, least: i128, most: i128) -> Result<i128, ArgumentErr
 macro_rules! integer_argument {
     ($($type:ty),*) => {$(
         impl Argument for $type {
+            const EXPECTED: Option<&'static str> = Some("integer");
+
             fn parse(text: &str, _names: &dyn Names) -> Result<Self, ArgumentError> {
                 #[allow(clippy::cast_lossless, reason = "usize has no lossless conversion")]
                 let (least, most) = (<$type>::MIN as i128, <$type>::MAX as i128);
@@ -76,6 +78,8 @@ macro_rules! integer_argument {
 integer_argument!(u8, u16, u32, u64, usize, i8, i16, i32, i64);
 
 impl Argument for bool {
+    const EXPECTED: Option<&'static str> = Some("boolean");
+
     fn parse(text: &str, _names: &dyn Names) -> Result<Self, ArgumentError> {
         match text {
             "true" | "yes" | "t" | "y" | "1" => Ok(true),
@@ -86,6 +90,8 @@ impl Argument for bool {
 }
 
 impl Argument for f64 {
+    const EXPECTED: Option<&'static str> = Some("real number");
+
     fn parse(text: &str, _names: &dyn Names) -> Result<Self, ArgumentError> {
         decimal::parse(text).ok_or(ArgumentError::InvalidNumber)
     }

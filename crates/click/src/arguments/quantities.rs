@@ -90,6 +90,8 @@ pub fn parse_duration(text: &str, bare: u64) -> Result<Duration, ArgumentError> 
 
 /// A length of time; a bare number is seconds.
 impl Argument for Duration {
+    const EXPECTED: Option<&'static str> = Some("time in seconds");
+
     fn parse(text: &str, _names: &dyn Names) -> Result<Self, ArgumentError> {
         parse_duration(text, NANOSECONDS)
     }
@@ -121,6 +123,8 @@ impl Argument for Microseconds {
 pub struct Timestamp(pub i64);
 
 impl Argument for Timestamp {
+    const EXPECTED: Option<&'static str> = Some("timestamp");
+
     fn parse(text: &str, _names: &dyn Names) -> Result<Self, ArgumentError> {
         let (negative, magnitude) = match text.strip_prefix('-') {
             Some(rest) => (true, rest),

@@ -11,7 +11,9 @@ use alloc::vec::Vec;
 use core::fmt::Write;
 
 use super::complaints::Circumstance;
+use super::schedule::MOST_TICKETS;
 use super::{Input, Router, ports};
+use crate::arguments::{Argument, NoNames};
 use crate::configure::ElementId;
 use crate::context::Context;
 use crate::graph::{Flat, FlatConnection, Flow};
@@ -79,6 +81,10 @@ impl Router {
         from: Option<ElementId>,
         handler: &str,
     ) -> Result<HandlerTarget, HandlerError> {
+        let dot = handler.find('.');
+        if handler.is_empty() || (dot.is_some() && dot == handler.len().checked_sub(1)) {
+            return Err(HandlerError::Malformed);
+        }
         let scope = from.map_or("", |id| self.scope(id));
         match handler.split_once('.') {
             None => Ok(HandlerTarget::Global(handler.into())),
@@ -234,11 +240,14 @@ impl Router {
         match name {
             "config" => return self.reconfigure(id, value).map_err(HandlerError::refused),
             "tickets" => {
-                let tickets = value
-                    .trim()
-                    .parse()
-                    .map_err(|_| HandlerError::failed("tickets takes a number"))?;
-                self.set_tickets(id, tickets);
+                let Ok(wanted) = i64::parse(value.trim(), &NoNames) else {
+                    return Err(HandlerError::failed("syntax error"));
+                };
+                let tickets = wanted.clamp(1, MOST_TICKETS.into());
+                if tickets != wanted {
+                    self.complain(&format!("warning: tickets pinned at {tickets}"));
+                }
+                self.set_tickets(id, u32::try_from(tickets).unwrap_or(MOST_TICKETS));
                 return Ok(());
             }
             "home_thread" => return Ok(()),

@@ -18,6 +18,9 @@ pub(crate) const DEFAULT_TICKETS: u32 = 1 << 10;
 /// The stride of a task with one ticket.
 const STRIDE: u64 = 1 << 16;
 
+/// The most tickets a task can have.
+pub(super) const MOST_TICKETS: u32 = 1 << 15;
+
 /// Tasks run between looks at timers and sockets.
 const TASKS_PER_ROUND: usize = 128;
 
@@ -161,7 +164,10 @@ impl Router {
 
     /// Gives a task its share of the processor; at least one ticket.
     pub fn set_tickets(&self, id: ElementId, tickets: u32) {
-        self.node(id).task.tickets.set(tickets.clamp(1, 1 << 15));
+        self.node(id)
+            .task
+            .tickets
+            .set(tickets.clamp(1, MOST_TICKETS));
     }
 
     /// How often an element's task has run.

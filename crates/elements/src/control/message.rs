@@ -1,7 +1,6 @@
-use alloc::format;
 use alloc::string::String;
 
-use sprat_click::{Arguments, Class, Configuration, Configure, Element, Rejected};
+use sprat_click::{Arguments, Class, Configuration, Configure, Context, Element, Rejected};
 
 pub(super) const MESSAGE: Class = Class::of::<Message>("Message").ports("0/0");
 
@@ -43,25 +42,24 @@ pub(super) const ERROR_ELEMENT: Class = ERROR.named("ErrorElement");
 /// ErrorElement: is an error wherever it stands.
 ///
 /// ```click
-/// Error([MESSAGE])
+/// Error
 /// ```
 ///
-/// A router with such an element does not run. It may have any ports, and any arguments.
+/// A router with such an element does not run, and it does not say why. It may have any ports, and any
+/// arguments.
 ///
 /// See Click's manual page Error(n).
 struct ErrorElement;
 
 impl Configure for ErrorElement {
-    fn configure(
-        arguments: &mut Arguments<'_>,
-        configuration: &Configuration<'_>,
-    ) -> Result<Self, Rejected> {
-        let class = configuration.class_of(configuration.id()).name;
-        Err(match arguments.rest().first() {
-            Some(message) => arguments.error(sprat_click::arguments::unquote(message)),
-            None => arguments.error(format!("{class} element")),
-        })
+    fn configure(arguments: &mut Arguments<'_>, _: &Configuration<'_>) -> Result<Self, Rejected> {
+        arguments.rest();
+        Ok(Self)
     }
 }
 
-impl Element for ErrorElement {}
+impl Element for ErrorElement {
+    fn initialize(&mut self, _: &mut Context<'_>) -> Result<(), Rejected> {
+        Err(Rejected)
+    }
+}

@@ -79,8 +79,8 @@ fn a_round_is_over_when_no_task_has_anything_to_do() {
 
 #[test]
 fn an_error_keeps_the_router_from_running() {
-    let errors = Bench::errors("e :: Error(\"out of order\")");
-    assert!(errors.contains("  out of order"), "{errors}");
+    // Click's own says nothing.
+    assert_eq!(Bench::errors("e :: Error(\"out of order\")"), "");
     let errors = Bench::errors("m :: Message(\"hot\", TYPE ERROR)");
     assert!(errors.contains("  hot"), "{errors}");
 }

@@ -93,7 +93,7 @@ fn with_complaints<T>(
     mut complaints: Vec<String>,
 ) -> Result<T, HandlerError> {
     match called {
-        Ok(value) if complaints.is_empty() => Ok(value),
+        Ok(value) if complaints.iter().all(|line| line.starts_with("warning: ")) => Ok(value),
         Ok(_) => Err(HandlerError::refused(complaints)),
         Err(HandlerError::Failed(messages, status)) => {
             complaints.extend(messages.into_iter().filter(|message| !message.is_empty()));
@@ -428,7 +428,7 @@ impl Conversation {
             HandlerError::NoElement(name) => {
                 self.reply(NO_ELEMENT, &format!("No element named '{name}'"));
             }
-            HandlerError::NoHandler(_) => {
+            HandlerError::NoHandler(_) | HandlerError::Malformed => {
                 self.reply(NO_HANDLER, &format!("No handler named '{handler}'"));
             }
             HandlerError::NotReadable(_) => {

@@ -210,9 +210,9 @@ fn a_failed_write_is_said_and_shows_in_the_status() {
         lines,
         [
             "  While calling 'i.active x y':",
-            "    i: parse error",
+            "    expected boolean",
             "  While calling 'i.limit x':",
-            "    i: invalid number",
+            "    expected integer",
             "  no 'i.x' write handler",
             "  no element named 'j'",
             "  no 'i.y' read handler",
