@@ -100,6 +100,53 @@ b500 Syntax error in 'WRITEDATA'\r
 }
 
 #[test]
+fn what_scripts_complain_of_goes_to_the_client_that_called_them() {
+    let answers = talk(
+        "s :: Script(TYPE PASSIVE, printn $(nope.x), return 5);
+         w :: Script(TYPE PASSIVE, write s.run 1, errorq \"no\");
+         i :: InfiniteSource(LIMIT 0) -> Discard",
+        b"READ s.cat /etc/hosts\nCHECKREAD s.cat\nREAD s.run\nWRITE w.run\nREAD i.limit 5\n\
+          WRITE i.tickets 0\nREAD .driver\nWRITE stop\n",
+    );
+    let expected = "Click::ControlSocket/1.3\r
+511 No handler named 's.cat'\r
+511 No handler named 's.cat'\r
+590-Read handler 's.run' error:\r
+590 no element named 'nope'\r
+520-Write handler 'w.run' error:\r
+520-While calling 's.run 1':\r
+520-  no element named 'nope'\r
+520 no\r
+590-Read handler 'i.limit' error:\r
+590 read handler 'i.limit' does not take parameters\r
+200 Write handler 'i.tickets' OK\r
+200 Read handler '.driver' OK\r
+DATA 9\r
+userlevel200 Write handler 'stop' OK\r
+";
+    assert_eq!(answers, expected);
+}
+
+#[test]
+fn no_element_has_llrpcs() {
+    let answers = talk(
+        "i :: Idle",
+        b"LLRPC\nLLRPC i#1\nLLRPC i#80040001\nLLRPC i#zz 3\nabcLLRPC x#1\nLLRPC i#1 y\n\
+          WRITE stop\n",
+    );
+    let expected = "Click::ControlSocket/1.3\r
+500 Wrong number of arguments\r
+501 Cannot call LLRPC 'i#1' remotely\r
+540 LLRPC 'i#80040001' error: Invalid argument\r
+500 Syntax error in LLRPC name 'i#zz'\r
+510 No element named 'x'\r
+500 Syntax error in 'llrpc'\r
+200 Write handler 'stop' OK\r
+";
+    assert_eq!(answers, expected);
+}
+
+#[test]
 fn a_client_stays_connected_when_the_configuration_is_replaced() {
     let answers = talk(
         CONFIGURATION,
@@ -111,7 +158,7 @@ fn a_client_stays_connected_when_the_configuration_is_replaced() {
 200 Read handler 's.config' OK\r
 DATA 1\r
 1520-Write handler 'hotconfig' error:\r
-520-hotconfig:1: 'Discard@1 :: Discard' input 0 unused\r
+520-config:1: 'Discard@1 :: Discard' input 0 unused\r
 520 Router could not be initialized!\r
 200 Read handler 's.config' OK\r
 DATA 1\r

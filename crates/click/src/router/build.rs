@@ -453,7 +453,7 @@ impl Router {
     /// them when it next looks.
     pub(crate) fn replace_with(&self, text: &str) -> Result<(), Vec<String>> {
         let builder = &self.source.builder;
-        match builder.build_instead(text, "hotconfig", Some(self)) {
+        match builder.build_instead(text, "config", Some(self)) {
             Ok((router, _)) => {
                 *self.replacement.borrow_mut() = Some(Box::new(router));
                 Ok(())

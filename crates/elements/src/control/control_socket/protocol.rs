@@ -362,11 +362,16 @@ impl Conversation {
     /// Elements here have no LLRPCs: none can be called.
     fn call(&mut self, access: &mut dyn HandlerAccess, call: &str) {
         let (element, number) = call.split_once('#').unwrap_or((call, ""));
-        if u32::from_str_radix(number, 16).is_err() {
+        let Ok(number) = u32::from_str_radix(number, 16) else {
             let text = format!("Syntax error in LLRPC name '{call}'");
             return self.reply(SYNTAX, &text);
-        }
+        };
         match access.check(&format!("{element}.name"), false) {
+            // The upper half says how much data goes which way.
+            Ok(()) if number >> 16 == 0 => {
+                let text = format!("Cannot call LLRPC '{call}' remotely");
+                self.reply(UNIMPLEMENTED, &text);
+            }
             Ok(()) => {
                 let text = format!("LLRPC '{call}' error: Invalid argument");
                 self.reply(LLRPC_ERROR, &text);

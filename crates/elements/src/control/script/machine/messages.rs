@@ -1,6 +1,6 @@
 //! What a script says of what went wrong.
 
-use sprat_click::router::{Circumstance, HandlerTarget};
+use sprat_click::router::HandlerTarget;
 
 use super::*;
 

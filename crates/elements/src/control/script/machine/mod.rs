@@ -13,6 +13,7 @@ use core::cell::{Cell, RefCell};
 
 use sprat_click::arguments::{Argument, NoNames, parse_duration, split_words, unquote};
 use sprat_click::environment::Console;
+use sprat_click::router::Circumstance;
 use sprat_click::time::SECOND;
 use sprat_click::{Agent, Context, HandlerError, HandlerFlags, HandlerList};
 
@@ -122,6 +123,14 @@ impl Machine {
 
     /// Gives variables their first values.
     pub(super) fn initialize(&self, context: &mut Context<'_>) {
+        let router = context.router();
+        let heading = format!(
+            "{}: While initializing '{} :: {}':",
+            router.landmark(context.id()),
+            context.name(),
+            router.class(context.id()).name
+        );
+        router.begin(Circumstance::Root(heading));
         let run = Run::default();
         for instruction in &self.program.instructions {
             if let Instruction::Initialize {
@@ -135,6 +144,7 @@ impl Machine {
                 self.set(variable, value);
             }
         }
+        context.router().end();
     }
 
     /// Runs the script for a packet; the output it goes to, or none.
