@@ -84,9 +84,12 @@ pub(super) fn report_mismatch(
     diagnostics: &mut Diagnostics,
 ) {
     let name = compound.name.as_deref().unwrap_or("<anonymous>");
-    let arguments = counted(wanted.arguments.len(), "argument");
+    let arguments = match wanted.arguments.len() {
+        0 => String::new(),
+        count => counted(count, "argument") + ", ",
+    };
     let ports = ports(wanted.inputs, wanted.outputs);
-    diagnostics.error(at, format!("no match for '{name}[{arguments}, {ports}]'"));
+    diagnostics.error(at, format!("no match for '{name}[{arguments}{ports}]'"));
     let chain = core::iter::successors(Some(compound), |compound| match &compound.extends {
         Some(Class::Compound(next)) => Some(next),
         _ => None,

@@ -127,7 +127,7 @@ impl Configure for PortInfo {
                 continue;
             }
             let Some((port, tcp, udp)) = words.get(1).and_then(|word| port(word)) else {
-                arguments.error(format!("expected 'NAME PORT/PROTO', not '{entry}'"));
+                arguments.error("expected 'NAME PORT/PROTO'");
                 continue;
             };
             let mut table = configuration.addresses().borrow_mut();
@@ -158,7 +158,8 @@ fn port(text: &str) -> Option<(u16, bool, bool)> {
         "" => Some((port, true, true)),
         "tcp" | "6" => Some((port, true, false)),
         "udp" | "17" => Some((port, false, true)),
-        _ => None,
+        // Ports of other protocols have no names that anybody would ask for.
+        _ => Some((port, false, false)),
     }
 }
 

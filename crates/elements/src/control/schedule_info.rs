@@ -1,4 +1,3 @@
-use alloc::format;
 use alloc::vec::Vec;
 
 use sprat_click::arguments::{Argument, split_words, unquote};
@@ -35,24 +34,20 @@ impl Configure for ScheduleInfo {
         let mut shares = Vec::new();
         for entry in arguments.rest() {
             let words = split_words(&entry);
-            let [name, share] = words.as_slice() else {
-                arguments.error(format!("expected 'ELEMENT SHARE', not '{entry}'"));
+            let share = match words.as_slice() {
+                [] => continue,
+                [_, share] => f64::parse(share, arguments.names()).ok(),
+                _ => None,
+            };
+            let Some(share) = share.filter(|share| (0.0..=32.0).contains(share)) else {
+                arguments.error("expected 'ELEMENTNAME PARAM'");
                 continue;
             };
-            let name = unquote(name);
-            let Some(id) = configuration.find(&name) else {
-                arguments.error(format!("no element named '{name}'"));
-                continue;
-            };
-            match f64::parse(share, arguments.names()) {
-                Ok(share) if (0.0..=32.0).contains(&share) => {
-                    // Both bounds are small, and a fraction of a ticket is none.
-                    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
-                    shares.push((id, (share * TICKETS) as u32));
-                }
-                _ => {
-                    arguments.error(format!("{name}: bad scheduling parameter '{share}'"));
-                }
+            // It is no mistake to name an element that is not there.
+            if let Some(id) = configuration.find(&unquote(&words[0])) {
+                // Both bounds are small, and a fraction of a ticket is none.
+                #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+                shares.push((id, (share * TICKETS) as u32));
             }
         }
         arguments.check()?;

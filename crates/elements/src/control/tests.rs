@@ -35,12 +35,12 @@ fn a_wrong_address_is_named() {
 
 #[test]
 fn a_wrong_port_is_named() {
-    let errors = Bench::errors("PortInfo(a 70000, b 5/sctp, # comment)");
-    assert!(
-        errors.contains("  expected 'NAME PORT/PROTO', not 'a 70000'"),
+    let errors = Bench::errors("PortInfo(a x, b 5/sctp, # comment)");
+    assert_eq!(
+        errors.matches("  expected 'NAME PORT/PROTO'\n").count(),
+        1,
         "{errors}"
     );
-    assert!(errors.contains("not 'b 5/sctp'"), "{errors}");
 }
 
 #[test]
@@ -54,9 +54,9 @@ fn tasks_run_in_proportion_to_their_shares() {
         ("3072", "512")
     );
     let errors = Bench::errors("a :: Idle; ScheduleInfo(c 1, a x)");
-    assert!(errors.contains("  no element named 'c'"), "{errors}");
-    assert!(
-        errors.contains("  a: bad scheduling parameter 'x'"),
+    assert_eq!(
+        errors.matches("  expected 'ELEMENTNAME PARAM'\n").count(),
+        1,
         "{errors}"
     );
 }

@@ -179,6 +179,18 @@ fn candidates_are_listed_where_they_begin_with_their_keywords() {
 }
 
 #[test]
+fn arguments_are_counted_where_there_are_any() {
+    assert_eq!(
+        errors("elementclass A { $a | -> Null -> }\nIdle -> A -> Discard"),
+        [
+            "t.click:2: no match for 'A[1 input, 1 output]'",
+            "t.click:1: candidates are:",
+            "t.click:1:   A(<arg>)[1 input, 1 output]"
+        ]
+    );
+}
+
+#[test]
 fn a_compound_with_one_alternative_says_which_ports_do_not_fit() {
     for (text, expected) in [
         (

@@ -227,11 +227,14 @@ impl Arguments<'_> {
 
     fn random(&self, context: &Context<'_>) -> Result<String, HandlerError> {
         let mut bounds = Vec::new();
-        for word in &self.words {
-            let Some(bound) = Number::parse(word) else {
-                return failed("bad N");
-            };
-            bounds.push(bound.truncated());
+        for (word, name) in self.words.iter().zip(["N1", "N2"]) {
+            match u32::parse(word, &NoNames) {
+                Ok(bound) => bounds.push(i64::from(bound)),
+                Err(error) => return failed(&format!("{name}: {error}")),
+            }
+        }
+        if self.words.len() > 2 {
+            return failed("too many arguments");
         }
         let (low, count) = match *bounds.as_slice() {
             [] => (0, 1 << 31),

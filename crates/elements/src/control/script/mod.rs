@@ -165,9 +165,12 @@ impl Configure for Script {
                 *text = poke_handlers::instruction(text);
             }
         }
-        let program = Program::read(&texts, |message| {
+        let mut program = Program::read(&texts, |message| {
             arguments.error(message);
         });
+        if kind == Kind::Driver {
+            program.wait_where_empty();
+        }
         arguments.finish()?;
         Ok(Self {
             machine: Machine::new(kind, program),

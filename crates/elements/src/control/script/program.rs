@@ -111,6 +111,13 @@ impl Program {
         program
     }
 
+    /// A script that manages the driver waits for a step where it has nothing else to do.
+    pub(super) fn wait_where_empty(&mut self) {
+        if self.instructions.is_empty() {
+            self.instructions.push(Instruction::WaitSteps(1));
+        }
+    }
+
     /// What a label means: one of the script's own, or one that every script has.
     pub(super) fn place(&self, label: &str) -> Option<Place> {
         if let Some(at) = self.labels.get(label) {
