@@ -100,8 +100,13 @@ pub trait Element: Any {
     }
 
     /// Takes over what the element of the same name and class held in the router that this one
-    /// replaces, or that this element itself held under its previous configuration.
+    /// replaces.
     fn take_state(&mut self, context: &mut Context<'_>, old: &mut dyn Element) {}
+
+    /// Takes over what this element itself held under its previous configuration.
+    fn keep_state(&mut self, context: &mut Context<'_>, old: &mut dyn Element) {
+        self.take_state(context, old);
+    }
 
     /// Carries what it holds out to another instance, or in from one, where an element of the same
     /// name and class held it. What comes in may be anything.
@@ -203,6 +208,9 @@ pub struct Class {
     pub phase: Phase,
     /// Whether writing its `config` handler makes it anew while the router runs.
     pub reconfigurable: bool,
+    /// Handlers that change an argument of the configuration when they are written, and which:
+    /// `0 COLOR` is the first one, or that with the keyword COLOR.
+    pub arguments: &'static [(&'static str, &'static str)],
     pub(crate) construct: Construct,
 }
 
@@ -223,6 +231,7 @@ impl Class {
             flow: "x/x",
             phase: Phase::Default,
             reconfigurable: false,
+            arguments: &[],
             construct: construct::<T>,
         }
     }
@@ -254,6 +263,12 @@ impl Class {
     /// Made anew, with its state taken over, when its `config` handler is written.
     pub const fn reconfigurable(mut self) -> Self {
         self.reconfigurable = true;
+        self
+    }
+
+    /// With handlers that change an argument of the configuration: `("color", "0 COLOR")`.
+    pub const fn arguments(mut self, arguments: &'static [(&'static str, &'static str)]) -> Self {
+        self.arguments = arguments;
         self
     }
 

@@ -55,15 +55,7 @@ struct Item {
 impl Item {
     /// The keyword this argument begins with and the text after it.
     fn keyword(&self) -> Option<(&str, &str)> {
-        let length = self
-            .text
-            .bytes()
-            .take_while(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || *b == b'_')
-            .count();
-        let (word, rest) = self.text.split_at(length);
-        let starts = word.starts_with(|c: char| c.is_ascii_uppercase() || c == '_');
-        let value = rest.trim_start();
-        (starts && value.len() < rest.len()).then_some((word, value))
+        split_keyword(&self.text)
     }
 
     /// The text after `name`, if this argument is that keyword; empty if it is the keyword alone.
@@ -72,6 +64,18 @@ impl Item {
         let value = rest.trim_start();
         (rest.is_empty() || value.len() < rest.len()).then_some(value)
     }
+}
+
+/// The keyword that an argument begins with, where it does, and the text after it.
+pub(super) fn split_keyword(argument: &str) -> Option<(&str, &str)> {
+    let length = argument
+        .bytes()
+        .take_while(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || *b == b'_')
+        .count();
+    let (word, rest) = argument.split_at(length);
+    let starts = word.starts_with(|c: char| c.is_ascii_uppercase() || c == '_');
+    let value = rest.trim_start();
+    (starts && value.len() < rest.len()).then_some((word, value))
 }
 
 impl<'a> Arguments<'a> {

@@ -436,7 +436,7 @@ impl Router {
         let initialized = self.enter(id, |element, context| {
             let initialized = element.initialize(context);
             if initialized.is_ok() {
-                element.take_state(context, &mut *old);
+                element.keep_state(context, &mut *old);
             }
             initialized
         });

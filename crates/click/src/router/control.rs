@@ -13,7 +13,7 @@ use core::fmt::Write;
 use super::complaints::Circumstance;
 use super::schedule::MOST_TICKETS;
 use super::{Input, Router, ports};
-use crate::arguments::{Argument, NoNames};
+use crate::arguments::{Argument, ArgumentPlace, NoNames};
 use crate::configure::ElementId;
 use crate::context::Context;
 use crate::graph::{Flat, FlatConnection, Flow};
@@ -253,10 +253,32 @@ impl Router {
             "home_thread" => return Ok(()),
             _ => {}
         }
-        self.consult(id, |agent, context| agent.write(context, name, value))
+        let arguments = self.class(id).arguments.iter();
+        let mut arguments = arguments.filter(|(handler, _)| *handler == name);
+        let argument = arguments.next().map(|(_, place)| ArgumentPlace::of(place));
+        let config = argument.map(|place| place.replaced(&self.element_config(id), value));
+        let result = self
+            .consult(id, |agent, context| agent.write(context, name, value))
             .or_else(|| self.enter(id, |element, context| element.write(context, name, value)))
             .unwrap_or_else(|| Err(HandlerError::Busy(self.full_name(id, name))))
-            .map_err(|error| self.complete(id, error))
+            .map_err(|error| self.complete(id, error));
+        match (result, argument, config) {
+            (Ok(()), _, Some(config)) => {
+                *self.node(id).config.borrow_mut() = config.into();
+                Ok(())
+            }
+            // What is wrong with it is wrong with the argument.
+            (Err(HandlerError::Failed(mut messages, status)), Some(place), _) => {
+                for message in &mut messages {
+                    let said = message.strip_prefix(self.name(id));
+                    if let Some(wrong) = said.and_then(|said| said.strip_prefix(": ")) {
+                        *message = format!("{}: {wrong}", place.keyword());
+                    }
+                }
+                Err(HandlerError::Failed(messages, status))
+            }
+            (result, ..) => result,
+        }
     }
 
     /// Puts the element's name into an element's own error.

@@ -105,11 +105,10 @@ impl Element for AggregateLast {
                     include(&mut packet, &earlier);
                     context.emit(1, earlier);
                 }
-                None if packet.annotations().double(FIRST_TIMESTAMP) == 0 => {
+                None => {
                     let time = packet.timestamp().cast_unsigned();
                     packet.set_annotation_double(FIRST_TIMESTAMP, time);
                 }
-                None => {}
             }
             self.held.insert(value, packet);
         }

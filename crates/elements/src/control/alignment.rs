@@ -1,5 +1,6 @@
 use alloc::format;
 
+use sprat_click::arguments::{Argument, split_words, unquote};
 use sprat_click::{Arguments, Class, Configuration, Configure, Element, Phase, Rejected};
 
 pub(super) const ALIGNMENT_INFO: Class = Class::of::<AlignmentInfo>("AlignmentInfo")
@@ -23,18 +24,25 @@ impl Configure for AlignmentInfo {
         arguments: &mut Arguments<'_>,
         configuration: &Configuration<'_>,
     ) -> Result<Self, Rejected> {
-        for entry in arguments.rest() {
-            let words = sprat_click::arguments::split_words(&entry);
-            let known = words.first().is_some_and(|name| {
-                configuration
-                    .find(&sprat_click::arguments::unquote(name))
-                    .is_some()
-            });
-            let numbers = words.iter().skip(1).all(|word| word.parse::<u32>().is_ok());
-            if !known || !numbers || words.len().is_multiple_of(2) {
-                arguments.warning(format!(
-                    "expected 'ELEMENT [MODULUS OFFSET ...]', not '{entry}'"
-                ));
+        for (at, entry) in arguments.rest().iter().enumerate() {
+            let words = split_words(entry);
+            let Some((name, numbers)) = words.split_first() else {
+                arguments.warning(format!("empty configuration argument {at}"));
+                continue;
+            };
+            // Of elements that are not there nothing is asked.
+            if configuration.find(&unquote(name)).is_none() {
+                continue;
+            }
+            if !numbers.len().is_multiple_of(2) {
+                arguments.error("expected 'ELEMENTNAME CHUNK OFFSET [CHUNK OFFSET...]'");
+            }
+            for pair in numbers.chunks_exact(2) {
+                for (number, what) in pair.iter().zip(["CHUNK", "OFFSET"]) {
+                    if i32::parse(number, arguments.names()).is_err() {
+                        arguments.error(format!("expected {what}"));
+                    }
+                }
             }
         }
         Ok(Self)
@@ -60,11 +68,14 @@ struct Align;
 impl Configure for Align {
     fn configure(arguments: &mut Arguments<'_>, _: &Configuration<'_>) -> Result<Self, Rejected> {
         let modulus = arguments.required::<u32>("MODULUS");
-        let offset = arguments.required::<u32>("OFFSET");
+        let offset = arguments.required::<i32>("OFFSET");
         arguments.finish()?;
         let (modulus, offset) = (modulus?, offset?);
-        if ![1, 2, 4, 8].contains(&modulus) || offset >= modulus {
-            return Err(arguments.error("bad modulus and offset"));
+        if ![2, 4, 8].contains(&modulus) {
+            return Err(arguments.error("MODULUS must be 2, 4, or 8"));
+        }
+        if i64::from(offset) >= i64::from(modulus) {
+            return Err(arguments.error("OFFSET must be smaller than MODULUS"));
         }
         Ok(Self)
     }

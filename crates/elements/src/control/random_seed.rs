@@ -3,7 +3,9 @@ use sprat_click::{
     Rejected,
 };
 
-pub(super) const RANDOM_SEED: Class = Class::of::<RandomSeed>("RandomSeed").ports("0/0");
+pub(super) const RANDOM_SEED: Class = Class::of::<RandomSeed>("RandomSeed")
+    .ports("0/0")
+    .arguments(&[("seed", "0 SEED")]);
 
 /// RandomSeed: says what the router's random choices follow from.
 ///

@@ -122,6 +122,28 @@ fn what_only_informs_other_tools_changes_no_packet() {
 }
 
 #[test]
+fn alignments_are_checked_though_they_change_nothing() {
+    for (elements, wrong) in [
+        ("Idle -> Align(1, 0) -> Idle", "MODULUS must be 2, 4, or 8"),
+        (
+            "Idle -> Align(4, 4) -> Idle",
+            "OFFSET must be smaller than MODULUS",
+        ),
+        (
+            "AlignmentInfo(a 4 0 2); a :: Idle -> Idle",
+            "expected 'ELEMENTNAME CHUNK OFFSET [CHUNK OFFSET...]'",
+        ),
+        ("AlignmentInfo(a x 0); a :: Idle -> Idle", "expected CHUNK"),
+        ("AlignmentInfo(a 4 x); a :: Idle -> Idle", "expected OFFSET"),
+    ] {
+        let errors = Bench::errors(elements);
+        assert!(errors.contains(wrong), "{errors}");
+    }
+    // Of elements that are not there nothing is asked.
+    Bench::new("AlignmentInfo(b 4 x, a); a :: Idle -> Idle");
+}
+
+#[test]
 fn pokehandlers_writes_waits_and_ends_the_driver() {
     let bench = Bench::new(
         "i :: Idle -> c :: Counter -> Discard; q :: Idle -> s :: Suppressor -> Discard;

@@ -10,7 +10,13 @@ use sprat_packet::{Batch, EtherAddress, Packet};
 
 use super::tag::Tag;
 
-pub(super) const ETHER_ENCAP: Class = Class::of::<EtherEncap>("EtherEncap").reconfigurable();
+pub(super) const ETHER_ENCAP: Class = Class::of::<EtherEncap>("EtherEncap")
+    .reconfigurable()
+    .arguments(&[
+        ("src", "1 SRC"),
+        ("dst", "2 DST"),
+        ("ethertype", "0 ETHERTYPE"),
+    ]);
 pub(super) const ETHER_VLAN_ENCAP: Class =
     Class::of::<EtherVlanEncap>("EtherVLANEncap").reconfigurable();
 
@@ -47,7 +53,7 @@ fn read(fields: &EthernetFields, name: &str) -> Result<String, HandlerError> {
     match name {
         "src" => Ok(fields.source.to_string()),
         "dst" => Ok(fields.destination.to_string()),
-        "ethertype" => Ok(format!("{:04X}", fields.ethertype)),
+        "ethertype" => Ok(fields.ethertype.to_string()),
         _ => Err(HandlerError::NoHandler(name.into())),
     }
 }
@@ -188,6 +194,16 @@ impl Element for EtherVlanEncap {
         }
     }
 
+    fn configuration(&self) -> Option<String> {
+        let EthernetFields {
+            ethertype,
+            source,
+            destination,
+        } = self.fields;
+        let tag = self.tag.configuration();
+        Some(format!("{source}, {destination}, {ethertype}, {tag}"))
+    }
+
     fn handlers(&self, list: &mut HandlerList) {
         handlers(list);
         Tag::handlers(list);
@@ -245,7 +261,8 @@ mod tests {
             ]
         );
         assert_eq!(bench.read("e.src"), "01-01-01-01-01-01");
-        assert_eq!(bench.read("e.ethertype"), "86DD");
+        assert_eq!(bench.read("e.ethertype"), "34525");
+        assert_eq!(bench.read("e.config"), "0x86dd, 1:1:1:1:1:1, 3:3:3:3:3:3");
     }
 
     #[test]

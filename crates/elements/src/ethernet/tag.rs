@@ -1,5 +1,6 @@
 //! The VLAN tag that encapsulating elements are configured with.
 
+use alloc::format;
 use alloc::string::{String, ToString};
 
 use sprat_click::arguments::{Argument, ArgumentError, Names};
@@ -48,6 +49,7 @@ impl Argument for Priority {
 }
 
 /// The VLAN that gets no tag; none where it is -1.
+#[derive(Clone, Copy, Debug)]
 struct Native(Option<u16>);
 
 impl Argument for Native {
@@ -76,18 +78,19 @@ impl Argument for Control {
 pub(super) struct Tag {
     /// The control information; that of the annotation where it is missing.
     control: Option<u16>,
-    native: Option<u16>,
+    /// The VLAN that gets no tag, unless the tag is that of every packet.
+    native: Option<Native>,
 }
 
 impl Tag {
     /// Reads VLAN_TCI or VLAN_ID, VLAN_PCP and NATIVE_VLAN.
     pub(super) fn configure(arguments: &mut Arguments<'_>) -> Result<Self, Rejected> {
         let control = Self::configure_control(arguments)?;
-        let native = arguments
-            .keyword("NATIVE_VLAN")
-            .unwrap_or(Native(Some(0)))
-            .0;
-        Ok(Self { control, native })
+        let native = arguments.keyword("NATIVE_VLAN").unwrap_or(Native(Some(0)));
+        Ok(Self {
+            control,
+            native: Some(native),
+        })
     }
 
     /// Reads the same without NATIVE_VLAN, for the tag of every packet.
@@ -115,8 +118,7 @@ impl Tag {
         let priority = arguments.position::<Priority>("VLAN_PCP");
         match (control, priority) {
             (Some(control), Some(Priority(priority))) => Ok(Some(control | priority << 13)),
-            (None, Some(_)) => Err(arguments.error("VLAN_PCP cannot be set with VLAN_TCI ANNO")),
-            (control, None) => Ok(control),
+            (control, _) => Ok(control),
         }
     }
 
@@ -124,7 +126,33 @@ impl Tag {
     #[inline]
     pub(super) fn control(&self, packet: &Packet) -> Option<u16> {
         let control = self.control.unwrap_or_else(|| annotation(packet));
-        (self.native != Some(control & IDENTIFIER)).then_some(control)
+        let native = self.native.and_then(|native| native.0);
+        (native != Some(control & IDENTIFIER)).then_some(control)
+    }
+
+    /// The number of the VLAN that gets no tag as Click tells it, who says nothing of zero.
+    fn native_text(&self) -> Option<String> {
+        match self.native? {
+            Native(Some(0)) => None,
+            Native(native) => Some(native.unwrap_or(u16::MAX).to_string()),
+        }
+    }
+
+    /// The arguments that it has now.
+    pub(super) fn configuration(&self) -> String {
+        let mut text = match self.control {
+            None => "ANNO".into(),
+            Some(control) => format!(
+                "VLAN_ID {}, VLAN_PCP {}",
+                control & IDENTIFIER,
+                control >> 13
+            ),
+        };
+        if let Some(native) = self.native_text() {
+            text += ", NATIVE_VLAN ";
+            text += &native;
+        }
+        text
     }
 
     pub(super) fn handlers(list: &mut HandlerList) {
@@ -144,14 +172,15 @@ impl Tag {
     }
 
     pub(super) fn read(&self, name: &str) -> Result<String, HandlerError> {
-        let text = |value: Option<u16>| value.map_or_else(|| "ANNO".into(), |it| it.to_string());
+        // Click reads all but the first in its configuration, where they may be missing.
+        let text = |value: Option<u16>, otherwise: &str| {
+            value.map_or_else(|| otherwise.into(), |value| value.to_string())
+        };
         match name {
-            "vlan_tci" => Ok(text(self.control)),
-            "vlan_id" => Ok(text(self.control.map(|control| control & IDENTIFIER))),
-            "vlan_pcp" => Ok(text(self.control.map(|control| control >> 13))),
-            "native_vlan" => Ok(self
-                .native
-                .map_or_else(|| "-1".into(), |native| native.to_string())),
+            "vlan_tci" => Ok(text(self.control, "ANNO")),
+            "vlan_id" => Ok(text(self.control.map(|control| control & IDENTIFIER), "")),
+            "vlan_pcp" => Ok(text(self.control.map(|control| control >> 13), "")),
+            "native_vlan" => Ok(self.native_text().unwrap_or_default()),
             _ => Err(HandlerError::NoHandler(name.into())),
         }
     }
@@ -173,7 +202,7 @@ impl Tag {
                 let Priority(priority) = crate::handler_value(context, value)?;
                 self.control = Some(control & 0x1fff | priority << 13);
             }
-            "native_vlan" => self.native = crate::handler_value::<Native>(context, value)?.0,
+            "native_vlan" => self.native = Some(crate::handler_value(context, value)?),
             _ => return Err(HandlerError::NoHandler(name.into())),
         }
         Ok(())

@@ -69,6 +69,7 @@ impl Element for VlanEncap {
     fn process(&mut self, _: &mut Context<'_>, batch: &mut Batch) {
         for packet in batch.iter_mut() {
             let Some(control) = self.tag.control(packet) else {
+                packet.set_mac_header(0);
                 continue;
             };
             if packet.len() < ADDRESSES {
@@ -81,6 +82,10 @@ impl Element for VlanEncap {
             data[ADDRESSES + 2..ADDRESSES + TAG].copy_from_slice(&control.to_be_bytes());
             packet.set_mac_header(0);
         }
+    }
+
+    fn configuration(&self) -> Option<String> {
+        Some(self.tag.configuration())
     }
 
     fn handlers(&self, list: &mut HandlerList) {
@@ -139,8 +144,8 @@ impl Element for VlanDecap {
             if control.is_some() {
                 packet.data_mut().copy_within(0..ADDRESSES, TAG);
                 packet.strip(TAG);
-                packet.set_mac_header(0);
             }
+            packet.set_mac_header(0);
         }
     }
 }
@@ -176,6 +181,10 @@ impl Element for SetVlanAnno {
                 set_annotation(packet, control);
             }
         }
+    }
+
+    fn configuration(&self) -> Option<String> {
+        Some(self.tag.configuration())
     }
 
     fn handlers(&self, list: &mut HandlerList) {

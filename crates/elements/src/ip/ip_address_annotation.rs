@@ -46,19 +46,19 @@ pub(crate) struct GetIPAddress {
 
 impl Configure for GetIPAddress {
     fn configure(arguments: &mut Arguments<'_>, _: &Configuration<'_>) -> Result<Self, Rejected> {
-        let place = match arguments.keyword("IP") {
-            Some(Place::Offset(_)) => Err(arguments.error("IP: should be 'src' or 'dst'")),
-            Some(place) => Ok(place),
-            None => arguments
-                .required::<u32>("OFFSET")
-                .map(|offset| Place::Offset(offset as usize)),
-        };
+        let offset = arguments.position::<i32>("OFFSET");
         let annotation = annotation(arguments);
+        let field = arguments.keyword::<String>("IP");
         arguments.finish()?;
-        Ok(Self {
-            place: place?,
-            annotation,
-        })
+        let offset = offset.and_then(|offset| usize::try_from(offset).ok());
+        let place = match (offset, field.as_deref()) {
+            (Some(offset), None) => Place::Offset(offset),
+            (None, Some("src")) => Place::Source,
+            (None, Some("dst")) => Place::Destination,
+            (None, Some(_)) => return Err(arguments.error("bad IP")),
+            _ => return Err(arguments.error("set one of OFFSET, IP")),
+        };
+        Ok(Self { place, annotation })
     }
 }
 

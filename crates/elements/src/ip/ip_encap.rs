@@ -10,7 +10,9 @@ use sprat_click::{
 use sprat_packet::headers::{Ipv4, Ipv4Fields};
 use sprat_packet::{Batch, Packet};
 
-pub(super) const IP_ENCAP: Class = Class::of::<IPEncap>("IPEncap").reconfigurable();
+pub(super) const IP_ENCAP: Class = Class::of::<IPEncap>("IPEncap")
+    .reconfigurable()
+    .arguments(&[("src", "1 SRC"), ("dst", "2 DST")]);
 
 /// IPEncap: puts an IP header in front of packets.
 ///

@@ -9,8 +9,10 @@ use sprat_packet::Batch;
 use sprat_packet::checksum::update_u16;
 use sprat_packet::headers::Ipv4Mut;
 
-pub(super) const SET_IP_DSCP: Class = Class::of::<SetTypeOfService<CodePoint>>("SetIPDSCP");
-pub(super) const SET_IP_ECN: Class = Class::of::<SetTypeOfService<Ecn>>("SetIPECN");
+pub(super) const SET_IP_DSCP: Class =
+    Class::of::<SetTypeOfService<CodePoint>>("SetIPDSCP").arguments(&[("dscp", "0 DSCP")]);
+pub(super) const SET_IP_ECN: Class =
+    Class::of::<SetTypeOfService<Ecn>>("SetIPECN").arguments(&[("ecn", "0 ECN")]);
 
 /// SetIPDSCP, SetIPECN: set a part of the type of service of IP packets.
 ///

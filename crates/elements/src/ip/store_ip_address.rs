@@ -1,6 +1,7 @@
+use alloc::string::String;
 use core::net::Ipv4Addr;
 
-use sprat_click::arguments::{Argument, ArgumentError, Names};
+use sprat_click::arguments::Argument;
 use sprat_click::{Arguments, Class, Configuration, Configure, Context, Element, Rejected};
 use sprat_packet::checksum::Delta;
 use sprat_packet::headers::{Ipv4Mut, TcpMut, UdpMut, protocol};
@@ -36,16 +37,6 @@ pub(super) enum Place {
     Destination,
 }
 
-impl Argument for Place {
-    fn parse(text: &str, names: &dyn Names) -> Result<Self, ArgumentError> {
-        match text {
-            _ if text.eq_ignore_ascii_case("src") => Ok(Self::Source),
-            _ if text.eq_ignore_ascii_case("dst") => Ok(Self::Destination),
-            _ => u32::parse(text, names).map(|offset| Self::Offset(offset as usize)),
-        }
-    }
-}
-
 impl Configure for StoreIPAddress {
     fn configure(arguments: &mut Arguments<'_>, _: &Configuration<'_>) -> Result<Self, Rejected> {
         let address = if arguments.remaining() > 1 {
@@ -53,12 +44,23 @@ impl Configure for StoreIPAddress {
         } else {
             None
         };
-        let place = arguments.required("OFFSET");
+        let word = arguments.required::<String>("OFFSET");
         arguments.finish()?;
-        Ok(Self {
-            address: address.transpose()?,
-            place: place?,
-        })
+        let (address, word) = (address.transpose()?, word?);
+        let place = if word.eq_ignore_ascii_case("src") {
+            Place::Source
+        } else if word.eq_ignore_ascii_case("dst") {
+            Place::Destination
+        } else {
+            let offset = i32::parse(&word, arguments.names()).ok();
+            match offset.and_then(|offset| usize::try_from(offset).ok()) {
+                Some(offset) => Place::Offset(offset),
+                None => {
+                    return Err(arguments.error("type mismatch: OFFSET requires integer"));
+                }
+            }
+        };
+        Ok(Self { address, place })
     }
 }
 

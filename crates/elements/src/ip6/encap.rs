@@ -10,8 +10,12 @@ use sprat_packet::checksum::Sum;
 use sprat_packet::headers::{Ipv6, Ipv6Fields, UdpFields, protocol};
 use sprat_packet::{Batch, Packet};
 
-pub(super) const IP6_ENCAP: Class = Class::of::<Ip6Encap>("IP6Encap").reconfigurable();
-pub(super) const UDP_IP6_ENCAP: Class = Class::of::<UdpIp6Encap>("UDPIP6Encap").reconfigurable();
+pub(super) const IP6_ENCAP: Class = Class::of::<Ip6Encap>("IP6Encap")
+    .reconfigurable()
+    .arguments(&[("src", "1 SRC"), ("dst", "2 DST")]);
+pub(super) const UDP_IP6_ENCAP: Class = Class::of::<UdpIp6Encap>("UDPIP6Encap")
+    .reconfigurable()
+    .arguments(crate::tcpudp::UDP_ENCAP_ARGUMENTS);
 
 /// Where packets go: to one address, or where each packet's annotation says.
 #[derive(Clone, Copy)]

@@ -88,5 +88,13 @@ mod tests {
             assert_eq!(bytes[16..20], [1, 0, 0, host]);
             assert_eq!(identifier(bytes), 10);
         }
+        // Click knows replies by one more, on the machine's side of the identifier.
+        let table = bench.read("rw.table");
+        for flow in [
+            "(1.0.0.1, 5.0.0.5, 10) => (2.0.0.2, 5.0.0.5, 10) [*0 1]",
+            "(5.0.0.5, 2.0.0.2, 266) => (5.0.0.5, 1.0.0.1, 266) [0 *1]",
+        ] {
+            assert!(table.contains(flow), "{table}");
+        }
     }
 }

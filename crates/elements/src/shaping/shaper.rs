@@ -10,9 +10,12 @@ use super::bucket::Bucket;
 use super::gate::Gate;
 use super::unit;
 
-pub(super) const SHAPER: Class = Class::of::<Shaper<false>>("Shaper").processing("l/l");
-pub(super) const BANDWIDTH_SHAPER: Class =
-    Class::of::<Shaper<true>>("BandwidthShaper").processing("l/l");
+pub(super) const SHAPER: Class = Class::of::<Shaper<false>>("Shaper")
+    .processing("l/l")
+    .reconfigurable();
+pub(super) const BANDWIDTH_SHAPER: Class = Class::of::<Shaper<true>>("BandwidthShaper")
+    .processing("l/l")
+    .reconfigurable();
 
 /// Shaper: lets packets be pulled at a rate.
 ///

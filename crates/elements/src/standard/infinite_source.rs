@@ -8,10 +8,12 @@ use sprat_packet::Batch;
 
 use super::generator::Generator;
 
-pub(super) const INFINITE_SOURCE: Class =
-    Class::of::<InfiniteSource<false>>("InfiniteSource").ports("0/1");
-pub(super) const RANDOM_SOURCE: Class =
-    Class::of::<InfiniteSource<true>>("RandomSource").ports("0/1");
+pub(super) const INFINITE_SOURCE: Class = Class::of::<InfiniteSource<false>>("InfiniteSource")
+    .ports("0/1")
+    .reconfigurable();
+pub(super) const RANDOM_SOURCE: Class = Class::of::<InfiniteSource<true>>("RandomSource")
+    .ports("0/1")
+    .reconfigurable();
 
 /// InfiniteSource: makes packets as fast as they are taken.
 ///

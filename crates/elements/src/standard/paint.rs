@@ -7,18 +7,25 @@ use sprat_click::{
 };
 use sprat_packet::{Batch, annotations};
 
-pub(super) const PAINT: Class = Class::of::<Paint>("Paint").reconfigurable();
+pub(super) const PAINT: Class = Class::of::<Paint>("Paint")
+    .reconfigurable()
+    .arguments(COLOR);
 pub(super) const CHECK_PAINT: Class = Class::of::<CheckPaint>("CheckPaint")
     .ports("1/1-2")
     .processing("a/ah")
-    .reconfigurable();
+    .reconfigurable()
+    .arguments(COLOR);
 pub(super) const PAINT_TEE: Class = Class::of::<PaintTee>("PaintTee")
     .ports("1/2")
     .processing("a/ah")
-    .reconfigurable();
+    .reconfigurable()
+    .arguments(COLOR);
 pub(super) const PAINT_SWITCH: Class = Class::of::<PaintSwitch>("PaintSwitch")
     .ports("1/-")
     .processing("h/h");
+
+/// The handler of a color.
+const COLOR: &[(&str, &str)] = &[("color", "0 COLOR")];
 
 /// The one-byte annotation that the argument ANNO names; the paint where it is missing.
 pub(super) fn byte_annotation(arguments: &mut Arguments<'_>) -> usize {
@@ -233,6 +240,18 @@ impl Element for PaintSwitch {
 #[cfg(test)]
 mod tests {
     use crate::testing::Bench;
+
+    #[test]
+    fn a_written_color_is_the_configurations() {
+        let bench = Bench::new("Idle -> p :: Paint(3, 17) -> Idle");
+        bench.write("p.color", "5");
+        assert_eq!(bench.read("p.config"), "5, 17");
+        assert_eq!(
+            bench.write_fails("p.color", "red").as_deref(),
+            Some("COLOR: invalid number")
+        );
+        assert_eq!(bench.read("p.config"), "5, 17");
+    }
 
     #[test]
     fn check_paint_passes_the_color_and_diverts_the_others() {

@@ -1,5 +1,4 @@
 use alloc::collections::VecDeque;
-use alloc::format;
 use alloc::rc::Rc;
 use alloc::string::{String, ToString};
 use core::cell::Cell;
@@ -12,7 +11,9 @@ use sprat_packet::{Batch, Packet};
 
 pub(super) const QUEUE: Class = Class::of::<Queue>("Queue")
     .ports("1/1-2")
-    .processing("h/lh");
+    .processing("h/lh")
+    .reconfigurable()
+    .arguments(&[("capacity", "0 CAPACITY")]);
 pub(super) const SIMPLE_QUEUE: Class = QUEUE.named("SimpleQueue");
 pub(super) const NOTIFIER_QUEUE: Class = QUEUE.named("NotifierQueue");
 pub(super) const FULL_NOTE_QUEUE: Class = QUEUE.named("FullNoteQueue");
@@ -91,8 +92,6 @@ const CPU_CAPACITY: usize = 128;
 struct Queue {
     packets: VecDeque<Packet>,
     capacity: usize,
-    /// Whether the capacity is no longer what the configuration said.
-    resized: bool,
     highwater: usize,
     drops: u64,
     /// The length, for elements that watch it.
@@ -123,7 +122,6 @@ impl Configure for Queue {
         Ok(Self {
             packets: VecDeque::new(),
             capacity,
-            resized: false,
             highwater: 0,
             drops: 0,
             length: Rc::default(),
@@ -211,10 +209,6 @@ impl Element for Queue {
         self.policy.signals()
     }
 
-    fn configuration(&self) -> Option<String> {
-        self.resized.then(|| format!("CAPACITY {}", self.capacity))
-    }
-
     fn handlers(&self, list: &mut HandlerList) {
         list.read("length")
             .read("highwater_length")
@@ -242,7 +236,6 @@ impl Element for Queue {
         match name {
             "capacity" => {
                 self.capacity = crate::handler_value::<u32>(context, value)? as usize;
-                self.resized = true;
                 self.cut();
             }
             "reset_counts" => {
@@ -263,19 +256,49 @@ impl Element for Queue {
     fn take_state(&mut self, context: &mut Context<'_>, old: &mut dyn Element) {
         if let Some(old) = old.downcast_mut::<Self>() {
             self.packets.append(&mut old.packets);
-            self.highwater = old.highwater.max(self.packets.len());
-            self.drops += old.drops;
-            let count = self.packets.len() as u64;
             self.cut();
-            self.drops += count - self.packets.len() as u64;
+            self.highwater = self.packets.len();
             self.signal(context);
         }
+    }
+
+    fn keep_state(&mut self, context: &mut Context<'_>, old: &mut dyn Element) {
+        let Some(before) = old.downcast_mut::<Self>() else {
+            return;
+        };
+        let (highwater, drops) = (before.highwater, before.drops);
+        // Who watches its length watches on.
+        self.length = before.length.clone();
+        self.take_state(context, old);
+        (self.highwater, self.drops) = (highwater, drops);
     }
 }
 
 #[cfg(test)]
 mod tests {
     use crate::testing::Bench;
+
+    #[test]
+    fn a_queue_told_another_capacity_keeps_its_counts_and_one_that_takes_its_place_does_not() {
+        let text = |queue: &str| std::format!("FromDevice(in) -> q :: {queue} -> Idle");
+        let bench = Bench::new(&text("Queue(3)"));
+        for number in 0..5 {
+            bench.arrive("in", &[number]);
+        }
+        bench.run();
+        let read = |names: [&str; 3]| names.map(|name| bench.read(name));
+        let counts = || read(["q.length", "q.highwater_length", "q.drops"]);
+        assert_eq!(counts(), ["3", "3", "2"]);
+        bench.write("q.capacity", "2");
+        assert_eq!(counts(), ["2", "3", "2"]);
+        assert_eq!(bench.read("q.config"), "2");
+        bench.write("q.config", "CAPACITY 9");
+        assert_eq!(counts(), ["2", "3", "2"]);
+        bench.write("q.capacity", "8");
+        assert_eq!(bench.read("q.config"), "CAPACITY 8");
+        bench.replace(&text("Queue(1)"));
+        assert_eq!(counts(), ["1", "1", "0"]);
+    }
 
     #[test]
     fn queue_drops_what_does_not_fit_and_keeps_order() {

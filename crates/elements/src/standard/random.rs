@@ -11,7 +11,9 @@ use sprat_packet::Batch;
 
 pub(super) const RANDOM_SAMPLE: Class = Class::of::<RandomSample>("RandomSample")
     .ports("1/1-2")
-    .processing("a/ah");
+    .processing("a/ah")
+    .reconfigurable()
+    .arguments(&[("active", "ACTIVE")]);
 pub(super) const PROB_SPLITTER: Class = RANDOM_SAMPLE.named("ProbSplitter");
 pub(super) const RANDOM_BIT_ERRORS: Class = Class::of::<RandomBitErrors>("RandomBitErrors");
 
@@ -147,6 +149,12 @@ impl Element for RandomSample {
             context.emit(1, packet);
             None
         });
+    }
+
+    fn keep_state(&mut self, _: &mut Context<'_>, old: &mut dyn Element) {
+        if let Some(old) = old.downcast_mut::<Self>() {
+            self.drops = old.drops;
+        }
     }
 
     fn handlers(&self, list: &mut HandlerList) {

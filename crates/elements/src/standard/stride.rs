@@ -12,10 +12,12 @@ use sprat_packet::Batch;
 
 pub(super) const STRIDE_SCHED: Class = Class::of::<StrideSched>("StrideSched")
     .ports("1-/1")
-    .processing("l/l");
+    .processing("l/l")
+    .reconfigurable();
 pub(super) const STRIDE_SWITCH: Class = Class::of::<StrideSwitch>("StrideSwitch")
     .ports("1/1-")
-    .processing("h/h");
+    .processing("h/h")
+    .reconfigurable();
 
 /// How far a port with one ticket strides.
 const STRIDE: u32 = 1 << 16;
@@ -143,13 +145,23 @@ impl Shares {
         Ok(self.ports[port].tickets.to_string())
     }
 
-    fn write(&mut self, name: &str, value: &str) -> Result<(), HandlerError> {
+    fn write(
+        &mut self,
+        context: &Context<'_>,
+        name: &str,
+        value: &str,
+    ) -> Result<(), HandlerError> {
         let port = self.port_of(name)?;
         let tickets = i32::parse(value.trim(), &NoNames)
             .map_err(|_| HandlerError::failed("tickets value must be integer"))?;
-        let tickets = u32::try_from(tickets)
-            .map_err(|_| HandlerError::failed("number of tickets must be >= 0"))?
-            .min(MOST);
+        let mut tickets = u32::try_from(tickets)
+            .map_err(|_| HandlerError::failed("number of tickets must be >= 0"))?;
+        if tickets > MOST {
+            context.chatter(format_args!(
+                "warning: port {port}'s tickets reduced to {MOST}"
+            ));
+            tickets = MOST;
+        }
         // A port that had no turns begins beside the one that is least far.
         let least = self.ports.iter().filter(|share| share.tickets > 0);
         let least = least.map(|share| share.pass).min().unwrap_or(0);
@@ -222,8 +234,13 @@ impl Element for StrideSched {
         self.shares.read(name)
     }
 
-    fn write(&mut self, _: &mut Context<'_>, name: &str, value: &str) -> Result<(), HandlerError> {
-        self.shares.write(name, value)
+    fn write(
+        &mut self,
+        context: &mut Context<'_>,
+        name: &str,
+        value: &str,
+    ) -> Result<(), HandlerError> {
+        self.shares.write(context, name, value)
     }
 }
 
@@ -274,8 +291,13 @@ impl Element for StrideSwitch {
         self.shares.read(name)
     }
 
-    fn write(&mut self, _: &mut Context<'_>, name: &str, value: &str) -> Result<(), HandlerError> {
-        self.shares.write(name, value)
+    fn write(
+        &mut self,
+        context: &mut Context<'_>,
+        name: &str,
+        value: &str,
+    ) -> Result<(), HandlerError> {
+        self.shares.write(context, name, value)
     }
 }
 

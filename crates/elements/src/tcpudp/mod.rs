@@ -14,6 +14,8 @@ mod udp_ip_encap;
 
 use sprat_click::Class;
 
+pub(crate) use udp_ip_encap::UDP_ENCAP_ARGUMENTS;
+
 /// The classes of this family.
 pub(crate) const CLASSES: &[&Class] = &[
     &check_transport_header::CHECK_TCP_HEADER,

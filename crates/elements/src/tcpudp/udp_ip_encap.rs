@@ -13,8 +13,18 @@ use sprat_packet::headers::{Ipv4Fields, UdpFields, protocol};
 
 use crate::ip::ip_encap::Destination;
 
-pub(super) const UDP_IP_ENCAP: Class = Class::of::<UDPIPEncap>("UDPIPEncap").reconfigurable();
+pub(super) const UDP_IP_ENCAP: Class = Class::of::<UDPIPEncap>("UDPIPEncap")
+    .reconfigurable()
+    .arguments(UDP_ENCAP_ARGUMENTS);
 pub(super) const DYNAMIC_UDP_IP_ENCAP: Class = Class::of::<UDPIPEncap>("DynamicUDPIPEncap");
+
+/// The handlers of the addresses and ports of an encapsulation in UDP.
+pub(crate) const UDP_ENCAP_ARGUMENTS: &[(&str, &str)] = &[
+    ("src", "0 SRC"),
+    ("sport", "1 SPORT"),
+    ("dst", "2 DST"),
+    ("dport", "3 DPORT"),
+];
 
 /// UDPIPEncap, DynamicUDPIPEncap: put UDP and IP headers in front of packets.
 ///

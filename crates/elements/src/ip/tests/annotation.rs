@@ -66,3 +66,23 @@ fn random_addresses_have_the_prefix_and_keep_the_limit() {
     assert_eq!(addresses.len(), 5);
     assert!(addresses.iter().all(|address| address[..2] == [10, 3]));
 }
+
+#[test]
+fn wrong_places_of_addresses_are_named() {
+    for (element, wrong) in [
+        ("GetIPAddress", "set one of OFFSET, IP"),
+        ("GetIPAddress(16, IP src)", "set one of OFFSET, IP"),
+        ("GetIPAddress(IP both)", "bad IP"),
+        (
+            "StoreIPAddress(both)",
+            "type mismatch: OFFSET requires integer",
+        ),
+        (
+            "StoreIPAddress(1.2.3.4, -1)",
+            "type mismatch: OFFSET requires integer",
+        ),
+    ] {
+        let errors = Bench::errors(&std::format!("Idle -> {element} -> Idle"));
+        assert!(errors.contains(wrong), "{element}: {errors}");
+    }
+}

@@ -167,8 +167,8 @@ impl Rewriter {
             _ => write!(
                 text,
                 "({}) => ({})",
-                self.key_text(&from),
-                self.key_text(&to)
+                self.key_text(&from, direction),
+                self.key_text(&to, direction)
             ),
         };
         match table.latest_shift(id, direction) {
@@ -198,15 +198,20 @@ impl Rewriter {
     }
 
     /// What a key stands for in this kind of rewriter.
-    fn key_text(&self, key: &FlowKey) -> String {
+    fn key_text(&self, key: &FlowKey, direction: Direction) -> String {
         let (source, destination) = (key.source(), key.destination());
         let (source_port, destination_port) = (key.source_port(), key.destination_port());
         match self.kind {
-            // The identifier stands in one of the two.
-            Kind::Ping => format!(
-                "{source}, {destination}, {}",
-                source_port | destination_port
-            ),
+            Kind::Ping => {
+                // The identifier stands in one of the two. Click knows replies by one more than
+                // it, which it adds in the order of bytes of the machines it runs on.
+                let identifier = source_port | destination_port;
+                let shown = match direction {
+                    Direction::Forward => identifier,
+                    Direction::Reply => identifier.swap_bytes().wrapping_add(1).swap_bytes(),
+                };
+                format!("{source}, {destination}, {shown}")
+            }
             Kind::AddressPair => format!("{source}, {destination}"),
             _ => format!("{source}, {source_port}, {destination}, {destination_port}"),
         }
