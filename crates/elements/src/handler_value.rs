@@ -19,6 +19,19 @@ pub(crate) fn handler_value<T: Argument>(
     })
 }
 
+/// Reads a value written to a handler that stands for an argument of the same name (`Class::arguments`),
+/// and words what is wrong with it as in a configuration.
+pub(crate) fn argument_value<T: Argument>(
+    context: &Context<'_>,
+    handler: &str,
+    value: &str,
+) -> Result<T, HandlerError> {
+    T::parse(value.trim(), &context.names()).map_err(|error| {
+        let keyword = handler.to_ascii_uppercase();
+        HandlerError::failed(format!("{keyword}: {error}"))
+    })
+}
+
 /// What was found wrong with the words written to a handler, or with its parameters.
 pub(crate) fn complaints(arguments: &Arguments<'_>) -> HandlerError {
     let messages = arguments.messages().iter().map(|(_, text)| text.as_str());

@@ -23,10 +23,6 @@ impl<'a> ArgumentPlace<'a> {
         Self { position, keyword }
     }
 
-    pub(crate) fn keyword(self) -> &'a str {
-        self.keyword
-    }
-
     /// The configuration string with another value there: what had the keyword goes, and it is
     /// the last argument; what had the position stays where it is.
     pub(crate) fn replaced(self, config: &str, value: &str) -> String {

@@ -262,23 +262,10 @@ impl Router {
             .or_else(|| self.enter(id, |element, context| element.write(context, name, value)))
             .unwrap_or_else(|| Err(HandlerError::Busy(self.full_name(id, name))))
             .map_err(|error| self.complete(id, error));
-        match (result, argument, config) {
-            (Ok(()), _, Some(config)) => {
-                *self.node(id).config.borrow_mut() = config.into();
-                Ok(())
-            }
-            // What is wrong with it is wrong with the argument.
-            (Err(HandlerError::Failed(mut messages, status)), Some(place), _) => {
-                for message in &mut messages {
-                    let said = message.strip_prefix(self.name(id));
-                    if let Some(wrong) = said.and_then(|said| said.strip_prefix(": ")) {
-                        *message = format!("{}: {wrong}", place.keyword());
-                    }
-                }
-                Err(HandlerError::Failed(messages, status))
-            }
-            (result, ..) => result,
+        if let (Ok(()), Some(config)) = (&result, config) {
+            *self.node(id).config.borrow_mut() = config.into();
         }
+        result
     }
 
     /// Puts the element's name into an element's own error.

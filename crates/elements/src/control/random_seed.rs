@@ -56,7 +56,7 @@ impl Element for RandomSeed {
         }
         let given = match value.trim() {
             "" => None,
-            number => Some(crate::handler_value(context, number)?),
+            number => Some(crate::argument_value(context, name, number)?),
         };
         seed(context, given);
         Ok(())

@@ -65,9 +65,9 @@ fn write(
     value: &str,
 ) -> Result<(), HandlerError> {
     match name {
-        "src" => fields.source = crate::handler_value(context, value)?,
-        "dst" => fields.destination = crate::handler_value(context, value)?,
-        "ethertype" => fields.ethertype = crate::handler_value(context, value)?,
+        "src" => fields.source = crate::argument_value(context, name, value)?,
+        "dst" => fields.destination = crate::argument_value(context, name, value)?,
+        "ethertype" => fields.ethertype = crate::argument_value(context, name, value)?,
         _ => return Err(HandlerError::NoHandler(name.into())),
     }
     Ok(())

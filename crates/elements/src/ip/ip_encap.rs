@@ -179,8 +179,8 @@ impl Element for IPEncap {
         value: &str,
     ) -> Result<(), HandlerError> {
         match name {
-            "src" => self.fields.source = crate::handler_value(context, value)?,
-            "dst" => self.destination = crate::handler_value(context, value)?,
+            "src" => self.fields.source = crate::argument_value(context, name, value)?,
+            "dst" => self.destination = crate::argument_value(context, name, value)?,
             _ => return Err(HandlerError::NoHandler(name.into())),
         }
         Ok(())

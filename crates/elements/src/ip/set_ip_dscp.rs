@@ -151,7 +151,7 @@ impl<T: Part> Element for SetTypeOfService<T> {
         if name != T::HANDLER {
             return Err(HandlerError::NoHandler(name.into()));
         }
-        self.part = crate::handler_value(context, value)?;
+        self.part = crate::argument_value(context, name, value)?;
         Ok(())
     }
 }

@@ -67,7 +67,7 @@ impl Color {
         value: &str,
     ) -> Result<(), HandlerError> {
         match name {
-            "color" => self.color = crate::handler_value(context, value)?,
+            "color" => self.color = crate::argument_value(context, name, value)?,
             _ => return Err(HandlerError::NoHandler(name.into())),
         }
         Ok(())

@@ -235,7 +235,7 @@ impl Element for Queue {
     ) -> Result<(), HandlerError> {
         match name {
             "capacity" => {
-                self.capacity = crate::handler_value::<u32>(context, value)? as usize;
+                self.capacity = crate::argument_value::<u32>(context, name, value)? as usize;
                 self.cut();
             }
             "reset_counts" => {

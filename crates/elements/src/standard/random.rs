@@ -189,7 +189,7 @@ impl Element for RandomSample {
             "drop_prob" | "prob" => {
                 self.sample = written(value, &context.names())?.complement();
             }
-            "active" => self.active = crate::handler_value(context, value)?,
+            "active" => self.active = crate::argument_value(context, name, value)?,
             "clear_counts" => self.drops = 0,
             _ => return Err(HandlerError::NoHandler(name.into())),
         }

@@ -178,13 +178,15 @@ impl Element for UDPIPEncap {
         value: &str,
     ) -> Result<(), HandlerError> {
         match name {
-            "src" => self.network.source = crate::handler_value(context, value)?,
+            "src" => self.network.source = crate::argument_value(context, name, value)?,
             "sport" => {
-                self.transport.source_port = crate::handler_value::<UdpPort>(context, value)?.0
+                self.transport.source_port =
+                    crate::argument_value::<UdpPort>(context, name, value)?.0
             }
-            "dst" => self.destination = crate::handler_value(context, value)?,
+            "dst" => self.destination = crate::argument_value(context, name, value)?,
             "dport" => {
-                self.transport.destination_port = crate::handler_value::<UdpPort>(context, value)?.0
+                self.transport.destination_port =
+                    crate::argument_value::<UdpPort>(context, name, value)?.0
             }
             _ => return Err(HandlerError::NoHandler(name.into())),
         }
