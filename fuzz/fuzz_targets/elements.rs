@@ -27,8 +27,10 @@ const PREPARATIONS: [&str; 6] = [
 
 /// Parts of the names of classes whose answer depends on chance, on the clock or on how much is
 /// done at a time.
-const UNSTEADY: [&str; 9] =
-    ["Rand", "Rated", "Shaper", "RED", "Prob", "CoDel", "Burster", "Meter", "MixedQueue"];
+const UNSTEADY: [&str; 11] = [
+    "Rand", "Rated", "Shaper", "RED", "Prob", "CoDel", "Burster", "Meter", "MixedQueue",
+    "DelayUnqueue", "LinkUnqueue",
+];
 
 /// Rounds that a router runs, twice. In each, a task that polls does so more than a hundred times.
 const ROUNDS: usize = 8;
