@@ -282,10 +282,7 @@ fn a_new_configuration_takes_over_while_frames_pass() {
             "FromDevice(eth0) -> Nonsense(1) -> Discard",
         );
         assert_eq!(refused, status::HANDLER_ERROR);
-        assert!(
-            words.contains("unknown element class 'Nonsense'"),
-            "{words}"
-        );
+        assert!(words.contains("undeclared element 'Nonsense'"), "{words}");
         run.deliver(0, &frames(1));
         run.enter(false);
         assert_eq!(run.sent[0].len(), 11, "the old one goes on");
@@ -346,7 +343,7 @@ fn variables_come_from_parameters_and_messages_name_the_file() {
         assert_eq!(run.status, Some(1));
         assert!(
             run.text
-                .starts_with("bridge.click:2: unknown element class 'Discord'"),
+                .starts_with("bridge.click:2: undeclared element 'Discord'"),
             "{}",
             run.text
         );
