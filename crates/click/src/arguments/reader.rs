@@ -120,7 +120,7 @@ impl<'a> Arguments<'a> {
         name: &str,
         parse: impl FnOnce(&str, &dyn Names) -> Result<T, ArgumentError>,
     ) -> Option<T> {
-        let text = self.take_keyword(name).or_else(|| self.take_position())?;
+        let text = self.take(name)?;
         self.read(name, &text, parse).ok()
     }
 
@@ -141,7 +141,7 @@ impl<'a> Arguments<'a> {
         name: &str,
         parse: impl FnOnce(&str, &dyn Names) -> Result<T, ArgumentError>,
     ) -> Result<T, Rejected> {
-        match self.take_keyword(name).or_else(|| self.take_position()) {
+        match self.take(name) {
             Some(text) => self.read(name, &text, parse),
             None => Err(self.missing(name)),
         }
@@ -274,13 +274,24 @@ impl<'a> Arguments<'a> {
         text: &str,
         parse: impl FnOnce(&str, &dyn Names) -> Result<T, ArgumentError>,
     ) -> Result<T, Rejected> {
-        parse(text, self.names).map_err(|error| match unset_variable(text) {
+        parse(text, self.names).map_err(|error| self.unreadable(name, text, &error))
+    }
+
+    // Once, and not for each type of argument.
+    #[inline(never)]
+    fn unreadable(&mut self, name: &str, text: &str, error: &ArgumentError) -> Rejected {
+        match unset_variable(text) {
             None => self.error(format!("{name}: {error}")),
             Some(variable) => self.error(format!(
                 "{name}: ${variable} is not set: --param {variable}=..., to sprat click \
                  {variable}=..., or define(${variable} ...)"
             )),
-        })
+        }
+    }
+
+    #[inline(never)]
+    fn take(&mut self, name: &str) -> Option<String> {
+        self.take_keyword(name).or_else(|| self.take_position())
     }
 
     fn take_keywords(&mut self, name: &str) -> Vec<String> {

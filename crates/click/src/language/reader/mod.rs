@@ -254,6 +254,12 @@ impl Reader<'_> {
     /// Reports an error at the last token that has been looked at.
     #[inline(never)]
     fn error(&mut self, message: impl Into<String>) {
+        self.report(message.into());
+    }
+
+    // Once, and not wherever something can be wrong.
+    #[inline(never)]
+    fn report(&mut self, message: String) {
         let at = self.lexer.here();
         self.diagnostics.error(&at, message);
     }
