@@ -10,14 +10,15 @@ use hashbrown::HashMap;
 use sprat_click::{Arguments, Instant, Rejected};
 use sprat_packet::{Batch, EtherAddress, Packet};
 
-use crate::standard::timestamps::timestamp_text;
-
 const DEFAULT_CAPACITY: u32 = 2048;
 const DEFAULT_SLIM_FACTOR: u32 = 2;
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(300);
 
-/// Requests for one address follow each other no faster than this.
-const REQUEST_INTERVAL: Duration = Duration::from_millis(100);
+/// Requests for one address follow each other no faster than this, in milliseconds; and, after the
+/// tenth that nobody answered, than the other.
+const REQUEST_INTERVAL: u64 = 100;
+const PATIENT_INTERVAL: u64 = 2000;
+const PATIENT_AFTER: u8 = 10;
 
 /// How much a table may hold and for how long; zero is without bound.
 #[derive(Clone, Copy, Debug)]
@@ -43,7 +44,7 @@ impl Limits {
             timeout: arguments.keyword("TIMEOUT").unwrap_or(DEFAULT_TIMEOUT),
         };
         if limits.slim_factor == 0 {
-            return Err(arguments.error("CAPACITY_SLIM_FACTOR must be > 0"));
+            return Err(arguments.error("CAPACITY_SLIM_FACTOR cannot be zero"));
         }
         Ok(limits)
     }
@@ -58,16 +59,48 @@ pub(super) enum Answer {
     Unknown,
 }
 
+/// Milliseconds on the router's clock, by which tables count: ages are told in whole ones.
+type Milliseconds = u64;
+
+fn milliseconds(now: Instant) -> Milliseconds {
+    now.0 / 1_000_000
+}
+
+/// Where an entry stands among the others: by its age, and among those of one age by the second
+/// number.
+type Place = (Milliseconds, i64);
+
 /// One IPv4 address.
 struct Entry {
-    /// Its place in the order of creation.
-    number: u64,
+    place: Place,
     address: EtherAddress,
     known: bool,
-    /// When the Ethernet address was learned or, before that, the entry made.
-    live: Instant,
-    requested: Option<Instant>,
+    /// When the Ethernet address was learned or, before that, the entry made; later where it is
+    /// asked for still.
+    live: Milliseconds,
+    /// When it was asked for, and how often since the last answer.
+    requested: Option<Milliseconds>,
+    requests: u8,
     waiting: VecDeque<Packet>,
+}
+
+impl Entry {
+    fn expired(&self, timeout: Milliseconds, now: Milliseconds) -> bool {
+        timeout != 0 && self.live + timeout < now
+    }
+
+    fn may_request(&self, now: Milliseconds) -> bool {
+        let interval = match self.requests {
+            PATIENT_AFTER.. => PATIENT_INTERVAL,
+            _ => REQUEST_INTERVAL,
+        };
+        self.requested.is_none_or(|before| before + interval <= now)
+    }
+
+    fn note_request(&mut self, now: Milliseconds) {
+        self.requested = Some(now);
+        self.requests = self.requests.saturating_add(1);
+    }
 }
 
 /// The table itself. It takes the time as an argument and does no input or output.
@@ -75,8 +108,9 @@ pub(super) struct Table {
     pub(super) limits: Limits,
     entries: HashMap<Ipv4Addr, Entry>,
     /// Every entry, the oldest first.
-    order: BTreeMap<u64, Ipv4Addr>,
-    next_number: u64,
+    order: BTreeMap<Place, Ipv4Addr>,
+    /// What tells the next entry from others of its age, behind them or before.
+    next: i64,
     /// Packets that wait.
     pub(super) waiting: usize,
     pub(super) drops: u64,
@@ -88,7 +122,7 @@ impl Table {
             limits,
             entries: HashMap::new(),
             order: BTreeMap::new(),
-            next_number: 0,
+            next: 0,
             waiting: 0,
             drops: 0,
         }
@@ -99,90 +133,118 @@ impl Table {
         self.entries.len()
     }
 
-    fn expired(&self, entry: &Entry, now: Instant) -> bool {
-        !self.limits.timeout.is_zero() && now - entry.live > self.limits.timeout
+    fn timeout(&self) -> Milliseconds {
+        u64::try_from(self.limits.timeout.as_millis()).unwrap_or(0)
     }
 
     /// Looks an address up. Known ones are to be asked for again when `poll` has gone by since
     /// they were learned.
     #[inline]
     pub(super) fn look_up(&mut self, ip: Ipv4Addr, poll: Duration, now: Instant) -> Answer {
-        let timeout = self.limits.timeout;
-        let Some(entry) = self.entries.get_mut(&ip).filter(|entry| entry.known) else {
+        let (timeout, now) = (self.timeout(), milliseconds(now));
+        let known = |entry: &&mut Entry| entry.known && !entry.expired(timeout, now);
+        let Some(entry) = self.entries.get_mut(&ip).filter(known) else {
             return Answer::Unknown;
         };
-        let age = now - entry.live;
-        if !timeout.is_zero() && age > timeout {
-            entry.known = false;
-            return Answer::Unknown;
-        }
-        let poll = !poll.is_zero() && age >= poll && may_request(entry, now);
+        let poll = u64::try_from(poll.as_millis()).unwrap_or(0);
+        let poll = poll != 0 && entry.live + poll <= now && entry.may_request(now);
         if poll {
-            entry.requested = Some(now);
+            entry.note_request(now);
         }
         Answer::Known(entry.address, poll)
     }
 
-    /// The entry for an address, made where there is none; the oldest one makes room.
-    fn entry(&mut self, ip: Ipv4Addr, now: Instant) -> &mut Entry {
-        if !self.entries.contains_key(&ip) {
-            while self.limits.entries != 0 && self.entries.len() >= self.limits.entries {
-                let Some((_, &oldest)) = self.order.first_key_value() else {
-                    break;
-                };
-                self.remove(oldest);
-            }
+    /// Puts an entry behind the others of an age, or before them.
+    fn put(&mut self, ip: Ipv4Addr, live: Milliseconds, behind: bool) {
+        let Some(entry) = self.entries.get_mut(&ip) else {
+            return;
+        };
+        self.next += 1;
+        self.order.remove(&entry.place);
+        entry.live = live;
+        entry.place = (live, if behind { self.next } else { -self.next });
+        self.order.insert(entry.place, ip);
+    }
+
+    /// Has an entry for an address, made where there is none; the oldest one makes room.
+    fn ensure(&mut self, ip: Ipv4Addr, now: Milliseconds) {
+        if self.entries.contains_key(&ip) {
+            return;
         }
-        let Self {
-            entries,
-            order,
-            next_number,
-            ..
-        } = self;
-        entries.entry(ip).or_insert_with(|| {
-            let number = *next_number;
-            *next_number += 1;
-            order.insert(number, ip);
-            Entry {
-                number,
-                address: EtherAddress::BROADCAST,
-                known: false,
-                live: now,
-                requested: None,
-                waiting: VecDeque::new(),
-            }
-        })
+        if self.limits.entries != 0 && self.len() >= self.limits.entries {
+            self.slim(1, now);
+        }
+        let entry = Entry {
+            place: (now, 0),
+            address: EtherAddress::BROADCAST,
+            known: false,
+            live: now,
+            requested: None,
+            requests: 0,
+            waiting: VecDeque::new(),
+        };
+        self.entries.insert(ip, entry);
+        self.put(ip, now, true);
     }
 
     /// Keeps a packet until its address is known; returns whether to ask for it now.
     pub(super) fn wait(&mut self, ip: Ipv4Addr, packet: Packet, now: Instant) -> bool {
+        let now = milliseconds(now);
+        self.ensure(ip, now);
+        let (timeout, most) = (self.timeout(), self.limits.packets_per_entry);
+        let Some(entry) = self.entries.get(&ip) else {
+            return false;
+        };
+        let full = most != 0 && entry.waiting.len() >= most;
+        if entry.expired(timeout, now) {
+            // It is wanted still: it goes after all that are not.
+            self.put(ip, now - timeout, false);
+        }
+        if full {
+            self.drops += 1;
+            return false;
+        }
         self.waiting += 1;
         if self.limits.packets != 0 && self.waiting > self.limits.packets {
-            self.slim();
+            self.slim(0, now);
         }
-        let most = self.limits.packets_per_entry;
-        let entry = self.entry(ip, now);
-        let full = most != 0 && entry.waiting.len() >= most;
-        if full {
-            entry.waiting.pop_front();
-        }
+        let Some(entry) = self.entries.get_mut(&ip) else {
+            return false;
+        };
         entry.waiting.push_back(packet);
-        let request = may_request(entry, now);
+        let request = entry.may_request(now);
         if request {
-            entry.requested = Some(now);
-        }
-        if full {
-            self.waiting -= 1;
-            self.drops += 1;
+            entry.note_request(now);
         }
         request
     }
 
-    /// Drops waiting packets, those of the oldest entries first, until a part of the capacity is
-    /// free.
-    fn slim(&mut self) {
+    /// Forgets what has expired, and the oldest addresses where `more` would be too many; and drops
+    /// packets where those that wait are too many, those of the oldest entries first, until a part
+    /// of the capacity is free.
+    fn slim(&mut self, more: usize, now: Milliseconds) {
+        let (most, timeout) = (self.limits.entries, self.timeout());
+        while let Some((place, ip)) = self.order.first_key_value() {
+            let (place, ip) = (*place, *ip);
+            let expired = self
+                .entries
+                .get(&ip)
+                .is_none_or(|entry| entry.expired(timeout, now));
+            if !expired && (most == 0 || self.len() + more <= most) {
+                break;
+            }
+            self.order.remove(&place);
+            if let Some(entry) = self.entries.remove(&ip) {
+                self.waiting -= entry.waiting.len();
+                self.drops += entry.waiting.len() as u64;
+            }
+        }
         let capacity = self.limits.packets;
-        let target = capacity - capacity / self.limits.slim_factor;
+        if capacity == 0 || self.waiting <= capacity {
+            return;
+        }
+        // One is for the packet that comes.
+        let target = (capacity - capacity / self.limits.slim_factor).max(1);
         for ip in self.order.values() {
             let Some(entry) = self.entries.get_mut(ip) else {
                 continue;
@@ -197,7 +259,8 @@ impl Table {
         }
     }
 
-    /// Learns an address and takes out the packets that waited for it.
+    /// Learns an address and takes out the packets that waited for it. That of all stations is
+    /// none: the entry is known no longer, and they wait on.
     pub(super) fn learn(
         &mut self,
         ip: Ipv4Addr,
@@ -205,64 +268,49 @@ impl Table {
         now: Instant,
         batch: &mut Batch,
     ) {
-        let entry = self.entry(ip, now);
+        let now = milliseconds(now);
+        self.ensure(ip, now);
+        self.put(ip, now, true);
+        let Some(entry) = self.entries.get_mut(&ip) else {
+            return;
+        };
         entry.address = address;
         entry.known = !address.is_broadcast();
-        entry.live = now;
-        entry.requested = None;
-        let waiting = core::mem::take(&mut entry.waiting);
-        self.waiting -= waiting.len();
-        batch.extend(waiting);
-    }
-
-    /// Forgets an address; returns whether it was there.
-    pub(super) fn remove(&mut self, ip: Ipv4Addr) -> bool {
-        let Some(entry) = self.entries.remove(&ip) else {
-            return false;
-        };
-        self.order.remove(&entry.number);
-        self.waiting -= entry.waiting.len();
-        self.drops += entry.waiting.len() as u64;
-        true
+        (entry.requested, entry.requests) = (None, 0);
+        if entry.known {
+            let waiting = core::mem::take(&mut entry.waiting);
+            self.waiting -= waiting.len();
+            batch.extend(waiting);
+        }
     }
 
     pub(super) fn clear(&mut self) {
         self.entries.clear();
         self.order.clear();
+        self.drops += self.waiting as u64;
         self.waiting = 0;
     }
 
     /// Forgets what nobody has answered or asked for in a timeout.
     pub(super) fn expire(&mut self, now: Instant) {
-        let stale: alloc::vec::Vec<Ipv4Addr> = self
-            .order
-            .values()
-            .filter(|ip| {
-                self.entries.get(*ip).is_some_and(|entry| {
-                    let asked = entry.requested.unwrap_or(entry.live).max(entry.live);
-                    self.expired(entry, now) && now - asked > self.limits.timeout
-                })
-            })
-            .copied()
-            .collect();
-        for ip in stale {
-            self.remove(ip);
-        }
+        self.slim(0, milliseconds(now));
     }
 
     /// One line an entry: address, whether it is known, Ethernet address, age in seconds. The
-    /// newest entry is the first.
+    /// oldest entry is the first.
     pub(super) fn text(&self, now: Instant) -> String {
+        let (timeout, now) = (self.timeout(), milliseconds(now));
         let mut text = String::new();
-        for ip in self.order.values().rev() {
+        for ip in self.order.values() {
             if let Some(entry) = self.entries.get(ip) {
-                let known = entry.known && !self.expired(entry, now);
-                let age = i64::try_from((now - entry.live).as_nanos()).unwrap_or(i64::MAX);
+                let known = entry.known && !entry.expired(timeout, now);
+                let age = now.saturating_sub(entry.live);
                 text += &format!(
-                    "{ip} {} {} {}\n",
+                    "{ip} {} {} {}.{:03}000\n",
                     u8::from(known),
                     entry.address,
-                    timestamp_text(age)
+                    age / 1000,
+                    age % 1000
                 );
             }
         }
@@ -273,16 +321,10 @@ impl Table {
     pub(super) fn take_over(&mut self, old: &mut Self) {
         self.entries = core::mem::take(&mut old.entries);
         self.order = core::mem::take(&mut old.order);
-        self.next_number = old.next_number;
+        self.next = old.next;
         self.waiting = core::mem::take(&mut old.waiting);
         self.drops = old.drops;
     }
-}
-
-fn may_request(entry: &Entry, now: Instant) -> bool {
-    entry
-        .requested
-        .is_none_or(|before| now - before >= REQUEST_INTERVAL)
 }
 
 #[cfg(test)]
@@ -390,5 +432,48 @@ mod tests {
         assert_eq!(table.entries.len(), 1);
         table.expire(at(151));
         assert_eq!((table.entries.len(), table.waiting, table.drops), (0, 0, 1));
+    }
+
+    #[test]
+    fn nobody_who_never_answers_is_asked_ten_times_a_second_for_long() {
+        let pool = Pool::growing();
+        let mut table = table(0, 0);
+        let times: alloc::vec::Vec<u64> = (0..60)
+            .map(|tenth| tenth * 100)
+            .filter(|time| table.wait(ip(1), pool.packet(b"x"), at(*time)))
+            .collect();
+        let mut expected: alloc::vec::Vec<u64> = (0..10).map(|tenth| tenth * 100).collect();
+        expected.extend([2900, 4900]);
+        assert_eq!(times, expected);
+    }
+
+    #[test]
+    fn an_entry_that_is_wanted_still_goes_behind_those_that_are_not() {
+        let pool = Pool::growing();
+        let mut table = table(0, 0);
+        for last in 1..=3 {
+            table.learn(ip(last), ADDRESS, at(0), &mut Batch::new());
+        }
+        for last in [1, 2, 3] {
+            table.wait(ip(last), pool.packet(b"x"), at(120));
+        }
+        let order: alloc::vec::Vec<u8> = table.order.values().map(|ip| ip.octets()[3]).collect();
+        assert_eq!(order, [3, 2, 1]);
+        assert_eq!(table.len(), 3);
+    }
+
+    #[test]
+    fn of_more_packets_than_may_wait_for_one_address_the_newest_go() {
+        let pool = Pool::growing();
+        let mut table = table(0, 0);
+        table.limits.packets_per_entry = 2;
+        for byte in 1..=3 {
+            table.wait(ip(1), pool.packet(&[byte]), at(0));
+        }
+        assert_eq!((table.waiting, table.drops), (2, 1));
+        let mut batch = Batch::new();
+        table.learn(ip(1), ADDRESS, at(1), &mut batch);
+        let left: alloc::vec::Vec<u8> = batch.iter().map(|packet| packet.data()[0]).collect();
+        assert_eq!(left, [1, 2]);
     }
 }

@@ -20,7 +20,8 @@ use super::tag::{annotation, set_annotation};
 pub(super) const ARP_QUERIER: Class = Class::of::<ArpQuerier>("ARPQuerier")
     .ports("2/1-2")
     .processing("h/h")
-    .flow("xy/x");
+    .flow("xy/x")
+    .reconfigurable();
 
 /// Bytes of an Ethernet header.
 const ETHERNET: usize = 14;
@@ -48,7 +49,7 @@ const DEFAULT_POLL: Duration = Duration::from_secs(60);
 /// Input 0 takes IPv4 packets whose destination annotation is set to the next hop. If the
 /// Ethernet address is known they go to output 0 at once; if not, they wait, and a request goes
 /// to output 1, or to output 0 where that is all there is, at most every tenth of a second for
-/// one address. Input 1 takes ARP replies with their Ethernet header. Packets to 0.0.0.0 are
+/// one address, and every two seconds after ten. Input 1 takes ARP replies with their Ethernet header. Packets to 0.0.0.0 are
 /// dropped, the first of which is told; those to broadcast and multicast addresses get the Ethernet addresses that go with
 /// them (RFC 1112).
 ///
@@ -70,7 +71,7 @@ struct ArpQuerier {
     header: [u8; 14],
     queries: u64,
     responses: u64,
-    /// Packets without a destination annotation.
+    /// Packets without a destination annotation, or that came before this host had an address.
     astray: u64,
     /// Whether the first of them has been told.
     told: bool,
@@ -91,7 +92,9 @@ fn own_address(
     let prefix = Ipv4Prefix::parse(text, names).ok();
     let broadcast = prefix
         .filter(|prefix| prefix.mask != Ipv4Addr::BROADCAST && !prefix.mask.is_unspecified())
-        .map(|prefix| Ipv4Addr::from_bits(prefix.address.to_bits() | !prefix.mask.to_bits()));
+        .map(|prefix| Ipv4Addr::from_bits(prefix.address.to_bits() | !prefix.mask.to_bits()))
+        // This host's own address is not that of all.
+        .filter(|broadcast| prefix.is_some_and(|prefix| prefix.address != *broadcast));
     let address = match Ipv4Addr::parse(text, names) {
         Ok(address) => address,
         Err(error) => prefix.map(|prefix| prefix.address).ok_or(error)?,
@@ -101,13 +104,16 @@ fn own_address(
 
 /// The addresses: IP and ETH, or a name for both.
 fn addresses(arguments: &mut Arguments<'_>) -> Result<(OwnAddress, EtherAddress), Rejected> {
-    let Raw(text) = arguments.required("IP")?;
+    let alone = arguments.remaining() == 1;
     let names = arguments.names();
-    let own = own_address(&text, names).map_err(|error| arguments.error(format!("IP: {error}")));
-    let address = match arguments.position::<EtherAddress>("ETH") {
-        Some(address) => Ok(address),
-        None => EtherAddress::parse(&text, names)
-            .map_err(|_| arguments.error("ETH: required argument missing")),
+    let ip = arguments.required::<Raw>("IP");
+    let own = ip.as_ref().map_err(|_| Rejected).and_then(|Raw(text)| {
+        own_address(text, names).map_err(|error| arguments.error(format!("IP: {error}")))
+    });
+    let address = match ip {
+        Ok(Raw(text)) if alone => EtherAddress::parse(&text, names)
+            .map_err(|error| arguments.error(format!("ETH: {error}"))),
+        _ => arguments.required("ETH"),
     };
     Ok((own?, address?))
 }
@@ -120,12 +126,13 @@ fn table(
     let Some(ElementName(name)) = arguments.keyword("TABLE") else {
         return Ok((Owner::new(Limits::configure(arguments)?), true));
     };
-    let shared = configuration.find(&name).and_then(|id| {
-        configuration.with::<ArpTable, _>(id, |element| element.owner.table.clone())
-    });
+    let Some(id) = configuration.find(&name) else {
+        return Err(arguments.error("TABLE: does not name an element"));
+    };
+    let shared = configuration.with::<ArpTable, _>(id, |element| element.owner.table.clone());
     match shared {
         Some(table) => Ok((Owner { table }, false)),
-        None => Err(arguments.error(format!("TABLE: '{name}' is not an ARPTable"))),
+        None => Err(arguments.error("TABLE: element type mismatch, expected ARPTable")),
     }
 }
 
@@ -219,6 +226,10 @@ impl ArpQuerier {
         now: Instant,
         mut packet: Packet,
     ) -> Option<Packet> {
+        if self.own.is_unspecified() {
+            self.astray += 1;
+            return None;
+        }
         let destination = packet.annotations().destination();
         let answer = self
             .owner
@@ -290,7 +301,7 @@ impl ArpQuerier {
 impl Element for ArpQuerier {
     fn initialize(&mut self, context: &mut Context<'_>) -> Result<(), Rejected> {
         if self.owns {
-            self.owner.expire(context);
+            self.owner.start(context);
         }
         Ok(())
     }
@@ -368,10 +379,14 @@ impl Element for ArpQuerier {
 
     fn take_state(&mut self, _: &mut Context<'_>, old: &mut dyn Element) {
         if let Some(old) = old.downcast_mut::<Self>()
-            && self.owns
-            && old.owns
+            && (self.own, self.address, self.broadcast) == (old.own, old.address, old.broadcast)
         {
-            self.owner.take_state(&old.owner);
+            if self.owns && old.owns {
+                self.owner.take_state(&old.owner);
+            }
+            self.queries = old.queries;
+            self.responses = old.responses;
+            self.astray = old.astray;
         }
     }
 }

@@ -175,10 +175,16 @@ fn queriers_share_a_table_and_one_output_serves_for_both() {
 fn what_is_missing_is_named() {
     for (config, error) in [
         ("", "IP: required argument missing"),
-        ("10.0.0.1", "ETH: required argument missing"),
+        ("", "ETH: required argument missing"),
+        // One argument stands for both addresses, and is no Ethernet address.
+        ("10.0.0.1", "ETH: parse error"),
         (
             "10.0.0.1, 1:1:1:1:1:1, TABLE i",
-            "TABLE: 'i' is not an ARPTable",
+            "TABLE: element type mismatch, expected ARPTable",
+        ),
+        (
+            "10.0.0.1, 1:1:1:1:1:1, TABLE j",
+            "TABLE: does not name an element",
         ),
     ] {
         let errors = Bench::errors(&std::format!(
@@ -186,4 +192,38 @@ fn what_is_missing_is_named() {
         ));
         assert!(errors.contains(error), "{errors}");
     }
+}
+
+#[test]
+fn what_is_deleted_is_known_no_longer_but_is_there_until_it_is_old() {
+    let bench = bench(CONFIG);
+    bench.write("q.insert", "10.0.0.3 2:0:0:0:0:3");
+    bench.run_for(Duration::from_millis(2));
+    bench.write("q.insert", "10.0.0.2 2:0:0:0:0:2");
+    bench.run_for(Duration::from_millis(2));
+    bench.write("q.delete", "10.0.0.3");
+    bench.run_for(Duration::from_millis(1));
+    // The oldest first, to the thousandth of a second.
+    assert_eq!(
+        bench.read("q.table"),
+        "10.0.0.2 1 02-00-00-00-00-02 0.003000\n10.0.0.3 0 FF-FF-FF-FF-FF-FF 0.001000\n"
+    );
+    assert_eq!(bench.read("q.count"), "2");
+    for (handler, value, error) in [
+        ("q.insert", "10.0.0.2", "ETH: required argument missing"),
+        ("q.delete", "", "IP: required argument missing"),
+    ] {
+        let refused = bench.write_fails(handler, value);
+        assert!(refused.is_some_and(|refused| refused.contains(error)));
+    }
+}
+
+#[test]
+fn without_an_address_of_its_own_it_drops() {
+    let bench = bench(CONFIG);
+    bench.write("q.ipaddr", "0.0.0.0");
+    bench.arrive("ip", b"x");
+    bench.run();
+    assert!(bench.sent("out").is_empty() && bench.sent("asked").is_empty());
+    assert_eq!(bench.read("q.drops"), "1");
 }

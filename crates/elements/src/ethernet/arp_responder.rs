@@ -87,12 +87,12 @@ fn parse_entries(text: &str, names: &dyn Names) -> Result<Vec<Entry>, String> {
             return Err("expected IP/MASK ETH".into());
         }
     }
-    let Some(address) = address.or(implied) else {
-        return Err("missing ETH".into());
-    };
     if prefixes.is_empty() {
         return Err("missing IP/MASK".into());
     }
+    let Some(address) = address.or(implied) else {
+        return Err("missing ETH".into());
+    };
     Ok(prefixes
         .into_iter()
         .map(|prefix| Entry {
@@ -116,9 +116,7 @@ impl Configure for ArpResponder {
             match parse_entries(text, names) {
                 Ok(entries) => {
                     for entry in entries {
-                        if responder.find(entry.prefix).is_some()
-                            && !repeated.contains(&entry.prefix)
-                        {
+                        if responder.find(entry.prefix).is_some() {
                             repeated.push(entry.prefix);
                         }
                         responder.set(entry);
@@ -349,6 +347,7 @@ mod tests {
     fn what_is_no_entry_is_refused() {
         for (config, error) in [
             ("1.0.0.1", "argument 0: missing ETH"),
+            (", 1.0.0.1 1:1:1:1:1:1", "argument 0: missing IP/MASK"),
             ("1:1:1:1:1:1", "argument 0: missing IP/MASK"),
             ("1.0.0.1 1:1:1:1:1:1, x", "argument 1: expected IP/MASK ETH"),
         ] {

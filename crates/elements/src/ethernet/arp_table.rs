@@ -4,8 +4,8 @@ use alloc::rc::Rc;
 use alloc::string::{String, ToString};
 use core::cell::RefCell;
 use core::net::Ipv4Addr;
+use core::time::Duration;
 
-use sprat_click::arguments::Argument;
 use sprat_click::{
     Arguments, Class, Configuration, Configure, Context, Element, HandlerError, HandlerList, Phase,
     Rejected,
@@ -13,6 +13,7 @@ use sprat_click::{
 use sprat_packet::{Batch, EtherAddress};
 
 use super::arp_cache::{Limits, Table};
+use crate::handler_value::complaints;
 
 pub(super) const ARP_TABLE: Class = Class::of::<ArpTable>("ARPTable")
     .ports("0/0")
@@ -33,12 +34,22 @@ impl Owner {
         }
     }
 
-    /// Has the element's timer 0 expire when stale entries are to go; it is to call this again.
+    /// Has the element's timer 0 expire when stale entries may go; then it is to call `expire`.
+    pub(super) fn start(&self, context: &Context<'_>) {
+        self.next_timer(context, 0);
+    }
+
+    /// Forgets stale entries.
     pub(super) fn expire(&self, context: &Context<'_>) {
-        let mut table = self.table.borrow_mut();
-        table.expire(context.now());
-        if !table.limits.timeout.is_zero() {
-            context.set_timer_after(0, table.limits.timeout);
+        self.table.borrow_mut().expire(context.now());
+        self.next_timer(context, 1);
+    }
+
+    fn next_timer(&self, context: &Context<'_>, more: u64) {
+        let timeout = self.table.borrow().limits.timeout;
+        if !timeout.is_zero() {
+            let seconds = timeout.as_secs().saturating_add(more);
+            context.set_timer_after(0, Duration::from_secs(seconds));
         }
     }
 
@@ -81,23 +92,24 @@ impl Owner {
     ) -> Result<Option<EtherAddress>, HandlerError> {
         let names = context.names();
         let mut table = self.table.borrow_mut();
-        let mut words = value.split_ascii_whitespace();
-        let ip = |word: Option<&str>| {
-            word.and_then(|word| Ipv4Addr::parse(word, &names).ok())
-                .ok_or_else(|| HandlerError::failed("expected IP address"))
-        };
+        let mut arguments = Arguments::from_words(value, &names);
         match name {
             "insert" => {
-                let ip = ip(words.next())?;
-                let address = words
-                    .next()
-                    .and_then(|word| EtherAddress::parse(word, &names).ok())
-                    .ok_or_else(|| HandlerError::failed("expected Ethernet address"))?;
+                let ip = arguments.required::<Ipv4Addr>("IP");
+                let address = arguments.required::<EtherAddress>("ETH");
+                let finished = arguments.finish();
+                let (Ok(ip), Ok(address), Ok(())) = (ip, address, finished) else {
+                    return Err(complaints(&arguments));
+                };
                 table.learn(ip, address, context.now(), batch);
                 return Ok(Some(address));
             }
             "delete" => {
-                table.remove(ip(words.next())?);
+                let ip = arguments.required::<Ipv4Addr>("IP");
+                let (Ok(ip), Ok(())) = (ip, arguments.finish()) else {
+                    return Err(complaints(&arguments));
+                };
+                table.learn(ip, EtherAddress::BROADCAST, context.now(), batch);
             }
             "clear" => table.clear(),
             _ => return Err(HandlerError::NoHandler(name.into())),
@@ -119,10 +131,12 @@ impl Owner {
 /// - CAPACITY_SLIM_FACTOR: when CAPACITY is passed, this part of it is freed, an N-th; 2.
 /// - TIMEOUT: how long an address is good; five minutes.
 ///
-/// Zero is without bound. What makes room is the oldest.
+/// Zero is without bound. What makes room is the oldest entry; of more packets for one address than
+/// may wait, the newest are dropped.
 ///
-/// Handlers: `table`, `count` (addresses), `length` (packets that wait), `drops` (read);
-/// `insert` (write) `IP ETH`; `delete` (write) `IP`; `clear` (write).
+/// Handlers: `table`, the oldest entry first, `count` (addresses), `length` (packets that wait),
+/// `drops` (read); `insert` (write) `IP ETH`; `delete` (write) `IP`, whose entry stays until it is
+/// old, with the address of all stations; `clear` (write).
 ///
 /// See Click's manual page ARPTable(n).
 pub(super) struct ArpTable {
@@ -141,7 +155,7 @@ impl Configure for ArpTable {
 
 impl Element for ArpTable {
     fn initialize(&mut self, context: &mut Context<'_>) -> Result<(), Rejected> {
-        self.owner.expire(context);
+        self.owner.start(context);
         Ok(())
     }
 

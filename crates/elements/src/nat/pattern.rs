@@ -103,7 +103,7 @@ impl Pattern {
         if destination != "-" {
             let address =
                 Ipv4Addr::parse(destination, names).map_err(|_| "bad destination address")?;
-            pattern.destination = Some(address);
+            pattern.destination = Some(address).filter(|address| !address.is_unspecified());
         }
         if let Some(text) = destination_port
             && text != "-"
@@ -123,7 +123,8 @@ impl Pattern {
             let (low, high) = address_range(text, names).ok_or_else(bad)?;
             self.set_addresses(low, high, choice);
         } else {
-            self.source = Some(Ipv4Addr::parse(text, names).map_err(|_| bad())?);
+            let address = Ipv4Addr::parse(text, names).map_err(|_| bad())?;
+            self.source = Some(address).filter(|address| !address.is_unspecified());
         }
         Ok(())
     }
@@ -139,15 +140,13 @@ impl Pattern {
         if text == "-" {
             return Ok(());
         }
-        let (text, choice) = split_choice(text);
         if !text.contains('-') {
             self.source_port = Some(single_port(text).ok_or_else(bad)?);
             return Ok(());
         }
+        // Of a range of addresses before a range of ports, the first is taken.
+        let (text, choice) = split_choice(text);
         let (low, high) = port_range(text).ok_or_else(bad)?;
-        if matches!(self.range, Range::Addresses(..)) {
-            return Err(bad());
-        }
         self.range = Range::Ports(low, high);
         self.choice = choice;
         Ok(())
@@ -229,7 +228,10 @@ pub(super) fn address_range(text: &str, names: &dyn Names) -> Option<(u32, u32)>
         return Some((address(low)?, address(high)?)).filter(|(low, high)| low <= high);
     }
     let prefix = Ipv4Prefix::parse(text, names).ok()?;
-    let length = prefix.length()?;
+    let length = prefix.length().filter(|length| *length > 0)?;
+    if prefix.address.is_unspecified() {
+        return None;
+    }
     let first = prefix.network().to_bits();
     let last = first | !prefix.mask.to_bits();
     // The network's own address and its broadcast address are nobody's.
@@ -320,6 +322,8 @@ mod tests {
             ("1.0.0.1 - 0-65535", "1.0.0.1 - - -"),
             ("1.0.0.1 7-7 - -", "1.0.0.1 7 - -"),
             ("1.0.0.1-1.0.0.1# -", "1.0.0.1 -"),
+            ("1.0.0.1-1.0.0.9 1-2 - -", "1.0.0.1 1-2 - -"),
+            ("0.0.0.0 1 0.0.0.0 -", "- 1 - -"),
         ] {
             assert_eq!(parse(text).unwrap().to_string(), written);
         }
@@ -336,6 +340,10 @@ mod tests {
             parse("1.255.0.0-1.0.0.0 -").unwrap_err(),
             "bad source address"
         );
+        for text in ["0.0.0.0/24 -", "1.0.0.1/0 -"] {
+            assert_eq!(parse(text).unwrap_err(), "bad source address");
+        }
+        assert_eq!(parse("1.0.0.1 80# - -").unwrap_err(), "bad source port");
         assert_eq!(parse("1.0.0.1 456-19 - -").unwrap_err(), "bad source port");
         assert_eq!(
             parse("1.0.0.1 456-65536 - -").unwrap_err(),

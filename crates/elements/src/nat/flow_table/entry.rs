@@ -3,7 +3,7 @@
 use super::flow::Direction;
 
 /// A flow by its place in the slab.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct FlowId(pub(super) u32);
 
 /// A flow, and which way packets of it go. Which it is stands in the lowest bit.

@@ -282,15 +282,9 @@ impl FlowTable {
         self.deadline(id.0) > now
     }
 
-    /// When a flow's guarantee ends; or, where it has, when the flow has lived out its time.
-    pub(super) fn expiry(&self, id: FlowId, now: Instant) -> Instant {
-        let flow = self.flow(id);
-        let guaranteed = self.lists[usize::from(flow.class)].guaranteed(flow);
-        if guaranteed > now {
-            guaranteed
-        } else {
-            self.deadline(id.0)
-        }
+    /// When a flow has lived out its time, whether or not it is guaranteed its place until then.
+    pub(super) fn expiry(&self, id: FlowId) -> Instant {
+        self.deadline(id.0)
     }
 
     /// Removes flows that have lived out their time.

@@ -2,9 +2,9 @@
 
 use alloc::format;
 use alloc::string::{String, ToString};
+use alloc::vec::Vec;
 use core::fmt::Write;
 use core::net::Ipv4Addr;
-use core::time::Duration;
 
 use sprat_click::arguments::{Argument, Arguments, NoNames, TcpPort};
 use sprat_click::{Context, HandlerError, HandlerList, Instant};
@@ -12,6 +12,7 @@ use sprat_packet::checksum::AddressesAndPorts;
 use sprat_packet::flow::FlowKey;
 use sprat_packet::headers::protocol::{TCP, UDP};
 
+use super::listing::Listing;
 use super::{Kind, Rewriter};
 use crate::nat::flow_table::{Direction, FlowId};
 use crate::nat::input_spec::InputSpec;
@@ -135,25 +136,51 @@ impl Rewriter {
         }
     }
 
-    /// The flows of a protocol, two lines each: forward and in reply.
+    /// The flows of a protocol, two lines each, forward and in reply: in the order in which Click
+    /// lists them where none has ended yet.
     fn table_text(&self, protocol: Option<u8>, now: Instant) -> String {
         let table = self.table.borrow();
-        let mut text = String::new();
-        for (id, flow) in table.iter(Some(self.share.space)) {
-            let key = flow.carried(Direction::Forward);
-            if protocol.is_some_and(|number| key.protocol() != number) {
-                continue;
-            }
+        let wanted = |key: FlowKey| protocol.is_none_or(|number| key.protocol() == number);
+        let mut ids: Vec<FlowId> = table
+            .iter(Some(self.share.space))
+            .filter(|(_, flow)| wanted(flow.carried(Direction::Forward)))
+            .map(|(id, _)| id)
+            .collect();
+        ids.sort_unstable();
+        let mut listing = Listing::new();
+        for id in ids {
             for direction in [Direction::Forward, Direction::Reply] {
-                self.write_flow(&mut text, id, direction, now);
+                let key = self.click_key(&table.flow(id).carried(direction), direction);
+                listing.insert(key, (id, direction));
             }
+            listing.balance();
+        }
+        let mut text = String::new();
+        for (id, direction) in listing.entries() {
+            self.write_flow(&mut text, id, direction, now);
         }
         text
     }
 
+    /// By what Click tells packets of a flow from others.
+    fn click_key(&self, key: &FlowKey, direction: Direction) -> AddressesAndPorts {
+        let mut tuple = key.tuple();
+        if self.kind == Kind::Ping {
+            // The identifier, and one more than it, which Click adds in the order of bytes of the
+            // machines it runs on.
+            let identifier = tuple.source_port | tuple.destination_port;
+            let next = identifier.swap_bytes().wrapping_add(1).swap_bytes();
+            (tuple.source_port, tuple.destination_port) = match direction {
+                Direction::Forward => (identifier, next),
+                Direction::Reply => (next, identifier),
+            };
+        }
+        tuple
+    }
+
     /// One line of the table, as Click writes it: what packets carry, what they are given, where
-    /// they go (with a star), the input, and in how many seconds the flow's guarantee ends, or the
-    /// flow where it has.
+    /// they go (with a star), the input, and in how many seconds the flow will have lived out its
+    /// time.
     fn write_flow(&self, text: &mut String, id: FlowId, direction: Direction, now: Instant) {
         let table = self.table.borrow();
         let flow = table.flow(id);
@@ -182,17 +209,14 @@ impl Rewriter {
             Direction::Forward => ("*", ""),
             Direction::Reply => ("", "*"),
         };
-        let expiry = table.expiry(id, now);
-        // To the nearest second; what is overdue counts down below zero.
-        let seconds = |span: Duration| (span + Duration::from_millis(500)).as_secs();
-        let (sign, left) = if expiry >= now {
-            ("", seconds(expiry - now))
-        } else {
-            ("-", seconds(now - expiry))
-        };
+        // To the nearest second, of numbers without sign.
+        let milliseconds = |moment: Instant| (moment.0 / 1_000_000) as u32;
+        let left = (milliseconds(table.expiry(id)).wrapping_add(500))
+            .wrapping_sub(milliseconds(now))
+            / 1000;
         let _ = writeln!(
             text,
-            " [{there}{forward} {back}{reply}] i{} exp{sign}{left}",
+            " [{there}{forward} {back}{reply}] i{} exp{left}",
             flow.owner - self.share.owner
         );
     }
@@ -203,13 +227,7 @@ impl Rewriter {
         let (source_port, destination_port) = (key.source_port(), key.destination_port());
         match self.kind {
             Kind::Ping => {
-                // The identifier stands in one of the two. Click knows replies by one more than
-                // it, which it adds in the order of bytes of the machines it runs on.
-                let identifier = source_port | destination_port;
-                let shown = match direction {
-                    Direction::Forward => identifier,
-                    Direction::Reply => identifier.swap_bytes().wrapping_add(1).swap_bytes(),
-                };
+                let shown = self.click_key(key, direction).source_port;
                 format!("{source}, {destination}, {shown}")
             }
             Kind::AddressPair => format!("{source}, {destination}"),

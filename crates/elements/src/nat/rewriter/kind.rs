@@ -20,7 +20,7 @@ pub(in crate::nat) enum Kind {
     Ip,
     /// TCPRewriter: TCP flows.
     Tcp,
-    /// UDPRewriter: everything with ports, by one kind of timeout.
+    /// UDPRewriter: everything with ports, whatever its protocol, by one kind of timeout.
     Udp,
     /// ICMPPingRewriter: echo requests and their replies.
     Ping,
@@ -180,7 +180,9 @@ impl Kind {
             source_port,
             destination_port,
         };
-        headers.key = FlowKey::new(tuple, protocol);
+        // It knows flows by addresses and ports alone.
+        let known = if self == Self::Udp { UDP } else { protocol };
+        headers.key = FlowKey::new(tuple, known);
         Some(headers)
     }
 
@@ -215,7 +217,11 @@ impl Kind {
     pub(in crate::nat) fn keys_of(self, key: &FlowKey) -> [Option<FlowKey>; 2] {
         let (source, destination) = (key.source().to_bits(), key.destination().to_bits());
         let known = match self {
-            Self::Ip | Self::Udp => matches!(key.protocol(), TCP | UDP | DCCP),
+            Self::Ip => matches!(key.protocol(), TCP | UDP | DCCP),
+            Self::Udp if matches!(key.protocol(), TCP | UDP | DCCP) => {
+                return [Some(FlowKey::new(key.tuple(), UDP)), None];
+            }
+            Self::Udp => false,
             Self::Tcp => key.protocol() == TCP,
             Self::Ping => key.protocol() == ICMP,
             Self::Address => {

@@ -5,6 +5,7 @@ mod carry;
 mod configuration;
 mod handlers;
 mod kind;
+mod listing;
 mod packets;
 
 use alloc::rc::Rc;
