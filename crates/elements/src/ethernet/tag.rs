@@ -11,6 +11,9 @@ use sprat_packet::annotations::VLAN_TCI;
 /// The bits of the control information that number the VLAN.
 const IDENTIFIER: u16 = 0x0fff;
 
+/// Those that give its priority.
+const PRIORITY: u16 = 0xe000;
+
 /// The control information of the packet's VLAN annotation.
 pub(super) fn annotation(packet: &Packet) -> u16 {
     let annotations = packet.annotations();
@@ -191,18 +194,24 @@ impl Tag {
         name: &str,
         value: &str,
     ) -> Result<(), HandlerError> {
-        let control = self.control.unwrap_or(0);
+        // What is written takes the place of the argument in the configuration, or joins it: the
+        // priority stays, and beside ANNO numbers change nothing.
+        let priority = self.control.unwrap_or(0) & PRIORITY;
         match name {
-            "vlan_tci" => self.control = crate::handler_value::<Control>(context, value)?.0,
+            "vlan_tci" => {
+                let Control(control) = crate::argument_value(context, name, value)?;
+                self.control = control.map(|control| control | priority);
+            }
             "vlan_id" => {
-                let Identifier(identifier) = crate::handler_value(context, value)?;
-                self.control = Some(control & !IDENTIFIER | identifier);
+                let Identifier(identifier) = crate::argument_value(context, name, value)?;
+                self.control = self.control.map(|_| identifier | priority);
             }
             "vlan_pcp" => {
-                let Priority(priority) = crate::handler_value(context, value)?;
-                self.control = Some(control & 0x1fff | priority << 13);
+                let Priority(priority) = crate::argument_value(context, name, value)?;
+                let set = |control| control & IDENTIFIER | priority << 13;
+                self.control = self.control.map(set);
             }
-            "native_vlan" => self.native = Some(crate::handler_value(context, value)?),
+            "native_vlan" => self.native = Some(crate::argument_value(context, name, value)?),
             _ => return Err(HandlerError::NoHandler(name.into())),
         }
         Ok(())

@@ -20,6 +20,9 @@ pub(super) const STRIP_ETHER_VLAN_HEADER: Class =
 /// The addresses of an Ethernet header, which a tag stands behind.
 const ADDRESSES: usize = 12;
 
+/// Bytes of an Ethernet header.
+const ETHERNET: usize = 14;
+
 /// Bytes of a tag, the EtherType that announces it included.
 const TAG: usize = 4;
 
@@ -45,7 +48,7 @@ fn tag_of(frame: &[u8], ethertype: u16) -> Option<u16> {
 /// - NATIVE_VLAN: packets of this VLAN get no tag; 0. With -1, all get one.
 /// - ETHERTYPE: the type that announces the tag; 0x8100. 0x88a8 is that of a service VLAN.
 ///
-/// Handlers: `vlan_tci`, `vlan_id`, `vlan_pcp`, `native_vlan` (read, write).
+/// Handlers: `vlan_tci`, `vlan_id`, `vlan_pcp`, `native_vlan`, `ethertype` (read, write).
 ///
 /// See Click's manual page VLANEncap(n).
 struct VlanEncap {
@@ -90,10 +93,15 @@ impl Element for VlanEncap {
 
     fn handlers(&self, list: &mut HandlerList) {
         Tag::handlers(list);
+        list.read_write("ethertype");
     }
 
     fn read(&mut self, _: &mut Context<'_>, name: &str, _: &str) -> Result<String, HandlerError> {
-        self.tag.read(name)
+        match name {
+            // Click reads it in the configuration that it tells, where it is not.
+            "ethertype" => Ok(String::new()),
+            _ => self.tag.read(name),
+        }
     }
 
     fn write(
@@ -102,7 +110,11 @@ impl Element for VlanEncap {
         name: &str,
         value: &str,
     ) -> Result<(), HandlerError> {
-        self.tag.write(context, name, value)
+        match name {
+            "ethertype" => self.ethertype = crate::argument_value(context, name, value)?,
+            _ => self.tag.write(context, name, value)?,
+        }
+        Ok(())
     }
 }
 
@@ -146,6 +158,9 @@ impl Element for VlanDecap {
                 packet.strip(TAG);
             }
             packet.set_mac_header(0);
+            if packet.network_offset().is_none() && packet.len() >= ETHERNET {
+                packet.set_network_header(ETHERNET, 0);
+            }
         }
     }
 }
@@ -225,7 +240,7 @@ impl Configure for StripEtherVlanHeader {
         let native = arguments.position::<i16>("NATIVE_VLAN").unwrap_or(0);
         arguments.finish()?;
         if native > 0xfff {
-            return Err(arguments.error("NATIVE_VLAN: out of range, bound 4095"));
+            return Err(arguments.error("bad NATIVE_VLAN"));
         }
         Ok(Self {
             native: u16::try_from(native).ok(),
@@ -236,8 +251,8 @@ impl Configure for StripEtherVlanHeader {
 impl StripEtherVlanHeader {
     fn strip(&self, packet: &mut Packet) -> bool {
         let (control, length) = match (tag_of(packet.data(), ethertype::VLAN), self.native) {
-            (Some(control), _) => (control, 14 + TAG),
-            (None, Some(native)) if packet.len() >= 14 => (native, 14),
+            (Some(control), _) => (control, ETHERNET + TAG),
+            (None, Some(native)) if packet.len() >= ETHERNET => (native, ETHERNET),
             _ => return false,
         };
         packet.set_mac_header(0);
@@ -315,6 +330,32 @@ mod tests {
         assert_eq!(through("StripEtherVLANHeader", PLAIN), b"data");
         assert_eq!(through("StripEtherVLANHeader(-1)", PLAIN), b"");
         assert_eq!(through("StripEtherVLANHeader(-1)", &tag), b"data");
+    }
+
+    #[test]
+    fn what_is_written_joins_the_other_arguments() {
+        let bench = Bench::new("Idle -> v :: VLANEncap(VLAN_ID 5, VLAN_PCP 1) -> Idle");
+        for (handler, value, config) in [
+            ("v.vlan_id", "6", "VLAN_ID 6, VLAN_PCP 1"),
+            // The priority is an argument of its own.
+            ("v.vlan_tci", "0x4007", "VLAN_ID 7, VLAN_PCP 3"),
+            ("v.vlan_pcp", "2", "VLAN_ID 7, VLAN_PCP 2"),
+            ("v.vlan_tci", "ANNO", "ANNO"),
+            ("v.vlan_id", "3", "ANNO"),
+            ("v.vlan_tci", "3", "VLAN_ID 3, VLAN_PCP 0"),
+            ("v.native_vlan", "9", "VLAN_ID 3, VLAN_PCP 0, NATIVE_VLAN 9"),
+        ] {
+            bench.write(handler, value);
+            assert_eq!(bench.read("v.config"), config, "{handler} {value}");
+        }
+        for (handler, value, error) in [
+            ("v.vlan_id", "4096", "VLAN_ID: out of range, bound 4095"),
+            ("v.vlan_pcp", "8", "VLAN_PCP: out of range, bound 7"),
+            ("v.vlan_tci", "x", "VLAN_TCI: invalid number"),
+        ] {
+            let refused = bench.write_fails(handler, value);
+            assert!(refused.is_some_and(|refused| refused.contains(error)));
+        }
     }
 
     #[test]

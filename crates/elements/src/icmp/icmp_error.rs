@@ -3,6 +3,7 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::net::Ipv4Addr;
 
+use sprat_click::arguments::Word;
 use sprat_click::{
     Arguments, Class, Configuration, Configure, Context, Element, HandlerError, HandlerList,
     Rejected,
@@ -68,27 +69,28 @@ impl Configure for ICMPError {
     fn configure(arguments: &mut Arguments<'_>, _: &Configuration<'_>) -> Result<Self, Rejected> {
         let source = arguments.required("SRC");
         let kind = arguments.required("TYPE").map(|IcmpType(kind)| kind);
-        let code = arguments
-            .position_with("CODE", |text, names| {
-                parse_code(kind.unwrap_or(u8::MAX), text, names)
-            })
-            .unwrap_or(0);
+        let code = arguments.position::<Word>("CODE");
         let AddressList(bad_addresses) = arguments.position("BADADDRS").unwrap_or_default();
         let mtu = arguments.keyword::<u32>("MTU").unwrap_or(576);
         let path_mtu = arguments.keyword("PMTU").unwrap_or(0);
         let ask_to_fix_source = arguments.keyword("SET_FIX_ANNO").unwrap_or(true);
-        if let Ok(kind) = kind
-            && !icmp_type::is_error(kind)
-        {
-            arguments.error(format!("ICMP type {kind} is not an error type"));
-        }
-        if mtu < LEAST_MTU {
-            arguments.error(LEAST_MTU_TEXT);
-        }
         arguments.finish()?;
+        let kind = kind?;
+        if !icmp_type::is_error(kind) {
+            return Err(arguments.error(format!("ICMP type {kind} is not an error type")));
+        }
+        let code = code.map_or(Ok(0), |Word(code)| {
+            parse_code(kind, &code, arguments.names())
+        });
+        let code = code.map_err(|_| {
+            arguments.error("argument 2 takes ICMP code (integer between 0 and 255)")
+        })?;
+        if mtu < LEAST_MTU {
+            return Err(arguments.error(LEAST_MTU_TEXT));
+        }
         Ok(Self {
             source: source?,
-            kind: kind?,
+            kind,
             code,
             bad_addresses,
             mtu: mtu as usize,

@@ -414,7 +414,10 @@ fn only_errors_can_be_asked_for() {
         "{errors}"
     );
     let errors = Bench::errors("Idle -> ICMPError(1.0.0.1, timeexceeded, port) -> Idle");
-    assert!(errors.contains("CODE: invalid number"), "{errors}");
+    assert!(
+        errors.contains("argument 2 takes ICMP code (integer between 0 and 255)"),
+        "{errors}"
+    );
 }
 
 #[test]

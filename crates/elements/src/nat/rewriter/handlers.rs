@@ -210,7 +210,10 @@ impl Rewriter {
             Direction::Reply => ("", "*"),
         };
         // To the nearest second, of numbers without sign.
-        let milliseconds = |moment: Instant| (moment.0 / 1_000_000) as u32;
+        let milliseconds = |moment: Instant| {
+            let low = (moment.0 / 1_000_000) & u64::from(u32::MAX);
+            u32::try_from(low).unwrap_or(0)
+        };
         let left = (milliseconds(table.expiry(id)).wrapping_add(500))
             .wrapping_sub(milliseconds(now))
             / 1000;

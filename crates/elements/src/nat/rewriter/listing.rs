@@ -30,9 +30,9 @@ impl Listing {
     }
 
     fn put(&mut self, hash: u64, line: Line) {
-        let bucket = hash % self.buckets.len() as u64;
-        // It is less than the number of buckets.
-        self.buckets[bucket as usize].push((hash, line));
+        // It is less than the number of buckets, and fits.
+        let bucket = usize::try_from(hash % self.buckets.len() as u64).unwrap_or(0);
+        self.buckets[bucket].push((hash, line));
     }
 
     /// Makes more buckets where there are more than two lines for each: one less than the next
