@@ -96,9 +96,25 @@ fn limit() -> Result<(), SystemError> {
         libc::setrlimit(libc::RLIMIT_NOFILE, &raw const descriptors);
         libc::setrlimit(libc::RLIMIT_CORE, &raw const no_cores)
     };
+    make_room();
     match done {
         0 => Ok(()),
         _ => Err(SystemError::last("forbidding core dumps")),
+    }
+}
+
+/// Has the kernel's table of this process's descriptors be as long as it will need to be. Once there are
+/// threads, whoever opens one too many for it waits until no thread can still read the old table: some
+/// ten milliseconds each time that it doubles.
+fn make_room() {
+    /// What an instance has open times how many a lane has, or thereabouts.
+    const DESCRIPTORS: libc::c_int = 1024;
+    // SAFETY: a new descriptor, which is closed at once. Where it cannot be had the table grows later.
+    unsafe {
+        let last = libc::fcntl(libc::STDERR_FILENO, libc::F_DUPFD_CLOEXEC, DESCRIPTORS - 1);
+        if last >= 0 {
+            libc::close(last);
+        }
     }
 }
 

@@ -230,6 +230,9 @@ fn a_confined_process_is_nobody_and_stays_so() {
         assert_eq!(field("CapPrm:"), "0000000000000000", "{monitor}");
         assert_eq!(field("NoNewPrivs:"), "1", "{monitor}");
         assert_eq!(field("Seccomp:"), "2", "{monitor}");
+        // Room for descriptors, which only costs a wait once there are threads.
+        let room: u32 = field("FDSize:").parse().expect("a number");
+        assert!(room >= 1024, "{monitor}: {room}");
         // SAFETY: it takes nothing and touches no memory.
         if unsafe { libc::geteuid() } == 0 {
             let users = [USER; 4].map(|user| user.to_string()).join("\t");
