@@ -104,12 +104,17 @@ impl Trial<'_> {
         let simulation = Simulation::new();
         let text = self.configuration(inputs, outputs);
         let mut bench = Bench::new(&simulation, &text, Setup { exact, ..Setup::default() })?;
-        for (number, frame) in frames(self.packets).iter().enumerate() {
-            let device = simulation.simulated_device(&format!("in{}", number % inputs.max(1)));
-            device.arrive(frame, sprat_click::environment::Environment::timestamp(&*simulation));
-        }
+        let frames = frames(self.packets);
         let rounds = if inputs == 0 { SOURCE_ROUNDS } else { ROUNDS };
-        bench.run(rounds);
+        // One input after the other: in which order devices are served that all have frames depends
+        // on how many are taken at a time.
+        for input in 0..inputs.max(1) {
+            let device = simulation.simulated_device(&format!("in{input}"));
+            for frame in frames.iter().skip(input).step_by(inputs.max(1)) {
+                device.arrive(frame, sprat_click::environment::Environment::timestamp(&*simulation));
+            }
+            bench.run(rounds);
+        }
         bench.handlers("c", self.handlers);
         bench.run(rounds);
         let sent = |output| {
