@@ -239,6 +239,11 @@ impl Image {
     pub(crate) fn memory(&self) -> &SealedFile {
         &self.inner.memory
     }
+
+    /// Whether both are one image in memory, not only the same bytes.
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.inner, &other.inner)
+    }
 }
 
 /// Judges a file without loading it: what the fuzzer feeds, and what `inspect` needs.

@@ -163,9 +163,9 @@ pub trait Monitor: Send + Sync + fmt::Debug {
     /// Which monitor it is.
     fn kind(&self) -> MonitorKind;
 
-    /// Comes one step nearer to having ready what `count` instances like the last one need whatever
-    /// their images are: makes it for one more, or gives up what is too much. Each instance takes its
-    /// own out of what is ready; where nothing is, it is made when the instance is. False if there is
+    /// Comes one step nearer to having ready what `count` instances like the last one need: makes it for
+    /// one more, or gives up what is too much. Each instance takes its own out of what is ready, best
+    /// what was made for its image; where nothing is, it is made when the instance is. False if there is
     /// nothing to do.
     ///
     /// # Errors

@@ -183,6 +183,18 @@ impl Mapping {
         })
     }
 
+    /// Has the mapping be zeroed memory of this process alone again, whatever was put there.
+    pub(crate) fn clear(&self) -> Result<(), SystemError> {
+        let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_FIXED | libc::MAP_NORESERVE;
+        let protection = libc::PROT_READ | libc::PROT_WRITE;
+        // SAFETY: it replaces this mapping and nothing else.
+        let base = unsafe { libc::mmap(self.base.cast(), self.length, protection, flags, -1, 0) };
+        if base == libc::MAP_FAILED {
+            return Err(SystemError::last("mapping memory"));
+        }
+        Ok(())
+    }
+
     /// Puts `length` bytes of a file over a stretch of the mapping, for this process alone: what is
     /// written there goes to a copy.
     pub(crate) fn place_private(

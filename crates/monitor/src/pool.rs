@@ -1,4 +1,5 @@
-//! What is made ahead for instances to come: whatever none of their images has a part in.
+//! What is made ahead for instances to come: processes that wait for their program, and machines with
+//! an image in its place that none has run from yet.
 //!
 //! Each piece serves one instance and is then gone with it. Nothing of one instance is ever handed to
 //! another, so nothing has to be wiped.

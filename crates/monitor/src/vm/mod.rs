@@ -5,29 +5,32 @@
 //! is ever delivered. An exception runs a stub of three instructions in ring 0, which leaves for good.
 
 mod machine;
+mod places;
+mod ready;
 mod supervisor;
 mod tables;
+mod warm;
 
 use crate::image::Image;
 use crate::instance::{CreationTimes, Instance, MemoryUse, Monitor, MonitorError, Outcome};
-use crate::layout::{Content, Plan, SUPERVISOR_ADDRESS};
+use crate::layout::Plan;
 use crate::memory::{HUGE_PAGE, Mapping};
-use crate::options::{GrantedDevice, Options};
+use crate::options::Options;
 use crate::pool::Pool;
 use crate::report::{Cause, Registers, vector};
 use crate::shared::{Board, Shared};
 use crate::stopwatch::Stopwatch;
 use crate::{clock, usage};
 use kvm_ioctls::Kvm;
-use machine::{Machine, Ready, Template};
+use machine::Machine;
+use places::Places;
+use ready::{Ready, Template};
 use sprat_abi::PAGE_SIZE;
 use sprat_abi::boot::MonitorKind;
 use sprat_abi::call::Wake;
-use std::os::fd::AsFd;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-use tables::Mapped;
+use warm::Alike;
 
 /// Makes instances as virtual machines.
 #[derive(Debug)]
@@ -36,12 +39,8 @@ pub struct VmMonitor {
     template: Template,
     /// Machines for instances to come.
     ready: Pool<Ready>,
-    /// How much memory the last instance had; 0 where there was none.
-    length: AtomicU64,
+    last: Mutex<Option<Alike>>,
 }
-
-/// Memory comes in steps of so many bytes: machines that are ready fit instances that are alike.
-const MEMORY_STEP: u64 = 16 << 20;
 
 impl VmMonitor {
     /// Opens `/dev/kvm`.
@@ -58,8 +57,27 @@ impl VmMonitor {
             kvm,
             template,
             ready: Pool::default(),
-            length: AtomicU64::new(0),
+            last: Mutex::default(),
         })
+    }
+
+    /// What the last instance was like.
+    fn last(&self) -> MutexGuard<'_, Option<Alike>> {
+        self.last.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A machine: one that stood ready for such an instance, or for others, or a new one.
+    fn take(&self, image: &Image, places: &Places) -> Result<Ready, MonitorError> {
+        let length = places.memory_length();
+        let warm = |ready: &Ready| ready.is_warm_for(image, places);
+        if let Some(ready) = self.ready.take(warm) {
+            return Ok(ready);
+        }
+        let Some(mut ready) = self.ready.take(|ready| ready.memory.length() == length) else {
+            return Ready::new(&self.kvm, &self.template, length);
+        };
+        ready.cool()?;
+        Ok(ready)
     }
 }
 
@@ -69,13 +87,17 @@ impl Monitor for VmMonitor {
     }
 
     fn prepare(&self, count: usize) -> Result<bool, MonitorError> {
-        // Instances of a lane are alike: the next one's memory will be as large as the last one's.
-        let length = self.length.load(Ordering::Relaxed);
-        if length == 0 {
+        // Instances of a lane are alike: the next one will be as the last one was.
+        let Some(alike) = self.last().clone() else {
             return Ok(false);
-        }
+        };
+        let length = alike.places.memory_length();
         let fits = |ready: &Ready| ready.memory.length() == length;
-        let make = || Ready::new(&self.kvm, &self.template, length);
+        let make = || {
+            let mut ready = Ready::new(&self.kvm, &self.template, length)?;
+            ready.warm(alike)?;
+            Ok(ready)
+        };
         self.ready.step(count, fits, make)
     }
 
@@ -85,40 +107,26 @@ impl Monitor for VmMonitor {
 
         let mut plan = Plan::new(image, options, MonitorKind::Vm)?;
         plan.boot.seed = crate::seed(options)?;
-        let places = Places::new(&plan);
-        let length = places.length.next_multiple_of(MEMORY_STEP);
-        self.length.store(length, Ordering::Relaxed);
-        let fits = |ready: &Ready| ready.memory.length() == length;
-        let ready = self.ready.take(fits);
-        let ready = ready.map_or_else(|| Ready::new(&self.kvm, &self.template, length), Ok)?;
+        let places = Arc::new(Places::new(&plan));
+        *self.last() = Some(Alike::new(image, &plan, places.clone()));
+        let ready = self.take(image, &places)?;
         times.machine = watch.lap();
 
         let memory = ready.memory.clone();
-        place_files(&memory, &plan, &places, image, options)?;
+        let is_warm = ready.is_warm_for(image, &places);
+        if !is_warm {
+            places.put_image(&memory, image)?;
+        }
+        places.put_files(&memory, &plan, options)?;
         if options.huge_pool && plan.pool_length > 0 {
             memory.make_huge(places.pool, plan.pool_length.next_multiple_of(HUGE_PAGE))?;
         }
         times.memory = watch.lap();
 
-        let tables = tables::build(&places.mapped, places.tables);
-        debug_assert!(tables.len() as u64 <= places.tables_bound);
-        for (index, table) in tables.iter().enumerate() {
-            // Most of a table is zero, and so is fresh memory.
-            let used = table
-                .iter()
-                .rposition(|&entry| entry != 0)
-                .map_or(0, |last| last + 1);
-            let first = table.iter().position(|&entry| entry != 0).unwrap_or(0);
-            let bytes: Vec<u8> = table[first..used]
-                .iter()
-                .flat_map(|entry| entry.to_le_bytes())
-                .collect();
-            memory.write(
-                places.tables + index as u64 * PAGE_SIZE + first as u64 * 8,
-                &bytes,
-            );
+        let tables = ready.tables(&places);
+        if !is_warm {
+            places.put_tables(&memory, tables);
         }
-        memory.write(places.supervisor, &supervisor::page());
         times.tables = watch.lap();
 
         for (offset, bytes) in plan.contents(&supervisor::calls(plan.boot.call_block)) {
@@ -137,7 +145,7 @@ impl Monitor for VmMonitor {
             ready,
             image.entry(),
             &plan,
-            places.tables,
+            tables,
             places.supervisor + PAGE_SIZE,
         )?;
         times.machine += watch.lap();
@@ -154,130 +162,6 @@ impl Monitor for VmMonitor {
     }
 }
 
-/// Where everything lies in the machine's memory.
-#[derive(Debug)]
-struct Places {
-    tables: u64,
-    tables_bound: u64,
-    supervisor: u64,
-    contract: u64,
-    pool: u64,
-    image: u64,
-    length: u64,
-    mapped: Vec<Mapped>,
-}
-
-impl Places {
-    fn new(plan: &Plan) -> Self {
-        let mut stretches: Vec<_> = plan
-            .pieces
-            .iter()
-            .map(|piece| (piece.address, piece.length))
-            .collect();
-        stretches.push((SUPERVISOR_ADDRESS, supervisor::LENGTH));
-        let tables_bound = tables::bound(&stretches);
-        let mut end = 0;
-        let mut take = |length: u64, alignment: u64| {
-            let at = u64::next_multiple_of(end, alignment);
-            end = at + length.next_multiple_of(PAGE_SIZE);
-            at
-        };
-        let tables = take(tables_bound * PAGE_SIZE, PAGE_SIZE);
-        let supervisor = take(supervisor::LENGTH, PAGE_SIZE);
-        let contract = take(plan.contract_length, PAGE_SIZE);
-        let image = take(plan.boot.image.length, PAGE_SIZE);
-        let mut mapped = vec![
-            Mapped {
-                address: SUPERVISOR_ADDRESS,
-                physical: supervisor,
-                length: PAGE_SIZE,
-                protection: crate::Protection::ReadExecute,
-                user: false,
-            },
-            Mapped {
-                address: SUPERVISOR_ADDRESS + PAGE_SIZE,
-                physical: supervisor + PAGE_SIZE,
-                length: PAGE_SIZE,
-                protection: crate::Protection::ReadWrite,
-                user: false,
-            },
-        ];
-        let mut pool = 0;
-        // Small things first, then the big ones, each aligned for huge pages.
-        let mut pieces: Vec<_> = plan.pieces.iter().collect();
-        pieces.sort_by_key(|piece| piece.length >= HUGE_PAGE);
-        for piece in pieces {
-            let alignment = if piece.length >= HUGE_PAGE {
-                HUGE_PAGE
-            } else {
-                PAGE_SIZE
-            };
-            let physical = match piece.content {
-                Content::Contract(offset) => contract + offset,
-                Content::Image(offset) => image + offset,
-                Content::Zero | Content::File(_) => take(piece.length, alignment),
-                Content::Pool => {
-                    // Huge pages may be asked for, whole ones.
-                    pool = take(piece.length.next_multiple_of(HUGE_PAGE), HUGE_PAGE);
-                    pool
-                }
-            };
-            let (address, length, protection) = (piece.address, piece.length, piece.protection);
-            mapped.push(Mapped {
-                address,
-                physical,
-                length,
-                protection,
-                user: true,
-            });
-        }
-        Self {
-            tables,
-            tables_bound,
-            supervisor,
-            contract,
-            pool,
-            image,
-            length: end,
-            mapped,
-        }
-    }
-
-    /// Where an address of the instance lies in the machine's memory, and how many bytes follow it.
-    fn locate(&self, address: u64) -> Option<(u64, u64)> {
-        self.mapped.iter().find_map(|stretch| {
-            let within = address.checked_sub(stretch.address)?;
-            (within < stretch.length).then(|| (stretch.physical + within, stretch.length - within))
-        })
-    }
-}
-
-/// Maps the image and the granted files over the machine's memory.
-fn place_files(
-    memory: &Mapping,
-    plan: &Plan,
-    places: &Places,
-    image: &Image,
-    options: &Options,
-) -> Result<(), MonitorError> {
-    memory.place_private(
-        places.image,
-        image.memory().length(),
-        image.memory().as_fd(),
-        true,
-    )?;
-    for piece in &plan.pieces {
-        if let Content::File(index) = piece.content
-            && let Some(GrantedDevice::InputFile(file)) =
-                options.devices.get(index).map(|grant| &grant.device)
-            && let Some((physical, _)) = places.locate(piece.address)
-        {
-            memory.place_private(physical, piece.length, file.as_fd(), false)?;
-        }
-    }
-    Ok(())
-}
-
 /// An instance in a virtual machine.
 #[derive(Debug)]
 struct VmInstance {
@@ -285,7 +169,7 @@ struct VmInstance {
     machine: Machine,
     shared: Shared,
     memory: Arc<Mapping>,
-    places: Places,
+    places: Arc<Places>,
     plan: Plan,
     times: CreationTimes,
     /// Whether it waits in `yield` (or at its first instruction), not in the midst of something.
@@ -383,41 +267,5 @@ impl Instance for VmInstance {
 
     fn memory_use(&self) -> Result<MemoryUse, MonitorError> {
         Ok(usage::of_mapping(&self.memory)?)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::testing::Elf;
-
-    #[test]
-    fn nothing_that_an_instance_may_use_lies_where_its_page_tables_do() {
-        let image = Image::load(&Elf::new(&[0xf4]).bytes()).expect("a sound image");
-        let plan = Plan::new(&image, &Options::default(), MonitorKind::Vm).expect("fits");
-        let places = Places::new(&plan);
-        let tables = places.tables..places.tables + places.tables_bound * PAGE_SIZE;
-        let stubs = places.supervisor..places.supervisor + supervisor::LENGTH;
-        for stretch in places.mapped.iter().filter(|stretch| stretch.user) {
-            let end = stretch.physical + stretch.length;
-            for kept in [&tables, &stubs] {
-                assert!(
-                    end <= kept.start || stretch.physical >= kept.end,
-                    "{stretch:x?}"
-                );
-            }
-            assert!(end <= places.length);
-        }
-        // No two stretches share memory, but that the instance's view of the contract is in parts.
-        let mut all: Vec<_> = places
-            .mapped
-            .iter()
-            .map(|s| s.physical..s.physical + s.length)
-            .collect();
-        all.sort_by_key(|range| range.start);
-        assert!(
-            all.windows(2).all(|pair| pair[0].end <= pair[1].start),
-            "{all:x?}"
-        );
     }
 }

@@ -178,11 +178,13 @@ impl StubFrame {
     }
 }
 
+/// The way out of the machine with [`CALL_YIELD`]: `xor eax, eax`, `out CALL_PORT, al`.
+pub(super) const LEAVE: [u8; 4] = [0x31, 0xc0, 0xe6, CALL_PORT];
+
 /// The code of the two calls, for a call block at this address.
 pub(crate) fn calls(call_block: u64) -> Vec<u8> {
     let field = |offset: usize| (call_block + offset as u64).to_le_bytes();
-    let mut code = vec![0x31, 0xc0]; // xor eax, eax
-    code.extend([0xe6, CALL_PORT]); // out CALL_PORT, al
+    let mut code = LEAVE.to_vec();
     code.extend([0x48, 0xb8]); // mov rax, now
     code.extend(field(CallBlock::NOW_OFFSET));
     code.extend([0x48, 0x8b, 0x10]); // mov rdx, [rax]

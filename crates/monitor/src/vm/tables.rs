@@ -22,7 +22,7 @@ const ENTRIES: u64 = 512;
 pub(crate) type Table = [u64; 512];
 
 /// One stretch to map.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Mapped {
     pub(crate) address: u64,
     /// Where it lies in the machine's memory.
