@@ -303,6 +303,11 @@ impl Context<'_> {
         self.router.report_warning(self.id, message.into());
     }
 
+    /// Warns of what this element could not take over from the one whose place it takes.
+    pub fn warn_of_swap(&self, message: &str) {
+        self.router.warn_of_swap(self.id, message);
+    }
+
     /// Asks the driver to stop.
     pub fn stop_driver(&self) {
         self.router.stop_driver();

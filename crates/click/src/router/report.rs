@@ -33,6 +33,17 @@ impl Router {
             .push(diagnostic.at(self.landmark(id)).within(context));
     }
 
+    /// Warns of what an element could not take over from the one whose place it takes.
+    pub(crate) fn warn_of_swap(&self, id: ElementId, message: &str) {
+        let text = format!(
+            "{}: While hot-swapping state into '{} :: {}':\n  warning: {message}\n",
+            self.landmark(id),
+            self.name(id),
+            self.class(id).name
+        );
+        self.say(text.as_bytes());
+    }
+
     /// Writes text for a person to read, and for the elements that listen.
     pub(crate) fn say(&self, text: &[u8]) {
         self.environment.console(Console::Error, text);

@@ -186,13 +186,6 @@ impl Element for Counter {
         Ok(())
     }
 
-    fn take_state(&mut self, _: &mut Context<'_>, old: &mut dyn Element) {
-        if let Some(old) = old.downcast_mut::<Self>() {
-            self.count = old.count;
-            self.bytes = old.bytes;
-        }
-    }
-
     fn carry_state(
         &mut self,
         _: &mut Context<'_>,

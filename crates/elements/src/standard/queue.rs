@@ -1,4 +1,5 @@
 use alloc::collections::VecDeque;
+use alloc::format;
 use alloc::rc::Rc;
 use alloc::string::{String, ToString};
 use core::cell::Cell;
@@ -173,6 +174,14 @@ impl Queue {
             _ => self.packets.truncate(kept),
         }
     }
+
+    /// Takes over the packets of another queue, as far as there is room.
+    fn adopt(&mut self, context: &Context<'_>, old: &mut Self) {
+        self.packets.append(&mut old.packets);
+        self.cut();
+        self.highwater = self.packets.len();
+        self.signal(context);
+    }
 }
 
 impl Element for Queue {
@@ -255,10 +264,14 @@ impl Element for Queue {
 
     fn take_state(&mut self, context: &mut Context<'_>, old: &mut dyn Element) {
         if let Some(old) = old.downcast_mut::<Self>() {
-            self.packets.append(&mut old.packets);
-            self.cut();
-            self.highwater = self.packets.len();
-            self.signal(context);
+            let length = old.packets.len();
+            self.adopt(context, old);
+            if length > self.capacity {
+                context.warn_of_swap(&format!(
+                    "some packets lost (old length {length}, new capacity {})",
+                    self.capacity
+                ));
+            }
         }
     }
 
@@ -269,7 +282,7 @@ impl Element for Queue {
         let (highwater, drops) = (before.highwater, before.drops);
         // Who watches its length watches on.
         self.length = before.length.clone();
-        self.take_state(context, old);
+        self.adopt(context, before);
         (self.highwater, self.drops) = (highwater, drops);
     }
 }
@@ -296,8 +309,13 @@ mod tests {
         assert_eq!(counts(), ["2", "3", "2"]);
         bench.write("q.capacity", "8");
         assert_eq!(bench.read("q.config"), "CAPACITY 8");
+        bench.simulation.take_errors();
         bench.replace(&text("Queue(1)"));
         assert_eq!(counts(), ["1", "1", "0"]);
+        let warning = "While hot-swapping state into 'q :: Queue':\n  \
+                       warning: some packets lost (old length 2, new capacity 1)\n";
+        let said = bench.simulation.take_errors();
+        assert!(said.ends_with(warning), "{said}");
     }
 
     #[test]

@@ -229,7 +229,7 @@ impl Configure for FromIpSummaryDump {
 impl FromIpSummaryDump {
     fn open(&self, context: &Context<'_>) -> Result<Reader, Rejected> {
         let (name, lines) = match &self.data {
-            Some(data) => ("DATA", Lines::of_text(data.clone().into_bytes())),
+            Some(data) => ("<data>", Lines::of_text(data.clone().into_bytes())),
             None => match context.environment().open_input(&self.name) {
                 Ok(input) => (self.name.as_str(), Lines::of_input(input)),
                 Err(_) if self.allow_nonexistent => {
@@ -384,6 +384,7 @@ impl Element for FromIpSummaryDump {
             "count" => Ok(self.count.to_string()),
             "active" => Ok(self.active.to_string()),
             "filename" if self.name == "-" => Ok("<stdin>".into()),
+            "filename" if self.data.is_some() => Ok("<data>".into()),
             "filename" => Ok(self.name.clone()),
             "encap" => Ok("IP".into()),
             "sampling_prob" => Ok(decimal::shortest(f64::from(self.sample) / f64::from(ALL))),
