@@ -31,13 +31,15 @@ pub(super) const IP_FILTER: Class = Class::of::<IpFilter>("IPFilter")
 /// ACTION is an output number; `allow` (also `pass`, `accept`), which means 0; or `drop` (also
 /// `deny`). PATTERN is an expression as for tcpdump, made of these:
 ///
-/// - `ip proto PROTO`: the protocol, by name or number. A name alone will do: `tcp`.
+/// - `ip proto PROTO`: the protocol, by name or number. A name alone will do: `tcp`. `tcpudp` is
+///   either of the two.
 /// - `[DIR] host ADDR`, `[DIR] net ADDR/BITS`, `[DIR] net ADDR mask MASK`: an address. DIR is
 ///   `src`, `dst`, `src or dst` (where nothing is said) or `src and dst`.
 /// - `[DIR] [tcp | udp] port PORT`: a port of TCP or UDP, by name, number or range `LOW-HIGH`.
 /// - `ip vers N`, `ip hl N`, `ip len N`, `ip id N`, `ip tos N`, `ip dscp N`, `ip ttl N`: header fields.
 /// - `ip frag`, `ip unfrag`: is, or is not, a fragment.
-/// - `ip ect`, `ip ce`: capable of congestion notification, congestion experienced.
+/// - `ip ect`, `ip ect N`, `ip ce`: capable of congestion notification, its bits, congestion
+///   experienced.
 /// - `tcp opt FLAG`: `syn`, `fin`, `ack`, `rst`, `psh` or `urg` is set; also just `syn`.
 /// - `tcp win N`: the window as it stands in the header.
 /// - `icmp type TYPE`: a name such as `echo` or a number.

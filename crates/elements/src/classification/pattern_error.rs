@@ -28,8 +28,8 @@ pub enum PatternError {
     Position,
     /// A position of no bytes, or of too many.
     Length,
-    /// A name that could be several things: it, and what they are called.
-    Ambiguous(String, String),
+    /// A name that could be several things, or nothing here: what Click says of it.
+    Unsuitable(String),
     /// A primitive that says nothing: nothing stands behind it, or this word.
     Partial(Option<String>),
     /// Something about a primitive: what it is about, what is wrong, and the word behind it that is no
@@ -70,9 +70,7 @@ impl fmt::Display for PatternError {
                 return formatter
                     .write_str("LEN in '[POS:LEN]' out of range, should be between 1 and 4");
             }
-            Self::Ambiguous(name, choices) => {
-                return write!(formatter, "'{name}' is ambiguous; try {choices}");
-            }
+            Self::Unsuitable(what) => return formatter.write_str(what),
             Self::Twice(what) => return write!(formatter, "{what} specified twice"),
             Self::Partial(behind) => {
                 formatter.write_str("partial directive")?;

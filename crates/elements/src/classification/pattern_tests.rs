@@ -186,6 +186,8 @@ fn header_fields_have_names() {
     rejects("ip ce", &packet);
     packet[1] = 3;
     matches("ip ce and ect", &packet);
+    matches("ip ect 3 and ect != 1", &packet);
+    rejects("ip ect 1", &packet);
     matches("ip ttl > 63 && ip ttl <= 64", &packet);
     rejects("ip frag", &packet);
     matches("unfrag", &packet);
@@ -215,6 +217,12 @@ fn protocols_options_windows_and_types_have_names() {
     matches("icmp type 3 or echo-reply", &icmp(0));
     matches("icmp type != 4", &icmp(8));
     rejects("icmp type != 4", &udp(1, 2));
+    for packet in [tcp(7, 2, 0), udp(7, 2)] {
+        matches("tcpudp", &packet);
+        matches("tcpudp src port 7 and ip proto tcpudp", &packet);
+        rejects("ip proto != tcpudp", &packet);
+    }
+    rejects("tcpudp", &icmp(8));
     matches("tcp[13] & 2", &tcp(1, 2, 2));
     rejects("tcp[13] & 2", &tcp(1, 2, 1));
 }
@@ -246,6 +254,11 @@ fn repeated_words_may_be_left_out() {
     rejects("dst 10.0.0.9 or 10.0.0.1", &udp(1, 2));
     matches("dst port ssh or www", &udp(1, 80));
     matches("src port 80 or dst 53", &udp(1, 53));
+    // Whatever the last one was about, the direction is the same, and the protocol of ports.
+    rejects("dst port 9 or 10.0.0.1", &udp(1, 2));
+    matches("src port 9 or 10.0.0.1", &udp(1, 2));
+    rejects("tcp or www", &udp(1, 80));
+    matches("src port 9 or tcp www", &tcp(1, 80, 0));
 }
 
 #[test]
@@ -293,8 +306,17 @@ fn mistakes_are_named_in_clicks_words() {
         ),
         (
             "echo",
-            "'echo' is ambiguous; try 'port echo', 'port echo', 'icmp type echo'",
+            "'<none>  echo' is ambiguous; try 'port  echo', 'port  echo', 'icmp type  echo'",
         ),
+        ("port syn", "'port  syn' is meaningless; try 'tcp opt  syn'"),
+        (
+            "tcp opt echo-reply",
+            "'tcp opt tcp echo-reply' is meaningless; try 'icmp type tcp echo-reply'",
+        ),
+        ("icmp port 5", "'port': bad protocol 1"),
+        ("udp opt syn", "'tcp opt': bad protocol 17"),
+        ("ether ttl 5", "'ip ttl': ip only"),
+        ("ip ect 4", "'ip ect': out of range, bound 3"),
         ("ip vers 16", "'ip vers': out of range, bound 15"),
         ("src port 65536", "'src port': out of range, bound 65535"),
         (

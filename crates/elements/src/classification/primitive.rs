@@ -1,6 +1,10 @@
 //! The primitives of IP patterns, such as `src host 10.0.0.1` or `tcp opt syn`, as expressions.
 
+use alloc::format;
+use alloc::string::String;
 use alloc::vec;
+
+use sprat_click::arguments::IpProtocol;
 
 use super::expression::{Comparison, Expression, Field, Test};
 
@@ -35,6 +39,8 @@ pub(super) enum Subject {
     Unfragmented,
     EcnCapable,
     CongestionExperienced,
+    /// The two bits of congestion notification.
+    Congestion,
     TcpOption,
     TcpWindow,
     IcmpType,
@@ -47,6 +53,19 @@ pub(super) enum Subject {
 pub(super) const TCP: u8 = 6;
 pub(super) const UDP: u8 = 17;
 pub(super) const ICMP: u8 = 1;
+
+/// Stands for TCP and UDP alike; as a number it is no protocol's (IANA).
+pub(super) const TCP_OR_UDP: u8 = 255;
+
+/// The protocol's name in messages.
+pub(super) fn protocol_text(number: Option<u8>) -> String {
+    match number {
+        None => String::new(),
+        Some(TCP_OR_UDP) => "tcpudp".into(),
+        Some(number @ (ICMP | 2 | 4 | TCP | UDP)) => IpProtocol(number).name().unwrap_or("").into(),
+        Some(number) => format!("ip proto {number}"),
+    }
+}
 
 const PROTOCOL: Field = Field::network(9, 1);
 const SOURCE: Field = Field::network(12, 4);
@@ -153,7 +172,7 @@ impl Subject {
             Self::TimeToLive => "ip ttl",
             Self::Fragment => "ip frag",
             Self::Unfragmented => "ip unfrag",
-            Self::EcnCapable => "ip ect",
+            Self::EcnCapable | Self::Congestion => "ip ect",
             Self::CongestionExperienced => "ip ce",
             Self::TcpOption => "tcp opt",
             Self::TcpWindow => "tcp win",
@@ -187,6 +206,7 @@ impl Subject {
             Self::Identification => part(Field::network(4, 2), 0, 0xffff),
             Self::TypeOfService => part(Field::network(1, 1), 0, 0xff),
             Self::CodePoint => part(Field::network(1, 1), 2, 0x3f),
+            Self::Congestion => part(Field::network(1, 1), 0, 3),
             Self::TimeToLive => part(Field::network(8, 1), 0, 0xff),
             Self::TcpWindow => part(Field::transport(14, 2), 0, 0xffff),
             Self::IcmpType => part(Field::transport(0, 1), 0, 0xff),
@@ -226,6 +246,9 @@ impl Subject {
 
 /// The protocol is this one.
 pub(super) fn protocol(number: u8) -> Expression {
+    if number == TCP_OR_UDP {
+        return protocol_with_ports(None);
+    }
     Expression::Test(Test::equal(PROTOCOL, 0xff, number.into()))
 }
 

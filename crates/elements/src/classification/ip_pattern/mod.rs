@@ -13,7 +13,7 @@ use sprat_click::arguments::{Argument, IpProtocol, Names, parse_unsigned};
 
 use super::expression::{Base, Expression, Field};
 use super::pattern_error::PatternError;
-use super::primitive::{Direction, Relation, Subject, TCP, UDP};
+use super::primitive::{Direction, Relation, Subject, TCP, TCP_OR_UDP, UDP};
 use super::tokens::{Token, tokens};
 use value::with_protocol;
 
@@ -67,6 +67,8 @@ struct Context {
     subject: Option<Subject>,
     direction: Option<Direction>,
     protocol: Option<u8>,
+    /// Whether it is about the link header.
+    ether: bool,
 }
 
 struct Parser<'a> {
@@ -212,6 +214,19 @@ impl<'a> Parser<'a> {
             .filter(|token| token.sign)
             .and_then(|token| Relation::of(token.text));
         self.at += usize::from(relation.is_some());
+        if given.ether {
+            given.subject = Some(match given.subject {
+                None | Some(Subject::Host) => Subject::EtherHost,
+                Some(subject @ (Subject::EtherHost | Subject::Net)) => subject,
+                Some(subject) => return Err(wrong(given, subject, "ip only")),
+            });
+        }
+        // `ect` may take a value.
+        if given.subject == Some(Subject::EcnCapable)
+            && (mask.is_some() || relation.is_some() || self.word().and_then(number).is_some())
+        {
+            given.subject = Some(Subject::Congestion);
+        }
         if let Some(subject) = given.subject.filter(|subject| subject.stands_alone()) {
             if mask.is_some() || relation.is_some() {
                 return Err(unsupported(given, subject, "value"));
@@ -289,12 +304,9 @@ impl<'a> Parser<'a> {
             self.at += 1;
             return Ok(true);
         }
-        if word == "ether" && self.ahead(1, &["host"]) {
-            if given.subject.is_some() {
-                return conflict();
-            }
-            given.subject = Some(Subject::EtherHost);
-            self.at += 2;
+        if word == "ether" {
+            given.ether = true;
+            self.at += 1;
             return Ok(true);
         }
         // "ip" only introduces a keyword.
@@ -335,7 +347,9 @@ impl<'a> Parser<'a> {
 
     fn protocol(&self, name: &str) -> Option<u8> {
         let declared = self.names.protocol(name);
-        declared.or_else(|| IpProtocol::well_known(name).map(|known| known.0))
+        let known = || IpProtocol::well_known(name).map(|known| known.0);
+        let either = (name == "tcpudp").then_some(TCP_OR_UDP);
+        declared.or_else(known).or(either)
     }
 
     /// Whether a word begins a primitive of its own, rather than being a value.

@@ -3,16 +3,18 @@
 use alloc::borrow::ToOwned;
 use alloc::format;
 use alloc::vec;
+use alloc::vec::Vec;
 use core::net::Ipv4Addr;
 
 use sprat_click::arguments::{Argument, IpProtocol, Ipv4Prefix, TcpPort};
 use sprat_packet::EtherAddress;
+use sprat_packet::headers::protocol::DCCP;
 
 use super::super::expression::Expression;
 use super::super::pattern_error::PatternError;
 use super::super::primitive::{
-    self, Direction, ICMP, Relation, Subject, TCP, UDP, icmp_type, protocol, protocol_with_ports,
-    tcp_flag,
+    self, Direction, ICMP, Relation, Subject, TCP, TCP_OR_UDP, UDP, icmp_type, protocol,
+    protocol_text, protocol_with_ports, tcp_flag,
 };
 use super::{Context, Parser, described, number, unsupported, wrong};
 
@@ -43,12 +45,13 @@ impl Parser<'_> {
                     subject: None,
                     direction: None,
                     protocol: Some(number),
+                    ..
                 },
                 None,
             ) => {
                 self.previous = Context {
                     subject: Some(Subject::Protocol),
-                    ..Context::default()
+                    ..given
                 };
                 Ok(protocol(number))
             }
@@ -85,19 +88,17 @@ impl Parser<'_> {
             return Ok(given);
         }
         let previous = self.previous;
+        // Where nothing is said before a value, it is said as the last time.
         let inherit = |given: &mut Context, subject: Subject| {
             given.subject = Some(subject);
-            let same = previous.subject.is_some_and(|before| {
-                before == subject || (is_address(before) && is_address(subject))
-            });
-            if same {
-                given.direction = given.direction.or(previous.direction);
-                given.protocol = given.protocol.or(previous.protocol);
+            if !qualified && subject.has_direction() {
+                given.direction = previous.direction;
+            }
+            if !qualified && subject == Subject::Port {
+                given.protocol = previous.protocol;
             }
         };
-        if previous.subject == Some(Subject::EtherHost)
-            && EtherAddress::parse(word, self.names).is_ok()
-        {
+        if EtherAddress::parse(word, self.names).is_ok() {
             inherit(&mut given, Subject::EtherHost);
             return Ok(given);
         }
@@ -117,6 +118,7 @@ impl Parser<'_> {
         let transport = given
             .protocol
             .or(if qualified { None } else { previous.protocol });
+        let transport = transport.filter(|number| *number != TCP_OR_UDP);
         let is_port = |protocol| TcpPort::parse_for(IpProtocol(protocol), word, self.names).is_ok();
         let port = is_port(transport.unwrap_or(TCP)) || transport.is_none() && is_port(UDP);
         let icmp = icmp_type(word).is_some();
@@ -130,10 +132,8 @@ impl Parser<'_> {
             (true, true) => match by_context {
                 Some(subject) => subject,
                 None => {
-                    let ports = usize::from(is_port(TCP)) + usize::from(is_port(UDP));
-                    let ports = format!("'port {word}', ").repeat(ports);
-                    let choices = format!("{ports}'icmp type {word}'");
-                    return Err(PatternError::Ambiguous(word.to_owned(), choices));
+                    let problem = self.unsuitable(given, word);
+                    return Err(problem.unwrap_or(PatternError::Partial(None)));
                 }
             },
             (true, false) => Subject::Port,
@@ -166,14 +166,42 @@ impl Parser<'_> {
         relation: Option<Relation>,
         word: &str,
     ) -> Result<Expression, PatternError> {
-        let Some(subject) = given.subject else {
+        let Some(mut subject) = given.subject else {
             return Err(PatternError::Partial(None));
         };
         self.note_direction(given, subject);
+        let other = |fit: &[u8]| given.protocol.filter(|number| !fit.contains(number));
+        let unfit = match subject {
+            Subject::Port => other(&[TCP, UDP, TCP_OR_UDP, DCCP]).zip(Some("port")),
+            Subject::TcpOption => other(&[TCP]).zip(Some("tcp opt")),
+            _ => None,
+        };
+        if let Some((number, subject)) = unfit {
+            let what = format!("bad protocol {number}");
+            return Err(PatternError::Primitive(subject.to_owned(), what, None));
+        }
+        if subject == Subject::Host
+            && Ipv4Addr::parse(word, self.names).is_err()
+            && EtherAddress::parse(word, self.names).is_ok()
+        {
+            subject = Subject::EtherHost;
+        }
         let direction = given.direction.unwrap_or(Direction::Either);
         let equality = relation.unwrap_or(Relation::Equal);
         if equality.ordered() && (is_address(subject) || subject == Subject::EtherHost) {
             return Err(unsupported(given, subject, "operator"));
+        }
+        if subject == Subject::Protocol && self.protocol(word) == Some(TCP_OR_UDP) {
+            if equality.ordered() || mask.is_some() {
+                let what = "operator or mask not supported".to_owned();
+                return Err(PatternError::Primitive(word.to_owned(), what, None));
+            }
+            self.at += 1;
+            let test = protocol(TCP_OR_UDP);
+            return Ok(match equality {
+                Relation::Different => test.negate(),
+                _ => test,
+            });
         }
         if subject == Subject::TcpOption {
             if relation.is_some() || mask.is_some() {
@@ -328,14 +356,17 @@ impl Parser<'_> {
         }
         let known = |protocol| TcpPort::parse_for(IpProtocol(protocol), word, self.names).ok();
         let port = match given.protocol {
-            Some(protocol) => known(protocol),
-            None => known(TCP).or_else(|| known(UDP)),
+            Some(protocol) if protocol != TCP_OR_UDP => known(protocol),
+            _ => known(TCP).or_else(|| known(UDP)),
         };
         port.map(|port| Value::Number(port.into()))
     }
 
     /// A word that is no value of its subject: a value of another, or none at all.
     fn bad_value(&self, given: Context, subject: Subject, word: &str) -> PatternError {
+        if let Some(problem) = self.unsuitable(given, word) {
+            return problem;
+        }
         let is_value = number(word).is_some()
             || Ipv4Prefix::parse(word, self.names).is_ok()
             || Ipv4Addr::parse(word, self.names).is_ok();
@@ -344,6 +375,47 @@ impl Parser<'_> {
             missing_value(subject).to_owned(),
             (!is_value).then(|| word.to_owned()),
         )
+    }
+}
+
+impl Parser<'_> {
+    /// A name of something else than what it stands behind, or of several things, and what it might
+    /// be; `None` for a word that is no name.
+    fn unsuitable(&self, given: Context, word: &str) -> Option<PatternError> {
+        if number(word).is_some() {
+            return None;
+        }
+        let port = |protocol| TcpPort::parse_for(IpProtocol(protocol), word, self.names).ok();
+        let (over_tcp, over_udp) = (port(TCP), port(UDP));
+        let ports = usize::from(over_tcp.is_some()) + usize::from(over_udp.is_some());
+        let same = usize::from(ports == 2 && over_tcp == over_udp);
+        let kinds = [
+            (
+                Subject::Protocol,
+                usize::from(self.protocol(word).is_some()),
+            ),
+            (Subject::Port, ports),
+            (Subject::TcpOption, usize::from(tcp_flag(word).is_some())),
+            (Subject::IcmpType, usize::from(icmp_type(word).is_some())),
+        ];
+        let named = |subject: &str| format!("{subject} {} {word}", protocol_text(given.protocol));
+        let mut choices = Vec::new();
+        let mut fits = 0;
+        for (kind, count) in kinds {
+            choices.extend((0..count).map(|_| format!("'{}'", named(kind.keyword()))));
+            if given.subject.is_none_or(|subject| subject == kind) {
+                fits += count - if kind == Subject::Port { same } else { 0 };
+            }
+        }
+        if choices.is_empty() {
+            return None;
+        }
+        let name = named(given.subject.map_or("<none>", Subject::keyword));
+        let verdict = if fits > 1 { "ambiguous" } else { "meaningless" };
+        Some(PatternError::Unsuitable(format!(
+            "'{name}' is {verdict}; try {}",
+            choices.join(", ")
+        )))
     }
 }
 
