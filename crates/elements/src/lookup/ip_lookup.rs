@@ -3,7 +3,7 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::net::Ipv4Addr;
 
-use sprat_click::arguments::{Argument, Names, NoNames};
+use sprat_click::arguments::{Argument, Names};
 use sprat_click::{
     Arguments, Class, Configuration, Configure, Context, Element, HandlerError, HandlerList,
     Rejected,
@@ -280,13 +280,13 @@ impl Element for IPLookup {
 
     fn read(
         &mut self,
-        _: &mut Context<'_>,
+        context: &mut Context<'_>,
         name: &str,
         parameters: &str,
     ) -> Result<String, HandlerError> {
         match name {
             "table" => Ok(self.list()),
-            "lookup" => match Ipv4Addr::parse(parameters.trim(), &NoNames) {
+            "lookup" => match Ipv4Addr::parse(parameters.trim(), &context.names()) {
                 Ok(address) => Ok(self.report(address)),
                 Err(_) => Err(HandlerError::failed("expected IP address")),
             },
@@ -294,18 +294,23 @@ impl Element for IPLookup {
         }
     }
 
-    fn write(&mut self, _: &mut Context<'_>, name: &str, value: &str) -> Result<(), HandlerError> {
+    fn write(
+        &mut self,
+        context: &mut Context<'_>,
+        name: &str,
+        value: &str,
+    ) -> Result<(), HandlerError> {
         let command = match name {
             "add" => Command::Add,
             "set" => Command::Set,
             "remove" => Command::Remove,
-            "ctrl" => return self.control(value, &NoNames),
+            "ctrl" => return self.control(value, &context.names()),
             "flush" => {
                 self.table.clear();
                 return Ok(());
             }
             _ => return Err(HandlerError::NoHandler(name.into())),
         };
-        self.execute(command, value, &NoNames).map(drop)
+        self.execute(command, value, &context.names()).map(drop)
     }
 }

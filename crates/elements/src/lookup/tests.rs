@@ -86,6 +86,18 @@ fn handlers_change_the_table() {
 }
 
 #[test]
+fn handlers_know_declared_names() {
+    let bench = Bench::new(
+        "AddressInfo(inside 10.0.0.1/8, gw 1.1.1.1); Idle -> r :: RadixIPLookup(inside:ipnet 0) -> Idle",
+    );
+    assert_eq!(bench.read("r.lookup inside"), "0");
+    bench.write("r.set", "inside:ipnet gw 0");
+    assert_eq!(bench.read("r.lookup inside"), "0 1.1.1.1");
+    bench.write("r.ctrl", "remove inside:ipnet");
+    assert_eq!(bench.read("r.table"), "");
+}
+
+#[test]
 fn a_group_of_commands_is_done_whole_or_not_at_all() {
     let bench = Bench::new("Idle -> r :: LinearIPLookup(10.0.0.0/8 0, 9.0.0.0/8 0) -> Idle");
     let before = bench.read("r.table");

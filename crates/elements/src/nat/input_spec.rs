@@ -38,7 +38,9 @@ pub(super) const ANY_OUTPUT: usize = 256;
 
 /// What other elements mean to a specification.
 pub(super) trait Surroundings {
-    fn names(&self) -> &dyn Names;
+    /// Reads the pattern that these words are.
+    fn read_pattern(&self, words: &[String]) -> Result<Pattern, String>;
+    /// The pattern of this name.
     fn pattern(&self, name: &str) -> Option<Rc<Pattern>>;
     /// The mapper that an element is, and how it was declared; `None` where there is no element
     /// of that name.
@@ -47,8 +49,8 @@ pub(super) trait Surroundings {
 
 /// While the router is configured.
 impl Surroundings for (&dyn Names, &Configuration<'_>) {
-    fn names(&self) -> &dyn Names {
-        self.0
+    fn read_pattern(&self, words: &[String]) -> Result<Pattern, String> {
+        Pattern::parse(words, self.0)
     }
 
     fn pattern(&self, name: &str) -> Option<Rc<Pattern>> {
@@ -67,8 +69,8 @@ impl Surroundings for (&dyn Names, &Configuration<'_>) {
 
 /// While it runs.
 impl Surroundings for Context<'_> {
-    fn names(&self) -> &dyn Names {
-        &NoNames
+    fn read_pattern(&self, words: &[String]) -> Result<Pattern, String> {
+        Pattern::parse(words, &self.names())
     }
 
     fn pattern(&self, name: &str) -> Option<Rc<Pattern>> {
@@ -165,7 +167,7 @@ impl Rewriting {
             [name] => surroundings
                 .pattern(name)
                 .ok_or_else(|| format!("no such pattern '{name}'"))?,
-            words => Rc::new(Pattern::parse(words, surroundings.names())?),
+            words => Rc::new(surroundings.read_pattern(words)?),
         };
         Ok(Self {
             pattern,

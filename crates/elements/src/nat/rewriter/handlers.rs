@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use core::fmt::Write;
 use core::net::Ipv4Addr;
 
-use sprat_click::arguments::{Argument, Arguments, NoNames, TcpPort};
+use sprat_click::arguments::{Argument, Arguments, Names, NoNames, TcpPort};
 use sprat_click::{Context, HandlerError, HandlerList, Instant};
 use sprat_packet::checksum::AddressesAndPorts;
 use sprat_packet::flow::FlowKey;
@@ -58,10 +58,11 @@ impl Rewriter {
 
     pub(super) fn read_handler(
         &self,
-        now: Instant,
+        context: &Context<'_>,
         name: &str,
         parameters: &str,
     ) -> Result<String, HandlerError> {
+        let now = context.now();
         let table = self.table.borrow();
         let owners = || (0..self.specs.len()).map(|input| table.owner(self.owner(input)));
         let sum = |numbers: &mut dyn Iterator<Item = u32>| {
@@ -71,9 +72,9 @@ impl Rewriter {
             "tcp_table" | "tcp_mappings" => Ok(self.table_text(Some(TCP), now)),
             "udp_table" | "udp_mappings" => Ok(self.table_text(Some(UDP), now)),
             "table" | "mappings" => Ok(self.table_text(None, now)),
-            "udp_lookup" => self.lookup(parameters, UDP),
-            "lookup" if self.kind == Kind::Udp => self.lookup(parameters, UDP),
-            "tcp_lookup" | "lookup" => self.lookup(parameters, TCP),
+            "udp_lookup" => self.lookup(context, parameters, UDP),
+            "lookup" if self.kind == Kind::Udp => self.lookup(context, parameters, UDP),
+            "tcp_lookup" | "lookup" => self.lookup(context, parameters, TCP),
             "nmappings" | "table_size" => Ok(sum(&mut owners().map(|owner| owner.flows))),
             "mapping_failures" => Ok(sum(&mut owners().map(|owner| owner.failures))),
             "size" => Ok(table.len().to_string()),
@@ -240,8 +241,13 @@ impl Rewriter {
 
     /// What packets of a flow become, `SADDR SPORT DADDR DPORT` as it is given; nothing where no
     /// such flow is known.
-    fn lookup(&self, parameters: &str, protocol: u8) -> Result<String, HandlerError> {
-        let key = lookup_key(parameters, protocol)?;
+    fn lookup(
+        &self,
+        context: &Context<'_>,
+        parameters: &str,
+        protocol: u8,
+    ) -> Result<String, HandlerError> {
+        let key = lookup_key(parameters, &context.names(), protocol)?;
         let Some(entry) = self.find(&key) else {
             return Ok(String::new());
         };
@@ -257,8 +263,8 @@ impl Rewriter {
     }
 }
 
-fn lookup_key(parameters: &str, protocol: u8) -> Result<FlowKey, HandlerError> {
-    let mut arguments = Arguments::from_words(parameters, &NoNames);
+fn lookup_key(parameters: &str, names: &dyn Names, protocol: u8) -> Result<FlowKey, HandlerError> {
+    let mut arguments = Arguments::from_words(parameters, names);
     let source = arguments.required::<Ipv4Addr>("SADDR");
     let source_port = arguments.required::<TcpPort>("SPORT");
     let destination = arguments.required::<Ipv4Addr>("DADDR");

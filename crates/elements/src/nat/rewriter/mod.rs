@@ -255,7 +255,7 @@ impl Element for Rewriter {
         name: &str,
         parameters: &str,
     ) -> Result<String, HandlerError> {
-        self.read_handler(context.now(), name, parameters)
+        self.read_handler(context, name, parameters)
     }
 
     fn write(
