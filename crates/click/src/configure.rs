@@ -46,6 +46,8 @@ pub struct Configuration<'a> {
 pub(crate) struct Directory {
     pub(crate) names: alloc::vec::Vec<Rc<str>>,
     pub(crate) classes: alloc::vec::Vec<&'static Class>,
+    /// How many outputs of each are in use.
+    pub(crate) outputs: alloc::vec::Vec<usize>,
     pub(crate) by_name: crate::collections::Map<Rc<str>, ElementId>,
     pub(crate) addresses: RefCell<NameTable>,
 }
@@ -120,6 +122,11 @@ impl<'a> Configuration<'a> {
     /// The class of another element.
     pub fn class_of(&self, id: ElementId) -> &'static Class {
         self.directory.classes[id.index()]
+    }
+
+    /// Outputs in use of another element.
+    pub fn outputs_of(&self, id: ElementId) -> usize {
+        self.directory.outputs[id.index()]
     }
 
     /// Calls `action` with an element that has been configured already, where it is a `T`.

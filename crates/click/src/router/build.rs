@@ -159,7 +159,7 @@ impl Builder {
         };
         let ports = connect::resolve(flat, &classes, diagnostics);
         if !diagnostics.has_errors() {
-            let directory = directory(flat, &classes);
+            let directory = directory(flat, &classes, &ports);
             let order = configure_order(&classes);
             // The elements have done what they were made for.
             let _ = self.configure(flat, &directory, &order, &ports, diagnostics);
@@ -178,7 +178,7 @@ impl Builder {
         if diagnostics.has_errors() {
             return None;
         }
-        let directory = directory(&flat, &classes);
+        let directory = directory(&flat, &classes, &ports);
         let order = configure_order(&classes);
         let elements = self.configure(&flat, &directory, &order, &ports, diagnostics)?;
         let mut router = Router {
@@ -294,7 +294,7 @@ fn construct(
     (if refused { Err(Rejected) } else { made }, diagnostics)
 }
 
-fn directory(flat: &Flat, classes: &[&'static Class]) -> Directory {
+fn directory(flat: &Flat, classes: &[&'static Class], ports: &[connect::Ports]) -> Directory {
     let names: Vec<Rc<str>> = flat
         .elements
         .iter()
@@ -308,6 +308,7 @@ fn directory(flat: &Flat, classes: &[&'static Class]) -> Directory {
     Directory {
         names,
         classes: classes.to_vec(),
+        outputs: ports.iter().map(|ports| ports.outputs.len()).collect(),
         by_name,
         addresses: RefCell::default(),
     }

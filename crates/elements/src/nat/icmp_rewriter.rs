@@ -54,8 +54,6 @@ struct IcmpRewriter {
 /// A rewriter to ask.
 struct Map {
     rewriter: ElementId,
-    /// As it was named.
-    text: String,
     /// Added to its flows' outputs; without it all leave by output 0.
     offset: Option<usize>,
 }
@@ -72,9 +70,9 @@ impl Configure for IcmpRewriter {
         let mut maps = Vec::new();
         for text in split_words(&names?.0) {
             match Map::parse(&text, configuration) {
-                Some(map) => maps.push(map),
-                None => {
-                    arguments.error(format!("{text} not an IP rewriter"));
+                Ok(map) => maps.push(map),
+                Err(what) => {
+                    arguments.error(format!("{text} {what}"));
                 }
             }
         }
@@ -91,18 +89,22 @@ impl Configure for IcmpRewriter {
 }
 
 impl Map {
-    fn parse(text: &str, configuration: &Configuration<'_>) -> Option<Self> {
+    fn parse(text: &str, configuration: &Configuration<'_>) -> Result<Self, String> {
+        let none = || String::from("not an IP rewriter");
         let (name, offset) = match text.split_once(':') {
-            Some((name, offset)) => (name, Some(u8::parse(offset, &NoNames).ok()?)),
-            None => (text, None),
+            Some((name, offset)) => (name, i32::parse(offset, &NoNames).map_err(|_| none())?),
+            None => (text, -1),
         };
-        let rewriter = configuration.find(name)?;
-        Kind::of(configuration.class_of(rewriter).name)?;
-        Some(Self {
-            rewriter,
-            text: text.into(),
-            offset: offset.map(usize::from),
-        })
+        let rewriter = configuration.find(name).ok_or_else(none)?;
+        // Below zero it is none.
+        let offset = usize::try_from(offset).ok();
+        let (known, own) = (configuration.outputs_of(rewriter), configuration.outputs());
+        if offset.is_some_and(|offset| offset + known > own) {
+            let s = if own == 1 { "" } else { "s" };
+            return Err(format!("port offset requires more than {own} output{s}"));
+        }
+        Kind::of(configuration.class_of(rewriter).name).ok_or_else(none)?;
+        Ok(Self { rewriter, offset })
     }
 }
 
@@ -309,28 +311,6 @@ impl IcmpRewriter {
 }
 
 impl Element for IcmpRewriter {
-    fn initialize(&mut self, context: &mut Context<'_>) -> Result<(), Rejected> {
-        let mut result = Ok(());
-        for map in &self.maps {
-            let outputs = context.with(map.rewriter, |_: &mut Rewriter, context| context.outputs());
-            let wanted = map
-                .offset
-                .zip(outputs)
-                .map_or(0, |(offset, outputs)| offset + outputs);
-            if wanted > context.outputs() {
-                let (count, s) = match context.outputs() {
-                    1 => (1, ""),
-                    count => (count, "s"),
-                };
-                result = Err(context.error(format!(
-                    "{} port offset requires more than {count} output{s}",
-                    map.text
-                )));
-            }
-        }
-        result
-    }
-
     fn push(&mut self, context: &mut Context<'_>, _: usize, batch: &mut Batch) {
         for mut packet in batch.drain() {
             if let Some(output) = self.rewrite(context, &mut packet) {

@@ -115,8 +115,15 @@ fn what_is_about_no_known_flow_leaves_by_the_second_output() {
 
 #[test]
 fn only_rewriters_can_be_asked() {
-    let errors = Bench::errors("x :: Idle; Idle -> ICMPRewriter(x y) -> Idle");
-    for wrong in ["x not an IP rewriter", "y not an IP rewriter"] {
+    let errors = Bench::errors(
+        "rw :: IPRewriter(keep 0 0); x :: Idle; Idle -> rw -> ICMPRewriter(x y rw:1 rw:a) -> Idle",
+    );
+    for wrong in [
+        "x not an IP rewriter",
+        "y not an IP rewriter",
+        "rw:1 port offset requires more than 1 output\n",
+        "rw:a not an IP rewriter",
+    ] {
         assert!(errors.contains(wrong), "{errors}");
     }
 }
