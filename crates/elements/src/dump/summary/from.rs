@@ -190,7 +190,7 @@ impl Configure for FromIpSummaryDump {
         }
         for field in parse_list(&fields) {
             if let Err(name) = field {
-                arguments.error(format!("unknown content type '{name}'"));
+                arguments.warning(format!("unknown content type '{name}'"));
             }
         }
         let burst = arguments

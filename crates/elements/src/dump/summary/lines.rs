@@ -129,14 +129,17 @@ impl Lines {
 
 /// The words of a line: what stands between spaces, quotation included.
 pub(super) fn words(line: &str) -> impl Iterator<Item = &str> {
-    let mut rest = line;
+    values(line.trim_ascii_start())
+}
+
+/// The words of a line that is a packet: a space that begins it stands behind an empty one, as Click
+/// has it.
+pub(super) fn values(line: &str) -> impl Iterator<Item = &str> {
+    let mut rest = Some(line).filter(|line| !line.is_empty());
     core::iter::from_fn(move || {
-        rest = rest.trim_start();
-        if rest.is_empty() {
-            return None;
-        }
+        let line = rest?;
         let (mut quotation, mut escaped) = (None, false);
-        let end = rest.find(|c: char| {
+        let end = line.find(|c: char| {
             let ends = quotation.is_none() && c.is_ascii_whitespace();
             if matches!(c, '"' | '\'') && !escaped {
                 match quotation {
@@ -148,8 +151,8 @@ pub(super) fn words(line: &str) -> impl Iterator<Item = &str> {
             escaped = quotation == Some('"') && c == '\\' && !escaped;
             ends
         });
-        let (word, after) = rest.split_at(end.unwrap_or(rest.len()));
-        rest = after;
+        let (word, after) = line.split_at(end.unwrap_or(line.len()));
+        rest = Some(after.trim_ascii_start()).filter(|after| !after.is_empty());
         Some(word)
     })
 }

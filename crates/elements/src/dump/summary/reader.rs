@@ -13,7 +13,7 @@ use super::binary::encoding;
 use super::draft::{Draft, Flow};
 use super::fields::{Field, number};
 use super::ip_fields::protocol;
-use super::lines::{Lines, words};
+use super::lines::{Lines, values, words};
 use super::netflow::{self, Link};
 use super::tcpdump::{Outcome, Tcpdump};
 
@@ -175,13 +175,14 @@ impl Reader {
     }
 
     fn read_line(&mut self, context: &Context<'_>, line: &str) {
-        match line.trim_start().as_bytes().first() {
+        match line.as_bytes().first() {
             None | Some(b'#') => {}
             Some(b'!') => {
                 if matches!(self.syntax, Syntax::Fields) {
-                    self.read_directive(context, line.trim_start());
+                    self.read_directive(context, line);
                 }
             }
+            Some(_) if line.trim_start().is_empty() => {}
             Some(_) => self.read_packet(context, line),
         }
     }
@@ -217,7 +218,7 @@ impl Reader {
     fn set_fields(&mut self, context: &Context<'_>, names: &[String]) {
         self.fields.clear();
         for name in names {
-            let field = Field::find(name);
+            let field = Field::find(name).filter(|field| field.read.is_some());
             if field.is_none() {
                 context.chatter(format_args!(
                     "{}:{}: warning: unknown content type '{name}'",
@@ -260,8 +261,9 @@ impl Reader {
                 let passes = self.fields.iter().flatten().map(|field| field.pass).max();
                 let mut read = 0;
                 for pass in 0..=passes.unwrap_or(0) {
-                    for (field, word) in self.fields.iter().zip(words(line)) {
-                        let field = field.filter(|field| field.pass == pass && word != "-");
+                    for (field, word) in self.fields.iter().zip(values(line)) {
+                        let field =
+                            field.filter(|field| field.pass == pass && !matches!(word, "" | "-"));
                         let Some((field, value)) = field.and_then(|it| Some((it, it.read?))) else {
                             continue;
                         };

@@ -363,6 +363,14 @@ fn an_unknown_field_is_left_out_by_name() {
 }
 
 #[test]
+fn a_space_begins_a_line_with_a_value_that_is_none() {
+    let dump = "!data src dst\n 1.0.0.1\n !data dst\n  # 2.0.0.2 3.0.0.3\n";
+    let (written, errors) = through("", "FIELDS src dst", dump);
+    assert_eq!(written, "0.0.0.0 1.0.0.1\n");
+    assert_eq!(errors, "in:3: packet parse error\n");
+}
+
+#[test]
 fn with_timing_packets_come_at_their_pace() {
     for path in ["", "-> Queue -> Unqueue"] {
         let simulation = Simulation::new();
