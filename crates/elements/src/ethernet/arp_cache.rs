@@ -1,6 +1,6 @@
 //! IPv4 addresses and the Ethernet addresses that go with them, and packets that wait for one.
 
-use alloc::collections::{BTreeMap, VecDeque};
+use alloc::collections::VecDeque;
 use alloc::format;
 use alloc::string::String;
 use core::net::Ipv4Addr;
@@ -103,12 +103,23 @@ impl Entry {
     }
 }
 
+/// Places that entries have left, as many as the entries and these, are left alone.
+const SPARE_PLACES: usize = 16;
+
+/// The entry at a place; none where it has left it.
+fn entry_at<'a>(
+    entries: &'a HashMap<Ipv4Addr, Entry>,
+    (place, ip): &(Place, Ipv4Addr),
+) -> Option<&'a Entry> {
+    entries.get(ip).filter(|entry| entry.place == *place)
+}
+
 /// The table itself. It takes the time as an argument and does no input or output.
 pub(super) struct Table {
     pub(super) limits: Limits,
     entries: HashMap<Ipv4Addr, Entry>,
-    /// Every entry, the oldest first.
-    order: BTreeMap<Place, Ipv4Addr>,
+    /// Every entry, the oldest first; and places that entries have left.
+    order: VecDeque<(Place, Ipv4Addr)>,
     /// What tells the next entry from others of its age, behind them or before.
     next: i64,
     /// Packets that wait.
@@ -121,7 +132,7 @@ impl Table {
         Self {
             limits,
             entries: HashMap::new(),
-            order: BTreeMap::new(),
+            order: VecDeque::new(),
             next: 0,
             waiting: 0,
             drops: 0,
@@ -160,10 +171,16 @@ impl Table {
             return;
         };
         self.next += 1;
-        self.order.remove(&entry.place);
         entry.live = live;
         entry.place = (live, if behind { self.next } else { -self.next });
-        self.order.insert(entry.place, ip);
+        let place = entry.place;
+        let at = self.order.partition_point(|(other, _)| *other < place);
+        self.order.insert(at, (place, ip));
+        if self.order.len() > 2 * self.entries.len() + SPARE_PLACES {
+            let entries = &self.entries;
+            self.order
+                .retain(|place| entry_at(entries, place).is_some());
+        }
     }
 
     /// Has an entry for an address, made where there is none; the oldest one makes room.
@@ -224,20 +241,16 @@ impl Table {
     /// of the capacity is free.
     fn slim(&mut self, more: usize, now: Milliseconds) {
         let (most, timeout) = (self.limits.entries, self.timeout());
-        while let Some((place, ip)) = self.order.first_key_value() {
-            let (place, ip) = (*place, *ip);
-            let expired = self
-                .entries
-                .get(&ip)
-                .is_none_or(|entry| entry.expired(timeout, now));
-            if !expired && (most == 0 || self.len() + more <= most) {
-                break;
-            }
-            self.order.remove(&place);
-            if let Some(entry) = self.entries.remove(&ip) {
+        while let Some(place) = self.order.front() {
+            if let Some(entry) = entry_at(&self.entries, place) {
+                if !entry.expired(timeout, now) && (most == 0 || self.len() + more <= most) {
+                    break;
+                }
                 self.waiting -= entry.waiting.len();
                 self.drops += entry.waiting.len() as u64;
+                self.entries.remove(&place.1);
             }
+            self.order.pop_front();
         }
         let capacity = self.limits.packets;
         if capacity == 0 || self.waiting <= capacity {
@@ -245,8 +258,9 @@ impl Table {
         }
         // One is for the packet that comes.
         let target = (capacity - capacity / self.limits.slim_factor).max(1);
-        for ip in self.order.values() {
-            let Some(entry) = self.entries.get_mut(ip) else {
+        for (place, ip) in &self.order {
+            let entry = self.entries.get_mut(ip);
+            let Some(entry) = entry.filter(|entry| entry.place == *place) else {
                 continue;
             };
             while self.waiting > target && entry.waiting.pop_front().is_some() {
@@ -301,8 +315,9 @@ impl Table {
     pub(super) fn text(&self, now: Instant) -> String {
         let (timeout, now) = (self.timeout(), milliseconds(now));
         let mut text = String::new();
-        for ip in self.order.values() {
-            if let Some(entry) = self.entries.get(ip) {
+        for place in &self.order {
+            if let Some(entry) = entry_at(&self.entries, place) {
+                let ip = place.1;
                 let known = entry.known && !entry.expired(timeout, now);
                 let age = now.saturating_sub(entry.live);
                 text += &format!(
@@ -415,10 +430,7 @@ mod tests {
         for last in 1..=3 {
             table.wait(ip(last), pool.packet(&[last]), at(0));
         }
-        assert_eq!(
-            (table.entries.len(), table.order.len(), table.waiting),
-            (2, 2, 2)
-        );
+        assert_eq!((table.entries.len(), table.waiting), (2, 2));
         assert!(!table.entries.contains_key(&ip(1)));
     }
 
@@ -457,9 +469,27 @@ mod tests {
         for last in [1, 2, 3] {
             table.wait(ip(last), pool.packet(b"x"), at(120));
         }
-        let order: alloc::vec::Vec<u8> = table.order.values().map(|ip| ip.octets()[3]).collect();
-        assert_eq!(order, [3, 2, 1]);
+        let text = table.text(at(120));
+        let order: alloc::vec::Vec<&str> = text.lines().map(|line| &line[..7]).collect();
+        assert_eq!(order, ["1.0.0.3", "1.0.0.2", "1.0.0.1"]);
         assert_eq!(table.len(), 3);
+    }
+
+    #[test]
+    fn places_that_entries_have_left_do_not_pile_up() {
+        let mut table = table(0, 0);
+        for time in 0..1000 {
+            table.learn(
+                ip(1 + (time % 3) as u8),
+                ADDRESS,
+                at(time),
+                &mut Batch::new(),
+            );
+        }
+        assert!(table.order.len() <= 2 * 3 + SPARE_PLACES);
+        let text = table.text(at(1000));
+        let order: alloc::vec::Vec<&str> = text.lines().map(|line| &line[..7]).collect();
+        assert_eq!(order, ["1.0.0.2", "1.0.0.3", "1.0.0.1"]);
     }
 
     #[test]

@@ -147,7 +147,7 @@ impl Rewriter {
             .filter(|(_, flow)| wanted(flow.carried(Direction::Forward)))
             .map(|(id, _)| id)
             .collect();
-        ids.sort_unstable();
+        sprat_click::collections::sort(&mut ids);
         let mut listing = Listing::new();
         for id in ids {
             for direction in [Direction::Forward, Direction::Reply] {
