@@ -45,27 +45,56 @@ impl fmt::Display for BytePatternError {
 
 impl core::error::Error for BytePatternError {}
 
+/// All that is wrong with a byte pattern, a line each.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BytePatternErrors(pub Vec<BytePatternError>);
+
+impl fmt::Display for BytePatternErrors {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (number, error) in self.0.iter().enumerate() {
+            if number > 0 {
+                formatter.write_str("\n")?;
+            }
+            error.fmt(formatter)?;
+        }
+        Ok(())
+    }
+}
+
+impl core::error::Error for BytePatternErrors {}
+
 /// Reads a byte pattern: clauses `OFFSET/VALUE[%MASK]` separated by spaces, each perhaps after
 /// `!`; or `-`, or nothing, for every packet.
 ///
 /// # Errors
-/// The first thing wrong with the pattern.
-pub fn parse_byte_pattern(pattern: &str) -> Result<Expression, BytePatternError> {
-    let mut clauses = Vec::new();
+/// What is wrong with the pattern, up to a clause that does not begin as one.
+pub fn parse_byte_pattern(pattern: &str) -> Result<Expression, BytePatternErrors> {
+    let (mut clauses, mut errors) = (Vec::new(), Vec::new());
     let mut rest = pattern.trim_start();
     if rest == "-" {
         return Ok(Expression::Constant(true));
     }
     while !rest.is_empty() {
         let positive = rest.strip_prefix('!').map(str::trim_start);
-        let (clause, behind) = parse_clause(positive.unwrap_or(rest))?;
-        clauses.push(match positive {
-            Some(_) => clause.negate(),
-            None => clause,
-        });
-        rest = behind.trim_start();
+        match parse_clause(positive.unwrap_or(rest), &mut errors) {
+            Ok((clause, behind)) => {
+                clauses.push(match positive {
+                    Some(_) => clause.negate(),
+                    None => clause,
+                });
+                rest = behind.trim_start();
+            }
+            Err(error) => {
+                errors.push(error);
+                break;
+            }
+        }
     }
-    Ok(Expression::All(clauses))
+    if errors.is_empty() {
+        Ok(Expression::All(clauses))
+    } else {
+        Err(BytePatternErrors(errors))
+    }
 }
 
 /// Takes the characters that are digits of a base, or one of these, from the front of a text.
@@ -74,8 +103,14 @@ fn digits<'a>(text: &'a str, base: u32, others: &str) -> (&'a str, &'a str) {
     text.split_at(end.unwrap_or(text.len()))
 }
 
-/// Reads a clause; returns what stands behind it.
-fn parse_clause(text: &str) -> Result<(Expression, &str), BytePatternError> {
+/// Reads a clause; returns what stands behind it, also where its value or mask is wrong.
+///
+/// # Errors
+/// Where it does not begin as a clause.
+fn parse_clause<'a>(
+    text: &'a str,
+    errors: &mut Vec<BytePatternError>,
+) -> Result<(Expression, &'a str), BytePatternError> {
     let (offset, rest) = digits(text, 10, "");
     if offset.is_empty() {
         return Err(BytePatternError::NoOffset);
@@ -83,30 +118,36 @@ fn parse_clause(text: &str) -> Result<(Expression, &str), BytePatternError> {
     let rest = rest
         .strip_prefix('/')
         .ok_or(BytePatternError::MissingSlash)?;
-    let (value, mut rest) = digits(rest, 16, "?");
+    let (mut value, mut rest) = digits(rest, 16, "?");
     let mut mask = None;
     if let Some(behind) = rest.strip_prefix('%') {
         let (given, behind) = digits(behind, 16, "?");
         mask = Some(given);
         rest = behind;
     }
-    let start: usize = match offset.parse() {
-        Ok(start) if start <= LAST_OFFSET && value.len() / 2 <= LAST_OFFSET - start => start,
-        _ => return Err(BytePatternError::BadOffset),
-    };
+    let start: usize = offset.parse().unwrap_or(usize::MAX);
+    if start > LAST_OFFSET || value.len() / 2 > LAST_OFFSET - start {
+        errors.push(BytePatternError::BadOffset);
+    }
     if value.len() < 2 {
-        return Err(BytePatternError::ShortValue);
+        errors.push(BytePatternError::ShortValue);
+        (value, mask) = ("", mask.and(Some("")));
     }
     if value.len() % 2 != 0 {
-        return Err(BytePatternError::OddDigits);
+        errors.push(BytePatternError::OddDigits);
+        let shorter = |text: &'a str| text.split_at(text.len().saturating_sub(1)).0;
+        (value, mask) = (shorter(value), mask.map(shorter));
+    }
+    match mask.unwrap_or(value).len().cmp(&value.len()) {
+        Ordering::Greater => errors.push(BytePatternError::LongMask),
+        Ordering::Less => errors.push(BytePatternError::ShortMask),
+        Ordering::Equal => {}
+    }
+    if !errors.is_empty() {
+        return Ok((Expression::Constant(false), rest));
     }
     let (values, mut masks) = nibbles(value);
     if let Some(mask) = mask {
-        match mask.len().cmp(&value.len()) {
-            Ordering::Greater => return Err(BytePatternError::LongMask),
-            Ordering::Less => return Err(BytePatternError::ShortMask),
-            Ordering::Equal => {}
-        }
         let (given, digits) = nibbles(mask);
         for (mask, given) in masks.iter_mut().zip(given.iter().zip(digits)) {
             *mask &= given.0 & given.1;

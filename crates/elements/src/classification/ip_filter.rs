@@ -86,7 +86,9 @@ fn parse_rule(
         arguments.error(format!("empty pattern {number}"));
         return None;
     }
-    let (action, pattern) = text.split_once(char::is_whitespace).unwrap_or((text, ""));
+    let apart = |c: char| c.is_whitespace() || "&|<>!=()[],;?".contains(c);
+    let (action, pattern) = text.split_at(text.find(apart).unwrap_or(text.len()));
+    let mut slot = 0;
     let output = match action {
         "allow" | "pass" | "accept" => Some(0),
         "deny" | "drop" => {
@@ -99,7 +101,10 @@ fn parse_rule(
         }
         _ => match i32::parse(action, &NoNames) {
             // None of the outputs, where it is below zero.
-            Ok(slot) => Some(usize::try_from(slot).unwrap_or(usize::MAX)),
+            Ok(number) => {
+                slot = number;
+                Some(usize::try_from(slot).unwrap_or(usize::MAX))
+            }
             Err(_) => {
                 arguments.error(format!("pattern {number}: unknown slot ID '{action}'"));
                 None
@@ -111,7 +116,7 @@ fn parse_rule(
             "allow" => {
                 format!("pattern {number}: 'allow' is meaningless, element has zero outputs")
             }
-            _ => format!("pattern {number}: slot '{action}' out of range"),
+            _ => format!("pattern {number}: slot '{slot}' out of range"),
         });
     }
     let expression = ip_pattern(arguments, number, pattern)?;

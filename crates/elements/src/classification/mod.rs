@@ -72,7 +72,7 @@ mod workspace;
 
 use sprat_click::Class;
 
-pub use byte_pattern::{BytePatternError, parse_byte_pattern};
+pub use byte_pattern::{BytePatternError, BytePatternErrors, parse_byte_pattern};
 pub use expression::{Base, Comparison, Expression, Field, Headers, Test};
 pub use ip_pattern::parse_ip_pattern;
 pub use listing::{Layout, Listing};

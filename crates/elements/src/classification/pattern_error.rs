@@ -1,6 +1,7 @@
 //! What can be wrong with an IP pattern, in Click's words.
 
 use alloc::string::String;
+use alloc::vec::Vec;
 use core::fmt;
 
 /// What is wrong with a pattern. Some take several lines, as Click reads on and says more.
@@ -37,6 +38,25 @@ pub enum PatternError {
     Primitive(String, String, Option<String>),
     /// Words that exclude each other.
     Twice(&'static str),
+    /// A mask of no bits.
+    ZeroMask,
+    /// A relation to this word, which is no value.
+    Dangling(String),
+    /// All of these.
+    Several(Vec<Self>),
+}
+
+impl PatternError {
+    /// Whether the primitive is one all the same, so that others may follow.
+    pub(super) fn is_of_a_whole_primitive(&self) -> bool {
+        matches!(
+            self,
+            Self::Primitive(_, _, None)
+                | Self::Partial(None)
+                | Self::Unsuitable(_)
+                | Self::NoSubject
+        )
+    }
 }
 
 impl fmt::Display for PatternError {
@@ -71,6 +91,15 @@ impl fmt::Display for PatternError {
                     .write_str("LEN in '[POS:LEN]' out of range, should be between 1 and 4");
             }
             Self::Unsuitable(what) => return formatter.write_str(what),
+            Self::ZeroMask => return formatter.write_str("zero mask ignored"),
+            Self::Dangling(word) => return write!(formatter, "dangling operator near '{word}'"),
+            Self::Several(errors) => {
+                for (number, error) in errors.iter().enumerate() {
+                    let line = if number > 0 { "\n" } else { "" };
+                    write!(formatter, "{line}{error}")?;
+                }
+                return Ok(());
+            }
             Self::Twice(what) => return write!(formatter, "{what} specified twice"),
             Self::Partial(behind) => {
                 formatter.write_str("partial directive")?;

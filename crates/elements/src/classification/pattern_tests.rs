@@ -159,7 +159,7 @@ fn transport_fields_match_only_in_first_fragments() {
 fn a_test_of_missing_bytes_fails_and_its_negation_holds() {
     let packet = udp(0, 1);
     for cut in [19, 21] {
-        rejects("ip[19:1] & 0 == 0 && transp[1] & 128 == 0", &packet[..cut]);
+        rejects("ip[19:1] & 1 == 0 && transp[1] & 128 == 0", &packet[..cut]);
         rejects("transp[1] & 128 != 0", &packet[..cut]);
         matches("not (transp[1] & 128 == 0)", &packet[..cut]);
     }
@@ -259,6 +259,9 @@ fn repeated_words_may_be_left_out() {
     matches("src port 9 or 10.0.0.1", &udp(1, 2));
     rejects("tcp or www", &udp(1, 80));
     matches("src port 9 or tcp www", &tcp(1, 80, 0));
+    // A negation may stand among the words.
+    matches("src port not 9", &udp(1, 2));
+    rejects("src ! 10.0.0.1", &udp(1, 2));
 }
 
 #[test]
@@ -313,6 +316,37 @@ fn mistakes_are_named_in_clicks_words() {
             "tcp opt echo-reply",
             "'tcp opt tcp echo-reply' is meaningless; try 'icmp type tcp echo-reply'",
         ),
+        (
+            "ip ttl > foo",
+            "dangling operator near 'foo'\n'ip ttl': value missing\n\
+             empty term near 'foo'\ngarbage after expression at 'foo'",
+        ),
+        (
+            "ip ttl >",
+            "'ip ttl': value missing\nempty term near '>'\ngarbage after expression at '>'",
+        ),
+        (
+            "ip ttl > and tcp",
+            "dangling operator near 'and'\n'ip ttl': value missing",
+        ),
+        (
+            "> foo",
+            "dangling operator near 'foo'\npartial directive\n\
+             empty term near 'foo'\ngarbage after expression at 'foo'",
+        ),
+        (
+            "ip ttl 300 and (src or ip vers 20) udp tcp",
+            "'ip ttl': out of range, bound 255\npartial directive\n\
+             'ip vers': out of range, bound 15\ntransport protocol specified twice",
+        ),
+        (
+            "tcp[x] = 5",
+            "syntax error after '[', expected '[POS]' or '[POS:LEN]'\n\
+             specify header field or 'port'",
+        ),
+        ("tcp[0] & 0 = 0", "zero mask ignored"),
+        ("ip frag 5", "'ip frag': value not supported"),
+        ("src src 1.2.3.4", "'src' or 'dst' specified twice"),
         ("icmp port 5", "'port': bad protocol 1"),
         ("udp opt syn", "'tcp opt': bad protocol 17"),
         ("ether ttl 5", "'ip ttl': ip only"),
@@ -333,11 +367,13 @@ fn mistakes_are_named_in_clicks_words() {
         ("ip ttl port 1", "type specified twice"),
         (
             "ip[0:5] 1",
-            "LEN in '[POS:LEN]' out of range, should be between 1 and 4",
+            "LEN in '[POS:LEN]' out of range, should be between 1 and 4\n\
+             specify header field or 'port'",
         ),
         (
             "ip[x] 1",
-            "syntax error after '[', expected '[POS]' or '[POS:LEN]'",
+            "syntax error after '[', expected '[POS]' or '[POS:LEN]'\n\
+             specify header field or 'port'",
         ),
     ] {
         let error = parse_ip_pattern(pattern, &NoNames).unwrap_err();
@@ -397,6 +433,15 @@ fn mistakes_in_byte_patterns_are_named_in_clicks_words() {
         ("0/000", "value has odd number of hex digits"),
         ("0/", "value has less than 2 hex digits"),
         ("0/00g", "expected a digit"),
+        (
+            "0/0g 1/11",
+            "value has less than 2 hex digits\nexpected a digit",
+        ),
+        (
+            "0/0 1/111%f 2/22%f",
+            "value has less than 2 hex digits\nvalue has odd number of hex digits\n\
+             mask has too few hex digits\nmask has too few hex digits",
+        ),
         ("0/00%0000", "mask has too many hex digits"),
         ("0/0000%00", "mask has too few hex digits"),
     ] {

@@ -9,7 +9,7 @@ use alloc::vec;
 use alloc::vec::Vec;
 use core::net::Ipv4Addr;
 
-use sprat_click::arguments::{Argument, IpProtocol, Names, parse_unsigned};
+use sprat_click::arguments::{Argument, IpProtocol, Names, TcpPort, parse_unsigned};
 
 use super::expression::{Base, Expression, Field};
 use super::pattern_error::PatternError;
@@ -25,7 +25,7 @@ const DEPTH: u32 = 200;
 /// `names` supplies the addresses, prefixes and ports that `AddressInfo` and `PortInfo` declare.
 ///
 /// # Errors
-/// The first thing wrong with the pattern.
+/// What is wrong with the pattern.
 pub fn parse_ip_pattern(pattern: &str, names: &dyn Names) -> Result<Expression, PatternError> {
     read_ip_pattern(pattern, names, &mut Vec::new())
 }
@@ -53,12 +53,18 @@ pub(super) fn read_ip_pattern(
         depth: 0,
         first: true,
         warnings,
+        errors: Vec::new(),
     };
-    let expression = parser.expression()?;
-    match tokens.get(parser.at) {
-        Some(token) => Err(PatternError::Garbage(token.text.to_owned())),
-        None => Ok(expression),
+    let mut read = parser.expression();
+    if let (Ok(_), Some(token)) = (&read, tokens.get(parser.at)) {
+        read = Err(PatternError::Garbage(token.text.to_owned()));
     }
+    let mut errors = parser.errors;
+    if errors.is_empty() {
+        return read;
+    }
+    errors.extend(read.err());
+    Err(PatternError::Several(errors))
 }
 
 /// What later primitives inherit when they leave words out.
@@ -69,6 +75,8 @@ struct Context {
     protocol: Option<u8>,
     /// Whether it is about the link header.
     ether: bool,
+    /// Whether it is about bytes that cannot be.
+    broken: bool,
 }
 
 struct Parser<'a> {
@@ -80,6 +88,8 @@ struct Parser<'a> {
     /// Whether a term must come: the first, or one behind `and`.
     first: bool,
     warnings: &'a mut Vec<String>,
+    /// What is wrong with the primitives that were gone on behind.
+    errors: Vec<PatternError>,
 }
 
 impl<'a> Parser<'a> {
@@ -162,7 +172,7 @@ impl<'a> Parser<'a> {
         let mut parts = vec![self.factor()?];
         loop {
             self.first = self.take(&["and", "&&"]);
-            if !self.first && self.word().is_none() && !self.ahead(0, &["not", "!", "("]) {
+            if !self.first && self.at_end_of_terms() {
                 return Ok(one_or(parts, Expression::All));
             }
             parts.push(self.factor()?);
@@ -196,41 +206,71 @@ impl<'a> Parser<'a> {
     fn primitive(&mut self) -> Result<Expression, PatternError> {
         let start = self.at;
         let mut given = Context::default();
-        while let Some(word) = self.word() {
-            let complete = given.subject.is_some_and(Subject::stands_alone);
-            if complete || !self.qualifier(word, &mut given)? {
+        let mut negated = false;
+        loop {
+            let said = given.direction.is_some() || given.subject.is_some();
+            if given.subject.is_some_and(Subject::stands_alone) {
                 break;
+            }
+            if said && self.take(&["not", "!"]) {
+                negated = !negated;
+                continue;
+            }
+            match self.word() {
+                Some(word) if self.qualifier(word, &mut given)? => {}
+                _ => break,
             }
         }
         let qualified = self.at > start;
-        let mask = if self.take(&["&"]) {
-            Some(self.mask()?)
-        } else {
-            None
-        };
+        match self.comparison(given, qualified) {
+            Ok(expression) if negated => Ok(expression.negate()),
+            Err(error) if error.is_of_a_whole_primitive() => {
+                self.errors.push(error);
+                if qualified {
+                    self.previous = Context::default();
+                }
+                Ok(Expression::Constant(false))
+            }
+            read => read,
+        }
+    }
+
+    /// What stands behind the words that say what a primitive is about.
+    fn comparison(
+        &mut self,
+        mut given: Context,
+        qualified: bool,
+    ) -> Result<Expression, PatternError> {
+        let mut mask = None;
+        if self.take(&["&"]) {
+            mask = Some(self.mask()?).filter(|mask| *mask != 0);
+            if mask.is_none() {
+                self.errors.push(PatternError::ZeroMask);
+            }
+        }
+        // At the very end it is none.
         let relation = self
             .tokens
             .get(self.at)
-            .filter(|token| token.sign)
+            .filter(|token| token.sign && self.at + 1 < self.tokens.len())
             .and_then(|token| Relation::of(token.text));
         self.at += usize::from(relation.is_some());
-        if given.ether {
-            given.subject = Some(match given.subject {
-                None | Some(Subject::Host) => Subject::EtherHost,
-                Some(subject @ (Subject::EtherHost | Subject::Net)) => subject,
-                Some(subject) => return Err(wrong(given, subject, "ip only")),
-            });
+        if given.ether && matches!(given.subject, None | Some(Subject::Host)) {
+            given.subject = Some(Subject::EtherHost);
         }
+        let behind = self.word().filter(|word| number(word).is_some());
         // `ect` may take a value.
         if given.subject == Some(Subject::EcnCapable)
-            && (mask.is_some() || relation.is_some() || self.word().and_then(number).is_some())
+            && (mask.is_some() || relation.is_some() || behind.is_some())
         {
             given.subject = Some(Subject::Congestion);
         }
         if let Some(subject) = given.subject.filter(|subject| subject.stands_alone()) {
-            if mask.is_some() || relation.is_some() {
+            if mask.is_some() || relation.is_some() || behind.is_some() {
+                self.at += usize::from(behind.is_some());
                 return Err(unsupported(given, subject, "value"));
             }
+            only_ip(given, subject)?;
             self.note_direction(given, subject);
             self.previous = given;
             return Ok(with_protocol(given.protocol, subject.alone()));
@@ -239,22 +279,43 @@ impl<'a> Parser<'a> {
         let value = self
             .word()
             .filter(|word| expected || !self.starts_primitive(word));
+        let unequal = relation.filter(|relation| *relation != Relation::Equal);
         let Some(word) = value else {
-            return self.without_value(given, qualified, mask, relation);
+            if unequal.is_some()
+                && let Some(token) = self.tokens.get(self.at)
+            {
+                self.errors
+                    .push(PatternError::Dangling(token.text.to_owned()));
+            }
+            return self.without_value(given, qualified || relation.is_some(), mask);
         };
-        let given = self.complete(given, qualified, word)?;
-        let expression = self.with_value(given, mask, relation, word)?;
-        self.previous = given;
-        Ok(expression)
+        let at = self.at;
+        let read = self.complete(given, qualified, word).and_then(|given| {
+            let expression = self.with_value(given, mask, relation, word)?;
+            self.previous = given;
+            Ok(expression)
+        });
+        read.map_err(|error| {
+            if error.is_of_a_whole_primitive() {
+                self.at = self.at.max(at + 1);
+                return error;
+            }
+            if unequal.is_some() {
+                self.errors.push(PatternError::Dangling(word.to_owned()));
+            }
+            match error {
+                PatternError::EmptyTerm { word, .. } if relation.is_some() => {
+                    PatternError::Partial(Some(word))
+                }
+                error => error,
+            }
+        })
     }
 
     /// Takes a word that says what a primitive is about, if it is one.
     fn qualifier(&mut self, word: &'a str, given: &mut Context) -> Result<bool, PatternError> {
-        let conflict = || Err(PatternError::Twice("type"));
         if matches!(word, "src" | "dst" | "dest") {
-            if given.direction.is_some() {
-                return Err(PatternError::Twice("'src' or 'dst'"));
-            }
+            self.once(given.direction.is_none(), "'src' or 'dst'");
             let other: &[&str] = match word {
                 "src" => &["dst", "dest"],
                 _ => &["src"],
@@ -278,9 +339,7 @@ impl<'a> Parser<'a> {
             return Ok(false);
         }
         if let Some((name, position)) = word.split_once('[') {
-            if given.subject.is_some() {
-                return conflict();
-            }
+            self.once(given.subject.is_none(), "type");
             let (protocol, base) = match name {
                 // Set apart by a space.
                 "" if given.protocol.is_some() => (None, Base::Transport),
@@ -291,15 +350,19 @@ impl<'a> Parser<'a> {
                     None => return Err(self.unexpected()),
                 },
             };
-            given.subject = Some(Subject::Bytes(parse_position(base, position)?));
+            match parse_position(base, position) {
+                Ok(position) => given.subject = Some(Subject::Bytes(position)),
+                Err(error) => {
+                    self.errors.push(error);
+                    given.broken = true;
+                }
+            }
             given.protocol = protocol.or(given.protocol);
             self.at += 1;
             return Ok(true);
         }
         if let Some(subject) = Subject::of(word) {
-            if given.subject.is_some() {
-                return conflict();
-            }
+            self.once(given.subject.is_none(), "type");
             given.subject = Some(subject);
             self.at += 1;
             return Ok(true);
@@ -314,26 +377,23 @@ impl<'a> Parser<'a> {
             self.at += 1;
             return Ok(true);
         }
-        if given.subject.is_none()
-            && let Some(number) = self.protocol(word)
-        {
-            if given.protocol.is_some() {
-                // `tcp udp` is two primitives.
-                return Ok(false);
-            }
-            given.protocol = Some(number);
-            self.at += 1;
-            return Ok(true);
-        }
-        if let Some(number @ (TCP | UDP)) = self.protocol(word)
-            && given.subject == Some(Subject::Port)
-            && given.protocol.is_none()
-        {
+        let is_port = |number| TcpPort::parse_for(IpProtocol(number), word, self.names).is_ok();
+        let port = given.subject == Some(Subject::Port) && (is_port(TCP) || is_port(UDP));
+        if let Some(number) = self.protocol(word).filter(|_| !port) {
+            let same = given.protocol.is_none_or(|protocol| protocol == number);
+            self.once(same, "transport protocol");
             given.protocol = Some(number);
             self.at += 1;
             return Ok(true);
         }
         Ok(false)
+    }
+
+    /// Says so where something is said again.
+    fn once(&mut self, new: bool, what: &'static str) {
+        if !new {
+            self.errors.push(PatternError::Twice(what));
+        }
     }
 
     /// Says so where a direction means nothing.
@@ -427,6 +487,15 @@ fn wrong(given: Context, subject: Subject, what: impl Into<String>) -> PatternEr
 
 fn unsupported(given: Context, subject: Subject, what: &str) -> PatternError {
     wrong(given, subject, format!("{what} not supported"))
+}
+
+/// Of the link header there are addresses only.
+fn only_ip(given: Context, subject: Subject) -> Result<(), PatternError> {
+    match subject {
+        Subject::EtherHost => Ok(()),
+        _ if given.ether => Err(wrong(given, subject, "ip only")),
+        _ => Ok(()),
+    }
 }
 
 /// A list of one is its only part.

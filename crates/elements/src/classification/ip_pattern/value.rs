@@ -16,7 +16,7 @@ use super::super::primitive::{
     self, Direction, ICMP, Relation, Subject, TCP, TCP_OR_UDP, UDP, icmp_type, protocol,
     protocol_text, protocol_with_ports, tcp_flag,
 };
-use super::{Context, Parser, described, number, unsupported, wrong};
+use super::{Context, Parser, described, number, only_ip, unsupported, wrong};
 
 /// A value as written, once its kind is known.
 enum Value {
@@ -33,9 +33,8 @@ impl Parser<'_> {
         given: Context,
         qualified: bool,
         mask: Option<u32>,
-        relation: Option<Relation>,
     ) -> Result<Expression, PatternError> {
-        if relation.is_some() || !qualified {
+        if !qualified {
             return Err(self.unexpected());
         }
         match (given, mask) {
@@ -86,6 +85,9 @@ impl Parser<'_> {
     ) -> Result<Context, PatternError> {
         if given.subject.is_some() {
             return Ok(given);
+        }
+        if given.broken {
+            return Err(PatternError::NoSubject);
         }
         let previous = self.previous;
         // Where nothing is said before a value, it is said as the last time.
@@ -169,6 +171,7 @@ impl Parser<'_> {
         let Some(mut subject) = given.subject else {
             return Err(PatternError::Partial(None));
         };
+        only_ip(given, subject)?;
         self.note_direction(given, subject);
         let other = |fit: &[u8]| given.protocol.filter(|number| !fit.contains(number));
         let unfit = match subject {
