@@ -232,9 +232,11 @@ fn run_cases(runner: &Path, cases: &Path, paths: &[PathBuf], jobs: usize) -> Res
     Ok(outcome)
 }
 
-/// The class in Click's message `unknown element class 'X'`.
+/// The class in Click's message `unknown element class 'X'`; one that is used without a
+/// declaration or arguments is an `undeclared element 'X'`.
 fn missing_class(why: &str) -> Option<String> {
-    let rest = why.split("unknown element class ").nth(1)?;
+    let after = |words| why.split_once(words).map(|(_, rest)| rest);
+    let rest = after("unknown element class ").or_else(|| after("undeclared element "))?;
     let name: String = rest
         .chars()
         .skip_while(|c| !c.is_ascii_alphanumeric())
@@ -261,6 +263,8 @@ mod tests {
     #[test]
     fn a_missing_class_is_found_in_clicks_message() {
         let why = "script exited with 1: config:3: unknown element class 'RadixSort'\nRouter could not be initialized!";
+        assert_eq!(missing_class(why).as_deref(), Some("RadixSort"));
+        let why = "config:1: undeclared element 'RadixSort'";
         assert_eq!(missing_class(why).as_deref(), Some("RadixSort"));
         assert_eq!(missing_class("stdout: line 1: expected 'a', got 'b'"), None);
     }
