@@ -116,11 +116,14 @@ fn floor_char_boundary(text: &str, offset: usize) -> usize {
     offset
 }
 
-/// `FILE:LINE`, or `FILE` alone when the line is unknown.
+/// `FILE:LINE`, or `FILE` alone when the line is unknown. A name that ends in a colon or a space
+/// needs no colon more.
 impl fmt::Display for Landmark {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.line == 0 {
             f.write_str(&self.file)
+        } else if self.file.ends_with([':', ' ', '\t']) {
+            write!(f, "{}{}", self.file, self.line)
         } else {
             write!(f, "{}:{}", self.file, self.line)
         }
@@ -425,5 +428,6 @@ mod tests {
         assert_eq!(landmark.column, 6);
         assert_eq!(landmark.excerpt(), Some("µ :: Queue(x)"));
         assert_eq!(landmark.to_string(), "t.click:2");
+        assert_eq!(Landmark::new("line ", 2, 1).to_string(), "line 2");
     }
 }

@@ -47,8 +47,6 @@ pub(super) struct Reader<'a> {
     scopes_made: usize,
     connections_made: usize,
     requirements: Vec<Requirement>,
-    /// The same, to look them up.
-    required: Set<Requirement>,
     libraries_read: Set<String>,
     /// How many libraries lie around this place.
     libraries_open: usize,
@@ -197,7 +195,6 @@ pub(super) fn read(
         scopes_made: 1,
         connections_made: 0,
         requirements: Vec::new(),
-        required: Set::new(),
         libraries_read: Set::new(),
         libraries_open: 0,
     };

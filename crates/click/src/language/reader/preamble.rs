@@ -89,13 +89,10 @@ impl Reader<'_> {
             let diagnostic = Diagnostic::error(missing).at_unsaid(&self.lexer.here());
             self.diagnostics.push(diagnostic);
         }
-        let requirement = Requirement {
+        self.requirements.push(Requirement {
             kind: kind.into(),
             name: name.into(),
-        };
-        if self.required.insert(requirement.clone()) {
-            self.requirements.push(requirement);
-        }
+        });
     }
 
     fn library(&mut self, name: &str) {

@@ -36,6 +36,19 @@ fn a_compound_sees_the_variables_around_its_definition() {
         elements("define($x 1) elementclass A { Message($x) } { define($x 2) A }"),
         ["@1/A@1/Message@1 :: Message(1)"]
     );
+    // What a value holds is looked up where the value is put.
+    assert_eq!(
+        elements(
+            "define($x 1, $y $x) { define($x 2) Message($x $y) }
+             { $a | define($z 3) Message($a) }($z)
+             { define($x 3, $y $x) { define($x 4) Message($y) } }"
+        ),
+        [
+            "@1/Message@1 :: Message(2 2)",
+            "@2/Message@1 :: Message(3)",
+            "@3/@1/Message@1 :: Message(3)"
+        ]
+    );
 }
 
 #[test]
@@ -73,7 +86,12 @@ fn packages_become_requirements() {
         .collect();
     assert_eq!(
         listed,
-        [("package", "a"), ("package", "b"), ("", "compact_config")]
+        [
+            ("package", "a"),
+            ("package", "b"),
+            ("", "compact_config"),
+            ("package", "a"),
+        ]
     );
     assert_eq!(
         errors("require(missing)"),
