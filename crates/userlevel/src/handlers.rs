@@ -61,13 +61,82 @@ pub fn read_handlers(router: &Router, patterns: &[String]) -> HandlersRead {
 fn having_class(router: &Router, class: &str, handler: &str) -> Vec<String> {
     let mut names = Vec::new();
     for id in router.elements() {
-        if router.class(id).name == class {
+        if is_kind_of(router.class(id).name, class) {
             let element = router.name(id);
             names.push(format!("{element}.{handler}"));
         }
     }
     names
 }
+
+/// Whether elements of a class are meant by a name: that of the class, or one that Click's class
+/// inherits from.
+fn is_kind_of(class: &str, name: &str) -> bool {
+    let kind = |name| {
+        KINDS
+            .iter()
+            .find(|(kind, _)| *kind == name)
+            .map_or(&[][..], |(_, classes)| classes)
+    };
+    class == name || kind(name).contains(&class)
+}
+
+/// Names that stand for elements of other classes too.
+const KINDS: &[(&str, &[&str])] = &[
+    ("Storage", QUEUES),
+    ("SimpleQueue", QUEUES),
+    ("Queue", QUEUES),
+    (
+        "NotifierQueue",
+        &[
+            "FrontDropQueue",
+            "FullNoteQueue",
+            "MixedQueue",
+            "Queue",
+            "QuickNoteQueue",
+            "ThreadSafeQueue",
+        ],
+    ),
+    (
+        "FullNoteQueue",
+        &["Queue", "QuickNoteQueue", "ThreadSafeQueue"],
+    ),
+    ("ARPTable", &["ARPQuerier"]),
+    (
+        "IPRouteTable",
+        &[
+            "DirectIPLookup",
+            "LinearIPLookup",
+            "RadixIPLookup",
+            "RangeIPLookup",
+            "SortedIPLookup",
+            "StaticIPLookup",
+        ],
+    ),
+    (
+        "IPRewriterBase",
+        &[
+            "ICMPPingRewriter",
+            "IPAddrPairRewriter",
+            "IPAddrRewriter",
+            "IPRewriter",
+            "TCPRewriter",
+            "UDPRewriter",
+        ],
+    ),
+];
+
+/// What Click's SimpleQueue is the base of.
+const QUEUES: &[&str] = &[
+    "FrontDropQueue",
+    "FullNoteQueue",
+    "MixedQueue",
+    "NotifierQueue",
+    "Queue",
+    "QuickNoteQueue",
+    "SimpleQueue",
+    "ThreadSafeQueue",
+];
 
 fn add(text: &mut String, name: Option<&str>, value: &str) {
     if let Some(name) = name {
@@ -256,6 +325,15 @@ mod tests {
                 "{pattern}"
             );
         }
+    }
+
+    #[test]
+    fn a_class_stands_for_those_that_inherit_from_it() {
+        assert!(is_kind_of("Queue", "FullNoteQueue"));
+        assert!(is_kind_of("FrontDropQueue", "Queue"));
+        assert!(!is_kind_of("MixedQueue", "FullNoteQueue"));
+        assert!(is_kind_of("StaticIPLookup", "IPRouteTable"));
+        assert!(!is_kind_of("Script", "DriverManager"));
     }
 
     #[test]
