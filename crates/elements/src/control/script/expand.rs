@@ -56,13 +56,22 @@ fn expand_nested(text: &str, values: Values, scope: &mut dyn Scope, depth: usize
                 length = rest.find('>').map_or(rest.len(), |end| end + 1);
             }
             ('$', Quotation::None | Quotation::Double) if depth < DEPTH => {
-                let (reference, value) = reference(rest, scope, depth);
-                if let Some(value) = value {
-                    append(&mut expanded, &value, values, quotation);
-                    rest = &rest[reference..];
-                    continue;
+                let (reference, meaning) = reference(rest, scope, depth);
+                match meaning {
+                    Meaning::Nothing => length = reference,
+                    Meaning::Value(value) => {
+                        append(&mut expanded, &value, values, quotation);
+                        rest = &rest[reference..];
+                        continue;
+                    }
+                    Meaning::Body(body) => {
+                        expanded.push_str(&rest[..2]);
+                        expanded.push_str(&body);
+                        expanded.push_str(&rest[reference - 1..reference]);
+                        rest = &rest[reference..];
+                        continue;
+                    }
                 }
-                length = reference;
             }
             _ => {}
         }
@@ -87,44 +96,58 @@ fn append(expanded: &mut String, value: &str, values: Values, quotation: Quotati
     }
 }
 
-/// The reference that `text` begins with: its length, and its value if it has one.
-fn reference(text: &str, scope: &mut dyn Scope, depth: usize) -> (usize, Option<String>) {
+/// What a reference means.
+enum Meaning {
+    /// It stays as it is.
+    Nothing,
+    Value(String),
+    /// It stays, with what its parentheses or braces hold replaced.
+    Body(String),
+}
+
+/// The reference that `text` begins with: its length, and what it means.
+fn reference(text: &str, scope: &mut dyn Scope, depth: usize) -> (usize, Meaning) {
     let name = &text[1..];
-    match name.bytes().next() {
+    let known = |value: Option<String>| value.map_or(Meaning::Nothing, Meaning::Value);
+    let length = match name.bytes().next() {
         Some(b'(') => {
             let Some(end) = closing(name, b'(', b')') else {
-                return (1, None);
+                return (1, Meaning::Nothing);
             };
             let call = expand_nested(&name[1..end], Values::AsTheyStand, scope, depth + 1);
-            (end + 2, scope.call(call.trim()))
+            let meaning = match scope.call(call.trim()) {
+                Some(value) => Meaning::Value(value),
+                None => Meaning::Body(call),
+            };
+            return (end + 2, meaning);
         }
         Some(b'{') => {
             let Some(end) = closing(name, b'{', b'}') else {
-                return (1, None);
+                return (1, Meaning::Nothing);
             };
             let inner = &name[1..end];
             let (variable, default) = match inner.split_once('-') {
                 Some((variable, default)) => (variable, Some(default)),
                 None => (inner, None),
             };
-            let value = scope.variable(variable).or_else(|| {
+            let variable = expand_nested(variable, Values::AsTheyStand, scope, depth + 1);
+            let value = scope.variable(&variable).or_else(|| {
                 default.map(|default| expand_nested(default, Values::AsTheyStand, scope, depth + 1))
             });
-            (end + 2, value)
+            return (
+                end + 2,
+                value.map_or(Meaning::Body(variable), Meaning::Value),
+            );
         }
-        Some(b'$' | b'?' | b'#') => (2, scope.variable(&name[..1])),
-        Some(b'0'..=b'9') => {
-            let length = name.bytes().take_while(u8::is_ascii_digit).count();
-            (length + 1, scope.variable(&name[..length]))
-        }
+        Some(b'$' | b'?' | b'#') => 1,
         _ => {
             let letter = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'_';
-            let length = name.bytes().take_while(letter).count();
-            if length == 0 {
-                return (1, None);
-            }
-            (length + 1, scope.variable(&name[..length]))
+            name.bytes().take_while(letter).count()
         }
+    };
+    match length {
+        0 => (1, Meaning::Nothing),
+        length => (length + 1, known(scope.variable(&name[..length]))),
     }
 }
 
@@ -138,7 +161,7 @@ fn closing(text: &str, open: u8, close: u8) -> Option<usize> {
             continue;
         }
         match (byte, quotation) {
-            (b'\\', Some(b'"')) => escaped = true,
+            (b'\\', mark) if mark != Some(b'\'') => escaped = true,
             (b'"' | b'\'', None) => quotation = Some(byte),
             (_, Some(mark)) if mark == byte => quotation = None,
             (_, None) if byte == open => depth += 1,
@@ -168,6 +191,7 @@ mod tests {
                 "x" => Some("1".into()),
                 "q" => Some("\"0\"".into()),
                 "two" => Some("a b".into()),
+                "n" => Some("x".into()),
                 "$" => Some("77".into()),
                 _ => None,
             }
@@ -176,6 +200,7 @@ mod tests {
         fn call(&mut self, call: &str) -> Option<String> {
             Some(match call {
                 "c.count" => "0".into(),
+                no if no.starts_with("no ") => return None,
                 other => alloc::format!("[{other}]"),
             })
         }
@@ -190,6 +215,8 @@ mod tests {
             ("'$x' \"$x\" \"'$x'\"", "'$x' \"1\" \"'1'\""),
             ("$(c.count)$$", "077"),
             ("$(f $(c.count) ')' $x)", "[f 0 ')' 1]"),
+            ("$(no $x '$x')", "$(no 1 '$x')"),
+            ("${$n} ${y$x}", "1 ${y1}"),
             ("$none $ $(open", "$none $ $(open"),
             ("\"\\$x\" \\<2478>", "\"\\$x\" \\<2478>"),
             ("\"$q\"", "\"\\\"0\\\"\""),

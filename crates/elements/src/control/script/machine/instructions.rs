@@ -58,7 +58,11 @@ impl Machine {
                         }
                         return wait(run, Waits::Time);
                     }
-                    Err(_) => self.complain(context, "syntax error at 'wait'"),
+                    // It goes on where it is stepped.
+                    Err(_) => {
+                        self.complain(context, "syntax error at 'wait'");
+                        return wait(run, Waits::Steps(0));
+                    }
                 }
             }
             Instruction::Go { to, condition } => {
@@ -110,12 +114,20 @@ impl Machine {
         else {
             return;
         };
+        let mut output = None;
+        if let Some(target) = target {
+            let name = self.text(context, run, &target.name, true);
+            match context.environment().open_output(&name, target.append) {
+                Ok(opened) => output = Some((name, opened)),
+                Err(error) => return self.complain(context, &format!("{name}: {error}")),
+            }
+        }
         let before = context.router().complaints();
         let letter = |letter: char| letter.is_ascii_alphabetic() || letter == '@' || letter == '_';
         let mut value = if text.starts_with(letter) {
             let call = self.text(context, run, text, false);
             let read = |context: &mut Context<'_>| self.call(context, &call, *unquoted);
-            // Where it has none, the file is made all the same.
+            // Where it has none, the file has been made all the same.
             self.calling(context, (&call, false), read)
                 .unwrap_or_default()
         } else {
@@ -130,21 +142,14 @@ impl Machine {
         if *newline && !value.ends_with('\n') && context.router().complaints() == before {
             value.push('\n');
         }
-        let Some(target) = target else {
+        let Some((name, mut output)) = output else {
             context
                 .environment()
                 .console(Console::Output, value.as_bytes());
             return;
         };
-        let name = self.text(context, run, &target.name, true);
-        let written = context
-            .environment()
-            .open_output(&name, target.append)
-            .and_then(|mut output| {
-                output.write(value.as_bytes())?;
-                output.flush()
-            });
-        if let Err(error) = written {
+        let written = output.write(value.as_bytes());
+        if let Err(error) = written.and_then(|()| output.flush()) {
             self.complain(context, &format!("{name}: {error}"));
         }
     }
