@@ -28,6 +28,19 @@ pub(crate) fn explain(diagnostics: &Diagnostics) {
     }
 }
 
+/// The same for those who are no scripts written for Click: what to do is said anywhere.
+pub(crate) fn explain_with_help(diagnostics: &Diagnostics) {
+    explain(diagnostics);
+    if !std::io::stderr().is_terminal() {
+        for help in diagnostics
+            .iter()
+            .filter_map(|message| message.help.as_ref())
+        {
+            output::complain_as_it_is(format_args!("  help: {help}\n"));
+        }
+    }
+}
+
 /// Click's text, with the place after all messages about it.
 fn explanation(diagnostics: &Diagnostics, theme: fn() -> GraphicalTheme) -> String {
     let mut text = String::new();

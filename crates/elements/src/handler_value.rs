@@ -42,7 +42,8 @@ fn wrong(handler: &str, error: &ArgumentError) -> HandlerError {
 
 /// What was found wrong with the words written to a handler, or with its parameters.
 pub(crate) fn complaints(arguments: &Arguments<'_>) -> HandlerError {
-    let messages = arguments.messages().iter().map(|(_, text)| text.as_str());
+    let messages = arguments.messages().iter();
+    let messages = messages.map(|message| message.message.as_str());
     let messages: Vec<&str> = messages.collect();
     HandlerError::failed(messages.join("\n"))
 }

@@ -113,6 +113,8 @@ fn run(definitions: Definitions) -> Result<(), Status> {
     .hot_swap(true);
     let (router, warnings) = Rc::new(builder).build(text, file).map_err(|error| {
         say(format_args!("{}", error.diagnostics));
+        let hints = error.diagnostics.iter().filter_map(|one| one.help.as_ref());
+        hints.for_each(|help| say(format_args!("  help: {help}\n")));
         if error.readable {
             say(format_args!("Router could not be initialized!\n"));
         }

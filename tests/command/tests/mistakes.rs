@@ -118,7 +118,10 @@ fn a_variable_that_is_not_set_is_named_with_how_to_set_it() {
     let frame = capture(&[7; 60]);
     assert_refused(
         run(configuration, &frame, &[]),
-        &["CAPACITY: $N is not set: --param N=..."],
+        &[
+            "  CAPACITY: invalid number\n",
+            "  help: $N is not set: --param N=...",
+        ],
     );
     let (finished, _folder) = run(configuration, &frame, &["--param", "N=5"]);
     assert!(finished.good, "{finished:?}");

@@ -123,7 +123,7 @@ fn check_configurations(desired: &Desired) -> bool {
                 }
             }
             Err(diagnostics) => {
-                crate::explain::explain(&diagnostics);
+                crate::explain::explain_with_help(&diagnostics);
                 sound = false;
             }
         }

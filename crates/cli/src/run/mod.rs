@@ -316,7 +316,7 @@ fn check_configuration(settings: &Settings) -> Result<(), RunError> {
     match parse(&sprat_elements::library(), text, name) {
         Ok((flat, _)) => devices::check(settings, &flat),
         Err(diagnostics) => {
-            crate::explain::explain(&diagnostics);
+            crate::explain::explain_with_help(&diagnostics);
             Err(RunError::Configuration)
         }
     }

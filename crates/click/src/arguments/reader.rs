@@ -44,7 +44,7 @@ impl core::error::Error for Rejected {}
 pub struct Arguments<'a> {
     items: Vec<Item>,
     names: &'a dyn Names,
-    messages: Vec<(Level, String)>,
+    messages: Vec<Diagnostic>,
 }
 
 struct Item {
@@ -199,18 +199,24 @@ impl<'a> Arguments<'a> {
 
     /// Records an error.
     pub fn error(&mut self, message: impl Into<String>) -> Rejected {
-        self.messages.push((Level::Error, message.into()));
+        self.record(Level::Error, message.into());
         Rejected
     }
 
     /// Records a warning.
     pub fn warning(&mut self, message: impl Into<String>) {
-        self.messages.push((Level::Warning, message.into()));
+        self.record(Level::Warning, message.into());
     }
 
     /// Records something said on purpose, which is neither.
     pub fn message(&mut self, message: impl Into<String>) {
-        self.messages.push((Level::Message, message.into()));
+        self.record(Level::Message, message.into());
+    }
+
+    // Once, and not wherever something can be wrong.
+    #[inline(never)]
+    fn record(&mut self, level: Level, message: String) {
+        self.messages.push(Diagnostic::new(level, message));
     }
 
     /// Reports arguments that nobody asked for.
@@ -242,7 +248,7 @@ impl<'a> Arguments<'a> {
         if self
             .messages
             .iter()
-            .any(|(level, _)| *level == Level::Error)
+            .any(|message| message.level == Level::Error)
         {
             Err(Rejected)
         } else {
@@ -252,15 +258,15 @@ impl<'a> Arguments<'a> {
 
     /// What was recorded, in order.
     #[must_use]
-    pub fn messages(&self) -> &[(Level, String)] {
+    pub fn messages(&self) -> &[Diagnostic] {
         &self.messages
     }
 
     /// Moves what was recorded to `diagnostics`, under a context such as
     /// `While configuring 'q :: Queue':`.
     pub fn report(&mut self, landmark: &Landmark, context: &str, diagnostics: &mut Diagnostics) {
-        for (level, message) in self.messages.drain(..) {
-            diagnostics.push(Diagnostic::new(level, message).at(landmark).within(context));
+        for message in self.messages.drain(..) {
+            diagnostics.push(message.at(landmark).within(context));
         }
     }
 
@@ -280,13 +286,14 @@ impl<'a> Arguments<'a> {
     // Once, and not for each type of argument.
     #[inline(never)]
     fn unreadable(&mut self, name: &str, text: &str, error: &ArgumentError) -> Rejected {
-        match unset_variable(text) {
-            None => self.error(format!("{name}: {error}")),
-            Some(variable) => self.error(format!(
-                "{name}: ${variable} is not set: --param {variable}=..., to sprat click \
-                 {variable}=..., or define(${variable} ...)"
-            )),
+        self.record(Level::Error, format!("{name}: {error}"));
+        if let (Some(variable), Some(message)) = (unset_variable(text), self.messages.last_mut()) {
+            message.help = Some(format!(
+                "${variable} is not set: --param {variable}=..., to sprat click {variable}=..., or \
+                 define(${variable} ...)"
+            ));
         }
+        Rejected
     }
 
     #[inline(never)]
@@ -376,7 +383,7 @@ mod tests {
         arguments
             .messages()
             .iter()
-            .map(|(_, text)| text.clone())
+            .map(|message| message.message.clone())
             .collect()
     }
 
@@ -422,15 +429,16 @@ mod tests {
         let unset = |config: &str| {
             let mut arguments = Arguments::new(config, &NoNames);
             assert_eq!(arguments.required::<u32>("LIMIT"), Err(Rejected));
-            errors(&arguments).swap_remove(0)
+            assert_eq!(errors(&arguments), ["LIMIT: invalid number"]);
+            arguments.messages()[0].help.clone().unwrap_or_default()
         };
         assert_eq!(
             unset("$N"),
-            "LIMIT: $N is not set: --param N=..., to sprat click N=..., or define($N ...)"
+            "$N is not set: --param N=..., to sprat click N=..., or define($N ...)"
         );
-        assert!(unset("LIMIT 1${more_2}").starts_with("LIMIT: $more_2 is not set: "));
+        assert!(unset("LIMIT 1${more_2}").starts_with("$more_2 is not set: "));
         for text in ["$", "5$", "${}", "$(add 1 2)"] {
-            assert_eq!(unset(text), "LIMIT: invalid number", "{text}");
+            assert_eq!(unset(text), "", "{text}");
         }
         let mut arguments = Arguments::new("\"costs $N\"", &NoNames);
         assert_eq!(arguments.required("DATA"), Ok(String::from("costs $N")));
