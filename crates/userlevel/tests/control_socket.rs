@@ -15,6 +15,11 @@ use sprat_userlevel::{ControlAddress, Process, ProcessOptions, with_control_sock
 /// Runs a router, sends `commands` to its control socket in one piece, and returns the answers.
 /// The last command has to stop the router, which is given up after some seconds.
 fn talk(text: &str, commands: &'static [u8]) -> String {
+    talk_to("click_driver@@ControlSocket", text, commands)
+}
+
+/// The same, with one of several control sockets.
+fn talk_to(socket: &str, text: &str, commands: &'static [u8]) -> String {
     let process = Process::new(ProcessOptions::default());
     let parse = parser(Rc::new(NoLibraries), Vec::new());
     let sockets = vec![ControlAddress::Port("41950+".into())];
@@ -28,7 +33,7 @@ fn talk(text: &str, commands: &'static [u8]) -> String {
     let built = Rc::new(builder.hot_swap(true)).build(&text, "config");
     let (router, _) = built.unwrap_or_else(|error| panic!("{}", error.diagnostics));
     let port = router
-        .read("click_driver@@ControlSocket.port", "")
+        .read(&format!("{socket}.port"), "")
         .expect("a working socket");
     let port: u16 = port.parse().expect("a working socket");
     let client = thread::spawn(move || {
@@ -119,11 +124,40 @@ fn what_scripts_complain_of_goes_to_the_client_that_called_them() {
 520 no\r
 590-Read handler 'i.limit' error:\r
 590 read handler 'i.limit' does not take parameters\r
-200 Write handler 'i.tickets' OK\r
+220-Write handler 'i.tickets' OK with warnings:\r
+220 warning: tickets pinned at 1\r
 200 Read handler '.driver' OK\r
 DATA 9\r
 userlevel200 Write handler 'stop' OK\r
 ";
+    assert_eq!(answers, expected);
+}
+
+#[test]
+fn a_proxy_answers_for_all_handlers() {
+    let scripts = "p :: Script(TYPE PROXY, goto end $(eq $0 stop), return \"$0:$args\");
+        c :: ControlSocket(TCP, 41970+, PROXY p); i :: Idle; Script(wait 50ms, stop)";
+    let answers = talk_to(
+        "c",
+        scripts,
+        b"READ 0.driver a\nREAD x.y\nCHECKREAD z\nWRITE x.y 1\n",
+    );
+    let expected = "Click::ControlSocket/1.3\r
+200 Read handler '0.driver' OK\r
+DATA 10\r
+\"driver:a\"200 Read handler 'x.y' OK\r
+DATA 6\r
+\"x.y:\"200 Read handler 'z' OK\r
+200 Write handler 'x.y' OK\r
+";
+    assert_eq!(answers, expected);
+    let text = "q :: Idle; c :: ControlSocket(TCP, 41970+, PROXY q); Script(wait 50ms, stop)";
+    let answers = talk_to("c", text, b"READ 0.driver\nREAD class\n");
+    let expected = "Click::ControlSocket/1.3\r
+511 No proxied handler named '0.driver'\r
+200 Read handler 'class' OK\r
+DATA 4\r
+Idle";
     assert_eq!(answers, expected);
 }
 

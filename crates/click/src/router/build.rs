@@ -392,19 +392,6 @@ impl Router {
         Ok(())
     }
 
-    /// Says what an element made anew has to remark.
-    fn warn(&self, id: ElementId, found: &Diagnostics) {
-        for diagnostic in found.iter() {
-            let text = format!(
-                "While configuring '{} :: {}':\n  warning: {}\n",
-                self.name(id),
-                self.class(id).name,
-                diagnostic.message
-            );
-            self.say(text.as_bytes());
-        }
-    }
-
     /// Makes one element anew from another configuration string, keeping its state.
     pub(crate) fn reconfigure(&self, id: ElementId, config: &str) -> Result<(), Vec<String>> {
         let node = self.node(id);
@@ -427,7 +414,9 @@ impl Router {
         let (made, found) = construct(config, &node.landmark, &configuration);
         let mut old = match made {
             Ok(element) => {
-                self.warn(id, &found);
+                for diagnostic in &found {
+                    self.warn(&format!("warning: {}", diagnostic.message));
+                }
                 let mut active = node.active.borrow_mut();
                 *node.agent.borrow_mut() = element.agent();
                 core::mem::replace(&mut active.element, element)
@@ -455,7 +444,10 @@ impl Router {
     pub(crate) fn replace_with(&self, text: &str) -> Result<(), Vec<String>> {
         let builder = &self.source.builder;
         match builder.build_instead(text, "config", Some(self)) {
-            Ok((router, _)) => {
+            Ok((router, said)) => {
+                if !said.is_empty() {
+                    self.warn(&format!("{said}"));
+                }
                 *self.replacement.borrow_mut() = Some(Box::new(router));
                 Ok(())
             }

@@ -62,7 +62,7 @@ impl Router {
         ended.map(|ended| ended.lines).unwrap_or_default()
     }
 
-    /// How many complaints there have been, heard or not.
+    /// How many complaints there have been, heard or not. Warnings are none.
     pub fn complaints(&self) -> u64 {
         self.complaints.count.get()
     }
@@ -74,6 +74,11 @@ impl Router {
         }
         let count = &self.complaints.count;
         count.set(count.get() + 1);
+        self.warn(message);
+    }
+
+    /// Says what is no mistake, below the headings that have not been said.
+    pub fn warn(&self, message: &str) {
         let mut open = self.complaints.open.borrow_mut();
         let is_base = |open: &Open| !matches!(open.circumstance, Circumstance::Call(_));
         let base = open.iter().rposition(is_base);

@@ -245,7 +245,7 @@ impl Router {
                 };
                 let tickets = wanted.clamp(1, MOST_TICKETS.into());
                 if tickets != wanted {
-                    self.complain(&format!("warning: tickets pinned at {tickets}"));
+                    self.warn(&format!("warning: tickets pinned at {tickets}"));
                 }
                 self.set_tickets(id, u32::try_from(tickets).unwrap_or(MOST_TICKETS));
                 return Ok(());

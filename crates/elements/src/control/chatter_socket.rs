@@ -57,11 +57,12 @@ const MOST_BACKLOG: usize = 500_000;
 
 impl Configure for ChatterSocket {
     fn configure(arguments: &mut Arguments<'_>, _: &Configuration<'_>) -> Result<Self, Rejected> {
+        let kind = Entrance::kind(arguments)?;
         let greeting = arguments.keyword("GREETING").unwrap_or(true);
         arguments.keyword::<String>("CHANNEL");
         arguments.keyword::<bool>("QUIET_CHANNEL");
         Ok(Self {
-            entrance: Entrance::configure(arguments)?,
+            entrance: Entrance::configure(arguments, &kind)?,
             greeting,
             listener: None,
             clients: Vec::new(),

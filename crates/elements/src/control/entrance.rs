@@ -37,14 +37,20 @@ const PORTS: u16 = 100;
 const LONGEST: usize = 108;
 
 impl Entrance {
-    /// Reads TYPE, PORT or FILENAME, LOCALHOST, RETRIES and RETRY_WARNINGS, after which no argument
-    /// may be left.
-    pub(super) fn configure(arguments: &mut Arguments<'_>) -> Result<Self, Rejected> {
-        let kind = arguments.required::<String>("TYPE")?.to_ascii_uppercase();
+    /// Reads TYPE, which is done first.
+    pub(super) fn kind(arguments: &mut Arguments<'_>) -> Result<String, Rejected> {
+        let kind = arguments.required::<String>("TYPE")?;
+        Ok(kind.to_ascii_uppercase())
+    }
+
+    /// Reads PORT or FILENAME, LOCALHOST, RETRIES and RETRY_WARNINGS, after which no argument may be
+    /// left. Nothing more is looked at where keywords are wrong.
+    pub(super) fn configure(arguments: &mut Arguments<'_>, kind: &str) -> Result<Self, Rejected> {
         let local = arguments.keyword("LOCALHOST").unwrap_or(false);
         let retries = arguments.keyword("RETRIES").unwrap_or(0);
         let retry_warnings = arguments.keyword("RETRY_WARNINGS").unwrap_or(true);
-        let place = match kind.as_str() {
+        arguments.check()?;
+        let place = match kind {
             "TCP" => {
                 let address = arguments.required::<String>("PORT");
                 arguments.finish()?;

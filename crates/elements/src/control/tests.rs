@@ -86,6 +86,26 @@ fn an_error_keeps_the_router_from_running() {
 }
 
 #[test]
+fn control_sockets_look_at_their_type_then_at_keywords_then_at_the_rest() {
+    for (arguments, wrong) in [
+        ("READONLY q", &["TYPE: required argument missing"][..]),
+        (
+            "FOO, READONLY q, PROXY z, BAR 3",
+            &["READONLY: parse error", "PROXY: does not name an element"],
+        ),
+        ("FOO, BAR 3", &["unknown socket type 'FOO'"]),
+        (
+            "TCP, BAR 3",
+            &["PORT: required argument missing", "BAR: unknown argument"],
+        ),
+    ] {
+        let errors = Bench::errors(&std::format!("ControlSocket({arguments})"));
+        let lines: std::vec::Vec<&str> = errors.lines().skip(1).map(str::trim).collect();
+        assert_eq!(lines, wrong, "{arguments}");
+    }
+}
+
+#[test]
 fn elements_may_be_called_by_their_place() {
     let bench = Bench::new("i :: Idle -> c :: Counter -> Discard");
     assert_eq!(bench.read("1.name"), "i");

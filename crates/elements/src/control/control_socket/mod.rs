@@ -2,25 +2,26 @@ pub(super) mod protocol;
 
 use alloc::boxed::Box;
 use alloc::rc::Rc;
-use alloc::string::String;
+use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::cell::RefCell;
 
+use sprat_click::arguments::ElementName;
 use sprat_click::environment::{Connection, Listener};
 use sprat_click::{
-    Agent, Arguments, Class, Configuration, Configure, Context, Element, HandlerError, HandlerList,
-    Rejected,
+    Agent, Arguments, Class, Configuration, Configure, Context, Element, ElementId, HandlerError,
+    HandlerList, Rejected,
 };
 
 use super::entrance::Entrance;
-use protocol::Conversation;
+use protocol::{Conversation, Handlers};
 
 pub(super) const CONTROL_SOCKET: Class = Class::of::<ControlSocket>("ControlSocket").ports("0/0");
 
 /// ControlSocket: lets other programs read and write the router's handlers.
 ///
 /// ```click
-/// ControlSocket("TCP", PORT [, keywords READONLY, LOCALHOST, VERBOSE, RETRIES])
+/// ControlSocket("TCP", PORT [, keywords READONLY, PROXY, LOCALHOST, VERBOSE, RETRIES])
 /// ControlSocket("UNIX", FILENAME [, keywords])
 /// ```
 ///
@@ -28,6 +29,7 @@ pub(super) const CONTROL_SOCKET: Class = Class::of::<ControlSocket>("ControlSock
 /// - FILENAME: the Unix socket to listen on.
 /// - READONLY: whether handlers can only be read; false.
 /// - LOCALHOST: whether only this machine can connect; false.
+/// - PROXY: an element, such as a Script of TYPE PROXY, that answers for all handlers; none.
 /// - VERBOSE: whether connections are reported; false.
 /// - RETRIES, RETRY_WARNINGS: how often to try again where the port is taken, a second between
 ///   tries, and whether to say so; 0 and true.
@@ -48,6 +50,8 @@ struct ControlSocket {
 struct Server {
     entrance: Entrance,
     read_only: bool,
+    /// The element that answers for handlers.
+    proxy: Option<ElementId>,
     verbose: bool,
     state: RefCell<State>,
 }
@@ -67,14 +71,27 @@ struct Client {
 const CHUNK: usize = 4096;
 
 impl Configure for ControlSocket {
-    fn configure(arguments: &mut Arguments<'_>, _: &Configuration<'_>) -> Result<Self, Rejected> {
+    fn configure(
+        arguments: &mut Arguments<'_>,
+        configuration: &Configuration<'_>,
+    ) -> Result<Self, Rejected> {
+        let kind = Entrance::kind(arguments)?;
         let read_only = arguments.keyword("READONLY").unwrap_or(false);
+        let proxy = arguments.keyword("PROXY");
+        let proxy = proxy.and_then(|ElementName(name)| {
+            let found = configuration.find(&name);
+            if found.is_none() {
+                arguments.error("PROXY: does not name an element");
+            }
+            found
+        });
         let verbose = arguments.keyword("VERBOSE").unwrap_or(false);
-        let entrance = Entrance::configure(arguments)?;
+        let entrance = Entrance::configure(arguments, &kind)?;
         Ok(Self {
             server: Rc::new(Server {
                 entrance,
                 read_only,
+                proxy,
                 verbose,
                 state: RefCell::default(),
             }),
@@ -105,6 +122,12 @@ impl Server {
         }
     }
 
+    fn advance(&self, context: &mut Context<'_>, client: &mut Client) -> bool {
+        let proxy = self.proxy.map(|id| context.router().name(id).to_string());
+        let mut handlers = Handlers { context, proxy };
+        client.conversation.advance(&mut handlers, self.read_only)
+    }
+
     /// Does what one client asks for; false where it is gone.
     fn serve(&self, context: &mut Context<'_>, client: &mut Client) -> bool {
         let mut buffer = [0; CHUNK];
@@ -120,12 +143,10 @@ impl Server {
             }
         }
         // What comes after a change of configurations is for the new one to answer.
-        while !context.router().is_being_replaced()
-            && client.conversation.advance(context, self.read_only)
-        {}
+        while !context.router().is_being_replaced() && self.advance(context, client) {}
         if ended && !context.router().is_being_replaced() {
             client.conversation.end();
-            while client.conversation.advance(context, self.read_only) {}
+            while self.advance(context, client) {}
         }
         while !client.conversation.output().is_empty() {
             match client.connection.write(client.conversation.output()) {

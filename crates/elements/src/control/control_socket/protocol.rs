@@ -11,6 +11,7 @@ use sprat_click::{Context, HandlerError};
 const GREETING: &str = "Click::ControlSocket/1.3\r\n";
 
 const OK: u32 = 200;
+const OK_WITH_WARNINGS: u32 = 220;
 const SYNTAX: u32 = 500;
 const UNIMPLEMENTED: u32 = 501;
 const NO_ELEMENT: u32 = 510;
@@ -50,33 +51,96 @@ pub trait HandlerAccess {
     /// When there is none, it cannot be written, or it refuses.
     fn write(&mut self, handler: &str, value: &str) -> Result<(), HandlerError>;
 
+    /// Writes a handler, and gives what was said of that though nothing was wrong.
+    ///
+    /// # Errors
+    /// As for [`HandlerAccess::write`].
+    fn write_listening(&mut self, handler: &str, value: &str) -> Result<Vec<String>, HandlerError> {
+        self.write(handler, value).map(|()| Vec::new())
+    }
+
     /// Whether a handler could be written, or read.
     ///
     /// # Errors
     /// Why not.
     fn check(&mut self, handler: &str, writes: bool) -> Result<(), HandlerError>;
+
+    /// What is said of a handler that is not there.
+    fn missing(&self, handler: &str) -> String {
+        format!("No handler named '{handler}'")
+    }
 }
 
-impl HandlerAccess for Context<'_> {
-    fn read(&mut self, handler: &str, parameters: &str) -> Result<String, HandlerError> {
-        let router = self.router();
-        let target = router.find_handler(Some(self.id()), handler)?;
-        router.visible(target)?;
+/// The handlers of the router that a control socket is in, or those that one of its elements answers
+/// for.
+pub(super) struct Handlers<'a, 'b> {
+    pub(super) context: &'a mut Context<'b>,
+    /// The name of that.
+    pub(super) proxy: Option<String>,
+}
+
+impl Handlers<'_, '_> {
+    fn full(&self, handler: &str) -> String {
+        // Elements are numbered from one on; before them comes the router.
+        let global = handler.strip_prefix("0.");
+        let name = global.or(handler.strip_prefix('.')).unwrap_or(handler);
+        match &self.proxy {
+            None => name.into(),
+            Some(proxy) => format!("{proxy}.{name}"),
+        }
+    }
+
+    /// Does something, and gives what was said meanwhile; it has failed where that was a complaint.
+    fn listening<T>(
+        &self,
+        act: impl FnOnce(&Context<'_>) -> Result<T, HandlerError>,
+    ) -> Result<(T, Vec<String>), HandlerError> {
+        let router = self.context.router();
+        let before = router.complaints();
         router.begin(Circumstance::Collected);
-        let read = self.read_handler(handler, parameters);
-        with_complaints(read, router.end())
+        let done = act(self.context);
+        let mut said = router.end();
+        match done {
+            Ok(value) if router.complaints() == before => Ok((value, said)),
+            Ok(_) => Err(HandlerError::refused(said)),
+            Err(HandlerError::Failed(messages, status)) => {
+                said.extend(messages.into_iter().filter(|message| !message.is_empty()));
+                Err(HandlerError::Failed(said, status))
+            }
+            Err(error) => Err(error),
+        }
+    }
+}
+
+impl HandlerAccess for Handlers<'_, '_> {
+    fn read(&mut self, handler: &str, parameters: &str) -> Result<String, HandlerError> {
+        let handler = self.full(handler);
+        let router = self.context.router();
+        let target = router.find_handler(Some(self.context.id()), &handler)?;
+        router.visible(target)?;
+        let read = self.listening(|context| context.read_handler(&handler, parameters))?;
+        Ok(read.0)
     }
 
     fn write(&mut self, handler: &str, value: &str) -> Result<(), HandlerError> {
-        let router = self.router();
-        router.begin(Circumstance::Collected);
-        let written = self.write_handler(handler, value);
-        with_complaints(written, router.end())
+        self.write_listening(handler, value).map(drop)
+    }
+
+    fn write_listening(&mut self, handler: &str, value: &str) -> Result<Vec<String>, HandlerError> {
+        let handler = self.full(handler);
+        let written = self.listening(|context| context.write_handler(&handler, value))?;
+        Ok(written.1)
+    }
+
+    fn missing(&self, handler: &str) -> String {
+        let kind = if self.proxy.is_some() { "proxied " } else { "" };
+        format!("No {kind}handler named '{handler}'")
     }
 
     fn check(&mut self, handler: &str, writes: bool) -> Result<(), HandlerError> {
-        let router = self.router();
-        let target = router.find_handler(Some(self.id()), handler)?;
+        let handler = &self.full(handler);
+        let router = self.context.router();
+        let target = router.find_handler(Some(self.context.id()), handler)?;
         let target = router.visible(target)?;
         let flags = router.handler_flags(&target)?;
         match writes {
@@ -84,22 +148,6 @@ impl HandlerAccess for Context<'_> {
             false if !flags.read => Err(HandlerError::NotReadable(handler.into())),
             _ => Ok(()),
         }
-    }
-}
-
-/// What came of a call, which has failed where somebody complained.
-fn with_complaints<T>(
-    called: Result<T, HandlerError>,
-    mut complaints: Vec<String>,
-) -> Result<T, HandlerError> {
-    match called {
-        Ok(value) if complaints.iter().all(|line| line.starts_with("warning: ")) => Ok(value),
-        Ok(_) => Err(HandlerError::refused(complaints)),
-        Err(HandlerError::Failed(messages, status)) => {
-            complaints.extend(messages.into_iter().filter(|message| !message.is_empty()));
-            Err(HandlerError::Failed(complaints, status))
-        }
-        Err(error) => Err(error),
     }
 }
 
@@ -376,7 +424,7 @@ impl Conversation {
                 let text = format!("LLRPC '{call}' error: Invalid argument");
                 self.reply(LLRPC_ERROR, &text);
             }
-            Err(error) => self.refuse("Read", &format!("{element}.name"), &error),
+            Err(error) => self.refuse(access, "Read", &format!("{element}.name"), &error),
         }
     }
 
@@ -400,7 +448,7 @@ impl Conversation {
                 self.reply(OK, &format!("Read handler '{handler}' OK"));
                 self.say(&format!("DATA {}\r\n{value}", value.len()));
             }
-            Err(error) => self.refuse("Read", handler, &error),
+            Err(error) => self.refuse(access, "Read", handler, &error),
         }
     }
 
@@ -415,12 +463,23 @@ impl Conversation {
             // Who asks for what there is not is told that.
             return match access.check(handler, true) {
                 Ok(()) => self.forbid(handler),
-                Err(error) => self.refuse("Write", handler, &error),
+                Err(error) => self.refuse(access, "Write", handler, &error),
             };
         }
-        match access.write(handler, value) {
-            Ok(()) => self.reply(OK, &format!("Write handler '{handler}' OK")),
-            Err(error) => self.refuse("Write", handler, &error),
+        match access.write_listening(handler, value) {
+            Ok(said) if said.is_empty() => {
+                self.reply(OK, &format!("Write handler '{handler}' OK"));
+            }
+            Ok(said) => {
+                let said = said.join("\n");
+                let (code, warned) = match said.contains("warning: ") {
+                    true => (OK_WITH_WARNINGS, " with warnings"),
+                    false => (OK, ""),
+                };
+                let text = format!("Write handler '{handler}' OK{warned}:\n{said}");
+                self.reply(code, &text);
+            }
+            Err(error) => self.refuse(access, "Write", handler, &error),
         }
     }
 
@@ -428,13 +487,19 @@ impl Conversation {
         self.reply(PERMISSION, &format!("Permission denied for '{handler}'"));
     }
 
-    fn refuse(&mut self, what: &str, handler: &str, error: &HandlerError) {
+    fn refuse(
+        &mut self,
+        access: &dyn HandlerAccess,
+        what: &str,
+        handler: &str,
+        error: &HandlerError,
+    ) {
         match error {
             HandlerError::NoElement(name) => {
                 self.reply(NO_ELEMENT, &format!("No element named '{name}'"));
             }
             HandlerError::NoHandler(_) | HandlerError::Malformed => {
-                self.reply(NO_HANDLER, &format!("No handler named '{handler}'"));
+                self.reply(NO_HANDLER, &access.missing(handler));
             }
             HandlerError::NotReadable(_) => {
                 self.reply(PERMISSION, &format!("Handler '{handler}' write-only"));
@@ -474,7 +539,7 @@ impl Conversation {
                 self.reply(NO_HANDLER, &format!("Handler '{handler}' not writable"));
             }
             Ok(()) => self.reply(OK, &format!("{what} handler '{handler}' OK")),
-            Err(error) => self.refuse(what, handler, &error),
+            Err(error) => self.refuse(access, what, handler, &error),
         }
     }
 }
