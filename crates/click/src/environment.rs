@@ -56,6 +56,11 @@ pub trait Environment {
         Err(AccessError::Unsupported)
     }
 
+    /// The connection that whoever started the process left open at a descriptor.
+    fn inherited(&self, _descriptor: i32) -> Result<Box<dyn Connection>, AccessError> {
+        Err(AccessError::Unsupported)
+    }
+
     /// Opens a connection, or a datagram socket; from `local`, an address of the same kind, where
     /// it is given.
     fn connect(

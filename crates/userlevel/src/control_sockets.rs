@@ -15,6 +15,8 @@ pub enum ControlAddress {
     Port(String),
     /// A Unix socket's path.
     Unix(String),
+    /// A connection that is there already, by its descriptor.
+    Descriptor(i32),
 }
 
 impl ControlAddress {
@@ -22,6 +24,7 @@ impl ControlAddress {
         match self {
             Self::Port(port) => format!("TCP, {port}"),
             Self::Unix(path) => format!("UNIX, {}", quote(&Path::new(path).to_string_lossy())),
+            Self::Descriptor(number) => format!("SOCKET, {number}"),
         }
     }
 }

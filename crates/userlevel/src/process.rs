@@ -235,6 +235,10 @@ impl Environment for Process {
         sockets::listen(address, &self.readiness)
     }
 
+    fn inherited(&self, descriptor: i32) -> Result<Box<dyn Connection>, AccessError> {
+        sockets::inherited(descriptor, &self.readiness)
+    }
+
     fn connect(
         &self,
         address: &SocketAddress,

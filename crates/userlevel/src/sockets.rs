@@ -6,12 +6,13 @@ use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::rc::Rc;
 
-use rustix::io::Errno;
+use rustix::io::{Errno, ioctl_fionbio};
 use rustix::net::{
     AddressFamily, RecvFlags, SendFlags, SocketAddrAny, SocketAddrUnix, SocketFlags, SocketType,
     accept_with, bind, connect as connect_socket, getpeername, getsockname, listen as listen_on,
     recvfrom, send, sendto, socket_with, sockopt,
 };
+use rustix::process::{PidfdFlags, PidfdGetfdFlags, getpid, pidfd_getfd, pidfd_open};
 use sprat_click::environment::{AccessError, Connection, Listener, SocketAddress};
 
 use crate::files::access_error;
@@ -131,6 +132,22 @@ pub(crate) fn listen(
         stream,
         accepted: false,
         _file: file.map(Rc::new),
+    }))
+}
+
+/// The socket that whoever started this process left open at a descriptor: another descriptor for it.
+pub(crate) fn inherited(
+    descriptor: i32,
+    readiness: &Readiness,
+) -> Result<Box<dyn Connection>, AccessError> {
+    let this = pidfd_open(getpid(), PidfdFlags::empty()).map_err(system)?;
+    let socket = pidfd_getfd(this, descriptor, PidfdGetfdFlags::empty()).map_err(system)?;
+    // Anything but a socket is refused here.
+    sockopt::socket_type(&socket).map_err(system)?;
+    ioctl_fionbio(&socket, true).map_err(system)?;
+    Ok(Box::new(Stream {
+        watched: readiness.add(socket),
+        _file: None,
     }))
 }
 

@@ -2,13 +2,15 @@
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::os::fd::AsRawFd as _;
+use std::os::unix::net::UnixStream;
 use std::rc::Rc;
 use std::thread;
 use std::time::Duration;
 
 use sprat_click::driver::Driver;
 use sprat_click::language::{NoLibraries, parser};
-use sprat_click::router::Builder;
+use sprat_click::router::{Builder, Router};
 use sprat_packet::Pool;
 use sprat_userlevel::{ControlAddress, Process, ProcessOptions, with_control_sockets};
 
@@ -21,17 +23,7 @@ fn talk(text: &str, commands: &'static [u8]) -> String {
 /// The same, with one of several control sockets.
 fn talk_to(socket: &str, text: &str, commands: &'static [u8]) -> String {
     let process = Process::new(ProcessOptions::default());
-    let parse = parser(Rc::new(NoLibraries), Vec::new());
-    let sockets = vec![ControlAddress::Port("41950+".into())];
-    let builder = Builder::new(
-        sprat_elements::library(),
-        process.clone(),
-        Pool::growing(),
-        with_control_sockets(parse, sockets),
-    );
-    let text = format!("{text}; Script(wait 5s, stop)");
-    let built = Rc::new(builder.hot_swap(true)).build(&text, "config");
-    let (router, _) = built.unwrap_or_else(|error| panic!("{}", error.diagnostics));
+    let router = router(text, ControlAddress::Port("41950+".into()), &process);
     let port = router
         .read(&format!("{socket}.port"), "")
         .expect("a working socket");
@@ -52,6 +44,21 @@ fn talk_to(socket: &str, text: &str, commands: &'static [u8]) -> String {
     process.run(&mut driver);
     drop(driver.finish());
     client.join().expect("a client that ends")
+}
+
+/// A router with a control socket.
+fn router(text: &str, socket: ControlAddress, process: &Rc<Process>) -> Router {
+    let parse = parser(Rc::new(NoLibraries), Vec::new());
+    let builder = Builder::new(
+        sprat_elements::library(),
+        process.clone(),
+        Pool::growing(),
+        with_control_sockets(parse, vec![socket]),
+    );
+    let text = format!("{text}; Script(wait 5s, stop)");
+    let built = Rc::new(builder.hot_swap(true)).build(&text, "config");
+    let (router, _) = built.unwrap_or_else(|error| panic!("{}", error.diagnostics));
+    router
 }
 
 const CONFIGURATION: &str = "Idle -> s :: Switch(0) -> Idle; s[1] -> Idle";
@@ -158,6 +165,28 @@ DATA 6\r
 200 Read handler 'class' OK\r
 DATA 4\r
 Idle";
+    assert_eq!(answers, expected);
+}
+
+#[test]
+fn a_connection_may_be_there_before_the_router() {
+    let (mut ours, theirs) = UnixStream::pair().expect("a pair of sockets");
+    let process = Process::new(ProcessOptions::default());
+    let socket = ControlAddress::Descriptor(theirs.as_raw_fd());
+    let router = router("Idle", socket, &process);
+    drop(theirs);
+    ours.write_all(b"READ driver\nWRITE stop\n")
+        .expect("a working socket");
+    let mut driver = Driver::new(router);
+    process.run(&mut driver);
+    drop(driver.finish());
+    let mut answers = String::new();
+    ours.read_to_string(&mut answers).expect("a working socket");
+    let expected = "Click::ControlSocket/1.3\r
+200 Read handler 'driver' OK\r
+DATA 9\r
+userlevel200 Write handler 'stop' OK\r
+";
     assert_eq!(answers, expected);
 }
 

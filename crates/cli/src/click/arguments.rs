@@ -87,6 +87,10 @@ pub(crate) struct ClickCommand {
     #[arg(short, long = "unix-socket", value_name = "FILE")]
     unix_sockets: Vec<String>,
 
+    /// Take the socket that is open at descriptor FD for a control connection
+    #[arg(long = "socket", value_name = "FD", action = ArgAction::Append)]
+    sockets: Vec<i32>,
+
     /// Run in simulated time, which starts at START and jumps to the next timer
     #[arg(
         long,
@@ -188,6 +192,7 @@ impl ClickCommand {
         let ports = self.ports.into_iter().map(port);
         let ports = ports.collect::<Result<Vec<_>, _>>()?.into_iter();
         let unix_sockets = self.unix_sockets.into_iter().map(ControlAddress::Unix);
+        let sockets = self.sockets.into_iter().map(ControlAddress::Descriptor);
         Ok(Request {
             configuration: configurations.pop().unwrap_or(Configuration::StandardInput),
             definitions,
@@ -200,7 +205,7 @@ impl ClickCommand {
             warnings: !self.no_warnings,
             hot_swap: self.allow_reconfigure,
             click_path: self.clickpath,
-            control_sockets: ports.chain(unix_sockets).collect(),
+            control_sockets: ports.chain(unix_sockets).chain(sockets).collect(),
             simulated_time: self.simtime.as_deref().map(start).transpose()?,
             inputs: devices("--in", self.inputs)?,
             outputs: devices("--out", self.outputs)?,
@@ -327,10 +332,13 @@ mod tests {
             [("A".to_string(), "1".to_string())]
         );
         assert_eq!(
-            request("-p 41900+ -u /tmp/s -").unwrap().control_sockets,
+            request("-p 41900+ --socket 3 -u /tmp/s -")
+                .unwrap()
+                .control_sockets,
             [
                 ControlAddress::Port("41900+".into()),
-                ControlAddress::Unix("/tmp/s".into())
+                ControlAddress::Unix("/tmp/s".into()),
+                ControlAddress::Descriptor(3)
             ]
         );
     }

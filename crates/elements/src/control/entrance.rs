@@ -7,7 +7,7 @@ use core::cell::Cell;
 use core::net::{Ipv4Addr, SocketAddr};
 use core::time::Duration;
 
-use sprat_click::environment::{AccessError, Listener, SocketAddress};
+use sprat_click::environment::{AccessError, Connection, Listener, SocketAddress};
 use sprat_click::{Arguments, Context, HandlerError, HandlerList, Rejected};
 
 /// A place to listen on, and how often that is tried.
@@ -28,6 +28,21 @@ enum Place {
         local: bool,
     },
     Unix(String),
+    /// A connection that is there already.
+    Descriptor(i32),
+}
+
+/// Has one client, who need not come.
+struct Inherited(Option<Box<dyn Connection>>);
+
+impl Listener for Inherited {
+    fn accept(&mut self) -> Result<Option<Box<dyn Connection>>, AccessError> {
+        Ok(self.0.take())
+    }
+
+    fn port(&self) -> Option<u16> {
+        None
+    }
 }
 
 /// How many ports are tried where a later one will do.
@@ -78,6 +93,11 @@ impl Entrance {
                 }
                 Place::Unix(path)
             }
+            "SOCKET" => {
+                let descriptor = arguments.required("FD");
+                arguments.finish()?;
+                Place::Descriptor(descriptor?)
+            }
             _ => return Err(arguments.error(format!("unknown socket type '{kind}'"))),
         };
         Ok(Self {
@@ -96,6 +116,10 @@ impl Entrance {
     fn listen(&self, context: &Context<'_>) -> Result<Box<dyn Listener>, AccessError> {
         let environment = context.environment();
         match &self.place {
+            Place::Descriptor(descriptor) => {
+                let connection = environment.inherited(*descriptor)?;
+                Ok(Box::new(Inherited(Some(connection))))
+            }
             Place::Unix(path) => environment.listen(&SocketAddress::Unix(path.clone())),
             Place::Tcp {
                 port,
@@ -147,9 +171,14 @@ impl Entrance {
 
     pub(super) fn handlers(&self, list: &mut HandlerList) {
         match &self.place {
-            Place::Tcp { .. } => list.read("port"),
-            Place::Unix(_) => list.read("filename"),
-        };
+            Place::Tcp { .. } => {
+                list.read("port");
+            }
+            Place::Unix(_) => {
+                list.read("filename");
+            }
+            Place::Descriptor(_) => {}
+        }
     }
 
     pub(super) fn read(

@@ -23,10 +23,12 @@ pub(super) const CONTROL_SOCKET: Class = Class::of::<ControlSocket>("ControlSock
 /// ```click
 /// ControlSocket("TCP", PORT [, keywords READONLY, PROXY, LOCALHOST, VERBOSE, RETRIES])
 /// ControlSocket("UNIX", FILENAME [, keywords])
+/// ControlSocket("SOCKET", FD [, keywords])
 /// ```
 ///
 /// - PORT: the TCP port to listen on; with a `+` behind it, the first free one from there on.
 /// - FILENAME: the Unix socket to listen on.
+/// - FD: the descriptor at which whoever started the process has left a connection open.
 /// - READONLY: whether handlers can only be read; false.
 /// - LOCALHOST: whether only this machine can connect; false.
 /// - PROXY: an element, such as a Script of TYPE PROXY, that answers for all handlers; none.
