@@ -83,3 +83,27 @@ fn classes_and_names_are_listed_in_order() {
     assert_eq!(flat.classes(), ["X", "Y"]);
     assert_eq!(flat.names(), ["a", "b", "c"]);
 }
+
+// In the order of Click's handler `flatconfig`, whatever the order in which they were written.
+#[test]
+fn a_text_strings_connections_together_at_first_ports() {
+    for (text, expected) in [
+        ("Idle", "Idle@1 :: Idle;\n\n"),
+        ("require(package p)", "require(package p);\n\n"),
+        (
+            "a, b, c :: X; c -> a; b -> c; a [1] -> [1] b; a -> b; a -> [2] b",
+            "a :: X;\nb :: X;\nc :: X;\n\n\
+             a -> [2] b;\na [1] -> [1] b;\na -> b\n    -> c\n    -> a;\n",
+        ),
+        (
+            "a, b, c :: X; b -> c; a -> b; c -> [1] b; c -> [2] a",
+            "a :: X;\nb :: X;\nc :: X;\n\na -> b\n    -> c\n    -> [1] b;\nc -> [2] a;\n",
+        ),
+        (
+            "x, a, b :: X; x -> x -> b; a -> x",
+            "x :: X;\na :: X;\nb :: X;\n\na -> x\n    -> x\n    -> b;\n",
+        ),
+    ] {
+        assert_eq!(flat(text).to_string(), expected, "{text}");
+    }
+}

@@ -5,6 +5,8 @@ use core::fmt;
 use alloc::vec::Vec;
 
 use super::{Flat, FlatElement, Requirement};
+use crate::arguments::quote;
+use crate::collections::{Map, sort};
 
 /// `name :: Class(config)`
 impl fmt::Display for FlatElement {
@@ -24,22 +26,19 @@ impl fmt::Display for Requirement {
         if !self.kind.is_empty() {
             write!(f, "{} ", self.kind)?;
         }
-        f.write_str(&self.name)
+        f.write_str(&quote(&self.name))
     }
 }
 
 /// The text that the handlers `flatconfig` and `config` give, and `click-flatten` writes:
-/// requirements, declarations, connections, each part set apart by an empty line. Connections are
-/// strung together where one ends at the element the next begins at. Read again, it gives the same
-/// configuration.
+/// requirements and declarations, with an empty line after each, and connections, by the elements and
+/// ports they lead from and to. Those are strung together where one ends at the first input of an
+/// element and the next begins at its first output. Read again, it gives the same configuration.
 impl fmt::Display for Flat {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.write_requirements(f)?;
-        if !self.requirements.is_empty() && !self.elements.is_empty() {
-            writeln!(f)?;
-        }
         self.write_declarations(f)?;
-        if !self.connections.is_empty() {
+        if !self.elements.is_empty() {
             writeln!(f)?;
         }
         self.write_connections(f)
@@ -47,7 +46,7 @@ impl fmt::Display for Flat {
 }
 
 impl Flat {
-    /// One line: `require(package a, package b);`
+    /// One line and an empty one: `require(package a, package b);`
     fn write_requirements(&self, f: &mut dyn fmt::Write) -> fmt::Result {
         for (index, requirement) in self.requirements.iter().enumerate() {
             f.write_str(if index == 0 { "require(" } else { ", " })?;
@@ -56,7 +55,7 @@ impl Flat {
         if self.requirements.is_empty() {
             Ok(())
         } else {
-            f.write_str(");\n")
+            f.write_str(");\n\n")
         }
     }
 
@@ -71,8 +70,10 @@ impl Flat {
     }
 
     fn write_connections(&self, f: &mut dyn fmt::Write) -> fmt::Result {
-        let (next, first) = self.strings();
-        let mut written = alloc::vec![false; self.connections.len()];
+        let mut ends: Vec<Ends> = self.connections.iter().map(|c| (c.from, c.to)).collect();
+        sort(&mut ends);
+        let (next, first) = strings(&ends);
+        let mut written = alloc::vec![false; ends.len()];
         // Those that nothing leads to begin a string; then circles, wherever they are entered.
         let starts = (0..first.len())
             .filter(|&index| first[index])
@@ -81,63 +82,70 @@ impl Flat {
             if written[start] {
                 continue;
             }
-            self.write_output(start, f)?;
+            let ((element, port), _) = ends[start];
+            f.write_str(&self.elements[element].name)?;
+            if port > 0 {
+                write!(f, " [{port}]")?;
+            }
             let mut arrow = " -> ";
             let mut here = Some(start);
             while let Some(index) = here.filter(|&index| !written[index]) {
+                let (_, (element, port)) = ends[index];
                 f.write_str(arrow)?;
-                self.write_input(index, f)?;
+                if port > 0 {
+                    write!(f, "[{port}] ")?;
+                }
+                f.write_str(&self.elements[element].name)?;
                 written[index] = true;
                 arrow = "\n    -> ";
                 here = next[index];
-                if let Some(after) = here.filter(|&after| !written[after])
-                    && self.connections[after].from.1 > 0
-                {
-                    write!(f, " [{}]", self.connections[after].from.1)?;
-                }
             }
             f.write_str(";\n")?;
         }
         Ok(())
     }
+}
 
-    fn write_output(&self, connection: usize, f: &mut dyn fmt::Write) -> fmt::Result {
-        let (element, port) = self.connections[connection].from;
-        f.write_str(&self.elements[element].name)?;
-        if port > 0 {
-            write!(f, " [{port}]")
-        } else {
-            Ok(())
-        }
-    }
+/// The ends of a connection: an element and one of its ports.
+type Ends = ((usize, u16), (usize, u16));
 
-    fn write_input(&self, connection: usize, f: &mut dyn fmt::Write) -> fmt::Result {
-        let (element, port) = self.connections[connection].to;
-        if port > 0 {
-            write!(f, "[{port}] ")?;
-        }
-        f.write_str(&self.elements[element].name)
-    }
+/// Which connections may follow one that enters an element at its first input.
+#[derive(Clone, Copy, Default)]
+struct Followers {
+    /// The first that goes on to a first input.
+    straight: Option<usize>,
+    /// The last of all.
+    last: Option<usize>,
+}
 
-    /// Which connection follows which, and which follow none. A connection that enters at a port
-    /// goes on with the first that leaves at the same port.
-    fn strings(&self) -> (Vec<Option<usize>>, Vec<bool>) {
-        let mut leaving: crate::collections::Map<(usize, u16), usize> =
-            crate::collections::Map::new();
-        for (index, connection) in self.connections.iter().enumerate().rev() {
-            leaving.insert(connection.from, index);
+/// Which connection follows which, and which follow none.
+fn strings(ends: &[Ends]) -> (Vec<Option<usize>>, Vec<bool>) {
+    // The second are for one that leads back to where it begins, which does not follow itself.
+    let mut leaving: Map<usize, [Followers; 2]> = Map::new();
+    for (index, (from, to)) in ends.iter().enumerate() {
+        if from.1 > 0 {
+            continue;
         }
-        let mut first = alloc::vec![true; self.connections.len()];
-        let mut next = alloc::vec![None; self.connections.len()];
-        for (index, connection) in self.connections.iter().enumerate() {
-            if let Some(after) = leaving
-                .remove(&connection.to)
-                .filter(|&after| after != index)
-            {
-                next[index] = Some(after);
-                first[after] = false;
+        let followers = leaving.get_or_insert_with(from.0, Default::default);
+        let known = if from == to { 1 } else { 2 };
+        for followers in &mut followers[..known] {
+            if to.1 == 0 {
+                followers.straight.get_or_insert(index);
             }
+            followers.last = Some(index);
         }
-        (next, first)
     }
+    let mut first = alloc::vec![true; ends.len()];
+    let mut next = alloc::vec![None; ends.len()];
+    for (index, (from, to)) in ends.iter().enumerate() {
+        let followers = leaving.get(&to.0).filter(|_| to.1 == 0);
+        let followers = followers.map(|followers| followers[usize::from(from == to)]);
+        if let Some(Followers { straight, last }) = followers
+            && let Some(after) = straight.or(last)
+        {
+            next[index] = Some(after);
+            first[after] = false;
+        }
+    }
+    (next, first)
 }

@@ -300,8 +300,8 @@ Discard@4 :: Discard;
 
 a -> b
     -> c;
-b [1] -> [1] c [1]
-    -> Discard@4;
+b [1] -> [1] c;
+c [1] -> Discard@4;
 "
     );
 }
