@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use sprat_click::HandlerError;
+use sprat_click::arguments::{Argument as _, NoNames, strip_comments};
 use sprat_click::router::Router;
 
 /// What came of reading some handlers.
@@ -156,11 +157,11 @@ fn add(text: &mut String, name: Option<&str>, value: &str) {
 /// `None` where the value is none of these.
 #[must_use]
 pub fn exit_status(value: &str) -> Option<u8> {
-    match value.trim() {
+    match strip_comments(value).trim() {
         "true" | "yes" | "t" | "y" => Some(0),
         "false" | "no" | "f" | "n" => Some(1),
         number => {
-            let number: i32 = number.parse().ok()?;
+            let number = i32::parse(number, &NoNames).ok()?;
             // As the system does, whatever is left of a larger number counts.
             u8::try_from(number & 0xff).ok()
         }
@@ -278,6 +279,7 @@ mod tests {
             ("true", Some(0)),
             ("false\n", Some(1)),
             ("256", Some(0)),
+            ("0x11 // seventeen", Some(17)),
             ("perhaps", None),
         ] {
             assert_eq!(exit_status(value), expected, "{value}");

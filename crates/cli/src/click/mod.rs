@@ -167,7 +167,11 @@ fn answer(router: &Router, request: &Request, well: bool) -> Result<u8, Failure>
         return Ok(u8::from(!well || !read.errors.is_empty()));
     };
     // Whatever it says counts, even where other handlers could not be read.
-    let value = match router.read(handler, "") {
+    let (handler, parameters) = match handler.trim().split_once(char::is_whitespace) {
+        Some((handler, parameters)) => (handler, parameters.trim_start()),
+        None => (handler.trim(), ""),
+    };
+    let value = match router.read(handler, parameters) {
         Ok(value) => value,
         Err(HandlerError::Failed(..)) => String::new(),
         Err(error) => {
