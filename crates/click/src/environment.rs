@@ -90,15 +90,21 @@ pub trait Environment {
         Err(AccessError::Unsupported)
     }
 
-    /// Whether a signal has arrived since it was last asked for; asking first subscribes.
-    fn signal(&self, number: i32) -> bool {
-        let _ = number;
+    /// Whether a signal has arrived that it is for this asker to look at; asking first subscribes.
+    /// Of several who subscribed, who did so last, or was given one last, is first.
+    fn signal(&self, asker: usize, number: i32) -> bool {
+        let _ = (asker, number);
         false
     }
 
-    /// Leaves a signal that was asked for to what it does by default.
-    fn release_signal(&self, number: i32) {
-        let _ = number;
+    /// Whether a signal has arrived that not all who asked for it have looked at.
+    fn signals_wait(&self) -> bool {
+        false
+    }
+
+    /// Asks for a signal no longer; where nobody does, it is left to what it does by default.
+    fn release_signal(&self, asker: usize, number: i32) {
+        let _ = (asker, number);
     }
 
     /// The number of the process the router is, where it is one.

@@ -260,12 +260,16 @@ impl Environment for Process {
         multicast::join(group, &self.readiness)
     }
 
-    fn signal(&self, number: i32) -> bool {
-        self.signals.arrived(number)
+    fn signal(&self, asker: usize, number: i32) -> bool {
+        self.signals.arrived(asker, number)
     }
 
-    fn release_signal(&self, number: i32) {
-        self.signals.release(number);
+    fn signals_wait(&self) -> bool {
+        self.signals.wait()
+    }
+
+    fn release_signal(&self, asker: usize, number: i32) {
+        self.signals.release(asker, number);
     }
 
     fn process_id(&self) -> Option<i32> {

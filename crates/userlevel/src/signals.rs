@@ -27,6 +27,36 @@ struct Asked {
     arrived: Arc<AtomicBool>,
     /// Nobody asks for it any more, and it is to do what it does by default.
     ended: Arc<AtomicBool>,
+    /// Who asks for it, the next first.
+    askers: Vec<usize>,
+    /// Who has still to look at one that has arrived, the next first.
+    waiting: Vec<usize>,
+    /// Who asked out of turn.
+    out_of_turn: Vec<usize>,
+}
+
+impl Asked {
+    /// Whether it is this one's turn to look at it.
+    fn is_for(&mut self, asker: usize) -> bool {
+        if self.arrived.swap(false, Ordering::Relaxed) {
+            self.waiting.append(&mut self.askers);
+        }
+        let Some(place) = self.waiting.iter().position(|known| *known == asker) else {
+            if !self.askers.contains(&asker) {
+                self.askers.insert(0, asker);
+            }
+            return false;
+        };
+        // Who is first and has not asked meanwhile is gone.
+        if place > 0 && !self.out_of_turn.contains(&asker) {
+            self.out_of_turn.push(asker);
+            return false;
+        }
+        self.waiting.drain(..=place);
+        self.out_of_turn.retain(|known| *known != asker);
+        self.askers.insert(0, asker);
+        true
+    }
 }
 
 impl Signals {
@@ -76,33 +106,44 @@ impl Signals {
         interrupted
     }
 
-    /// Whether a signal has arrived since this was last asked. It counts from the first time on.
-    pub(crate) fn arrived(&self, signal: i32) -> bool {
+    /// Whether a signal has arrived since this asker last asked, and it is its turn. It counts from the
+    /// first time on.
+    pub(crate) fn arrived(&self, asker: usize, signal: i32) -> bool {
         if let Some(place) = INTERRUPTS.iter().position(|known| *known == signal) {
             self.interrupts[place].store(false, Ordering::Relaxed);
         }
         let mut asked = self.asked.borrow_mut();
-        if let Some(known) = asked.get(&signal) {
+        if let Some(known) = asked.get_mut(&signal) {
             known.ended.store(false, Ordering::Relaxed);
-            return known.arrived.swap(false, Ordering::Relaxed);
+            return known.is_for(asker);
         }
         let new = Asked {
             arrived: Arc::default(),
             ended: Arc::default(),
+            askers: vec![asker],
+            waiting: Vec::new(),
+            out_of_turn: Vec::new(),
         };
-        if !INTERRUPTS.contains(&signal) {
-            let _ = flag::register_conditional_default(signal, new.ended.clone());
-        }
+        let _ = flag::register_conditional_default(signal, new.ended.clone());
         let _ = flag::register(signal, new.arrived.clone());
         self.wake_on(signal);
         asked.insert(signal, new);
         false
     }
 
-    /// Lets a signal do what it does by default, from now on.
-    pub(crate) fn release(&self, signal: i32) {
-        if let Some(known) = self.asked.borrow().get(&signal) {
-            known.ended.store(true, Ordering::Relaxed);
+    /// Whether somebody has still to look at a signal.
+    pub(crate) fn wait(&self) -> bool {
+        let asked = self.asked.borrow();
+        asked.values().any(|known| !known.waiting.is_empty())
+    }
+
+    /// One asker less: where there is none, the signal does what it does by default from now on.
+    pub(crate) fn release(&self, asker: usize, signal: i32) {
+        if let Some(known) = self.asked.borrow_mut().get_mut(&signal) {
+            known.askers.retain(|other| *other != asker);
+            known.waiting.retain(|other| *other != asker);
+            let ended = known.askers.is_empty() && known.waiting.is_empty();
+            known.ended.store(ended, Ordering::Relaxed);
         }
     }
 }
@@ -110,24 +151,47 @@ impl Signals {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use signal_hook::consts::SIGUSR2;
+    use signal_hook::consts::{SIGUSR1, SIGUSR2};
 
     #[test]
     fn a_signal_counts_once_from_when_it_was_asked_for() {
         let (signals, _woken) = Signals::new();
-        assert!(!signals.arrived(SIGUSR2));
+        assert!(!signals.arrived(1, SIGUSR2));
         low_level::raise(SIGUSR2).unwrap();
         low_level::raise(SIGUSR2).unwrap();
-        assert!(signals.arrived(SIGUSR2));
-        assert!(!signals.arrived(SIGUSR2));
+        assert!(signals.arrived(1, SIGUSR2));
+        assert!(!signals.arrived(1, SIGUSR2));
+    }
+
+    // Click's Master puts who asks at the head of its list, and calls all in the order of that.
+    #[test]
+    fn who_asked_last_is_first_and_all_have_their_turn() {
+        let (signals, _woken) = Signals::new();
+        for asker in [1, 2] {
+            assert!(!signals.arrived(asker, SIGUSR1));
+        }
+        low_level::raise(SIGUSR1).unwrap();
+        assert!(!signals.arrived(1, SIGUSR1));
+        assert!(signals.arrived(2, SIGUSR1));
+        assert!(signals.wait());
+        assert!(signals.arrived(1, SIGUSR1));
+        assert!(!signals.wait());
+        low_level::raise(SIGUSR1).unwrap();
+        assert!(signals.arrived(1, SIGUSR1));
+        // The other is gone without a word.
+        signals.release(1, SIGUSR1);
+        assert!(!signals.arrived(3, SIGUSR1));
+        low_level::raise(SIGUSR1).unwrap();
+        assert!(!signals.arrived(3, SIGUSR1));
+        assert!(signals.arrived(3, SIGUSR1));
     }
 
     #[test]
     fn an_interrupt_an_element_asked_for_does_not_stop_the_router() {
         let (signals, _woken) = Signals::new();
-        assert!(!signals.arrived(SIGTERM));
+        assert!(!signals.arrived(1, SIGTERM));
         low_level::raise(SIGTERM).unwrap();
         assert!(!signals.interrupted());
-        assert!(signals.arrived(SIGTERM));
+        assert!(signals.arrived(1, SIGTERM));
     }
 }

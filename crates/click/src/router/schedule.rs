@@ -308,13 +308,19 @@ impl Router {
     /// Lets the elements that watch sockets and signals look at them.
     pub fn run_io(&self) {
         let count = self.watchers.borrow().len();
-        for index in 0..count {
-            let Some(id) = self.watchers.borrow().get(index).copied() else {
+        // Who asks for a signal out of turn is asked again.
+        for _ in 0..=count {
+            for index in 0..count {
+                let Some(id) = self.watchers.borrow().get(index).copied() else {
+                    break;
+                };
+                self.consult(id, |agent, context| agent.run_io(context))
+                    .or_else(|| self.enter(id, |element, context| element.run_io(context)));
+                self.deliver();
+            }
+            if !self.environment.signals_wait() {
                 break;
-            };
-            self.consult(id, |agent, context| agent.run_io(context))
-                .or_else(|| self.enter(id, |element, context| element.run_io(context)));
-            self.deliver();
+            }
         }
     }
 

@@ -199,7 +199,7 @@ impl Element for Script {
             }
             Kind::Signal(signals) => {
                 for signal in signals {
-                    context.environment().signal(*signal);
+                    context.environment().signal(context.id().index(), *signal);
                 }
                 context.watch();
             }

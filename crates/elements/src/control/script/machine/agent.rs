@@ -32,11 +32,11 @@ impl Agent for Machine {
         let environment = context.environment().clone();
         let mut arrived = false;
         for signal in signals.iter().filter(|_| !self.exited.get()) {
-            arrived |= environment.signal(*signal);
+            arrived |= environment.signal(context.id().index(), *signal);
         }
         if arrived && !self.run_signal(context) {
             for signal in signals.iter() {
-                environment.release_signal(*signal);
+                environment.release_signal(context.id().index(), *signal);
             }
         }
     }
