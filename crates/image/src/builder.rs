@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::fs;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::path::{Path, PathBuf};
 
 use crate::compilation::{self, Compilation};
@@ -16,7 +17,7 @@ pub const TARGET: &str = "x86_64-unknown-linux-gnu";
 pub(crate) struct Kind {
     /// The value of `sprat_target`.
     target: &'static str,
-    /// The linker script's file name.
+    /// The linker script's file name, without its ending.
     script: &'static str,
     /// How the result lies in memory.
     layout: &'static str,
@@ -25,14 +26,14 @@ pub(crate) struct Kind {
 /// An image, as every monitor holds it.
 pub(crate) const IMAGE: Kind = Kind {
     target: "vm",
-    script: "image.ld",
+    script: "image",
     layout: include_str!("image.ld"),
 };
 
 /// The boot monitor.
 pub(crate) const BOOT_MONITOR: Kind = Kind {
     target: "disk",
-    script: "disk.ld",
+    script: "disk",
     layout: include_str!("disk.ld"),
 };
 
@@ -221,9 +222,13 @@ fn link(
 ) -> Result<(PathBuf, Compilation), BuildError> {
     fs::create_dir_all(&options.target_directory)
         .map_err(|source| file_error(&options.target_directory, source))?;
-    let script = options.target_directory.join(kind.script);
     let given = options.compilation.as_ref();
     let layout = given.map_or(kind.layout, |given| given.layout.as_str());
+    // Cargo does not look into it, and would keep what was linked by another.
+    let mut hasher = DefaultHasher::new();
+    layout.hash(&mut hasher);
+    let script = format!("{}-{:016x}.ld", kind.script, hasher.finish());
+    let script = options.target_directory.join(script);
     write_if_changed(&script, layout)?;
     let mut job = Job::new(package, binary, kind.target, options);
     job.flags.push(format!("-Clink-arg=-T{}", script.display()));
