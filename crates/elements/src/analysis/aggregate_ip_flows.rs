@@ -104,6 +104,9 @@ impl FlowKey {
     }
 }
 
+/// When nothing has come yet.
+const NEVER: i64 = i64::MIN;
+
 struct Flow {
     number: u32,
     /// Whether the first packet went from the greater end to the smaller.
@@ -111,6 +114,19 @@ struct Flow {
     last: i64,
     /// Which ends have closed, a bit each; both bits after a reset.
     closed: u8,
+}
+
+impl Flow {
+    /// The next flow, of which no packet has come yet.
+    fn begun(last_number: &mut u32, reversed: bool) -> Self {
+        *last_number = last_number.wrapping_add(1);
+        Self {
+            number: *last_number,
+            reversed,
+            last: NEVER,
+            closed: 0,
+        }
+    }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -241,32 +257,28 @@ impl AggregateIpFlows {
         let now = packet.timestamp();
         let flags = if error { 0 } else { head.flags };
         let timeouts = self.timeouts.of_flows;
-        let old = self.flows.get(&key);
         let again = flags & tcp_flags::SYN != 0;
-        let over =
-            old.filter(|flow| flow.closed == 3 && again || is_over(timeouts, &key, flow, now));
-        if let Some(flow) = over {
-            self.ended.tell(flow.number);
-            if let Some(trace) = &mut self.trace {
-                trace.end(flow.number, key.ends_of(flow));
+        let is_over = |flow: &Flow| flow.closed == 3 && again || is_over(timeouts, &key, flow, now);
+        let flow = match self.flows.get_mut(&key) {
+            Some(flow) if !is_over(flow) => flow,
+            Some(flow) => {
+                self.ended.tell(flow.number);
+                if let Some(trace) = &mut self.trace {
+                    trace.end(flow.number, key.ends_of(flow));
+                }
+                *flow = Flow::begun(&mut self.last_number, reversed);
+                flow
             }
-        }
-        if old.is_none() || over.is_some() {
-            self.last_number = self.last_number.wrapping_add(1);
-            let flow = Flow {
-                number: self.last_number,
-                reversed,
-                last: now,
-                closed: 0,
-            };
-            self.flows.insert(key, flow);
-            if let Some(trace) = &mut self.trace {
-                trace.begin(context, self.last_number, now);
+            None => {
+                let flow = Flow::begun(&mut self.last_number, reversed);
+                self.flows.entry(key).or_insert(flow)
             }
-        }
-        let Some(flow) = self.flows.get_mut(&key) else {
-            return;
         };
+        if flow.last == NEVER
+            && let Some(trace) = &mut self.trace
+        {
+            trace.begin(context, flow.number, now);
+        }
         flow.last = now;
         if flags & tcp_flags::RST != 0 {
             flow.closed = 3;
@@ -347,15 +359,17 @@ impl AggregateIpFlows {
             let seen = (ports, packet.timestamp());
             self.ports.insert(head.fragment, seen);
         }
-        let pair = head.pair();
-        if let Some(queue) = self.held.get_mut(&pair) {
-            queue.push_back(packet);
-            return self.release(context, pair, out);
+        if !self.held.is_empty() {
+            let pair = head.pair();
+            if let Some(queue) = self.held.get_mut(&pair) {
+                queue.push_back(packet);
+                return self.release(context, pair, out);
+            }
         }
         match self.consider(context, packet, &head) {
             Ok(packet) => out.push(packet),
             Err(packet) => {
-                self.held.entry(pair).or_default().push_back(packet);
+                self.held.entry(head.pair()).or_default().push_back(packet);
             }
         }
     }
@@ -461,7 +475,9 @@ fn is_over([tcp, tcp_done, udp]: [i64; 3], key: &FlowKey, flow: &Flow, now: i64)
         TCP => tcp,
         _ => udp,
     };
-    now.div_euclid(SECOND) - flow.last.div_euclid(SECOND) > limit
+    // What lies no further apart than that does so in whole seconds, too; most does.
+    now.saturating_sub(flow.last) > limit.saturating_mul(SECOND)
+        && now.div_euclid(SECOND) - flow.last.div_euclid(SECOND) > limit
 }
 
 impl Element for AggregateIpFlows {
