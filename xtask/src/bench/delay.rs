@@ -65,11 +65,57 @@ pub(super) fn delay(bench: &Bench) -> Result<Vec<Row>> {
         "a frame over the kernel's bridge, half of a ping",
         Sample::of(bridged).text("µs"),
     )];
-    for ((monitor, (who, ..)), added) in ways {
+    let rest = rest()?;
+    for ((monitor, (who, port, more)), added) in ways {
+        let added = Sample::of(added);
         let what = format!("delay that {who}, {monitor}");
-        rows.push(Row::at_most(&what, &Sample::of(added), 60.0, "µs"));
+        rows.push(Row::at_most(&what, &added, 60.0, "µs"));
+        if let (Some(rest), "vm", "packet", []) = (&rest, monitor, port, more) {
+            let what = "a thread that has rested is woken, on this machine";
+            rows.push(Row::plain(what, format!("{:.1} µs", rest.wake)));
+            let what =
+                "KVM enters a machine that has rested, which leaves at once (without a rest)";
+            let entry = format!("{:.1} µs ({:.1})", rest.entry, rest.again);
+            rows.push(Row::plain(what, entry));
+            let above = Sample::of(vec![added.median() - rest.wake - rest.entry]);
+            let what = "the idle vm's delay beyond one of each";
+            rows.push(Row::at_most(what, &above, 15.0, "µs"));
+        }
     }
     Ok(rows)
+}
+
+/// What nobody can do without who sleeps and runs in a virtual machine, in microseconds.
+#[derive(Default)]
+struct Rest {
+    wake: f64,
+    entry: f64,
+    again: f64,
+}
+
+/// `None` without KVM.
+fn rest() -> Result<Option<Rest>> {
+    let arguments = ["bench", "--locked", "--package", "click", "--bench", "rest"];
+    let output = crate::process::cargo(&arguments).output()?;
+    if !output.status.success() {
+        let errors = String::from_utf8_lossy(&output.stderr);
+        return Err(Error::other(format!("the rest bench failed: {errors}")));
+    }
+    let text = String::from_utf8_lossy(&output.stdout);
+    let mut found = None;
+    for line in text.lines() {
+        let words: Vec<_> = line.split_whitespace().collect();
+        if let ["REST", what, microseconds] = words[..] {
+            let rest = found.get_or_insert_with(Rest::default);
+            let place = match what {
+                "wake" => &mut rest.wake,
+                "entry" => &mut rest.entry,
+                _ => &mut rest.again,
+            };
+            *place = microseconds.parse().map_err(Error::other)?;
+        }
+    }
+    Ok(found)
 }
 
 /// The median of many pings' times, in microseconds.
