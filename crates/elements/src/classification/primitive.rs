@@ -303,7 +303,7 @@ pub(super) fn address(
     relation: Relation,
     value: u32,
 ) -> Expression {
-    directed(direction, relation, |source| {
+    directed(direction, relation, &|source| {
         relate(
             if source { SOURCE } else { DESTINATION },
             mask,
@@ -317,7 +317,7 @@ pub(super) fn address(
 pub(super) fn ethernet(direction: Direction, relation: Relation, value: [u8; 6]) -> Expression {
     let [a, b, c, d, e, f] = value;
     let different = relation == Relation::Different;
-    directed(direction, relation, |source| {
+    directed(direction, relation, &|source| {
         let part = |start, width, bytes| {
             let field = Field::link(start, width);
             let test = Test::equal(field, field.maximum(), u32::from_be_bytes(bytes));
@@ -346,7 +346,7 @@ pub(super) fn ethernet(direction: Direction, relation: Relation, value: [u8; 6])
 
 /// Ports in relation to a value.
 pub(super) fn port(direction: Direction, mask: u32, relation: Relation, value: u32) -> Expression {
-    directed(direction, relation, |source| {
+    directed(direction, relation, &|source| {
         relate(port_field(source), mask, relation, value)
     })
 }
@@ -358,7 +358,7 @@ pub(super) fn port_range(direction: Direction, different: bool, low: u32, high: 
     } else {
         Relation::Equal
     };
-    directed(direction, relation, |source| {
+    directed(direction, relation, &|source| {
         let field = port_field(source);
         if different {
             Expression::Any(vec![
@@ -385,19 +385,23 @@ fn port_field(source: bool) -> Field {
 fn directed(
     direction: Direction,
     relation: Relation,
-    test: impl Fn(bool) -> Expression,
+    test: &dyn Fn(bool) -> Expression,
 ) -> Expression {
     let opposite = matches!(
         relation,
         Relation::Different | Relation::Less | Relation::AtMost
     );
-    match direction {
-        Direction::Source => test(true),
-        Direction::Destination => test(false),
-        Direction::Either if opposite => Expression::All(vec![test(true), test(false)]),
-        Direction::Both if opposite => Expression::Any(vec![test(true), test(false)]),
-        Direction::Either => Expression::Any(vec![test(true), test(false)]),
-        Direction::Both => Expression::All(vec![test(true), test(false)]),
+    let both = match direction {
+        Direction::Source => return test(true),
+        Direction::Destination => return test(false),
+        Direction::Either => opposite,
+        Direction::Both => !opposite,
+    };
+    let parts = vec![test(true), test(false)];
+    if both {
+        Expression::All(parts)
+    } else {
+        Expression::Any(parts)
     }
 }
 

@@ -7,9 +7,8 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec;
 use alloc::vec::Vec;
-use core::net::Ipv4Addr;
 
-use sprat_click::arguments::{Argument, IpProtocol, Names, TcpPort, parse_unsigned};
+use sprat_click::arguments::{IpProtocol, Names, parse_unsigned};
 
 use super::expression::{Base, Expression, Field};
 use super::pattern_error::PatternError;
@@ -377,7 +376,7 @@ impl<'a> Parser<'a> {
             self.at += 1;
             return Ok(true);
         }
-        let is_port = |number| TcpPort::parse_for(IpProtocol(number), word, self.names).is_ok();
+        let is_port = |number| self.port_named(number, word).is_some();
         let port = given.subject == Some(Subject::Port) && (is_port(TCP) || is_port(UDP));
         if let Some(number) = self.protocol(word).filter(|_| !port) {
             let same = given.protocol.is_none_or(|protocol| protocol == number);
@@ -425,7 +424,7 @@ impl<'a> Parser<'a> {
 
     fn mask(&mut self) -> Result<u32, PatternError> {
         let word = self.word().unwrap_or_default();
-        let mask = number(word).or_else(|| Ipv4Addr::parse(word, self.names).ok().map(u32::from));
+        let mask = number(word).or_else(|| self.address(word).map(u32::from));
         let Some(mask) = mask else {
             return Err(self.unexpected());
         };
@@ -481,12 +480,13 @@ fn described(given: Context, subject: Subject) -> String {
     format!("{direction}{}", subject.keyword())
 }
 
-fn wrong(given: Context, subject: Subject, what: impl Into<String>) -> PatternError {
+#[inline(never)]
+fn wrong(given: Context, subject: Subject, what: &str) -> PatternError {
     PatternError::Primitive(described(given, subject), what.into(), None)
 }
 
 fn unsupported(given: Context, subject: Subject, what: &str) -> PatternError {
-    wrong(given, subject, format!("{what} not supported"))
+    wrong(given, subject, &format!("{what} not supported"))
 }
 
 /// Of the link header there are addresses only.

@@ -100,7 +100,7 @@ impl Parser<'_> {
                 given.protocol = previous.protocol;
             }
         };
-        if EtherAddress::parse(word, self.names).is_ok() {
+        if self.ethernet_address(word).is_some() {
             inherit(&mut given, Subject::EtherHost);
             return Ok(given);
         }
@@ -121,7 +121,7 @@ impl Parser<'_> {
             .protocol
             .or(if qualified { None } else { previous.protocol });
         let transport = transport.filter(|number| *number != TCP_OR_UDP);
-        let is_port = |protocol| TcpPort::parse_for(IpProtocol(protocol), word, self.names).is_ok();
+        let is_port = |protocol| self.port_named(protocol, word).is_some();
         let port = is_port(transport.unwrap_or(TCP)) || transport.is_none() && is_port(UDP);
         let icmp = icmp_type(word).is_some();
         let by_context = match (given.protocol, given.direction, previous.subject) {
@@ -141,9 +141,9 @@ impl Parser<'_> {
             (true, false) => Subject::Port,
             (false, true) => Subject::IcmpType,
             (false, false) => {
-                if Ipv4Addr::parse(word, self.names).is_ok() {
+                if self.address(word).is_some() {
                     Subject::Host
-                } else if Ipv4Prefix::parse(word, self.names).is_ok() {
+                } else if self.prefix(word).is_some() {
                     Subject::Net
                 } else {
                     let word = word.to_owned();
@@ -184,8 +184,8 @@ impl Parser<'_> {
             return Err(PatternError::Primitive(subject.to_owned(), what, None));
         }
         if subject == Subject::Host
-            && Ipv4Addr::parse(word, self.names).is_err()
-            && EtherAddress::parse(word, self.names).is_ok()
+            && self.address(word).is_none()
+            && self.ethernet_address(word).is_some()
         {
             subject = Subject::EtherHost;
         }
@@ -303,12 +303,12 @@ impl Parser<'_> {
         let masked = mask.unwrap_or(maximum);
         if masked & !maximum != 0 {
             let what = format!("mask out of range, bound {maximum:#X}");
-            return Err(wrong(given, subject, what.replace("0X", "0x")));
+            return Err(wrong(given, subject, &what));
         }
         let Some((sign, always)) = relation.always(masked, value) else {
             if value > maximum && !relation.ordered() {
                 let what = format!("out of range, bound {maximum}");
-                return Err(wrong(given, subject, what));
+                return Err(wrong(given, subject, &what));
             }
             return Ok(None);
         };
@@ -321,16 +321,16 @@ impl Parser<'_> {
     /// Reads a value of a subject.
     fn value(&self, given: Context, subject: Subject, word: &str) -> Result<Value, PatternError> {
         let value = match subject {
-            Subject::Host => Ipv4Addr::parse(word, self.names)
-                .ok()
+            Subject::Host => self
+                .address(word)
                 .and_then(|address| Ipv4Prefix::new(address, 32))
                 .map(Value::Address),
-            Subject::Net => Ipv4Prefix::parse(word, self.names)
-                .ok()
-                .or_else(|| Ipv4Prefix::new(Ipv4Addr::parse(word, self.names).ok()?, 32))
+            Subject::Net => self
+                .prefix(word)
+                .or_else(|| Ipv4Prefix::new(self.address(word)?, 32))
                 .map(Value::Address),
-            Subject::EtherHost => EtherAddress::parse(word, self.names)
-                .ok()
+            Subject::EtherHost => self
+                .ethernet_address(word)
                 .map(|address| Value::Ethernet(address.0)),
             Subject::Port => self.port(given, word),
             Subject::Protocol => self
@@ -343,7 +343,7 @@ impl Parser<'_> {
                 .or_else(|| number(word))
                 .map(Value::Number),
             _ => number(word)
-                .or_else(|| Some(u32::from(Ipv4Addr::parse(word, self.names).ok()?)))
+                .or_else(|| Some(u32::from(self.address(word)?)))
                 .map(Value::Number),
         };
         value.ok_or_else(|| self.bad_value(given, subject, word))
@@ -357,12 +357,12 @@ impl Parser<'_> {
         if let Some(number) = number(word) {
             return Some(Value::Number(number));
         }
-        let known = |protocol| TcpPort::parse_for(IpProtocol(protocol), word, self.names).ok();
+        let known = |protocol| self.port_named(protocol, word);
         let port = match given.protocol {
             Some(protocol) if protocol != TCP_OR_UDP => known(protocol),
             _ => known(TCP).or_else(|| known(UDP)),
         };
-        port.map(|port| Value::Number(port.into()))
+        port.map(Value::Number)
     }
 
     /// A word that is no value of its subject: a value of another, or none at all.
@@ -370,14 +370,38 @@ impl Parser<'_> {
         if let Some(problem) = self.unsuitable(given, word) {
             return problem;
         }
-        let is_value = number(word).is_some()
-            || Ipv4Prefix::parse(word, self.names).is_ok()
-            || Ipv4Addr::parse(word, self.names).is_ok();
+        let is_value =
+            number(word).is_some() || self.prefix(word).is_some() || self.address(word).is_some();
         PatternError::Primitive(
             described(given, subject),
             missing_value(subject).to_owned(),
             (!is_value).then(|| word.to_owned()),
         )
+    }
+}
+
+// Not where they are called, which would make the parser large.
+impl Parser<'_> {
+    #[inline(never)]
+    pub(super) fn address(&self, word: &str) -> Option<Ipv4Addr> {
+        Ipv4Addr::parse(word, self.names).ok()
+    }
+
+    #[inline(never)]
+    fn prefix(&self, word: &str) -> Option<Ipv4Prefix> {
+        Ipv4Prefix::parse(word, self.names).ok()
+    }
+
+    #[inline(never)]
+    fn ethernet_address(&self, word: &str) -> Option<EtherAddress> {
+        EtherAddress::parse(word, self.names).ok()
+    }
+
+    /// The port of a number or a name, of a protocol.
+    #[inline(never)]
+    pub(super) fn port_named(&self, protocol: u8, word: &str) -> Option<u32> {
+        let port = TcpPort::parse_for(IpProtocol(protocol), word, self.names).ok()?;
+        Some(port.into())
     }
 }
 
@@ -388,7 +412,7 @@ impl Parser<'_> {
         if number(word).is_some() {
             return None;
         }
-        let port = |protocol| TcpPort::parse_for(IpProtocol(protocol), word, self.names).ok();
+        let port = |protocol| self.port_named(protocol, word);
         let (over_tcp, over_udp) = (port(TCP), port(UDP));
         let ports = usize::from(over_tcp.is_some()) + usize::from(over_udp.is_some());
         let same = usize::from(ports == 2 && over_tcp == over_udp);
