@@ -11,6 +11,7 @@ mod message;
 mod progress_bar;
 mod quit_watcher;
 mod random_seed;
+mod sched_order_test;
 mod schedule_info;
 mod script;
 mod spinlock;
@@ -49,6 +50,7 @@ pub(crate) const CLASSES: &[&Class] = &[
     &progress_bar::PROGRESS_BAR,
     &quit_watcher::QUIT_WATCHER,
     &random_seed::RANDOM_SEED,
+    &sched_order_test::SCHED_ORDER_TEST,
     &schedule_info::SCHEDULE_INFO,
     &script::SCRIPT,
     &spinlock::SPINLOCK_ACQUIRE,
