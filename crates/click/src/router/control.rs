@@ -217,7 +217,10 @@ impl Router {
             "config" => return Ok(self.element_config(id)),
             "ports" => return Ok(self.ports_text(id)),
             "handlers" => return Ok(self.handlers_text(id)),
-            "scheduled" => return Ok(self.task_scheduled(id).to_string()),
+            // That of the element's task, where it has one.
+            "scheduled" if self.flags(id, "tickets").is_ok() => {
+                return Ok(self.task_scheduled(id).to_string());
+            }
             "tickets" => return Ok(self.tickets(id).to_string()),
             "home_thread" => return Ok("0".into()),
             _ => {}

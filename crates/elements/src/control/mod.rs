@@ -19,6 +19,7 @@ mod suppressor;
 mod tasks;
 #[cfg(test)]
 mod tests;
+mod timer_test;
 
 use sprat_click::Class;
 
@@ -58,4 +59,5 @@ pub(crate) const CLASSES: &[&Class] = &[
     &spinlock::SPINLOCK_RELEASE,
     &information::STATIC_THREAD_SCHED,
     &suppressor::SUPPRESSOR,
+    &timer_test::TIMER_TEST,
 ];
