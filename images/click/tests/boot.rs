@@ -257,8 +257,10 @@ fn handlers_that_are_not_there_are_refused_by_name() {
 
 #[test]
 fn a_new_configuration_takes_over_while_frames_pass() {
-    let old = "FromDevice(eth0) -> c :: Counter -> Queue -> ToDevice(eth1)";
-    let new = "FromDevice(eth0) -> c :: Counter -> Queue -> ToDevice(eth0)";
+    let kept =
+        "FromDevice(eth0) -> t :: Tee; t[1] -> kept :: Queue -> Unqueue(ACTIVE false) -> Discard;";
+    let old = &format!("{kept} t -> Queue -> ToDevice(eth1)");
+    let new = &format!("{kept} t -> Queue -> ToDevice(eth0)");
     for monitor in monitors() {
         let mut run = Run::start(&*monitor, &two_devices(old));
         run.deliver(0, &frames(10));
@@ -272,7 +274,7 @@ fn a_new_configuration_takes_over_while_frames_pass() {
         run.enter(false);
         assert_eq!((run.sent[0].len(), run.sent[1].len()), (10, 10));
         assert_eq!(
-            run.ask(MessageKind::Read, "c.count", "").1,
+            run.ask(MessageKind::Read, "kept.length", "").1,
             "20",
             "its state was kept"
         );

@@ -203,11 +203,13 @@ impl ICMPPingSource {
 
     fn summary(&self, replies: &Replies) -> String {
         let lost = self.count.saturating_sub(replies.count);
-        let percent = (lost * 100).checked_div(self.count).unwrap_or(0);
         let mut text = format!(
-            "{} packets transmitted, {} received, {percent}% packet loss\n",
+            "{} packets transmitted, {} received",
             self.count, replies.count
         );
+        if let Some(percent) = (lost * 100).checked_div(self.count) {
+            text.push_str(&format!(", {percent}% packet loss\n"));
+        }
         if replies.count > 0 {
             text.push_str(&format!(
                 "rtt min/avg/max/mdev = {}/{}/{}/{}\n",

@@ -389,6 +389,7 @@ fn pings_are_sent_at_their_interval_and_their_replies_are_timed() {
         "p :: ICMPPingSource(10.0.0.1, 10.0.0.2, INTERVAL 0.1, LIMIT 3, DATA abcd) -> CheckIPHeader
            -> CheckICMPHeader -> r :: ICMPPingResponder -> CheckIPHeader -> CheckICMPHeader -> [0]p",
     );
+    assert_eq!(bench.read("p.summary"), "0 packets transmitted, 0 received");
     bench.run_for(Duration::from_millis(250));
     assert_eq!(bench.read("p.count"), "2");
     bench.run_for(Duration::from_secs(1));

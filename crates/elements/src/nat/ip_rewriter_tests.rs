@@ -35,6 +35,19 @@ fn a_flow_is_rewritten_and_its_replies_are_changed_back() {
 }
 
 #[test]
+fn a_name_of_an_address_may_have_a_dash_in_it() {
+    let bench = Bench::new(
+        "AddressInfo(eth0-ex 198.51.100.1); IPRewriterPatterns(out eth0-ex 1024-65535 - -);
+         rw :: IPRewriter(pattern out 0 1, drop);
+         FromDevice(inside) -> MarkIPHeader(0) -> [0]rw; Idle -> [1]rw;
+         rw[0] -> ToDevice(outside); rw[1] -> Discard",
+    );
+    bench.arrive("inside", &packet(17, INSIDE, 5000, OUTSIDE, 53, 0));
+    bench.run();
+    assert_eq!(bench.sent("outside")[0][12..16], PUBLIC);
+}
+
+#[test]
 fn a_port_is_kept_where_it_is_in_range_and_free() {
     let bench = nat("pattern 198.51.100.1 1024-65535 - - 0 1, drop");
     bench.arrive("inside", &packet(17, INSIDE, 5000, OUTSIDE, 53, 0));

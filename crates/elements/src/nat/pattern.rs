@@ -118,14 +118,14 @@ impl Pattern {
         if text == "-" {
             return Ok(());
         }
-        let (text, choice) = split_choice(text);
-        if text.contains(['-', '/']) {
-            let (low, high) = address_range(text, names).ok_or_else(bad)?;
-            self.set_addresses(low, high, choice);
-        } else {
-            let address = Ipv4Addr::parse(text, names).map_err(|_| bad())?;
+        // A name may have a dash in it.
+        if let Ok(address) = Ipv4Addr::parse(text, names) {
             self.source = Some(address).filter(|address| !address.is_unspecified());
+            return Ok(());
         }
+        let (text, choice) = split_choice(text);
+        let (low, high) = address_range(text, names).ok_or_else(bad)?;
+        self.set_addresses(low, high, choice);
         Ok(())
     }
 
