@@ -95,6 +95,8 @@ mod tests {
     use crate::instance::Monitor;
     use crate::testing::{Elf, guest};
     use crate::tests::BUDGET;
+    use crate::usage;
+    use crate::vm::ready::Ready;
     use crate::{Options, Outcome, VmMonitor};
 
     // Exits with the bytes of its text and its constants, of the first pages of its heap and of the top
@@ -124,6 +126,30 @@ mod tests {
         "jb 2b",
         "ret",
     );
+
+    #[test]
+    fn a_machine_that_stands_ready_has_the_last_image_s_pages_and_no_other_s() {
+        let Ok(monitor) = VmMonitor::open() else {
+            println!("skipped: /dev/kvm cannot be opened");
+            return;
+        };
+        let load = || Image::load(&Elf::new(adds_up()).bytes()).expect("a sound image");
+        let (image, other) = (load(), load());
+        drop(
+            monitor
+                .create(&image, &Options::default())
+                .expect("created"),
+        );
+        assert!(monitor.prepare(1).expect("prepared"));
+        let last = monitor.last().clone().expect("what it was like");
+        let warm = |ready: &Ready| ready.is_warm_for(&image, &last.places);
+        let ready = monitor.ready.take(warm).expect("a machine for it");
+        assert!(!ready.is_warm_for(&other, &last.places));
+        let touched = usage::of_mapping(&ready.memory).expect("counted");
+        // Text and constants have a page each.
+        assert!(touched.shared >= 2 * PAGE_SIZE, "{touched:?}");
+        assert!(touched.private >= HEAP + STACK, "{touched:?}");
+    }
 
     #[test]
     fn a_machine_that_has_been_through_an_image_changes_nothing_of_what_an_instance_finds() {
