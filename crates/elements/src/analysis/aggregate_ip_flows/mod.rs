@@ -1,3 +1,8 @@
+mod flow;
+mod head;
+#[cfg(test)]
+mod tests;
+
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::string::String;
@@ -12,19 +17,23 @@ use sprat_click::{
     Rejected,
 };
 use sprat_packet::annotations::AGGREGATE;
-use sprat_packet::headers::protocol::{ICMP, TCP, UDP};
+use sprat_packet::flow::{FlowHash, FlowKey};
+use sprat_packet::headers::protocol::ICMP;
 use sprat_packet::headers::{Icmp, Ipv4, icmp_type, tcp_flags};
 use sprat_packet::{Batch, Packet};
 
 use super::ended::Ended;
 use super::trace_info::{TraceInfo, in_order};
+use flow::{Flow, NEVER, undirected};
+use head::{FragmentKey, Head};
 
 /// In nanoseconds.
 const SECOND: i64 = 1_000_000_000;
 
-pub(super) const AGGREGATE_IP_FLOWS: Class = Class::of::<AggregateIpFlows>("AggregateIPFlows")
-    .ports("1/1-2")
-    .processing("a/ah");
+pub(in crate::analysis) const AGGREGATE_IP_FLOWS: Class =
+    Class::of::<AggregateIpFlows>("AggregateIPFlows")
+        .ports("1/1-2")
+        .processing("a/ah");
 
 /// AggregateIPFlows: sets the aggregate annotation to the number of the packet's flow.
 ///
@@ -56,12 +65,12 @@ pub(super) const AGGREGATE_IP_FLOWS: Class = Class::of::<AggregateIpFlows>("Aggr
 /// Handlers: `clear` (write) forgets all flows, and lets go what was held.
 ///
 /// See Click's manual page AggregateIPFlows(n).
-pub(super) struct AggregateIpFlows {
+pub(in crate::analysis) struct AggregateIpFlows {
     timeouts: Timeouts,
     icmp: bool,
     fragments: Option<bool>,
     holds: bool,
-    flows: HashMap<FlowKey, Flow>,
+    flows: HashMap<FlowKey, Flow, FlowHash>,
     /// Of datagrams whose first fragment came: its ports, and when.
     ports: HashMap<FragmentKey, ([u16; 2], i64)>,
     /// What is held of each pair of addresses, in the order it came.
@@ -70,7 +79,7 @@ pub(super) struct AggregateIpFlows {
     /// When silent flows are looked for next.
     next_reap: Option<i64>,
     /// Who is told of flows that are over.
-    pub(super) ended: Ended,
+    pub(in crate::analysis) ended: Ended,
     trace: Option<Box<TraceInfo>>,
     /// Whether a packet without a timestamp has been reported.
     timeless: bool,
@@ -86,122 +95,11 @@ struct Timeouts {
     reap: i64,
 }
 
-/// A flow: its ends in ascending order.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
-struct FlowKey {
-    ends: [(Ipv4Addr, u16); 2],
-    protocol: u8,
-}
-
-impl FlowKey {
-    /// From where to where the first packet of such a flow went.
-    fn ends_of(&self, flow: &Flow) -> [(Ipv4Addr, u16); 2] {
-        let [lesser, greater] = self.ends;
-        match flow.reversed {
-            true => [greater, lesser],
-            false => [lesser, greater],
-        }
-    }
-}
-
-/// When nothing has come yet.
-const NEVER: i64 = i64::MIN;
-
-struct Flow {
-    number: u32,
-    /// Whether the first packet went from the greater end to the smaller.
-    reversed: bool,
-    last: i64,
-    /// Which ends have closed, a bit each; both bits after a reset.
-    closed: u8,
-}
-
-impl Flow {
-    /// The next flow, of which no packet has come yet.
-    fn begun(last_number: &mut u32, reversed: bool) -> Self {
-        *last_number = last_number.wrapping_add(1);
-        Self {
-            number: *last_number,
-            reversed,
-            last: NEVER,
-            closed: 0,
-        }
-    }
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
-struct FragmentKey {
-    source: Ipv4Addr,
-    destination: Ipv4Addr,
-    identification: u16,
-    protocol: u8,
-}
-
-/// What is known of a packet before its ports.
-struct Head {
-    fragment: FragmentKey,
-    is_fragment: bool,
-    first: bool,
-    ports: Option<[u16; 2]>,
-    /// TCP's.
-    flags: u8,
-}
-
-impl Head {
-    fn of(bytes: &[u8]) -> Option<Self> {
-        let ip = Ipv4::new(bytes).ok()?;
-        let first = ip.is_first_fragment();
-        let segment = ip.payload();
-        let ports = segment
-            .first_chunk()
-            .filter(|_| first)
-            .map(|&[a, b, c, d]| [u16::from_be_bytes([a, b]), u16::from_be_bytes([c, d])]);
-        let flags = match ip.protocol() {
-            TCP if first => segment.get(13).copied().unwrap_or(0),
-            _ => 0,
-        };
-        Some(Self {
-            fragment: FragmentKey {
-                source: ip.source(),
-                destination: ip.destination(),
-                identification: ip.identification(),
-                protocol: ip.protocol(),
-            },
-            is_fragment: ip.is_fragment(),
-            first,
-            ports,
-            flags,
-        })
-    }
-
-    /// Whether packets like this one are of flows.
-    fn has_flow(&self) -> bool {
-        let unspecified =
-            self.fragment.source.is_unspecified() && self.fragment.destination.is_unspecified();
-        matches!(self.fragment.protocol, TCP | UDP) && !unspecified
-    }
-
-    fn pair(&self) -> [Ipv4Addr; 2] {
-        let mut pair = [self.fragment.source, self.fragment.destination];
-        pair.sort_unstable();
-        pair
-    }
-
-    /// The flow of the packet with these ports, and whether it goes from the greater end.
-    fn key(&self, ports: [u16; 2]) -> (FlowKey, bool) {
-        let mut ends = [
-            (self.fragment.source, ports[0]),
-            (self.fragment.destination, ports[1]),
-        ];
-        let reversed = ends[0] > ends[1];
-        ends.sort_unstable();
-        let protocol = self.fragment.protocol;
-        (FlowKey { ends, protocol }, reversed)
-    }
-}
-
 impl Configure for AggregateIpFlows {
-    fn configure(arguments: &mut Arguments<'_>, _: &Configuration<'_>) -> Result<Self, Rejected> {
+    fn configure(
+        arguments: &mut Arguments<'_>,
+        configuration: &Configuration<'_>,
+    ) -> Result<Self, Rejected> {
         let mut span = |name: &str, seconds| {
             let span = arguments
                 .keyword(name)
@@ -223,6 +121,7 @@ impl Configure for AggregateIpFlows {
         let name = arguments.keyword::<String>("TRACEINFO");
         let source = arguments.keyword::<ElementName>("SOURCE");
         arguments.finish()?;
+        let seed = configuration.environment().random_seed();
         let trace =
             name.map(|name| Box::new(TraceInfo::new(name, source.map(|ElementName(name)| name))));
         Ok(Self {
@@ -230,7 +129,7 @@ impl Configure for AggregateIpFlows {
             icmp,
             fragments,
             holds: false,
-            flows: HashMap::new(),
+            flows: HashMap::with_hasher(FlowHash::new(seed)),
             ports: HashMap::new(),
             held: HashMap::new(),
             last_number: 0,
@@ -253,18 +152,19 @@ impl AggregateIpFlows {
         ports: [u16; 2],
         error: bool,
     ) {
-        let (key, reversed) = head.key(ports);
+        let (key, reversed) = undirected(head.key(ports));
         let now = packet.timestamp();
         let flags = if error { 0 } else { head.flags };
         let timeouts = self.timeouts.of_flows;
         let again = flags & tcp_flags::SYN != 0;
-        let is_over = |flow: &Flow| flow.closed == 3 && again || is_over(timeouts, &key, flow, now);
+        let is_over =
+            |flow: &Flow| flow.closed == 3 && again || flow.is_over(timeouts, key.protocol(), now);
         let flow = match self.flows.get_mut(&key) {
             Some(flow) if !is_over(flow) => flow,
             Some(flow) => {
                 self.ended.tell(flow.number);
                 if let Some(trace) = &mut self.trace {
-                    trace.end(flow.number, key.ends_of(flow));
+                    trace.end(flow.number, flow.ends(&key));
                 }
                 *flow = Flow::begun(&mut self.last_number, reversed);
                 flow
@@ -414,7 +314,7 @@ impl AggregateIpFlows {
         self.flows.retain(|key, flow| {
             let gone = gone(key, flow);
             if gone {
-                over.push((key.protocol, flow.number, key.ends_of(flow)));
+                over.push((key.protocol(), flow.number, flow.ends(key)));
             }
             !gone
         });
@@ -450,7 +350,9 @@ impl AggregateIpFlows {
         }
         self.next_reap = Some(now.saturating_add(interval));
         let timeouts = self.timeouts.of_flows;
-        self.forget(context, |key, flow| is_over(timeouts, key, flow, now));
+        self.forget(context, |key, flow| {
+            flow.is_over(timeouts, key.protocol(), now)
+        });
         let fragment = self.timeouts.fragment;
         let recent = |time: i64| now.saturating_sub(time) < fragment;
         self.ports.retain(|_, (_, time)| recent(*time));
@@ -466,18 +368,6 @@ impl AggregateIpFlows {
         }
         self.held.retain(|_, queue| !queue.is_empty());
     }
-}
-
-/// Whether a flow has been silent for too long. Click counts in whole seconds.
-fn is_over([tcp, tcp_done, udp]: [i64; 3], key: &FlowKey, flow: &Flow, now: i64) -> bool {
-    let limit = match key.protocol {
-        TCP if flow.closed == 3 => tcp_done,
-        TCP => tcp,
-        _ => udp,
-    };
-    // What lies no further apart than that does so in whole seconds, too; most does.
-    now.saturating_sub(flow.last) > limit.saturating_mul(SECOND)
-        && now.div_euclid(SECOND) - flow.last.div_euclid(SECOND) > limit
 }
 
 impl Element for AggregateIpFlows {
@@ -530,105 +420,5 @@ impl Element for AggregateIpFlows {
             }
             _ => Err(HandlerError::NoHandler(name.into())),
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::string::String;
-
-    use sprat_click::simulation::Simulation;
-
-    use super::super::testing::numbered;
-    use crate::testing::Bench;
-
-    fn flows(keywords: &str, dump: &str) -> String {
-        numbered(&std::format!("AggregateIPFlows({keywords})"), dump)
-    }
-
-    #[test]
-    fn replies_have_the_number_of_their_flow_and_paint_one() {
-        let dump = "!data src sport dst dport ip_id\n\
-                    2.0.0.2 5 1.0.0.1 80 1\n1.0.0.1 80 2.0.0.2 5 2\n2.0.0.2 6 1.0.0.1 80 3\n\
-                    2.0.0.2 5 1.0.0.1 80 4\n";
-        assert_eq!(flows("", dump), "1 0 1\n1 1 2\n2 0 3\n1 0 4\n");
-    }
-
-    #[test]
-    fn protocols_with_the_same_ports_are_flows_apart() {
-        let dump = "!data src proto sport dport ip_id\n1.0.0.1 T 1 2 1\n1.0.0.1 U 1 2 2\n";
-        assert_eq!(flows("", dump), "1 0 1\n2 0 2\n");
-    }
-
-    #[test]
-    fn a_flow_silent_for_too_long_or_closed_by_both_sides_ends() {
-        let dump = "!flowid 1.0.0.1 0 1.0.0.2 0\n!data timestamp proto sport dport tcp_flags ip_id\n\
-                    0.5 U 1 2 . 1\n61.9 U 1 2 . 2\n62 T 1 2 FA 3\n93 T 1 2 . 4\n94 T 1 2 R 5\n\
-                    125 T 1 2 . 6\n";
-        assert_eq!(
-            flows("", dump),
-            "1 0 1\n2 0 2\n3 0 3\n3 0 4\n3 0 5\n4 0 6\n"
-        );
-    }
-
-    #[test]
-    fn later_fragments_wait_for_the_first_and_keep_the_order_of_their_hosts() {
-        let dump = "!proto U\n!data src sport dst dport ip_id ip_fragoff\n\
-                    1.0.0.1 5 1.0.0.2 6 1 24\n\
-                    1.0.0.2 6 1.0.0.1 5 2 0\n\
-                    1.0.0.1 5 1.0.0.3 6 3 0\n\
-                    1.0.0.1 5 1.0.0.2 6 1 0+\n";
-        assert_eq!(flows("", dump), "1 0 3\n2 0 1\n2 1 2\n2 0 1\n");
-        assert_eq!(flows("FRAGMENTS false", dump), "1 0 2\n2 0 3\n1 1 1\n");
-    }
-
-    #[test]
-    fn what_is_held_leaves_when_flows_are_cleared_and_the_rest_is_lost() {
-        let simulation = Simulation::new();
-        let dump = "!proto U\n!data src sport dst dport ip_id ip_fragoff timestamp\n\
-                    1.0.0.1 5 1.0.0.2 6 1 24 1\n1.0.0.1 5 1.0.0.2 6 2 0 1\n";
-        simulation.put_file("in", dump.as_bytes());
-        let bench = Bench::with(
-            simulation,
-            "FromIPSummaryDump(in) -> a :: AggregateIPFlows -> c :: Counter -> Discard",
-        );
-        bench.run();
-        assert_eq!(bench.read("c.count"), "0");
-        bench.write("a.clear", "");
-        assert_eq!(bench.read("c.count"), "1");
-    }
-
-    #[test]
-    fn a_packet_without_a_time_is_reported_once() {
-        let simulation = Simulation::new();
-        simulation.put_file(
-            "in",
-            b"!data src proto sport dport\n1.0.0.1 U 1 2\n1.0.0.1 U 1 2\n",
-        );
-        let bench = Bench::with(
-            simulation,
-            "FromIPSummaryDump(in) -> a :: AggregateIPFlows -> Discard",
-        );
-        bench.run();
-        assert_eq!(
-            bench.simulation.take_errors(),
-            "a :: AggregateIPFlows: warning: packet received without timestamp\n"
-        );
-    }
-
-    #[test]
-    fn a_length_is_an_aggregate() {
-        let simulation = Simulation::new();
-        simulation.put_file("in", b"!data ip_len\n40\n1500\n");
-        let bench = Bench::with(
-            simulation,
-            "FromIPSummaryDump(in) -> AggregateLength(IP true)
-             -> ToIPSummaryDump(out, HEADER false, FIELDS aggregate)",
-        );
-        bench.run();
-        assert_eq!(
-            bench.simulation.file("out").as_deref(),
-            Some(&b"40\n1500\n"[..])
-        );
     }
 }

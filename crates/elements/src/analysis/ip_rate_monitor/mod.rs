@@ -1,3 +1,7 @@
+mod rate;
+#[cfg(test)]
+mod tests;
+
 use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::{String, ToString};
@@ -5,7 +9,6 @@ use alloc::vec;
 use alloc::vec::Vec;
 use core::fmt::Write as _;
 use core::net::Ipv4Addr;
-use core::time::Duration;
 
 use sprat_click::arguments::split_words;
 use sprat_click::{
@@ -15,7 +18,9 @@ use sprat_click::{
 use sprat_packet::annotations::{FORWARD_RATE, REVERSE_RATE};
 use sprat_packet::{Batch, Packet};
 
-pub(super) const IP_RATE_MONITOR: Class = Class::of::<IpRateMonitor>("IPRateMonitor")
+use rate::{PERIODS, Rate, UNIT, period};
+
+pub(in crate::analysis) const IP_RATE_MONITOR: Class = Class::of::<IpRateMonitor>("IPRateMonitor")
     .ports("1-2/1-2")
     .flow("#/#");
 
@@ -76,49 +81,6 @@ struct Counter {
     annotated_until: u32,
 }
 
-/// A rate, averaged so that each period weighs a 32nd. Both numbers are 65,536ths for a period.
-#[derive(Clone, Copy, Default)]
-struct Rate {
-    average: u64,
-    now: u64,
-    period: u32,
-}
-
-/// Periods of an eighth of a second.
-const PERIODS: u64 = 8;
-const PERIOD: Duration = Duration::from_millis(125);
-const STABILITY: u32 = 5;
-const UNIT: u64 = 65_536;
-
-impl Rate {
-    #[inline]
-    fn add(&mut self, period: u32, amount: u64) {
-        if self.period != period {
-            self.advance(period);
-        }
-        self.now = self.now.saturating_add(amount);
-    }
-
-    fn advance(&mut self, period: u32) {
-        let mut passed = period.wrapping_sub(self.period);
-        self.period = period;
-        while passed > 0 && (self.average > 0 || self.now > 0) {
-            self.average = self.average - (self.average >> STABILITY) + (self.now >> STABILITY);
-            // What is left rounds to nothing.
-            if self.average < 1 << STABILITY {
-                self.average = 0;
-            }
-            self.now = 0;
-            passed -= 1;
-        }
-    }
-
-    fn per_second(&mut self, period: u32) -> u32 {
-        self.advance(period);
-        u32::try_from(self.average.saturating_mul(PERIODS) / UNIT).unwrap_or(u32::MAX)
-    }
-}
-
 /// Bytes that a network looked at more closely takes.
 const NODE_BYTES: usize = size_of::<Node>();
 
@@ -169,11 +131,6 @@ impl Configure for IpRateMonitor {
 
 fn empty_node() -> Box<Node> {
     Box::new(Node([Counter::default(); 256]))
-}
-
-fn period(now: Instant) -> u32 {
-    let period = u128::from(now.0) / PERIOD.as_nanos();
-    u32::try_from(period & u128::from(u32::MAX)).unwrap_or(0)
 }
 
 impl IpRateMonitor {
@@ -418,123 +375,5 @@ impl Element for IpRateMonitor {
             _ => return Err(HandlerError::NoHandler(name.into())),
         }
         Ok(())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::vec::Vec;
-
-    use crate::testing::Bench;
-    use core::time::Duration;
-
-    /// A packet without payload from an address.
-    fn from(source: [u8; 4]) -> Vec<u8> {
-        let mut bytes = std::vec![0; 100];
-        bytes[0] = 0x45;
-        bytes[3] = 100;
-        bytes[12..16].copy_from_slice(&source);
-        bytes
-    }
-
-    fn monitor(arguments: &str) -> Bench {
-        Bench::new(&std::format!(
-            "FromDevice(in) -> MarkIPHeader(0) -> m :: IPRateMonitor({arguments}) -> ToDevice(out)"
-        ))
-    }
-
-    /// Lets `rate` packets a second come from an address for some seconds.
-    fn stream(bench: &Bench, source: [u8; 4], rate: u32, seconds: u32) {
-        for _ in 0..seconds * 8 {
-            for _ in 0..rate / 8 {
-                bench.arrive("in", &from(source));
-            }
-            bench.run_for(Duration::from_millis(125));
-            bench.sent("out");
-        }
-    }
-
-    fn rate(bench: &Bench, network: &str) -> Option<u32> {
-        let text = bench.read("m.look");
-        let line = text.lines().find(|line| line.starts_with(network))?;
-        line.split('\t').nth(1)?.parse().ok()
-    }
-
-    #[test]
-    fn a_busy_network_is_looked_at_down_to_its_host() {
-        let bench = monitor("PACKETS, 1, 256");
-        stream(&bench, [18, 26, 4, 9], 800, 20);
-        let measured = rate(&bench, "18.26.4.9\t").expect("the host is known");
-        assert!((760..=800).contains(&measured), "{measured}");
-        assert_eq!(rate(&bench, "18\t"), Some(measured));
-        // A quiet one is not.
-        stream(&bench, [99, 1, 2, 3], 80, 20);
-        assert!(rate(&bench, "99\t").is_some_and(|rate| (76..=80).contains(&rate)));
-        assert_eq!(rate(&bench, "99.1\t"), None);
-    }
-
-    #[test]
-    fn what_has_become_quiet_is_forgotten() {
-        let bench = monitor("PACKETS, 1, 256");
-        stream(&bench, [18, 26, 4, 9], 800, 20);
-        let used = bench.read("m.mem");
-        stream(&bench, [99, 1, 2, 3], 8, 20);
-        assert_eq!(rate(&bench, "18.26"), None);
-        let mem = |text: &str| text.parse::<u32>().expect("a number");
-        assert!(mem(&bench.read("m.mem")) < mem(&used));
-    }
-
-    #[test]
-    fn bytes_are_those_of_the_ip_header() {
-        let bench = monitor("BYTES, 1, 1000000");
-        stream(&bench, [18, 26, 4, 9], 80, 30);
-        let measured = rate(&bench, "18\t").expect("it is known");
-        assert!((7900..=8000).contains(&measured), "{measured}");
-    }
-
-    #[test]
-    fn sampled_packets_count_for_the_others() {
-        let bench = monitor("PACKETS, 0.25, 100000");
-        stream(&bench, [18, 26, 4, 9], 8000, 20);
-        let measured = rate(&bench, "18\t").expect("it is known");
-        assert!((7000..=9000).contains(&measured), "{measured}");
-    }
-
-    #[test]
-    fn memory_stays_within_its_limit() {
-        let bench = monitor("PACKETS, 1, 1, 100");
-        for first in 1..60 {
-            bench.arrive("in", &from([first, 2, 3, 4]));
-        }
-        bench.run_for(Duration::from_millis(200));
-        stream(&bench, [1, 2, 3, 4], 80, 2);
-        for first in 1..60 {
-            stream(&bench, [first, 2, 3, 4], 800, 1);
-        }
-        assert!(bench.read("m.mem").parse::<u32>().unwrap() <= 100_000);
-    }
-
-    #[test]
-    fn rates_become_annotations() {
-        let bench = Bench::new(
-            "FromDevice(in) -> MarkIPHeader(0) -> IPRateMonitor(PACKETS, 1, 100)
-             -> AggregateFilter(0 780-800) -> ToDevice(out)",
-        );
-        stream(&bench, [18, 26, 4, 9], 800, 20);
-        bench.arrive("in", &from([18, 26, 4, 9]));
-        bench.run();
-        assert_eq!(bench.sent("out").len(), 1);
-    }
-
-    #[test]
-    fn wrong_arguments_are_named() {
-        for (arguments, wrong) in [
-            ("FLOWS, 1, 2", "TYPE: must be PACKETS or BYTES"),
-            ("PACKETS, 0, 2", "RATIO: must be between 0 and 1"),
-            ("PACKETS, 1", "THRESH: required argument missing"),
-        ] {
-            let errors = Bench::errors(&std::format!("Idle -> IPRateMonitor({arguments}) -> Idle"));
-            assert!(errors.contains(wrong), "{errors}");
-        }
     }
 }
