@@ -2,6 +2,7 @@
 
 mod check_icmp_header;
 mod encap;
+mod force_icmp;
 mod icmp_error;
 mod icmp_ping_responder;
 mod icmp_ping_source;
@@ -15,6 +16,7 @@ use sprat_click::Class;
 /// The classes of this family.
 pub(crate) const CLASSES: &[&Class] = &[
     &check_icmp_header::CHECK_ICMP_HEADER,
+    &force_icmp::FORCE_ICMP,
     &icmp_error::ICMP_ERROR,
     &encap::ICMP_IP_ENCAP,
     &encap::ICMP_PING_ENCAP,

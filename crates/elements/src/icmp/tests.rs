@@ -450,3 +450,32 @@ fn icmp_encapsulations_count_up_from_one() {
         assert_eq!(bench.read("e.dst"), "10.0.0.9");
     }
 }
+
+#[test]
+fn forceicmp_takes_types_and_codes_by_name() {
+    for (arguments, expected) in [
+        ("unreachable, needfrag", Some("3 4")),
+        ("8, 0", Some("8 0")),
+        ("echo, port", None),
+    ] {
+        let text = format!(
+            "InfiniteSource(DATA \"12345678\", LIMIT 1) -> IPEncap(icmp, 1.0.0.1, 2.0.0.2)
+             -> ForceICMP({arguments}) -> Print(MAXLENGTH 24) -> Discard"
+        );
+        match expected {
+            None => {
+                let found = Bench::errors(&text);
+                assert!(found.contains("argument 2 takes ICMP code"), "{found}");
+            }
+            Some(expected) => {
+                let bench = Bench::new(&text);
+                bench.run();
+                let said = bench.simulation.take_errors();
+                let mut words = expected.split(' ').rev();
+                let code: u8 = words.next().unwrap().parse().unwrap();
+                let kind: u8 = words.next().unwrap().parse().unwrap();
+                assert!(said.contains(&format!(" {kind:02x}{code:02x}")), "{said}");
+            }
+        }
+    }
+}

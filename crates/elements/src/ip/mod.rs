@@ -3,7 +3,9 @@
 pub(crate) mod check_ip_header;
 mod dec_ip_ttl;
 pub(crate) mod divert;
+mod dup_path;
 mod fix_ip_src;
+mod force_ip;
 mod fragment;
 pub(crate) mod header_report;
 mod ip_address_annotation;
@@ -32,7 +34,9 @@ pub(crate) const CLASSES: &[&Class] = &[
     &check_ip_header::CHECK_IP_HEADER,
     &check_ip_header::CHECK_IP_HEADER_2,
     &dec_ip_ttl::DEC_IP_TTL,
+    &dup_path::DUP_PATH,
     &fix_ip_src::FIX_IP_SRC,
+    &force_ip::FORCE_IP,
     &ip_address_annotation::GET_IP_ADDRESS,
     &ip_address_annotation::SET_IP_ADDRESS,
     &ip_address_annotation::SET_RAND_IP_ADDRESS,

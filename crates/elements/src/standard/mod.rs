@@ -20,6 +20,8 @@ mod paint;
 pub(crate) mod queue;
 mod random;
 mod rated_source;
+mod reframe;
+mod round_robin_unqueue;
 mod sched;
 mod set_annotation;
 mod spread;
@@ -86,8 +88,10 @@ pub(crate) const CLASSES: &[&Class] = &[
     &infinite_source::RANDOM_SOURCE,
     &spread::RANDOM_SWITCH,
     &rated_source::RATED_SOURCE,
+    &reframe::REFRAME,
     &sched::ROUND_ROBIN_SCHED,
     &spread::ROUND_ROBIN_SWITCH,
+    &round_robin_unqueue::ROUND_ROBIN_UNQUEUE,
     &set_annotation::SET_ANNO_BYTE,
     &crc32::SET_CRC32,
     &set_annotation::SET_PACKET_TYPE,

@@ -1,8 +1,9 @@
 use sprat_click::arguments::Bytes;
 use sprat_click::{Arguments, Class, Configuration, Configure, Context, Element, Rejected};
-use sprat_packet::checksum::Sum;
 use sprat_packet::headers::{Ipv4, Ipv4Fields, Tcp, TcpFields, protocol, tcp_flags};
-use sprat_packet::{Batch, DEFAULT_HEADROOM, Packet};
+use sprat_packet::{Batch, Packet};
+
+use super::segment::{HEADERS, segment};
 
 pub(super) const STATELESS_TCP_RESPONDER: Class =
     Class::of::<StatelessTcpResponder>("StatelessTCPResponder");
@@ -26,9 +27,6 @@ struct StatelessTcpResponder {
 
 /// The longest packet: what every link carries (RFC 1122, section 3.3.3).
 const LONGEST: usize = 576;
-
-/// Bytes of IP and TCP headers.
-const HEADERS: usize = 40;
 
 impl Configure for StatelessTcpResponder {
     fn configure(arguments: &mut Arguments<'_>, _: &Configuration<'_>) -> Result<Self, Rejected> {
@@ -73,45 +71,20 @@ impl StatelessTcpResponder {
             checksum: 0,
             urgent: 0,
         };
-        Some(build(context, ip.destination(), ip.source(), answer, data))
+        let network = Ipv4Fields {
+            type_of_service: 0,
+            total_length: 0,
+            identification: 0,
+            flags_and_offset: Ipv4::DONT_FRAGMENT,
+            time_to_live: 64,
+            protocol: protocol::TCP,
+            source: ip.destination(),
+            destination: ip.source(),
+        };
+        let mut packet = segment(context, network, answer, data);
+        packet.set_destination(network.destination);
+        Some(packet)
     }
-}
-
-/// An IP packet with a segment.
-fn build(
-    context: &Context<'_>,
-    source: core::net::Ipv4Addr,
-    destination: core::net::Ipv4Addr,
-    mut tcp: TcpFields,
-    data: &[u8],
-) -> Packet {
-    let length = HEADERS + data.len();
-    // Both are far below 65,536.
-    let word = |length| u16::try_from(length).unwrap_or(u16::MAX);
-    let network = Ipv4Fields {
-        type_of_service: 0,
-        total_length: word(length),
-        identification: 0,
-        flags_and_offset: Ipv4::DONT_FRAGMENT,
-        time_to_live: 64,
-        protocol: protocol::TCP,
-        source,
-        destination,
-    };
-    tcp.checksum = Sum::pseudo_header_v4(source, destination, protocol::TCP, word(length - 20))
-        .add_bytes(&tcp.to_bytes())
-        .add_bytes(data)
-        .finish();
-    let mut packet = context
-        .pool()
-        .packet_uninitialised(DEFAULT_HEADROOM, length);
-    let bytes = packet.data_mut();
-    bytes[..20].copy_from_slice(&network.to_bytes());
-    bytes[20..HEADERS].copy_from_slice(&tcp.to_bytes());
-    bytes[HEADERS..].copy_from_slice(data);
-    packet.set_network_header(0, 20);
-    packet.set_destination(destination);
-    packet
 }
 
 impl Element for StatelessTcpResponder {

@@ -5,10 +5,10 @@ use sprat_click::{
     Arguments, Class, Configuration, Configure, Context, Element, HandlerError, HandlerList,
     Rejected,
 };
-use sprat_packet::checksum::Sum;
+use sprat_packet::Packet;
 use sprat_packet::headers::{Ipv4, Ipv4Fields, TcpFields, protocol};
-use sprat_packet::{DEFAULT_HEADROOM, Packet};
 
+use super::segment::segment;
 use crate::handler_value::complaints;
 
 pub(super) const TCP_IP_SEND: Class = Class::of::<TCPIPSend>("TCPIPSend")
@@ -43,7 +43,7 @@ fn packet(
 ) -> Packet {
     let network = Ipv4Fields {
         type_of_service: 0,
-        total_length: 40,
+        total_length: 0,
         identification: 0,
         flags_and_offset: Ipv4::DONT_FRAGMENT,
         time_to_live: 255,
@@ -51,15 +51,7 @@ fn packet(
         source,
         destination,
     };
-    let checksum = Sum::pseudo_header_v4(source, destination, protocol::TCP, 20)
-        .add_bytes(&tcp.to_bytes())
-        .finish();
-    let mut packet = context.pool().packet_uninitialised(DEFAULT_HEADROOM, 40);
-    let (header, rest) = packet.data_mut().split_at_mut(20);
-    header.copy_from_slice(&network.to_bytes());
-    rest.copy_from_slice(&TcpFields { checksum, ..tcp }.to_bytes());
-    packet.set_network_header(0, 20);
-    packet
+    segment(context, network, tcp, &[])
 }
 
 impl Element for TCPIPSend {

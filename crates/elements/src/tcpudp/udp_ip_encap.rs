@@ -7,9 +7,9 @@ use sprat_click::{
     Arguments, Class, Configuration, Configure, Context, Element, HandlerError, HandlerList,
     Rejected,
 };
-use sprat_packet::Batch;
 use sprat_packet::checksum::Sum;
 use sprat_packet::headers::{Ipv4Fields, UdpFields, protocol};
+use sprat_packet::{Batch, Packet};
 
 use crate::ip::ip_encap::Destination;
 
@@ -104,36 +104,42 @@ impl Configure for UDPIPEncap {
     }
 }
 
+/// Puts headers in front of a packet, with lengths and checksum as it asks for, and counts on.
+pub(super) fn put_before(
+    packet: &mut Packet,
+    network: &mut Ipv4Fields,
+    transport: &mut UdpFields,
+    checksum: bool,
+) {
+    network.total_length = u16::try_from(packet.len() + HEADERS).unwrap_or(u16::MAX);
+    transport.length = u16::try_from(packet.len() + 8).unwrap_or(u16::MAX);
+    transport.checksum = 0;
+    let (source, destination) = (network.source, network.destination);
+    if checksum {
+        let length = transport.length;
+        transport.checksum = Sum::pseudo_header_v4(source, destination, protocol::UDP, length)
+            .add_bytes(&transport.to_bytes())
+            .add_bytes(packet.data())
+            .finish_udp();
+    }
+    let (first, second) = packet.prepend(HEADERS).split_at_mut(20);
+    first.copy_from_slice(&network.to_bytes());
+    second.copy_from_slice(&transport.to_bytes());
+    packet.set_network_header(0, 20);
+    packet.set_destination(destination);
+    network.identification = network.identification.wrapping_add(1);
+}
+
 impl Element for UDPIPEncap {
     fn process(&mut self, _: &mut Context<'_>, batch: &mut Batch) {
         for packet in batch.iter_mut() {
             self.network.destination = self.destination.of(packet);
-            self.network.total_length = u16::try_from(packet.len() + HEADERS).unwrap_or(u16::MAX);
-            self.transport.length = u16::try_from(packet.len() + 8).unwrap_or(u16::MAX);
-            self.transport.checksum = 0;
-            if self.checksum {
-                let Ipv4Fields {
-                    source,
-                    destination,
-                    ..
-                } = self.network;
-                self.transport.checksum = Sum::pseudo_header_v4(
-                    source,
-                    destination,
-                    protocol::UDP,
-                    self.transport.length,
-                )
-                .add_bytes(&self.transport.to_bytes())
-                .add_bytes(packet.data())
-                .finish_udp();
-            }
-            let headers = packet.prepend(HEADERS);
-            let (network, transport) = headers.split_at_mut(20);
-            network.copy_from_slice(&self.network.to_bytes());
-            transport.copy_from_slice(&self.transport.to_bytes());
-            packet.set_network_header(0, 20);
-            packet.set_destination(self.network.destination);
-            self.network.identification = self.network.identification.wrapping_add(1);
+            put_before(
+                packet,
+                &mut self.network,
+                &mut self.transport,
+                self.checksum,
+            );
             if let Some(interval) = self.interval {
                 self.left -= 1;
                 if self.left == 0 {

@@ -162,3 +162,37 @@ fn set_ip_ecn_takes_the_names_of_rfc_3168() {
         assert_eq!(Ipv4::new(&sent[0]).unwrap().ecn(), bits, "{name}");
     }
 }
+
+#[test]
+fn forceip_makes_headers_that_check_of_random_bytes() {
+    let bench = Bench::new(
+        "RandomSource(20, LIMIT 200) -> f :: ForceIP -> CheckIPHeader(VERBOSE true) -> c :: Counter -> Discard;
+         RandomSource(100, LIMIT 200) -> SetIPAddress(1.2.3.4) -> StoreIPAddress(16) -> f;
+         RandomSource(19, LIMIT 200) -> f",
+    );
+    bench.run();
+    let said = bench.simulation.take_errors();
+    // Sources that no packet may have are all that is wrong with some.
+    let wrong: Vec<&str> = said
+        .lines()
+        .filter(|line| !line.contains("bad source address"))
+        .collect();
+    assert_eq!(wrong, [""; 0]);
+    let passed: usize = bench.read("c.count").parse().unwrap();
+    assert_eq!(passed + said.lines().count(), 400);
+}
+
+#[test]
+fn duppath_holds_no_more_than_it_has_room_for() {
+    let bench = Bench::new(
+        "InfiniteSource(LIMIT 200) -> IPEncap(udp, 1.0.0.1, 2.0.0.2) -> d :: DupPath -> a :: Counter -> Discard;
+         InfiniteSource(LIMIT 7) -> d;
+         d [1] -> u :: Unqueue(ACTIVE false) -> b :: Counter -> Discard",
+    );
+    bench.run();
+    bench.write("u.active", "true");
+    bench.run();
+    // What is no IP goes the first way.
+    assert_eq!(bench.read("a.count"), "7");
+    assert_eq!(bench.read("b.count"), "128");
+}
