@@ -10,8 +10,8 @@ use rustix::net::{
     SendAncillaryMessage, SendFlags, recvmsg, sendmsg,
 };
 
-/// Most descriptors that travel with a line.
-pub(crate) const MOST: usize = 4;
+/// Most descriptors that travel with a line: as many as the kernel takes (`SCM_MAX_FD`).
+pub(crate) const MOST: usize = 253;
 
 /// Bytes read in one call.
 const PIECE: usize = 4096;

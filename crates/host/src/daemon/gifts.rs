@@ -64,8 +64,8 @@ impl Lanes {
         let claim = PortSpec::parse(spec)
             .and_then(|spec| Claim::open(&spec).map_err(|error| error.to_string()))?
             .ok_or(
-                "a lane makes no sockets of its own: expected tap:INTERFACE, packet:INTERFACE or \
-                 ring:NAME",
+                "a lane makes no sockets of its own: expected tap:INTERFACE, packet:INTERFACE, \
+                 xdp:INTERFACE or ring:NAME",
             )?;
         self.give_claim(lane, name, spec, claim).await
     }
@@ -100,13 +100,17 @@ impl Lanes {
             name: port.into(),
             spec: spec.into(),
             interface: Interface {
-                name: claim.name,
+                name: claim.name.clone(),
                 frame_limit: claim.frame_limit,
-                kind: claim.what.into(),
+                kind: claim.what.clone().into(),
             },
         };
         let descriptors: Vec<_> = claim.descriptors.iter().map(|one| one.as_fd()).collect();
-        self.give(lane, given, &descriptors).await
+        self.give(lane, given, &descriptors).await?;
+        // Which may wait for the kernel.
+        let completed = tokio::task::spawn_blocking(move || claim.complete()).await;
+        let completed = completed.map_err(|error| error.to_string())?;
+        completed.map_err(|error| error.to_string())
     }
 
     async fn give_image(&self, lane: &str, path: &str, build: &str) -> Result<(), String> {

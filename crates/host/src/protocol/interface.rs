@@ -27,6 +27,11 @@ pub enum InterfaceKind {
         /// Its Ethernet address.
         address: [u8; 6],
     },
+    /// The same, by AF_XDP sockets.
+    Xdp {
+        /// The interface's number.
+        index: u32,
+    },
     /// The one end of a pair of rings.
     FirstRing,
     /// The other end.
@@ -38,6 +43,7 @@ impl From<Claimed> for InterfaceKind {
         match claimed {
             Claimed::Tap => Self::Tap,
             Claimed::Packet { index, address } => Self::Packet { index, address },
+            Claimed::Xdp { index } => Self::Xdp { index },
             Claimed::Ring(RingEnd::First) => Self::FirstRing,
             Claimed::Ring(RingEnd::Second) => Self::SecondRing,
         }
@@ -49,6 +55,7 @@ impl From<InterfaceKind> for Claimed {
         match kind {
             InterfaceKind::Tap => Self::Tap,
             InterfaceKind::Packet { index, address } => Self::Packet { index, address },
+            InterfaceKind::Xdp { index } => Self::Xdp { index },
             InterfaceKind::FirstRing => Self::Ring(RingEnd::First),
             InterfaceKind::SecondRing => Self::Ring(RingEnd::Second),
         }

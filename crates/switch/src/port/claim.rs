@@ -2,7 +2,7 @@
 
 use std::os::fd::OwnedFd;
 
-use super::{Packet, Port, PortError, PortSpec, Ring, RingEnd, Tap};
+use super::{Packet, Port, PortError, PortSpec, Ring, RingEnd, Tap, Xdp, xdp};
 
 /// What a port is that was opened elsewhere.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,6 +15,11 @@ pub enum Claimed {
         index: i32,
         /// Its Ethernet address.
         address: [u8; 6],
+    },
+    /// The same, by AF_XDP sockets.
+    Xdp {
+        /// The interface's number.
+        index: u32,
     },
     /// One end of a pair of rings between two lanes.
     Ring(RingEnd),
@@ -29,7 +34,8 @@ pub struct Claim {
     pub name: String,
     /// The longest frame it carries.
     pub frame_limit: usize,
-    /// Its descriptors: the interface's or, of rings, their memory, the own bell and the other's.
+    /// Its descriptors: the interface's or, of rings, their memory, the own bell and the other's; by
+    /// AF_XDP the program's, what makes frames come, what is waited for, memory and sockets.
     pub descriptors: Vec<OwnedFd>,
 }
 
@@ -44,7 +50,7 @@ impl Claim {
             PortSpec::User { .. } => None,
             PortSpec::Tap(name) => Some(Tap::open(name)?.into_claim()),
             PortSpec::Packet(name) => Some(Packet::open(name, true)?.into_claim()),
-            PortSpec::Xdp(name) => return Err(PortError::NoXdpLane { name: name.clone() }),
+            PortSpec::Xdp(name) => Some(Xdp::claim(name)?),
         })
     }
 
@@ -56,8 +62,21 @@ impl Claim {
         Ok(match self.what {
             Claimed::Tap => Box::new(Tap::of_claim(self)?),
             Claimed::Packet { index, address } => Box::new(Packet::of_claim(self, index, address)?),
+            Claimed::Xdp { .. } => Box::new(Xdp::of_claim(self)?),
             Claimed::Ring(end) => Box::new(Ring::of_claim(self, end)?),
         })
+    }
+
+    /// Does what is left to whoever opened it, once whoever it was handed to has made a port of it: by
+    /// AF_XDP no frame comes or goes before.
+    ///
+    /// # Errors
+    /// The system refuses.
+    pub fn complete(&self) -> Result<(), PortError> {
+        match self.what {
+            Claimed::Xdp { index } => xdp::complete(self, index),
+            Claimed::Tap | Claimed::Packet { .. } | Claimed::Ring(_) => Ok(()),
+        }
     }
 
     /// The one descriptor of a port that has one.

@@ -113,12 +113,6 @@ pub enum PortError {
         /// The interface.
         name: String,
     },
-    /// A port of this kind cannot be handed to a lane.
-    #[error("xdp:{name}: a lane of the daemon cannot take it; use packet:{name}")]
-    NoXdpLane {
-        /// The interface.
-        name: String,
-    },
     /// The port only gives frames, or only takes them.
     #[error("the port {name} only {can}")]
     OneWay {

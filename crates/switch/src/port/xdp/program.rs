@@ -92,82 +92,76 @@ struct LinkCreate {
     flags: u32,
 }
 
-/// A program on an interface, which is taken off when this is dropped.
-pub(super) struct Program {
-    _link: OwnedFd,
-}
-
-impl Program {
-    /// Has every queue of an interface, of which there is a socket, give its frames to that.
-    pub(super) fn attach(interface: u32, sockets: &[BorrowedFd<'_>]) -> io::Result<Self> {
-        let count = u32::try_from(sockets.len()).map_err(io::Error::other)?;
-        let map = call(
-            MAP_CREATE,
-            &MapCreate {
-                map_type: MAP_TYPE_XSKMAP,
-                key_size: 4,
-                value_size: 4,
-                max_entries: count,
-                map_flags: 0,
-            },
-        )?;
-        let map = owned(map);
-        for (queue, socket) in (0_u32..).zip(sockets) {
-            let socket = socket.as_raw_fd();
-            call(
-                MAP_UPDATE_ELEM,
-                &MapUpdate {
-                    map: map.as_raw_fd(),
-                    padding: 0,
-                    key: address(&queue),
-                    value: address(&socket),
-                    flags: 0,
-                },
-            )?;
-        }
-        let instructions = [
-            // r2 = the frame's queue.
-            instruction(0x61, 0x12, RX_QUEUE_INDEX, 0),
-            // r1 = the map, in two halves.
-            instruction(0x18, 0x11, 0, map.as_raw_fd()),
-            instruction(0, 0, 0, 0),
-            // r3 = what becomes of a frame of a queue without a socket.
-            instruction(0xb7, 0x03, 0, XDP_PASS),
-            instruction(0x85, 0, 0, REDIRECT_MAP),
-            instruction(0x95, 0, 0, 0),
-        ];
-        let mut name = [0; 16];
-        name[..5].copy_from_slice(b"sprat");
-        let program = call(
-            PROG_LOAD,
-            &ProgramLoad {
-                program_type: PROG_TYPE_XDP,
-                instruction_count: const { 6 },
-                instructions: address(&instructions),
-                licence: LICENCE.as_ptr().addr() as u64,
-                log_level: 0,
-                log_size: 0,
-                log: 0,
-                kernel_version: 0,
-                flags: 0,
-                name,
-                interface: 0,
-                expected_attach_type: ATTACH_XDP,
-            },
-        )?;
-        let program = owned(program);
-        let link = call(
-            LINK_CREATE,
-            &LinkCreate {
-                program: program.as_raw_fd(),
-                interface,
-                attach_type: ATTACH_XDP,
+/// Has every queue of an interface, of which there is a socket, give its frames to that. Once the last
+/// copy of what this returns is closed, the program is taken off again.
+pub(super) fn attach(interface: u32, sockets: &[BorrowedFd<'_>]) -> io::Result<OwnedFd> {
+    let count = u32::try_from(sockets.len()).map_err(io::Error::other)?;
+    let map = call(
+        MAP_CREATE,
+        &MapCreate {
+            map_type: MAP_TYPE_XSKMAP,
+            key_size: 4,
+            value_size: 4,
+            max_entries: count,
+            map_flags: 0,
+        },
+    )?;
+    let map = owned(map);
+    for (queue, socket) in (0_u32..).zip(sockets) {
+        let socket = socket.as_raw_fd();
+        call(
+            MAP_UPDATE_ELEM,
+            &MapUpdate {
+                map: map.as_raw_fd(),
+                padding: 0,
+                key: address(&queue),
+                value: address(&socket),
                 flags: 0,
             },
         )?;
-        // The link keeps the program, and the program the map.
-        Ok(Self { _link: owned(link) })
     }
+    let instructions = [
+        // r2 = the frame's queue.
+        instruction(0x61, 0x12, RX_QUEUE_INDEX, 0),
+        // r1 = the map, in two halves.
+        instruction(0x18, 0x11, 0, map.as_raw_fd()),
+        instruction(0, 0, 0, 0),
+        // r3 = what becomes of a frame of a queue without a socket.
+        instruction(0xb7, 0x03, 0, XDP_PASS),
+        instruction(0x85, 0, 0, REDIRECT_MAP),
+        instruction(0x95, 0, 0, 0),
+    ];
+    let mut name = [0; 16];
+    name[..5].copy_from_slice(b"sprat");
+    let program = call(
+        PROG_LOAD,
+        &ProgramLoad {
+            program_type: PROG_TYPE_XDP,
+            instruction_count: const { 6 },
+            instructions: address(&instructions),
+            licence: LICENCE.as_ptr().addr() as u64,
+            log_level: 0,
+            log_size: 0,
+            log: 0,
+            kernel_version: 0,
+            flags: 0,
+            name,
+            interface: 0,
+            expected_attach_type: ATTACH_XDP,
+        },
+    )?;
+    let program = owned(program);
+    let link = call(
+        LINK_CREATE,
+        &LinkCreate {
+            program: program.as_raw_fd(),
+            interface,
+            attach_type: ATTACH_XDP,
+            flags: 0,
+        },
+    )?;
+    // The link keeps the program, and the program the map.
+    Ok(owned(link))
 }
 
 fn address<T>(value: &T) -> u64 {

@@ -1,81 +1,106 @@
-//! One queue of an interface: its socket, and the memory that it shares with the kernel.
+//! One queue of an interface, as who moves its frames uses it.
 
 use std::io;
-use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::io::Errno;
 use rustix::net::SendFlags;
-use xdp::nic::NicIndex;
-use xdp::slab::{HeapSlab, Slab as _};
-use xdp::socket::{SocketError, XdpSocket, XdpSocketBuilder};
-use xdp::umem::{FrameSize, UmemCfgBuilder};
-use xdp::{Packet, RingConfigBuilder, Umem, WakableRings};
+
+use super::shared::{Giving, Layout, Mapping, Taking};
+use super::socket::{get, queue_size};
 
 /// Frames that wait to be fetched, and as many that wait to leave.
-const DEPTH: u32 = 1024;
+pub(super) const DEPTH: u32 = 1024;
 
-/// Frames taken from the ring at once, and sent with one call: what the kernel sends in a call.
+/// Rooms for frames: the first half is for those that come, the other for those that leave.
+pub(super) const CHUNKS: u32 = 2 * DEPTH;
+
+/// Frames sent with one call: what the kernel sends in a call.
 pub(super) const BATCH: usize = 32;
 
 /// How often the kernel is asked again to send what it has not sent.
 const ATTEMPTS: usize = 64;
 
-/// A socket and its rings. The memory comes last, so that it is dropped last.
+/// Bytes that the kernel keeps in front of a frame that comes.
+const HEADROOM: usize = 256;
+
+/// The longest frame that fits into the smaller rooms.
+const SHORT: usize = 2048 - HEADROOM;
+
+/// The longest frame that fits at all: into a page.
+pub(super) const LONGEST: usize = 4096 - HEADROOM;
+
+/// Bytes of a room for frames of at most `limit` bytes.
+pub(super) fn chunk_size(limit: usize) -> u32 {
+    match limit {
+        0..=SHORT => 2048,
+        _ => 4096,
+    }
+}
+
+/// A socket and its rings.
 pub(super) struct Queue {
-    socket: XdpSocket,
-    rings: WakableRings,
-    received: HeapSlab,
-    leaving: HeapSlab,
-    /// The frame that was refused and comes again.
-    current: Option<Packet>,
-    /// Frames whose memory the kernel has not given back.
-    sending: usize,
+    fill: Giving<u64>,
+    completed: Taking<u64>,
+    received: Taking<libc::xdp_desc>,
+    leaving: Giving<libc::xdp_desc>,
+    frames: Mapping,
+    chunk: u64,
+    /// Rooms of frames that may leave.
+    free: Vec<u64>,
+    /// Frames in the ring that the kernel was not shown yet.
+    gathered: usize,
     /// Whether it refused to take all that stands in the ring.
     behind: bool,
-    memory: Umem,
+    socket: OwnedFd,
 }
 
 impl Queue {
-    /// Joins a queue, for frames of at most `limit` bytes.
-    pub(super) fn open(interface: u32, queue: u32, limit: usize) -> io::Result<Self> {
-        let frame_size = match limit {
-            0..=SHORT => FrameSize::TwoK,
-            _ => FrameSize::FourK,
+    /// The queue of a socket that is not bound yet, with its part of the memory: the one of this number.
+    pub(super) fn new(
+        socket: OwnedFd,
+        memory: BorrowedFd<'_>,
+        number: u32,
+        limit: usize,
+    ) -> io::Result<Self> {
+        let size = queue_size(limit);
+        let chunk = u64::from(chunk_size(limit));
+        let length = usize::try_from(size).map_err(io::Error::other)?;
+        let frames = Mapping::new(memory, u64::from(number) * size, length)?;
+        let offsets: libc::xdp_mmap_offsets = get(socket.as_fd(), libc::XDP_MMAP_OFFSETS)?;
+        let layout = |ring: libc::xdp_ring_offset| Layout {
+            producer: ring.producer,
+            consumer: ring.consumer,
+            entries: ring.desc,
+            count: DEPTH,
         };
-        let configuration = UmemCfgBuilder {
-            frame_size,
-            frame_count: 2 * DEPTH,
-            ..UmemCfgBuilder::default()
-        };
-        let configuration = configuration.build().map_err(io::Error::other)?;
-        let mut memory = Umem::map(configuration)?;
-        let rings = RingConfigBuilder {
-            rx_count: DEPTH,
-            tx_count: DEPTH,
-            fill_count: DEPTH,
-            completion_count: DEPTH,
-        };
-        let rings = rings.build().map_err(io::Error::other)?;
-        let mut builder = XdpSocketBuilder::new().map_err(cause)?;
-        let (mut rings, flags) = builder.build_wakable_rings(&memory, rings).map_err(cause)?;
-        // SAFETY: the memory is dropped after the socket, as the order of the fields says.
-        unsafe {
-            rings
-                .fill_ring
-                .enqueue(&mut memory, DEPTH as usize, false)?;
+        let (receive, transmit) = (libc::XDP_PGOFF_RX_RING, libc::XDP_PGOFF_TX_RING);
+        let [receive, transmit] = [receive, transmit].map(i64::cast_unsigned);
+        let completion = libc::XDP_UMEM_PGOFF_COMPLETION_RING;
+        let of = socket.as_fd();
+        let mut fill = Giving::new(of, libc::XDP_UMEM_PGOFF_FILL_RING, &layout(offsets.fr))?;
+        let completed = Taking::new(of, completion, &layout(offsets.cr))?;
+        let received = Taking::new(of, receive, &layout(offsets.rx))?;
+        let leaving = Giving::new(of, transmit, &layout(offsets.tx))?;
+        for number in 0..DEPTH {
+            fill.push(u64::from(number) * chunk);
         }
-        let socket = builder
-            .bind(NicIndex::new(interface), queue, flags)
-            .map_err(cause)?;
+        fill.publish();
         Ok(Self {
-            socket,
-            rings,
-            received: HeapSlab::with_capacity(BATCH),
-            leaving: HeapSlab::with_capacity(BATCH),
-            current: None,
-            sending: 0,
+            fill,
+            completed,
+            received,
+            leaving,
+            frames,
+            chunk,
+            // The last first: those that were used lately are used again.
+            free: (DEPTH..CHUNKS)
+                .rev()
+                .map(|number| u64::from(number) * chunk)
+                .collect(),
+            gathered: 0,
             behind: false,
-            memory,
+            socket,
         })
     }
 
@@ -84,83 +109,67 @@ impl Queue {
         &mut self,
         limit: usize,
         take: &mut dyn FnMut(&mut [u8]) -> bool,
-    ) -> io::Result<usize> {
+    ) -> usize {
         let mut taken = 0;
         while taken < limit {
-            let Some(mut packet) = self.next_packet() else {
+            let Some(frame) = self.received.next() else {
                 break;
             };
-            if !take(&mut packet) {
-                self.current = Some(packet);
+            // The kernel names no bytes that were not given to it.
+            let bytes = self.frames.bytes(frame.addr, frame.len as usize);
+            if bytes.is_some_and(|bytes| !take(bytes)) {
                 break;
             }
-            self.memory.free_packet(packet);
+            self.received.advance();
+            self.fill.push(frame.addr - frame.addr % self.chunk);
             taken += 1;
         }
         if taken > 0 {
-            // As many go back as were taken, so that those that leave have their half.
-            // SAFETY: the memory is dropped after the socket.
-            unsafe {
-                self.rings
-                    .fill_ring
-                    .enqueue(&mut self.memory, taken, false)?;
-            }
+            self.received.release();
+            self.fill.publish();
         }
-        Ok(taken)
-    }
-
-    fn next_packet(&mut self) -> Option<Packet> {
-        if let Some(packet) = self.current.take() {
-            return Some(packet);
-        }
-        if self.received.is_empty()
-            && let Some(ring) = &mut self.rings.rx_ring
-        {
-            // SAFETY: packets stay within this structure, whose memory is dropped last.
-            unsafe { ring.recv(&self.memory, &mut self.received) };
-        }
-        self.received.pop_back()
+        taken
     }
 
     /// Adds a frame to those that leave. False where there is no room for it.
     pub(super) fn add(&mut self, frame: &[u8]) -> bool {
-        if self.leaving.available() == 0 && self.leave().is_err() {
-            return false;
-        }
-        // Half of the memory is for frames that are yet to come.
-        if self.sending + self.leaving.len() >= DEPTH as usize {
+        if self.free.is_empty() {
             self.reclaim();
-            if self.sending + self.leaving.len() >= DEPTH as usize {
-                return false;
-            }
         }
-        // SAFETY: the packet stays within this structure, whose memory is dropped last.
-        let Some(mut packet) = (unsafe { self.memory.alloc() }) else {
+        let Some(room) = self.free.pop() else {
             return false;
         };
-        if packet.insert(0, frame).is_err() {
-            self.memory.free_packet(packet);
+        let (Some(bytes), Ok(len)) = (
+            self.frames.bytes(room, frame.len()),
+            u32::try_from(frame.len()),
+        ) else {
+            self.free.push(room);
             return false;
-        }
-        self.leaving.push_front(packet).is_none()
+        };
+        bytes.copy_from_slice(frame);
+        let entry = libc::xdp_desc {
+            addr: room,
+            len,
+            options: 0,
+        };
+        // As many entries as rooms: there is one.
+        let added = self.leaving.push(entry);
+        self.gathered += usize::from(added);
+        added
     }
 
     /// Frames that leave with the next call.
     pub(super) fn gathered(&self) -> usize {
-        self.leaving.len()
+        self.gathered
     }
 
     /// Has the kernel send what has gathered, and what it did not take before.
     pub(super) fn leave(&mut self) -> io::Result<()> {
-        if self.leaving.is_empty() && !self.behind {
+        if self.gathered == 0 && !self.behind {
             return Ok(());
         }
-        let Some(ring) = &mut self.rings.tx_ring else {
-            return Err(io::ErrorKind::NotConnected.into());
-        };
-        // SAFETY: the memory is dropped after the socket.
-        let queued = unsafe { ring.send(&mut self.leaving, false)? };
-        self.sending += queued;
+        self.gathered = 0;
+        self.leaving.publish();
         self.push()
     }
 
@@ -182,13 +191,16 @@ impl Queue {
         Ok(())
     }
 
-    /// Takes back the memory of frames that have left.
+    /// Takes back the rooms of frames that have left.
     fn reclaim(&mut self) {
-        let done = self
-            .rings
-            .completion_ring
-            .dequeue(&mut self.memory, self.sending);
-        self.sending -= done;
+        let before = self.free.len();
+        while let Some(room) = self.completed.next() {
+            self.completed.advance();
+            self.free.push(room);
+        }
+        if self.free.len() > before {
+            self.completed.release();
+        }
     }
 
     /// Whether there are frames that the kernel did not take yet.
@@ -198,30 +210,15 @@ impl Queue {
 
     /// Frames that the kernel dropped since the socket was made, as nobody had fetched others.
     pub(super) fn missed(&self) -> u64 {
-        self.socket.statistics().map_or(0, |statistics| {
+        let statistics = get::<libc::xdp_statistics>(self.as_fd(), libc::XDP_STATISTICS);
+        statistics.map_or(0, |statistics| {
             statistics.rx_dropped + statistics.rx_ring_full
         })
     }
 }
 
-/// The longest frame that fits into the smaller rooms: 2 KiB, of which the kernel keeps 256 bytes.
-const SHORT: usize = 2048 - 256;
-
-/// The longest frame that fits at all.
-pub(super) const LONGEST: usize = 4096 - 256;
-
 impl AsFd for Queue {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        // SAFETY: the socket is open as long as it is borrowed.
-        unsafe { BorrowedFd::borrow_raw(self.socket.as_raw_fd()) }
-    }
-}
-
-fn cause(error: SocketError) -> io::Error {
-    match error {
-        SocketError::SocketCreation(error) | SocketError::Bind(error) => error,
-        SocketError::SetSockOpt { inner, .. }
-        | SocketError::GetSockOpt { inner, .. }
-        | SocketError::RingMap { inner, .. } => inner,
+        self.socket.as_fd()
     }
 }
