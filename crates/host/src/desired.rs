@@ -4,6 +4,7 @@
 //! needs, the text of configurations included: a file that changes later changes nothing.
 
 mod check;
+mod part;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,6 +12,8 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::flows::FlowRule;
+pub(crate) use part::PartWritten;
+pub use part::{Hashes, Part};
 
 /// What is to run.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -147,8 +150,9 @@ pub enum Boot {
 pub struct Chain {
     /// The port at its beginning.
     pub from: String,
-    /// The functions at each place, and their shares of the traffic.
-    pub through: Vec<BTreeMap<String, u32>>,
+    /// The functions at each place, and what each gets of the traffic.
+    #[schema(value_type = Vec<BTreeMap<String, PartWritten>>)]
+    pub through: Vec<BTreeMap<String, Part>>,
     /// The port at its end.
     pub to: String,
     /// Functions that may send from addresses of hosts and functions that they speak to.
@@ -189,12 +193,12 @@ pub struct Mistake {
 }
 
 impl Desired {
-    /// Changes the shares of functions at their place in a chain: those that are not there come to
-    /// it, and those whose share is none leave it.
+    /// Changes what functions get at their place in a chain: those that are not there come to it, and
+    /// those that get nothing leave it.
     ///
     /// # Errors
     /// They are not at one place.
-    pub fn steer(&mut self, shares: &BTreeMap<String, u32>) -> Result<(), String> {
+    pub fn steer(&mut self, shares: &BTreeMap<String, Part>) -> Result<(), String> {
         for name in shares.keys() {
             self.known(name)?;
         }
@@ -203,7 +207,7 @@ impl Desired {
             through.map(move |place| (number, place))
         });
         let named =
-            |place: &BTreeMap<String, u32>| place.keys().any(|name| shares.contains_key(name));
+            |place: &BTreeMap<String, Part>| place.keys().any(|name| shares.contains_key(name));
         let Some((number, place)) = places.find(|(_, place)| named(place)) else {
             let names: Vec<&str> = shares.keys().map(String::as_str).collect();
             return Err(format!("no chain has {}", names.join(" or ")));
@@ -216,10 +220,10 @@ impl Desired {
                 false => format!("{names} stand in chains {number} and {other}"),
             });
         }
-        for (name, share) in shares {
-            match share {
-                0 => place.remove(name),
-                share => place.insert(name.clone(), *share),
+        for (name, part) in shares {
+            match part.is_none() {
+                true => place.remove(name),
+                false => place.insert(name.clone(), part.clone()),
             };
         }
         match place.is_empty() {
@@ -347,7 +351,9 @@ mod tests {
             ports: ports.into(),
             chains: vec![Chain {
                 from: "wan".into(),
-                through: ["fw", "nat"].map(|name| [(name.into(), 1)].into()).into(),
+                through: ["fw", "nat"]
+                    .map(|name| [(name.into(), 1.into())].into())
+                    .into(),
                 to: "lan".into(),
                 any_source: BTreeSet::new(),
             }],
@@ -358,18 +364,25 @@ mod tests {
     #[test]
     fn shares_are_changed_at_one_place_and_functions_come_to_it_and_leave() {
         let steer = |desired: &mut Desired, shares: &[(&str, u32)]| {
-            let shares = shares.iter().map(|(name, share)| ((*name).into(), *share));
+            let shares = shares.iter();
+            let shares = shares.map(|(name, share)| ((*name).into(), (*share).into()));
             let steered = desired.steer(&shares.collect());
             assert_eq!(desired.check(), Ok(()));
             steered.map(|()| desired.chains[0].through[0].clone())
         };
         let mut desired = chained();
         let both = steer(&mut desired, &[("fw", 90), ("next", 10)]).expect("one place");
-        assert_eq!(both, [("fw".into(), 90), ("next".into(), 10)].into());
+        let place = |parts: &[(&str, u32)]| -> BTreeMap<String, Part> {
+            let parts = parts.iter();
+            parts
+                .map(|(name, share)| ((*name).into(), (*share).into()))
+                .collect()
+        };
+        assert_eq!(both, place(&[("fw", 90), ("next", 10)]));
         let other = steer(&mut desired, &[("next", 50)]).expect("one place");
-        assert_eq!(other, [("fw".into(), 90), ("next".into(), 50)].into());
+        assert_eq!(other, place(&[("fw", 90), ("next", 50)]));
         let alone = steer(&mut desired, &[("fw", 0)]).expect("one is left");
-        assert_eq!(alone, [("next".into(), 50)].into());
+        assert_eq!(alone, place(&[("next", 50)]));
         for (shares, expected) in [
             (
                 &[("none", 1)][..],
@@ -387,7 +400,7 @@ mod tests {
 
     #[test]
     fn nobody_left_at_a_place_is_refused() {
-        let shares = [("fw".to_string(), 0)].into();
+        let shares = [("fw".to_string(), 0.into())].into();
         let error = chained().steer(&shares).expect_err("nobody");
         assert_eq!(error, "nobody would be left at this place of chain 1");
     }

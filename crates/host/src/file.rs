@@ -4,15 +4,18 @@
 mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use serde::Deserialize;
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 use sprat_monitor::{Image, ImageError, build_id_text};
 
 use crate::desired::{
-    Boot, Bridge, Chain, Desired, Function, Limits, Mistake, Program, Restart, Vlans,
+    Boot, Bridge, Chain, Desired, Function, Limits, Mistake, Part, Program, Restart, Vlans,
 };
 use crate::flows::FlowRule;
 
@@ -136,11 +139,34 @@ struct FileChain {
 }
 
 /// A place in a chain.
-#[derive(Deserialize)]
-#[serde(untagged)]
 enum Step {
     One(String),
-    Shared(BTreeMap<String, u32>),
+    Shared(BTreeMap<String, Part>),
+}
+
+/// Reads a name or a table; an untagged type would not say what is wrong with the table.
+struct StepReader;
+
+impl<'de> Visitor<'de> for StepReader {
+    type Value = Step;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a name, or a table of functions and their shares")
+    }
+
+    fn visit_str<E: serde::de::Error>(self, name: &str) -> Result<Step, E> {
+        Ok(Step::One(name.into()))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Step, A::Error> {
+        BTreeMap::deserialize(MapAccessDeserializer::new(map)).map(Step::Shared)
+    }
+}
+
+impl<'de> Deserialize<'de> for Step {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(StepReader)
+    }
 }
 
 #[derive(Deserialize)]
@@ -281,7 +307,7 @@ fn chain(number: usize, chain: FileChain) -> Result<Chain, Mistake> {
         return Err(wrong());
     };
     let through = path.into_iter().map(|step| match step {
-        Step::One(name) => BTreeMap::from([(name, 1)]),
+        Step::One(name) => BTreeMap::from([(name, 1.into())]),
         Step::Shared(shares) => shares,
     });
     Ok(Chain {

@@ -144,16 +144,18 @@ macro_rules! textual {
     };
 }
 
+pub(crate) use textual;
+
 /// A text, or a number that stands for itself.
 #[derive(Deserialize)]
 #[serde(untagged)]
-enum Written {
+pub(crate) enum Written {
     Number(u64),
     Text(String),
 }
 
 impl Written {
-    fn text(self) -> String {
+    pub(crate) fn text(self) -> String {
         match self {
             Self::Number(number) => number.to_string(),
             Self::Text(text) => text,
@@ -198,7 +200,7 @@ impl fmt::Display for Ethernet {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(try_from = "Written", into = "String")]
 #[schema(value_type = String)]
-pub struct Network(Prefix);
+pub struct Network(pub(crate) Prefix);
 
 textual!(Network, "addresses such as 192.0.2.0/24 or 2001:db8::1");
 

@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::descriptors::{Lines, send};
-use crate::desired::Desired;
+use crate::desired::{Desired, Part, PartWritten};
 use crate::flows::FlowRule;
 
 pub use interface::{Interface, InterfaceKind};
@@ -304,8 +304,9 @@ pub struct FlowStatus {
 /// Shares of conversations.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct Shares {
-    /// By function; one whose share is 0 leaves its place.
-    pub shares: BTreeMap<String, u32>,
+    /// By function: what it gets from now on. One that gets nothing leaves its place.
+    #[schema(value_type = BTreeMap<String, PartWritten>)]
+    pub shares: BTreeMap<String, Part>,
 }
 
 /// What holds a lane's process.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::process::ExitCode;
 
 use serde_json::json;
+use sprat_host::desired::Part;
 use sprat_host::protocol::{FlowStatus, Lanes};
 
 use super::up::say_changes;
@@ -20,27 +21,34 @@ pub(crate) struct FlowCommand {
     folders: FolderArguments,
 }
 
-/// Changes the shares of conversations that functions get at their place in a chain
+/// Changes which conversations functions get at their place in a chain
 ///
-/// Conversations that are under way stay where they are. A function that is not at the place yet
-/// comes to it; one whose share is 0 leaves it, and its conversations go elsewhere.
+/// A function gets a share of them beside the others' shares, those with addresses that it asks for, and
+/// those whose hashes, 0 to 65535, are in a range that it asks for. Conversations that are under way
+/// stay where they are. A function that is not at the place yet comes to it; one whose share is 0, and
+/// that asks for nothing, leaves it, and its conversations go elsewhere.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  \
     sprat steer firewall=90 next=10\n  \
+    sprat steer next=203.0.113.0/24,2001:db8::/32   by addresses\n  \
+    sprat steer next=0-6553                         by hashes, a tenth\n  \
     sprat steer next=0")]
 pub(crate) struct SteerCommand {
-    /// A function, and its part beside those of the others at its place.
+    /// A function, and what it gets from now on: a share, addresses, a range of hashes, with commas
+    /// between.
     #[arg(required = true, value_name = "FUNCTION=SHARE", value_parser = share)]
-    shares: Vec<(String, u32)>,
+    shares: Vec<(String, Part)>,
     #[command(flatten)]
     folders: FolderArguments,
 }
 
-fn share(text: &str) -> Result<(String, u32), String> {
-    let expected = || "expected FUNCTION=SHARE, such as next=10".to_string();
-    let (function, share) = text.split_once('=').ok_or_else(expected)?;
-    match share.parse() {
-        Ok(share @ 0..=1_000_000) if !function.is_empty() => Ok((function.into(), share)),
+fn share(text: &str) -> Result<(String, Part), String> {
+    let expected = || {
+        "expected FUNCTION=SHARE, such as next=10, next=203.0.113.0/24 or next=0-6553".to_string()
+    };
+    let (function, part) = text.split_once('=').ok_or_else(expected)?;
+    match part.parse() {
+        Ok(part) if !function.is_empty() => Ok((function.into(), part)),
         _ => Err(expected()),
     }
 }

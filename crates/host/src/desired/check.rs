@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Desired, Function, Mistake, ring_name};
+use super::{Desired, Function, Mistake, Part, ring_name};
 use crate::flows::FlowRule;
 
 fn mistake(place: impl Into<String>, what: impl Into<String>) -> Mistake {
@@ -99,7 +99,7 @@ impl Desired {
                 join(&place, port.clone())?;
             }
             for alternatives in &chain.through {
-                for (name, share) in alternatives {
+                for (name, part) in alternatives {
                     let Some(function) = self.functions.get(name) else {
                         return Err(self.unknown(&place, name, "between its ends are functions"));
                     };
@@ -107,14 +107,16 @@ impl Desired {
                         let what = format!("{name} has one device, and a chain needs two");
                         return Err(mistake(place, what));
                     }
-                    if !(1..=1_000_000).contains(share) {
-                        return Err(mistake(place, format!("{name}: a share is 1 or more")));
+                    if part.is_none() || part.share > 1_000_000 {
+                        let what = format!("{name}: a share is 1 to 1000000");
+                        return Err(mistake(place, what));
                     }
                     lanes.insert(function.lane_name());
                     for device in &function.devices[..2] {
                         join(&place, format!("{name}.{device}"))?;
                     }
                 }
+                check_parts(alternatives).map_err(|what| mistake(&place, what))?;
             }
             for function in &chain.any_source {
                 if !self.functions.contains_key(function) {
@@ -256,6 +258,34 @@ impl Desired {
         let what = format!("`{name}`: {expected}; there are {}", known.join(", "));
         mistake(place, what)
     }
+}
+
+/// Checks that somebody gets what nobody asks for, and that no two functions ask for the same.
+fn check_parts(parts: &BTreeMap<String, Part>) -> Result<(), String> {
+    let names = || parts.keys().map(String::as_str).collect::<Vec<_>>();
+    if !parts.is_empty() && parts.values().all(|part| part.share == 0) {
+        return Err(format!(
+            "{}: one has to have a share, for what nobody asks for",
+            names().join(" and ")
+        ));
+    }
+    for (number, (name, part)) in parts.iter().enumerate() {
+        for (other, its) in parts.iter().skip(number + 1) {
+            let alike = |network| its.prefixes.contains(network);
+            if let Some(network) = part.prefixes.iter().find(|network| alike(*network)) {
+                return Err(format!("{name} and {other} both ask for {network}"));
+            }
+            if let (Some(one), Some(two)) = (part.hashes, its.hashes)
+                && one.0 <= two.1
+                && two.0 <= one.1
+            {
+                return Err(format!(
+                    "{name} and {other} both ask for hashes: {one} and {two} have some in common"
+                ));
+            }
+        }
+    }
+    Ok(())
 }
 
 fn one_lane(place: &str, lanes: &BTreeSet<String>) -> Result<(), Mistake> {

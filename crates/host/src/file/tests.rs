@@ -41,11 +41,60 @@ fn a_file_says_what_runs_and_how_it_is_joined() {
         parameters,
         [("net", "10.0.0.0/8"), ("fast", "true"), ("limit", "3")]
     );
-    assert_eq!(desired.chains[0].through[0]["fw"], 90);
+    assert_eq!(desired.chains[0].through[0]["fw"], 90.into());
     let Program::Click { text, .. } = &fw.program else {
         panic!("{fw:?}");
     };
     assert_eq!(text, "Idle -> Discard;");
+}
+
+#[test]
+fn a_function_may_ask_for_addresses_and_hashes() {
+    let asks = "{ share = 5, prefixes = ['203.0.113.0/24'], hashes = '0-655' }";
+    let text = EDGE.replace("new = 10", &format!("new = {asks}"));
+    let desired = say(&text).expect("sound");
+    let new = &desired.chains[0].through[0]["new"];
+    assert_eq!(Ok(new.clone()), "5,203.0.113.0/24,0-655".parse());
+    let stored = serde_json::to_string(&desired).expect("JSON");
+    assert_eq!(
+        serde_json::from_str::<Desired>(&stored).expect("the same"),
+        desired
+    );
+    for (place, expected) in [
+        (
+            "{ fw = { hashes = '0-9' }, new = { prefixes = ['::/0'] } }",
+            "edge.toml: chain 1: fw and new: one has to have a share, for what nobody asks for",
+        ),
+        (
+            "{ fw = { share = 1, hashes = '0-9' }, new = { hashes = '9-10' } }",
+            "edge.toml: chain 1: fw and new both ask for hashes: 0-9 and 9-10 have some in common",
+        ),
+        (
+            "{ fw = { share = 1, prefixes = ['192.0.2.0/24'] }, new = { prefixes = ['192.0.2.0/24'] } }",
+            "edge.toml: chain 1: fw and new both ask for 192.0.2.0/24",
+        ),
+        (
+            "{ fw = 1, new = 0 }",
+            "edge.toml: chain 1: new: a share is 1 to 1000000",
+        ),
+    ] {
+        let text = EDGE.replace("{ fw = 90, new = 10 }", place);
+        assert_eq!(say(&text), Err(expected.into()));
+    }
+    for (place, expected) in [
+        (
+            "{ fw = 1, new = { hashes = 'all' } }",
+            "expected a range of hashes such as 0-6553",
+        ),
+        (
+            "5",
+            "expected a name, or a table of functions and their shares",
+        ),
+    ] {
+        let text = EDGE.replace("{ fw = 90, new = 10 }", place);
+        let error = say(&text).expect_err("no such place");
+        assert!(error.contains(expected), "{error}");
+    }
 }
 
 #[test]

@@ -2,21 +2,28 @@
 
 use std::collections::BTreeMap;
 
-use sprat_switch::switch::{Membership, PortId, Side, Vlan};
+use sprat_switch::switch::{Membership, PortId, Selection, Side, Vlan};
 
 use super::plan::address;
 use super::{Hop, Lane, LaneBridge, LaneJoin};
-use crate::desired::{Chain, Desired, instance_names};
+use crate::desired::{Chain, Desired, Part, instance_names};
+
+/// A port at a side of a join: its share of conversations, and what it asks for.
+struct Joined {
+    port: PortId,
+    share: u32,
+    asks: Selection,
+}
 
 impl Lane {
     /// Joins ports as is declared, and leaves alone what is so already.
     pub(super) fn rewire(&mut self, desired: &Desired) {
-        let mut joins: BTreeMap<Hop, [Vec<(PortId, u32)>; 2]> = BTreeMap::new();
+        let mut joins: BTreeMap<Hop, [Vec<Joined>; 2]> = BTreeMap::new();
         for chain in &desired.chains {
             // Each hop is named after the chain's beginning, so that it is known again.
             let mut left = self.port(&chain.from);
             let mut number = 0;
-            let mut hop = |left: Vec<(PortId, u32)>, right: Vec<(PortId, u32)>| {
+            let mut hop = |left: Vec<Joined>, right: Vec<Joined>| {
                 joins.insert((chain.from.clone(), number), [left, right]);
                 number += 1;
             };
@@ -32,7 +39,7 @@ impl Lane {
             let sides = joins.get(name);
             let stays = |port: &PortId| {
                 let mut sides = sides.into_iter().flatten().flatten();
-                sides.any(|(other, _)| other == port)
+                sides.any(|other| other.port == *port)
             };
             for port in join.members.extract_if(.., |port| !stays(port)) {
                 self.switch.leave(port);
@@ -64,8 +71,9 @@ impl Lane {
                 }
             });
             for (side, members) in [Side::Left, Side::Right].into_iter().zip(sides) {
-                for (port, share) in members {
+                for Joined { port, share, asks } in members {
                     self.switch.join(join.id, side, port, share);
+                    self.switch.select(join.id, side, port, asks);
                     if !join.members.contains(&port) {
                         join.members.push(port);
                     }
@@ -108,10 +116,10 @@ impl Lane {
         let trusted = chain
             .any_source
             .iter()
-            .map(|name| (name.clone(), 1))
+            .map(|name| (name.clone(), 1.into()))
             .collect();
         let trusted = [0, 1].map(|device| self.devices(desired, &trusted, device));
-        let trusted = trusted.into_iter().flatten().map(|(port, _)| port);
+        let trusted = trusted.into_iter().flatten().map(|joined| joined.port);
         self.switch.set_addresses(line, &own, trusted.collect());
     }
 
@@ -153,9 +161,13 @@ impl Lane {
             .collect()
     }
 
-    fn port(&self, name: &str) -> Vec<(PortId, u32)> {
-        let port = self.ports.get(name);
-        port.map(|port| (port.id, 1)).into_iter().collect()
+    fn port(&self, name: &str) -> Vec<Joined> {
+        let port = self.ports.get(name).map(|port| Joined {
+            port: port.id,
+            share: 1,
+            asks: Selection::default(),
+        });
+        port.into_iter().collect()
     }
 
     /// The ports of all instances of functions that share a place in a chain: their first devices, or
@@ -163,18 +175,22 @@ impl Lane {
     fn devices(
         &self,
         desired: &Desired,
-        alternatives: &BTreeMap<String, u32>,
+        alternatives: &BTreeMap<String, Part>,
         device: usize,
-    ) -> Vec<(PortId, u32)> {
+    ) -> Vec<Joined> {
         let mut ports = Vec::new();
-        for (name, share) in alternatives {
+        for (name, part) in alternatives {
             let replicas = desired.functions.get(name).map_or(0, |what| what.replicas);
             for unit in instance_names(name, replicas) {
                 let unit = self.units.get(&unit);
                 let port = unit.and_then(|unit| self.switch.devices(unit.place).nth(device));
                 // A share of the whole is divided among replicas without a rest.
-                let each = share.saturating_mul(64) / replicas.max(1);
-                ports.extend(port.map(|port| (port, each.max(1))));
+                let each = part.share.saturating_mul(64) / replicas.max(1);
+                ports.extend(port.map(|port| Joined {
+                    port,
+                    share: each.max(part.share.min(1)),
+                    asks: part.selection(),
+                }));
             }
         }
         ports

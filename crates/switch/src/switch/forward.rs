@@ -137,7 +137,7 @@ impl Switch {
                     Some(only) => Some(only),
                     None => {
                         let (ports, instances) = (&self.ports, &self.instances);
-                        targets.choose(flow.conversation(), self.now, |port| {
+                        targets.choose(flow.conversation(), flow.addresses, self.now, |port| {
                             match &ports[port.index()].place {
                                 Place::Outside(port) => port.is_some(),
                                 Place::Device { instance, .. } => {

@@ -4,8 +4,8 @@ use super::bridge::Bridge;
 use super::line::{Line, Spot};
 use super::spread::Targets;
 use super::{
-    BridgeId, Bridged, EthernetAddress, Join, JoinId, LineId, Membership, Network, PortId, Side,
-    Switch, Vlan, number,
+    BridgeId, Bridged, EthernetAddress, Join, JoinId, LineId, Membership, Network, PortId,
+    Selection, Side, Switch, Vlan, number,
 };
 
 impl Switch {
@@ -30,6 +30,13 @@ impl Switch {
             self.ports[port.index()].network = network;
         }
         self.joins[join.0 as usize].side_mut(side).set(port, share);
+    }
+
+    /// Says which conversations that begin from now on a member of a join asks for, beside those that fall
+    /// into its share.
+    pub fn select(&mut self, join: JoinId, side: Side, port: PortId, selection: Selection) {
+        let targets = self.joins[join.0 as usize].side_mut(side);
+        targets.select(port, selection);
     }
 
     /// A join of two ports.

@@ -52,7 +52,7 @@ pub use held::InstanceCounters;
 pub use mirror::{Looking, Mirror};
 pub use requests::{Request, RequestError};
 pub use rules::{Limit, Match, Prefix, Rule, RuleCounters, Then};
-pub use spread::Side;
+pub use spread::{Selection, Side};
 
 use bridge::Bridge;
 use forward::Staged;

@@ -19,7 +19,7 @@ pub struct Prefix {
 }
 
 impl Prefix {
-    fn holds(&self, address: &[u8; 16]) -> bool {
+    pub(super) fn holds(&self, address: &[u8; 16]) -> bool {
         let mask = match self.length {
             0 => 0,
             length => u128::MAX << (128 - u32::from(length.min(128))),

@@ -153,6 +153,32 @@ fn a_chain_between_two_networks_survives_the_end_of_what_it_is_made_of() {
         host.until(|| left.reaches("192.0.2.2").then_some(()));
     }
 
+    // Who asks for addresses or hashes gets the conversations that have them, all of which are new here.
+    let through = |name: &str| {
+        let ports = host.run(&["port", name, "--json"]).json();
+        ports[0]["received"][0].as_u64().expect("a number")
+    };
+    for asked in ["third=192.0.2.1", "third=0-65535"] {
+        host.good(&["steer", "second=1", asked]);
+        let before = [
+            through("third.eth0"),
+            through("second.1.eth0"),
+            through("second.2.eth0"),
+        ];
+        host.until(|| left.reaches("192.0.2.2").then_some(()));
+        host.until(|| (through("third.eth0") > before[0]).then_some(()));
+        let others = [through("second.1.eth0"), through("second.2.eth0")];
+        assert_eq!(others, before[1..], "{asked}");
+        host.good(&["steer", "third=0"]);
+    }
+    let nobody =
+        "error: chain 1: second and third: one has to have a share, for what nobody asks for\n";
+    let refused = host.run(&["steer", "second=0-9", "third=10-65535"]);
+    assert_eq!(refused.errors, nobody);
+    let refused = host.run(&["steer", "second=ten"]).errors;
+    let expected = "expected FUNCTION=SHARE, such as next=10, next=203.0.113.0/24 or next=0-6553";
+    assert!(refused.contains(expected), "{refused}");
+
     // An interface that vanishes and returns is taken up again.
     ip("link set left down");
     assert!(!left.reaches("192.0.2.2"));
