@@ -49,9 +49,6 @@ const PLAIN: &[i64] = &[
     libc::SYS_rt_sigreturn,
     libc::SYS_sched_getaffinity,
     libc::SYS_sched_yield,
-    libc::SYS_sendmmsg,
-    libc::SYS_sendmsg,
-    libc::SYS_sendto,
     libc::SYS_set_robust_list,
     libc::SYS_shutdown,
     libc::SYS_sigaltstack,
@@ -100,6 +97,10 @@ pub(super) fn filters(monitor: MonitorKind) -> Result<[BpfProgram; 2], SystemErr
     calls.add(PLAIN);
     let option = vec![is(1, SeccompCmpArgLen::Dword, bits(libc::SOL_SOCKET))?];
     calls.add_where(libc::SYS_setsockopt, option)?;
+    // To nobody that is named: who has a packet socket could name any interface. What `sendmsg` names
+    // the filter cannot see.
+    let unnamed = vec![is(4, SeccompCmpArgLen::Qword, 0)?];
+    calls.add_where(libc::SYS_sendto, unnamed)?;
     calls.add_where(libc::SYS_ioctl, vec![has(1, 0xffff_ffff, NO_WAITING)?])?;
     // The filter cannot see what this call asks for; the C library falls back to `clone`.
     calls.add(&[libc::SYS_clone3]);

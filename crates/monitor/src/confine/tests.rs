@@ -41,6 +41,11 @@ fn in_copies(test: &str) {
     }
 }
 
+/// A socket on the loopback interface.
+fn local() -> std::net::UdpSocket {
+    std::net::UdpSocket::bind("127.0.0.1:0").expect("a socket")
+}
+
 /// What a call with arguments that are all zero comes to.
 fn zeroes(number: i64) -> Option<i32> {
     // SAFETY: with zeroes none of the calls that are tried touches memory or ends this process.
@@ -55,6 +60,9 @@ fn a_confined_process_opens_no_file_makes_no_socket_and_traces_nobody() {
     };
     let parent = std::os::unix::process::parent_id();
     let parent = libc::pid_t::try_from(parent).expect("a process");
+    let (one, other) = (local(), local());
+    one.connect(other.local_addr().expect("an address"))
+        .expect("it is there");
     confine(monitor, USER).expect("confined");
     let refused = |what: &str, error: io::Error| {
         assert_eq!(error.raw_os_error(), Some(libc::EPERM), "{what}: {error}");
@@ -105,12 +113,19 @@ fn a_confined_process_opens_no_file_makes_no_socket_and_traces_nobody() {
         ("io_uring_setup", libc::SYS_io_uring_setup),
         ("bpf", libc::SYS_bpf),
         ("userfaultfd", libc::SYS_userfaultfd),
+        ("sendmsg", libc::SYS_sendmsg),
+        ("sendmmsg", libc::SYS_sendmmsg),
         ("process_vm_writev", libc::SYS_process_vm_writev),
         ("pidfd_open", libc::SYS_pidfd_open),
         ("pidfd_getfd", libc::SYS_pidfd_getfd),
     ] {
         assert_eq!(zeroes(number), Some(libc::EPERM), "{what}");
     }
+    // What was opened before leads where it did, and nowhere else.
+    one.send(b"here").expect("sent");
+    assert_eq!(other.recv(&mut [0; 8]).expect("received"), 4);
+    let elsewhere = one.send_to(b"there", "127.0.0.1:9");
+    refused("elsewhere", elsewhere.expect_err("not sent"));
     // SAFETY: the requests take numbers only; both are to be refused.
     let traced = unsafe { libc::ptrace(libc::PTRACE_SEIZE, parent, 0, 0) };
     assert_eq!(traced, -1);

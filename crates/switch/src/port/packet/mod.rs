@@ -35,6 +35,8 @@ pub struct Packet {
     index: i32,
     address: [u8; 6],
     socket: Socket,
+    /// Whether frames leave one a call, as where the port was handed over: see [`Socket::write`].
+    one_by_one: bool,
     frame_limit: usize,
     /// Rooms for [`BATCH`] frames, and what the kernel says of those that came.
     rooms: Vec<u8>,
@@ -102,6 +104,7 @@ impl Packet {
             index,
             address,
             socket,
+            one_by_one: false,
             frame_limit,
             rooms: vec![0; BATCH * ROOM],
             arrived: [Arrived::default(); BATCH],
@@ -138,7 +141,10 @@ impl Packet {
     ) -> Result<Self, PortError> {
         let socket = claim.descriptor("packet")?.into();
         let limit = claim.frame_limit;
-        Ok(Self::over(claim.name, index, address, socket, limit))
+        Ok(Self {
+            one_by_one: true,
+            ..Self::over(claim.name, index, address, socket, limit)
+        })
     }
 
     fn failed(&self, source: io::Error) -> PortError {
@@ -292,7 +298,10 @@ impl Packet {
             let begin = |index: usize| index.checked_sub(1).map_or(0, |before| self.ends[before]);
             let frames =
                 (first..self.ends.len()).map(|index| &self.leaving[begin(index)..self.ends[index]]);
-            let (sent, result) = self.socket.send(frames);
+            let (sent, result) = match self.one_by_one {
+                true => self.socket.write(frames),
+                false => self.socket.send(frames),
+            };
             for index in first..first + sent {
                 self.counters.sent.add(self.ends[index] - begin(index));
             }

@@ -1,7 +1,7 @@
 //! A packet socket: packet(7).
 
 use std::ffi::c_int;
-use std::io;
+use std::io::{self, IoSlice};
 use std::mem::zeroed;
 use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd, FromRawFd as _, OwnedFd};
 use std::ptr::{from_mut, from_ref};
@@ -202,6 +202,25 @@ impl Socket {
             Ok(sent) => (sent, Ok(())),
             Err(_) => (0, Err(io::Error::last_os_error())),
         }
+    }
+
+    /// The same by calls that name nobody to send to, one for each frame: all that a process may who could
+    /// otherwise send by any interface.
+    pub(super) fn write<'f>(
+        &self,
+        frames: impl Iterator<Item = &'f [u8]>,
+    ) -> (usize, io::Result<()>) {
+        // They are complete: nothing is asked for.
+        let lead = [0; Lead::LENGTH];
+        let mut sent = 0;
+        for frame in frames {
+            let parts = [IoSlice::new(&lead), IoSlice::new(frame)];
+            if let Err(error) = rustix::io::writev(&self.0, &parts) {
+                return (sent, Err(error.into()));
+            }
+            sent += 1;
+        }
+        (sent, Ok(()))
     }
 
     /// Frames that had no room in the socket since this was asked last.
