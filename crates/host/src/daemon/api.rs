@@ -1,13 +1,14 @@
 //! The daemon's HTTP API, under `/v1`. What there is says `/v1/openapi.json`, which is made of the
 //! functions here.
 //!
-//! Answers are JSON but for streams and metrics; a refusal has the status 400 and `{"error": "…"}`.
+//! Answers are JSON but for streams and metrics; a refusal has the status 400, or another that HTTP has for
+//! what is wrong with a request, and `{"error": "…"}`.
 
 use std::sync::Arc;
 
 use axum::Json;
 use axum::Router;
-use axum::body::Body;
+use axum::body::{Body, to_bytes};
 use axum::extract::{DefaultBodyLimit, Path, Query, Request as Call, State};
 use axum::http::{StatusCode, header};
 use axum::middleware::{Next, from_fn};
@@ -15,6 +16,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use serde::{Deserialize, Serialize};
 use tokio::net::UnixStream;
+use utoipa::openapi::{Content, Ref, ResponseBuilder};
 use utoipa::{IntoParams, OpenApi, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -28,6 +30,9 @@ use crate::protocol::{
 
 /// Most bytes of a request.
 const BODY_LIMIT: usize = 32 << 20;
+
+/// Most bytes of what was wrong with a request.
+const REASON_LIMIT: usize = 64 << 10;
 
 type Held = State<Arc<Daemon>>;
 
@@ -54,12 +59,34 @@ fn routes() -> OpenApiRouter<Arc<Daemon>> {
         .routes(routes!(capture))
 }
 
+/// The resources, and the document that describes them.
+fn described() -> (Router<Arc<Daemon>>, utoipa::openapi::OpenApi) {
+    let (router, mut document) = routes().split_for_parts();
+    // Whatever is asked for may be asked for wrongly.
+    let refused = ResponseBuilder::new()
+        .description("Refused, and why.")
+        .content(
+            "application/json",
+            Content::new(Some(Ref::from_schema_name("Refusal"))),
+        )
+        .build();
+    for path in document.paths.paths.values_mut() {
+        let operations = [&mut path.get, &mut path.put, &mut path.post];
+        for operation in operations.into_iter().flatten() {
+            let responses = &mut operation.responses.responses;
+            responses.insert("default".into(), refused.clone().into());
+        }
+    }
+    (router, document)
+}
+
 pub(super) fn router(daemon: Arc<Daemon>) -> Router {
-    let (router, document) = routes().split_for_parts();
+    let (router, document) = described();
     router
         .route("/v1/openapi.json", get(async move || Json(document)))
         .fallback(unknown)
         .layer(DefaultBodyLimit::max(BODY_LIMIT))
+        .layer(from_fn(refuse_in_json))
         .layer(from_fn(refuse_what_is_too_long))
         .with_state(daemon)
 }
@@ -90,6 +117,32 @@ async fn refuse_what_is_too_long(call: Call, next: Next) -> Response {
         return refuse(StatusCode::PAYLOAD_TOO_LARGE, error);
     }
     next.run(call).await
+}
+
+/// Says in JSON what was wrong with a request that no function here has seen.
+async fn refuse_in_json(call: Call, next: Next) -> Response {
+    let answer = next.run(call).await;
+    let status = answer.status();
+    let kind = answer.headers().get(header::CONTENT_TYPE);
+    let is_json = kind.is_some_and(|kind| kind == "application/json");
+    if is_json || !(status.is_client_error() || status.is_server_error()) {
+        return answer;
+    }
+    let (head, body) = answer.into_parts();
+    let text = match to_bytes(body, REASON_LIMIT).await {
+        Ok(text) if !text.is_empty() => String::from_utf8_lossy(&text).into_owned(),
+        _ => status
+            .canonical_reason()
+            .unwrap_or("refused")
+            .to_lowercase(),
+    };
+    let mut refusal = refuse(status, text);
+    // Which methods there are.
+    if let Some(allowed) = head.headers.get(header::ALLOW) {
+        let headers = refusal.headers_mut();
+        headers.insert(header::ALLOW, allowed.clone());
+    }
+    refusal
 }
 
 async fn unknown() -> Response {
@@ -449,7 +502,7 @@ mod tests {
     /// Every resource, as docs/edge.md names them.
     #[test]
     fn the_document_has_every_resource_that_the_manual_names_and_no_other() {
-        let (_, document) = routes().split_for_parts();
+        let (_, document) = described();
         let document = serde_json::to_value(document).expect("JSON");
         let mut described = BTreeSet::new();
         for (path, methods) in document["paths"].as_object().expect("paths") {
@@ -480,7 +533,7 @@ mod tests {
 
     #[test]
     fn whatever_the_document_refers_to_is_in_it() {
-        let (_, document) = routes().split_for_parts();
+        let (_, document) = described();
         let document = serde_json::to_value(document).expect("JSON");
         let mut open = vec![&document];
         let mut references = 0;

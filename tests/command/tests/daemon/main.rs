@@ -1,5 +1,6 @@
 //! What is declared runs: under the daemon, without it, and after whatever ends.
 
+mod api;
 mod chains;
 mod declared;
 mod instances;
@@ -7,6 +8,7 @@ mod lanes;
 mod namespace;
 mod service;
 mod tenants;
+mod xdp;
 
 /// Functions that need no network: one counts what it makes itself.
 const ALONE: &str = "
