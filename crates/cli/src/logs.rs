@@ -66,8 +66,8 @@ impl LogsCommand {
                 return Ok(());
             }
             let (next, text) = piece(&answer)?;
-            output::print_foreign(&text).map_err(ClientError::Output)?;
-            if text.is_empty() && !self.follow {
+            let is_read = output::print_foreign_on(&text).map_err(ClientError::Output)?;
+            if !is_read || (text.is_empty() && !self.follow) {
                 return Ok(());
             }
             offset = next;

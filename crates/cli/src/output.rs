@@ -20,13 +20,22 @@ pub(crate) use complain;
 /// # Errors
 /// It takes no more though somebody reads it, or it is a file and its disk is full.
 pub(crate) fn print(text: &str) -> io::Result<()> {
+    print_on(text).map(drop)
+}
+
+/// The same for who would go on: whether somebody still reads.
+///
+/// # Errors
+/// As for [`print()`].
+pub(crate) fn print_on(text: &str) -> io::Result<bool> {
     let mut output = io::stdout().lock();
     let written = output
         .write_all(text.as_bytes())
         .and_then(|()| output.flush());
     match written {
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-        other => other,
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(false),
+        Err(error) => Err(error),
     }
 }
 
@@ -50,10 +59,18 @@ pub(crate) fn say<E: Display + From<io::Error>>(
 /// # Errors
 /// As for [`print()`].
 pub(crate) fn print_foreign(text: &[u8]) -> io::Result<()> {
+    print_foreign_on(text).map(drop)
+}
+
+/// The same for who would go on: whether somebody still reads.
+///
+/// # Errors
+/// As for [`print()`].
+pub(crate) fn print_foreign_on(text: &[u8]) -> io::Result<bool> {
     let text = String::from_utf8_lossy(text);
     match io::stdout().is_terminal() {
-        true => print(&harmless(&text)),
-        false => print(&text),
+        true => print_on(&harmless(&text)),
+        false => print_on(&text),
     }
 }
 

@@ -21,15 +21,17 @@ pub(crate) struct EventsCommand {
 impl EventsCommand {
     pub(crate) fn run(&self) -> ExitCode {
         let mut rest = Vec::new();
+        let mut is_read = true;
         let heard = client::stream(&self.folders.asked(), "/v1/events", &mut |piece| {
             rest.extend_from_slice(piece);
             while let Some(end) = rest.iter().position(|byte| *byte == b'\n') {
                 let line: Vec<u8> = rest.drain(..=end).collect();
-                self.print(&String::from_utf8_lossy(&line))?;
+                is_read = is_read && self.print(&String::from_utf8_lossy(&line))?;
             }
-            Ok(true)
+            Ok(is_read)
         });
         match heard {
+            Ok(()) if !is_read => ExitCode::SUCCESS,
             Ok(()) => {
                 complain!("error: the daemon has ended");
                 ExitCode::FAILURE
@@ -45,14 +47,15 @@ impl EventsCommand {
         }
     }
 
-    fn print(&self, line: &str) -> std::io::Result<()> {
+    /// Prints an event; whether somebody still reads.
+    fn print(&self, line: &str) -> std::io::Result<bool> {
         if self.json {
-            return output::print(line);
+            return output::print_on(line);
         }
         match serde_json::from_str(line) {
-            Ok(happening) => output::print(&text(&happening)),
+            Ok(happening) => output::print_on(&text(&happening)),
             // Of a newer daemon.
-            Err(_) => output::print(line),
+            Err(_) => output::print_on(line),
         }
     }
 }

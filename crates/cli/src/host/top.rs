@@ -155,12 +155,13 @@ impl TopCommand {
                 // To the upper left corner, and nothing below it.
                 text.insert_str(0, "\x1b[H\x1b[J");
             }
-            if let Err(error) = output::print(&text) {
-                complain!("error: standard output: {error}");
-                return Ok(());
-            }
-            if self.once {
-                return Ok(());
+            match output::print_on(&text) {
+                Ok(true) if !self.once => {}
+                Ok(_) => return Ok(()),
+                Err(error) => {
+                    complain!("error: standard output: {error}");
+                    return Ok(());
+                }
             }
             before = now;
         }

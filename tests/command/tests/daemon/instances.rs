@@ -126,3 +126,56 @@ fn what_instances_do_is_shown_and_what_happens_is_told() {
     let report = fs::read_to_string(report).expect("readable");
     assert!(report.starts_with("instance one\n"), "{report}");
 }
+
+#[test]
+fn what_would_go_on_ends_once_nobody_reads_it() {
+    let host = Host::start("");
+    let talk = "Script(label again, print said, wait 0.05, goto again)";
+    fs::write(host.path().join("talk.click"), talk).expect("written");
+    host.declare("[functions.talk]\nrun = 'talk.click'\ndevices = []\n");
+    host.wait("talk", "running");
+    for arguments in [
+        &["top", "--interval", "0.1"][..],
+        &["top", "talk", "--interval", "0.1", "--json"],
+        &["events"],
+        &["events", "--json"],
+        &["logs", "--follow", "talk"],
+        &["console", "talk"],
+    ] {
+        let mut shown = Command::new(binary())
+            .args(arguments)
+            .env("XDG_RUNTIME_DIR", host.path())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("it starts");
+        let mut first = String::new();
+        let output = shown.stdout.take().expect("a pipe");
+        let mut read = BufReader::new(output);
+        let happens = || {
+            if arguments[0] == "events" {
+                let _ = host.run(&["kill", "talk"]);
+            }
+        };
+        thread::scope(|scope| {
+            let line = scope.spawn(|| {
+                let bytes = read.read_line(&mut first).expect("text");
+                // `read` is what would keep the pipe open.
+                drop(read);
+                bytes
+            });
+            host.until(|| {
+                happens();
+                line.is_finished().then_some(())
+            });
+            assert!(line.join().expect("no panic") > 0, "{arguments:?}");
+        });
+        let ended = host.until(|| {
+            happens();
+            shown.try_wait().expect("it was started")
+        });
+        assert_eq!(ended.code(), Some(0), "{arguments:?}");
+        let errors = shown.wait_with_output().expect("it has ended").stderr;
+        assert_eq!(String::from_utf8_lossy(&errors), "", "{arguments:?}");
+    }
+}
