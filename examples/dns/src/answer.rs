@@ -4,6 +4,8 @@ use alloc::vec::Vec;
 
 use sprat::net::dns::{CLASS_IN, Header, Kind, Name, Question, Reader, flags, response};
 
+use crate::denial::Absent;
+use crate::kinds::DS;
 use crate::message::{DATAGRAM, Extension, Message, Section};
 use crate::zone::{Set, Zone};
 
@@ -20,9 +22,6 @@ const SHORT: u16 = 512;
 /// Names that lead to each other are followed so often.
 const ALIASES: usize = 8;
 
-/// What signs a delegation.
-const DS: Kind = Kind(43);
-
 /// Asks for what has changed in a zone.
 const IXFR: Kind = Kind(251);
 
@@ -30,8 +29,10 @@ const IXFR: Kind = Kind(251);
 const BAD_VERSION: u8 = 1;
 
 /// What stands in the message of who asks.
-struct Asked {
+struct Asked<'a> {
     question: Question,
+    /// The question as it was written.
+    written: &'a [u8],
     extension: Option<Extension>,
     limit: u16,
 }
@@ -59,7 +60,7 @@ pub(crate) fn answer(zone: &Zone, message: &[u8], transport: Transport, out: &mu
         Message::new(out, failed(response::NOT_IMPLEMENTED), SHORT.into(), None).finish();
         return true;
     }
-    let Some(asked) = read(&header, reader) else {
+    let Some(asked) = read(&header, message, reader) else {
         Message::new(out, failed(response::FORMAT_ERROR), SHORT.into(), None).finish();
         return true;
     };
@@ -68,7 +69,7 @@ pub(crate) fn answer(zone: &Zone, message: &[u8], transport: Transport, out: &mu
         Transport::Stream => u16::MAX,
     };
     let mut message = Message::new(out, begun, limit.into(), asked.extension);
-    message.question(&asked.question);
+    message.question(asked.question.name, asked.written);
     if asked.extension.is_none_or(|extension| extension.code == 0) {
         reply(zone, &asked.question, &mut message);
     }
@@ -77,16 +78,22 @@ pub(crate) fn answer(zone: &Zone, message: &[u8], transport: Transport, out: &mu
 }
 
 /// Reads the question and what is said beside it; none where they are malformed.
-fn read(header: &Header, mut reader: Reader<'_>) -> Option<Asked> {
+fn read<'a>(header: &Header, message: &'a [u8], mut reader: Reader<'_>) -> Option<Asked<'a>> {
     let [1, answers, authorities, additional] = header.counts else {
         return None;
     };
     let question = reader.question()?;
+    let written = message.get(Header::SIZE..reader.position())?;
+    // There is nothing before it that it could point to.
+    if written.len() != question.name.as_bytes().len() + 4 {
+        return None;
+    }
     for _ in 0..u32::from(answers) + u32::from(authorities) {
         reader.record()?;
     }
     let mut asked = Asked {
         question,
+        written,
         extension: None,
         limit: SHORT,
     };
@@ -121,38 +128,46 @@ fn reply(zone: &Zone, question: &Question, message: &mut Message<'_>) {
     let mut complete = true;
     let mut mentioned = Vec::new();
     for _ in 0..ALIASES {
-        match find(zone, &name, question.kind) {
-            Found::Set(set) => {
-                complete &= message.set(Section::Answer, &name, set, set.lifetime);
-                mentioned.push(set);
-                break;
+        let found = find(zone, &name, question.kind);
+        if let Found::Set(set, sets) | Found::Alias(set, sets) = found {
+            complete &= message.set(Section::Answer, &name, set, sets, set.lifetime);
+            if zone.sets(&name).is_none() {
+                complete &= prove(zone, Absent::Expanded, &name, message);
             }
-            Found::Alias(set) => {
-                complete &= message.set(Section::Answer, &name, set, set.lifetime);
+        }
+        match found {
+            Found::Set(set, _) => mentioned.push(set),
+            Found::Alias(set, _) => {
                 let target = set.data.first().and_then(|data| Name::read(data, 0));
-                match target {
-                    Some((target, _)) if target.is_within(zone.origin()) => name = target,
-                    _ => break,
+                if let Some((target, _)) = target
+                    && target.is_within(zone.origin())
+                {
+                    name = target;
+                    continue;
                 }
             }
-            Found::Delegation(cut, set) => {
+            Found::Delegation(cut, sets, servers) => {
                 if name == question.name {
                     message.header().flags &= !flags::AUTHORITATIVE;
                 }
-                complete &= message.set(Section::Authority, cut, set, set.lifetime);
-                mentioned.push(set);
-                break;
+                // What signs the other zone's keys stands here, and its own servers there.
+                complete &= message.set(Section::Authority, cut, servers, &[], servers.lifetime);
+                if message.takes_signatures() {
+                    complete &= match sets.iter().find(|set| set.kind == DS) {
+                        Some(set) => message.set(Section::Authority, cut, set, sets, set.lifetime),
+                        None => prove(zone, Absent::Set, cut, message),
+                    };
+                }
+                mentioned.push(servers);
             }
-            Found::NoSet => {
-                complete &= say_nothing(zone, message);
-                break;
-            }
-            Found::NoName => {
-                message.header().flags |= response::NO_SUCH_NAME;
-                complete &= say_nothing(zone, message);
-                break;
+            Found::Nothing(absent) => {
+                if absent == Absent::Name {
+                    message.header().flags |= response::NO_SUCH_NAME;
+                }
+                complete &= say_nothing(zone, message) && prove(zone, absent, &name, message);
             }
         }
+        break;
     }
     if !complete {
         // Half a set would be taken for a whole one.
@@ -167,13 +182,28 @@ fn reply(zone: &Zone, question: &Question, message: &mut Message<'_>) {
 
 /// Says for how long it may be remembered that there is nothing (RFC 2308, section 3).
 fn say_nothing(zone: &Zone, message: &mut Message<'_>) -> bool {
-    let Some(start) = zone.set(zone.origin(), Kind::SOA) else {
+    let sets = zone.sets(zone.origin()).unwrap_or(&[]);
+    let Some(start) = sets.iter().find(|set| set.kind == Kind::SOA) else {
         return true;
     };
-    let data = start.data.first().map_or(&[][..], Vec::as_slice);
-    let least = data.last_chunk().copied().map_or(0, u32::from_be_bytes);
-    let lifetime = start.lifetime.min(least);
-    message.set(Section::Authority, zone.origin(), start, lifetime)
+    let least = start
+        .data
+        .first()
+        .and_then(|data| data.last_chunk().copied());
+    let lifetime = start.lifetime.min(least.map_or(0, u32::from_be_bytes));
+    message.set(Section::Authority, zone.origin(), start, sets, lifetime)
+}
+
+/// Proves to who understands it that there is nothing.
+fn prove(zone: &Zone, absent: Absent, name: &Name, message: &mut Message<'_>) -> bool {
+    if !message.takes_signatures() {
+        return true;
+    }
+    let (kind, owners) = zone.proof(absent, name);
+    owners.into_iter().all(|(owner, sets)| {
+        let mut records = sets.iter().filter(|set| set.kind == kind);
+        records.all(|set| message.set(Section::Authority, owner, set, sets, set.lifetime))
+    })
 }
 
 /// Adds the addresses of names that records mention, as far as they are known and there is room.
@@ -188,37 +218,36 @@ fn add_addresses(zone: &Zone, set: &Set, message: &mut Message<'_>) {
         let Some((name, _)) = Name::read(data, front) else {
             continue;
         };
+        let sets = zone.sets(&name).unwrap_or(&[]);
         for kind in [Kind::A, Kind::AAAA] {
-            if let Some(addresses) = zone.set(&name, kind) {
+            if let Some(set) = sets.iter().find(|set| set.kind == kind) {
                 // They may as well be asked for.
-                let _ = message.set(Section::Additional, &name, addresses, addresses.lifetime);
+                let _ = message.set(Section::Additional, &name, set, sets, set.lifetime);
             }
         }
     }
 }
 
-/// What a zone knows about a name.
+/// What a zone knows about a name, with all that stands beside it.
 enum Found<'a> {
-    Set(&'a Set),
+    Set(&'a Set, &'a [Set]),
     /// It is another name for something.
-    Alias(&'a Set),
+    Alias(&'a Set, &'a [Set]),
     /// Others answer for it and everything below this name.
-    Delegation(&'a Name, &'a Set),
-    /// There is the name but nothing of the kind.
-    NoSet,
-    NoName,
+    Delegation(&'a Name, &'a [Set], &'a Set),
+    Nothing(Absent),
 }
 
 fn find<'a>(zone: &'a Zone, name: &Name, kind: Kind) -> Found<'a> {
     // What signs a delegation is known above it (RFC 4035, section 3.1.4.1).
     let above = (kind == DS).then(|| name.parent()).flatten();
     let from = above.filter(|_| name != zone.origin()).unwrap_or(*name);
-    if let Some((cut, set)) = delegation(zone, &from) {
-        return Found::Delegation(cut, set);
+    if let Some(delegation) = delegation(zone, &from) {
+        return delegation;
     }
     let sets = zone.sets(name).or_else(|| wildcard(zone, name));
     let Some(sets) = sets else {
-        return Found::NoName;
+        return Found::Nothing(Absent::Name);
     };
     let of = |kind| sets.iter().find(|set| set.kind == kind);
     // Who asks for everything gets something (RFC 8482, section 4.1).
@@ -228,19 +257,21 @@ fn find<'a>(zone: &'a Zone, name: &Name, kind: Kind) -> Found<'a> {
         of(kind)
     };
     match (exact, of(Kind::CNAME)) {
-        (Some(set), _) => Found::Set(set),
-        (None, Some(alias)) => Found::Alias(alias),
-        (None, None) => Found::NoSet,
+        (Some(set), _) => Found::Set(set, sets),
+        (None, Some(alias)) => Found::Alias(alias, sets),
+        (None, None) => Found::Nothing(Absent::Set),
     }
 }
 
 /// The topmost name on the way down to `name` that others answer for.
-fn delegation<'a>(zone: &'a Zone, name: &Name) -> Option<(&'a Name, &'a Set)> {
+fn delegation<'a>(zone: &'a Zone, name: &Name) -> Option<Found<'a>> {
     let mut found = None;
     let mut at = *name;
     while at != *zone.origin() {
-        if let Some((owner, set)) = zone.owned(&at, Kind::NS) {
-            found = Some((owner, set));
+        if let Some((owner, sets)) = zone.names().get(&at)
+            && let Some(servers) = sets.iter().find(|set| set.kind == Kind::NS)
+        {
+            found = Some(Found::Delegation(owner, sets, servers));
         }
         at = at.parent()?;
     }

@@ -5,104 +5,41 @@ use core::net::{Ipv4Addr, Ipv6Addr};
 
 use sprat::net::dns::{Kind, Name};
 
+use crate::digits::{BASE_32, BASE_64, Base, HEX};
+use crate::kinds::{Field, fields, kind};
 use crate::text::Word;
-
-/// Kinds by the names that master files call them.
-const KINDS: [(&str, Kind); 10] = [
-    ("A", Kind::A),
-    ("NS", Kind::NS),
-    ("CNAME", Kind::CNAME),
-    ("SOA", Kind::SOA),
-    ("PTR", Kind::PTR),
-    ("MX", Kind::MX),
-    ("TXT", Kind::TXT),
-    ("AAAA", Kind::AAAA),
-    ("SRV", Kind::SRV),
-    ("CAA", CAA),
-];
-
-/// Who may issue certificates (RFC 8659).
-const CAA: Kind = Kind(257);
-
-/// The kind of that name; `TYPE123` is one without a name (RFC 3597).
-pub(crate) fn kind(word: &str) -> Option<Kind> {
-    let known = KINDS
-        .iter()
-        .find(|(name, _)| name.eq_ignore_ascii_case(word));
-    known.map(|(_, kind)| *kind).or_else(|| {
-        let (prefix, number) = word.split_at_checked(4)?;
-        let number = number.parse().ok().map(Kind);
-        number.filter(|_| prefix.eq_ignore_ascii_case("TYPE"))
-    })
-}
 
 /// The bytes of a record's data.
 pub(crate) fn read(kind: Kind, words: &[Word<'_>], origin: &Name) -> Result<Vec<u8>, &'static str> {
-    let mut fields = Fields {
+    let mut data = Data {
         words,
         origin,
-        data: Vec::new(),
+        bytes: Vec::new(),
     };
-    if fields.words.first().is_some_and(|word| word.text == "\\#") {
-        fields.generic()?;
+    if data.words.first().is_some_and(|word| word.text == "\\#") {
+        data.generic()?;
     } else {
-        match kind {
-            Kind::A => {
-                let address: Ipv4Addr = fields.parse("expected an IPv4 address")?;
-                fields.data.extend(address.octets());
-            }
-            Kind::AAAA => {
-                let address: Ipv6Addr = fields.parse("expected an IPv6 address")?;
-                fields.data.extend(address.octets());
-            }
-            Kind::NS | Kind::CNAME | Kind::PTR => fields.name()?,
-            Kind::MX => {
-                fields.number()?;
-                fields.name()?;
-            }
-            Kind::SRV => {
-                (0..3).try_for_each(|_| fields.number())?;
-                fields.name()?;
-            }
-            Kind::SOA => {
-                fields.name()?;
-                fields.name()?;
-                let serial: u32 = fields.parse("expected a serial number")?;
-                fields.data.extend(serial.to_be_bytes());
-                (0..4).try_for_each(|_| fields.span())?;
-            }
-            Kind::TXT => {
-                fields.string()?;
-                while !fields.words.is_empty() {
-                    fields.string()?;
-                }
-            }
-            CAA => {
-                let flags: u8 = fields.parse("expected a number up to 255")?;
-                fields.data.push(flags);
-                fields.string()?;
-                let value = fields.next("expected a value")?;
-                unescape(value, &mut fields.data)?;
-            }
-            _ => return Err("expected \\# LENGTH HEX, as the kind has no form of its own"),
-        }
+        let fields = fields(kind);
+        let fields = fields.ok_or("expected \\# LENGTH HEX, as the kind has no form of its own")?;
+        fields.iter().try_for_each(|field| data.field(*field))?;
     }
-    if !fields.words.is_empty() {
+    if !data.words.is_empty() {
         return Err("there is more than the record has fields");
     }
-    if u16::try_from(fields.data.len()).is_err() {
+    if u16::try_from(data.bytes.len()).is_err() {
         return Err("the record is longer than 65535 bytes");
     }
-    Ok(fields.data)
+    Ok(data.bytes)
 }
 
-struct Fields<'a> {
+/// Data that is being read, and what is left to read.
+struct Data<'a> {
     words: &'a [Word<'a>],
     origin: &'a Name,
-    data: Vec<u8>,
+    bytes: Vec<u8>,
 }
 
-impl<'a> Fields<'a> {
+impl<'a> Data<'a> {
     fn next(&mut self, expected: &'static str) -> Result<&'a str, &'static str> {
         let (first, rest) = self.words.split_first().ok_or(expected)?;
         self.words = rest;
@@ -113,34 +50,121 @@ impl<'a> Fields<'a> {
         self.next(expected)?.parse().map_err(|_| expected)
     }
 
-    fn number(&mut self) -> Result<(), &'static str> {
-        let number: u16 = self.parse("expected a number up to 65535")?;
-        self.data.extend(number.to_be_bytes());
+    fn field(&mut self, field: Field) -> Result<(), &'static str> {
+        match field {
+            Field::Ipv4 => {
+                let address: Ipv4Addr = self.parse("expected an IPv4 address")?;
+                self.bytes.extend(address.octets());
+            }
+            Field::Ipv6 => {
+                let address: Ipv6Addr = self.parse("expected an IPv6 address")?;
+                self.bytes.extend(address.octets());
+            }
+            Field::Name => {
+                let text = self.next("expected a name")?;
+                let name = name(text, self.origin).ok_or("expected a name")?;
+                self.bytes.extend_from_slice(name.as_bytes());
+            }
+            Field::Byte => {
+                let number: u8 = self.parse("expected a number up to 255")?;
+                self.bytes.push(number);
+            }
+            Field::Short => {
+                let number: u16 = self.parse("expected a number up to 65535")?;
+                self.bytes.extend(number.to_be_bytes());
+            }
+            Field::Word => {
+                let number: u32 = self.parse("expected a number up to 4294967295")?;
+                self.bytes.extend(number.to_be_bytes());
+            }
+            Field::Span => {
+                let expected = "expected a time such as 3600 or 1h";
+                let seconds = span(self.next(expected)?).ok_or(expected)?;
+                self.bytes.extend(seconds.to_be_bytes());
+            }
+            Field::Moment => {
+                let expected = "expected a moment as YYYYMMDDhhmmss";
+                let seconds = moment(self.next(expected)?).ok_or(expected)?;
+                self.bytes.extend(seconds.to_be_bytes());
+            }
+            Field::Kind => {
+                let kind = self.kind()?;
+                self.bytes.extend(kind.0.to_be_bytes());
+            }
+            Field::Text => {
+                let text = self.next("expected a text")?;
+                self.behind_length(|bytes| unescape(text, bytes))?;
+            }
+            Field::Texts => {
+                self.field(Field::Text)?;
+                while !self.words.is_empty() {
+                    self.field(Field::Text)?;
+                }
+            }
+            Field::Value => {
+                let value = self.next("expected a value")?;
+                unescape(value, &mut self.bytes)?;
+            }
+            Field::Hex => self.digits(&HEX, "expected hexadecimal digits")?,
+            Field::Base64 => self.digits(&BASE_64, "expected digits of base 64")?,
+            Field::Salt => {
+                let expected = "expected salt in hexadecimal digits, or -";
+                let salt = self.next(expected)?;
+                let digits = if salt == "-" { "" } else { salt };
+                self.behind_length(|bytes| HEX.read(digits.bytes(), bytes).ok_or(expected))?;
+            }
+            Field::Hash => {
+                let expected = "expected a hash in digits of base 32";
+                let hash = self.next(expected)?;
+                self.behind_length(|bytes| BASE_32.read(hash.bytes(), bytes).ok_or(expected))?;
+            }
+            Field::Kinds => self.kinds()?,
+        }
         Ok(())
     }
 
-    fn span(&mut self) -> Result<(), &'static str> {
-        let expected = "expected a time such as 3600 or 1h";
-        let seconds = span(self.next(expected)?).ok_or(expected)?;
-        self.data.extend(seconds.to_be_bytes());
+    /// Adds bytes, and before them how many there are.
+    fn behind_length(
+        &mut self,
+        add: impl FnOnce(&mut Vec<u8>) -> Result<(), &'static str>,
+    ) -> Result<(), &'static str> {
+        let at = self.bytes.len();
+        self.bytes.push(0);
+        add(&mut self.bytes)?;
+        let length = self.bytes.len() - at - 1;
+        self.bytes[at] = u8::try_from(length).map_err(|_| "a text is longer than 255 bytes")?;
         Ok(())
     }
 
-    fn name(&mut self) -> Result<(), &'static str> {
-        let text = self.next("expected a name")?;
-        let name = name(text, self.origin).ok_or("expected a name")?;
-        self.data.extend_from_slice(name.as_bytes());
-        Ok(())
+    /// All words that are left, as digits.
+    fn digits(&mut self, base: &Base, expected: &'static str) -> Result<(), &'static str> {
+        let words = core::mem::take(&mut self.words);
+        if words.is_empty() {
+            return Err(expected);
+        }
+        let digits = words.iter().flat_map(|word| word.text.bytes());
+        base.read(digits, &mut self.bytes).ok_or(expected)
     }
 
-    /// Bytes behind their length.
-    fn string(&mut self) -> Result<(), &'static str> {
-        let text = self.next("expected a text")?;
-        let at = self.data.len();
-        self.data.push(0);
-        unescape(text, &mut self.data)?;
-        let length = self.data.len() - at - 1;
-        self.data[at] = u8::try_from(length).map_err(|_| "a text is longer than 255 bytes")?;
+    fn kind(&mut self) -> Result<Kind, &'static str> {
+        let word = self.next("expected a kind of record")?;
+        kind(word).ok_or("there is no such kind of record")
+    }
+
+    /// All words that are left, as bits of the kinds they name (RFC 4034, section 4.1.2).
+    fn kinds(&mut self) -> Result<(), &'static str> {
+        // A bit for each kind there can be.
+        let mut bits = alloc::vec![0u8; 8192];
+        while !self.words.is_empty() {
+            let kind = self.kind()?.0;
+            bits[usize::from(kind / 8)] |= 0x80 >> (kind % 8);
+        }
+        for (window, bits) in (0u8..=255).zip(bits.chunks(32)) {
+            if let Some((length, _)) = (1u8..=32).zip(bits).rfind(|(_, bits)| **bits != 0) {
+                self.bytes.extend([window, length]);
+                self.bytes.extend_from_slice(&bits[..usize::from(length)]);
+            }
+        }
         Ok(())
     }
 
@@ -149,18 +173,11 @@ impl<'a> Fields<'a> {
         let expected = "expected \\# LENGTH HEX";
         self.next(expected)?;
         let length: usize = self.parse(expected)?;
-        while let Some((word, rest)) = self.words.split_first() {
-            for pair in word.text.as_bytes().chunks(2) {
-                let [high, low] = *pair else {
-                    return Err(expected);
-                };
-                let digit = |byte: u8| char::from(byte).to_digit(16).ok_or(expected);
-                let byte = digit(high)? * 16 + digit(low)?;
-                self.data.push(u8::try_from(byte).map_err(|_| expected)?);
-            }
-            self.words = rest;
+        // There may be none of them.
+        if !self.words.is_empty() {
+            self.digits(&HEX, expected)?;
         }
-        if self.data.len() == length {
+        if self.bytes.len() == length {
             Ok(())
         } else {
             Err("the data is not as long as it says")
@@ -203,6 +220,27 @@ pub(crate) fn span(text: &str) -> Option<u32> {
     }
     // Nothing may be left without a unit.
     (number.is_none() && !text.is_empty()).then_some(total)
+}
+
+/// Seconds since 1970 modulo 2^32, or `YYYYMMDDhhmmss` (RFC 4034, section 3.2).
+fn moment(text: &str) -> Option<u32> {
+    if text.len() != 14 {
+        return text.parse().ok();
+    }
+    let number = |from: usize, to: usize| text.get(from..to)?.parse::<u64>().ok();
+    let (year, month, day) = (number(0, 4)?, number(4, 6)?, number(6, 8)?);
+    if year < 1970 || !(1..=12).contains(&month) || !(1..=31).contains(&day) {
+        return None;
+    }
+    // Days since 1970, in years that begin with March: leap days are then their last.
+    let (year, month) = match month {
+        3.. => (year, month - 3),
+        _ => (year - 1, month + 9),
+    };
+    let leap = year / 4 - year / 100 + year / 400;
+    let days = year * 365 + leap + (month * 153 + 2) / 5 + day - 1 - 719_468;
+    let seconds = days * 86_400 + number(8, 10)? * 3600 + number(10, 12)? * 60 + number(12, 14)?;
+    u32::try_from(seconds & u64::from(u32::MAX)).ok()
 }
 
 /// Adds the bytes of a text with escapes.
@@ -266,6 +304,29 @@ mod tests {
             ),
             ("TYPE999", "\\# 3 0a 0bFF", b"\x0a\x0b\xff"),
             ("A", "\\# 4 C0000201", b"\xc0\x00\x02\x01"),
+            ("TYPE999", "\\# 0", b""),
+            ("DS", "258 13 2 0a 0B", b"\x01\x02\x0d\x02\x0a\x0b"),
+            ("DNSKEY", "257 3 13 Zm9v YmE=", b"\x01\x01\x03\x0dfooba"),
+            // 2000-03-01 00:00:00, and 2106-02-07 06:28:16, at which 32 bits begin anew.
+            (
+                "RRSIG",
+                "AAAA 8 3 1h 20000301000000 21060207062816 1 z. Zg==",
+                b"\0\x1c\x08\x03\0\0\x0e\x10\x38\xbc\x5d\x80\0\0\0\0\0\x01\x01z\0f",
+            ),
+            // RFC 4034, section 4.3.
+            (
+                "NSEC",
+                "host.z. A MX RRSIG NSEC TYPE1234",
+                b"\x04host\x01z\0\0\x06\x40\x01\0\0\0\x03\
+                  \x04\x1b\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\x20",
+            ),
+            (
+                "NSEC3",
+                "1 1 12 aabb CPNMUOG NS",
+                b"\x01\x01\0\x0c\x02\xaa\xbb\x04foob\0\x01\x20",
+            ),
+            ("NSEC3PARAM", "1 0 0 -", b"\x01\0\0\0\0"),
+            ("TLSA", "3 1 1 ff", b"\x03\x01\x01\xff"),
         ] {
             assert_eq!(data(kind, text).as_deref(), Ok(bytes), "{kind} {text}");
         }
@@ -292,6 +353,20 @@ mod tests {
             ),
             ("TYPE999", "\\# 2 0a", "the data is not as long as it says"),
             ("TYPE999", "\\# 1 0", "expected \\# LENGTH HEX"),
+            ("DS", "1 13 2", "expected hexadecimal digits"),
+            ("DS", "1 13 2 0", "expected hexadecimal digits"),
+            ("DNSKEY", "1 3 13 *", "expected digits of base 64"),
+            (
+                "RRSIG",
+                "A 8 3 1 20001301000000 1 1 z. Zg==",
+                "expected a moment as YYYYMMDDhhmmss",
+            ),
+            ("NSEC", "a. NONE", "there is no such kind of record"),
+            (
+                "NSEC3PARAM",
+                "1 0 0 x",
+                "expected salt in hexadecimal digits, or -",
+            ),
             (
                 "SOA",
                 "a b 1 2 3 4 5x",

@@ -7,6 +7,9 @@ extern crate alloc;
 
 mod answer;
 mod data;
+mod denial;
+mod digits;
+mod kinds;
 mod message;
 mod names;
 mod text;

@@ -2,8 +2,9 @@
 
 use alloc::vec::Vec;
 
-use sprat::net::dns::{CLASS_IN, Header, Kind, Name, Question};
+use sprat::net::dns::{CLASS_IN, Header, Kind, Name};
 
+use crate::kinds::RRSIG;
 use crate::zone::Set;
 
 /// Bytes of an OPT record without options.
@@ -64,20 +65,43 @@ impl<'a> Message<'a> {
         &mut self.header
     }
 
-    /// Repeats the question. Names that end like its name are written shorter from then on.
-    pub(crate) fn question(&mut self, question: &Question) {
-        question.write(self.bytes);
-        self.header.counts[0] = 1;
-        self.asked = Some(question.name);
+    /// Whether who asked understands signatures.
+    pub(crate) fn takes_signatures(&self) -> bool {
+        self.extension.is_some_and(|extension| extension.signatures)
     }
 
-    /// Adds all records of a set, or none of them where there is no room; whether there was.
-    pub(crate) fn set(&mut self, section: Section, owner: &Name, set: &Set, lifetime: u32) -> bool {
+    /// Repeats the question, of this name, as it was written: who asks may know the answer to be its
+    /// own by which letters are capitals. Names that end like its name are written shorter from then
+    /// on.
+    pub(crate) fn question(&mut self, name: Name, written: &[u8]) {
+        self.bytes.extend_from_slice(written);
+        self.header.counts[0] = 1;
+        self.asked = Some(name);
+    }
+
+    /// Adds all records of a set, and those of its owner's `sets` that sign it where they are
+    /// understood, or none of them where there is no room; whether there was.
+    pub(crate) fn set(
+        &mut self,
+        section: Section,
+        owner: &Name,
+        set: &Set,
+        sets: &[Set],
+        lifetime: u32,
+    ) -> bool {
         let start = self.bytes.len();
         let mut count = 0u16;
-        for data in &set.data {
+        let signed = self.takes_signatures();
+        let own = set.data.iter().map(|data| (set.kind, data));
+        let signatures = sets
+            .iter()
+            .filter(|of| of.kind == RRSIG && signed)
+            .flat_map(|of| &of.data)
+            .filter(|data| data.starts_with(&set.kind.0.to_be_bytes()))
+            .map(|data| (RRSIG, data));
+        for (kind, data) in own.chain(signatures) {
             self.name(owner);
-            for number in [set.kind.0, CLASS_IN] {
+            for number in [kind.0, CLASS_IN] {
                 self.bytes.extend(number.to_be_bytes());
             }
             self.bytes.extend(lifetime.to_be_bytes());

@@ -50,6 +50,17 @@ impl Names {
         Some((name, sets))
     }
 
+    /// All names with their sets, in the order in which they came.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&Name, &[Set])> {
+        self.entries.iter().map(|(name, sets)| (name, &sets[..]))
+    }
+
+    /// One of these.
+    pub(crate) fn nth(&self, place: usize) -> Option<(&Name, &[Set])> {
+        let (name, sets) = self.entries.get(place)?;
+        Some((name, sets))
+    }
+
     /// The sets of a name, which is added where there is none.
     pub(crate) fn add(&mut self, name: &Name) -> &mut Vec<Set> {
         if self.entries.len() * 2 >= self.index.len() {

@@ -7,6 +7,8 @@ use core::fmt;
 use sprat::net::dns::{Kind, Name};
 
 use crate::data;
+use crate::denial::{Denial, hash_in};
+use crate::kinds::{NSEC, NSEC3, RRSIG, kind};
 use crate::names::Names;
 use crate::text::{Entry, Mistake, entries};
 
@@ -41,6 +43,9 @@ pub(crate) struct Zone {
     origin: Name,
     /// Every name that there is, also those that only have names below them.
     names: Names,
+    /// The names of NSEC3 records. They are hashes of names, and no names to ask for.
+    hashed: Names,
+    denial: Denial,
 }
 
 impl Zone {
@@ -58,21 +63,21 @@ impl Zone {
         &self.origin
     }
 
+    pub(crate) fn names(&self) -> &Names {
+        &self.names
+    }
+
+    pub(crate) fn hashed(&self) -> &Names {
+        &self.hashed
+    }
+
+    pub(crate) fn denial(&self) -> &Denial {
+        &self.denial
+    }
+
     /// The sets of a name, where there is such a name.
     pub(crate) fn sets(&self, name: &Name) -> Option<&[Set]> {
         self.names.get(name).map(|(_, sets)| sets)
-    }
-
-    /// The set of a kind of a name.
-    pub(crate) fn set(&self, name: &Name, kind: Kind) -> Option<&Set> {
-        self.owned(name, kind).map(|(_, set)| set)
-    }
-
-    /// The set of a kind of a name, and the name as the zone has it.
-    pub(crate) fn owned(&self, name: &Name, kind: Kind) -> Option<(&Name, &Set)> {
-        let (name, sets) = self.names.get(name)?;
-        let set = sets.iter().find(|set| set.kind == kind)?;
-        Some((name, set))
     }
 
     fn add(
@@ -85,16 +90,25 @@ impl Zone {
         if !name.is_within(&self.origin) {
             return Err("the name does not lie in the zone");
         }
+        if kind == NSEC3 && (hash_in(&name).is_none() || name.parent() != Some(self.origin)) {
+            return Err("the name must be a hash in digits of base 32");
+        }
+        let hashed = kind == NSEC3 || kind == RRSIG && data.starts_with(&NSEC3.0.to_be_bytes());
+        let names = match hashed {
+            true => &mut self.hashed,
+            false => &mut self.names,
+        };
         let mut above = name;
-        while let Some(parent) = above.parent().filter(|_| above != self.origin) {
-            self.names.add(&parent);
+        while let Some(parent) = above.parent().filter(|_| above != self.origin && !hashed) {
+            names.add(&parent);
             above = parent;
         }
-        let sets = self.names.add(&name);
-        let alone = |kind| kind == Kind::CNAME;
+        let sets = names.add(&name);
+        // What signs an alias stands beside it (RFC 4035, section 2.5).
+        let beside = |one, other| one == Kind::CNAME && ![RRSIG, NSEC, one].contains(&other);
         if sets
             .iter()
-            .any(|set| set.kind != kind && (alone(set.kind) || alone(kind)))
+            .any(|set| beside(set.kind, kind) || beside(kind, set.kind))
         {
             return Err("a name with a CNAME record can have no others");
         }
@@ -110,7 +124,10 @@ impl Zone {
             // Records of a set that differ in lifetime are an error of RFC 2181, which the lesser
             // of them mends.
             Some(set) => {
-                set.lifetime = set.lifetime.min(lifetime);
+                // Signatures of several sets are no set.
+                if kind != RRSIG {
+                    set.lifetime = set.lifetime.min(lifetime);
+                }
                 if !set.data.contains(&data) {
                     set.data.push(data);
                 }
@@ -146,16 +163,18 @@ fn read(text: &str) -> Result<Zone, Mistake> {
         let zone = zone.get_or_insert_with(|| Zone {
             origin: name,
             names: Names::default(),
+            hashed: Names::default(),
+            denial: Denial::default(),
         });
         if kind == Kind::SOA && name != zone.origin {
             return Err(mistake("there can be only one such record"));
         }
         zone.add(name, kind, lifetime, data).map_err(mistake)?;
     }
-    zone.ok_or(Mistake {
-        line: 1,
-        words: "a zone begins with its SOA record",
-    })
+    let mistake = |words| Mistake { line: 1, words };
+    let mut zone = zone.ok_or(mistake("a zone begins with its SOA record"))?;
+    zone.denial = Denial::new(&zone.origin, &zone.names, &zone.hashed).map_err(mistake)?;
+    Ok(zone)
 }
 
 type Record = (Name, Kind, u32, Vec<u8>);
@@ -188,7 +207,7 @@ impl Context {
             }
         }
         let (first, words) = words.split_first().ok_or("expected a kind of record")?;
-        let kind = data::kind(first.text).ok_or("there is no such kind of record")?;
+        let kind = kind(first.text).ok_or("there is no such kind of record")?;
         let data = data::read(kind, words, &self.origin)?;
         let lifetime = lifetime
             .or(self.lifetime)
@@ -223,12 +242,13 @@ mod tests {
         let zone = Zone::parse(&text, "z").expect("a zone");
         let name = |text: &str| text.parse::<Name>().expect("a name");
         assert_eq!(*zone.origin(), name("z"));
-        let set = zone.set(&name("x.z"), Kind::A).expect("a set");
-        assert_eq!((set.lifetime, set.data.len()), (5, 2));
-        assert_eq!(
-            zone.set(&name("y.w.z"), Kind::TXT).map(|set| set.lifetime),
-            Some(60)
-        );
+        let set = |text, kind| {
+            let sets = zone.sets(&name(text))?;
+            sets.iter().find(|set| set.kind == kind)
+        };
+        let x = set("x.z", Kind::A).expect("a set");
+        assert_eq!((x.lifetime, x.data.len()), (5, 2));
+        assert_eq!(set("y.w.z", Kind::TXT).map(|set| set.lifetime), Some(60));
         // Between them lies a name without records, and beside them none.
         assert_eq!(zone.sets(&name("w.z")).map(<[Set]>::len), Some(0));
         assert!(zone.sets(&name("v.z")).is_none());
@@ -252,6 +272,16 @@ mod tests {
             ),
             ("x.y. A 192.0.2.1", 4, "the name does not lie in the zone"),
             ("$INCLUDE x", 4, "expected $ORIGIN or $TTL"),
+            (
+                "x NSEC3 1 0 0 - CPNMUOG A",
+                4,
+                "the name must be a hash in digits of base 32",
+            ),
+            (
+                "@ NSEC3PARAM 1 0 151 -",
+                1,
+                "names are hashed more than 150 times: sign it with fewer iterations",
+            ),
             (
                 "x SOA a b 1 2 3 4 5",
                 4,

@@ -2,6 +2,8 @@
 
 use super::*;
 
+mod signed;
+
 fn zone() -> Zone {
     Zone::parse(include_str!("../../example.zone"), "example.zone").expect("a zone")
 }
@@ -45,8 +47,12 @@ impl Answer {
 }
 
 fn exchange(message: &[u8], transport: Transport) -> Option<Answer> {
+    exchange_with(&zone(), message, transport)
+}
+
+fn exchange_with(zone: &Zone, message: &[u8], transport: Transport) -> Option<Answer> {
     let mut out = Vec::new();
-    if !answer(&zone(), message, transport, &mut out) {
+    if !answer(zone, message, transport, &mut out) {
         return None;
     }
     let (header, mut reader) = Reader::new(&out).expect("a header");
@@ -98,6 +104,15 @@ fn a_record_is_answered_with_authority() {
     );
     // Header, question (18 + 4), pointer, ten bytes, address.
     assert_eq!(answer.size, 12 + 22 + 2 + 10 + 4);
+}
+
+#[test]
+fn a_question_comes_back_as_it_was_written() {
+    let mut message = question("www.example.test", Kind::A);
+    message[13..16].copy_from_slice(b"wWw");
+    let mut out = Vec::new();
+    assert!(answer(&zone(), &message, Transport::Datagram, &mut out));
+    assert_eq!(out[12..message.len()], message[12..]);
 }
 
 #[test]
