@@ -1,4 +1,4 @@
-//! `sprat inspect`: what an image is, wants and weighs.
+//! `sprat inspect`: what an image is, wants and weighs, or what is known of an instance.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -7,13 +7,18 @@ use clap::Args;
 
 use sprat_image::{Inspection, inspect};
 
+use crate::host::{FolderArguments, inspect_instance};
 use crate::output::{say, table};
 use crate::subject::{Subject, SubjectError};
 
-/// Shows an image's manifest, segments with their protections, and size by crate
+/// Shows an image's manifest, segments with their protections, and size by crate; or what is known of an
+/// instance
 #[derive(Args)]
+#[command(after_help = "Examples:\n  \
+    sprat inspect web.elf\n  \
+    sprat inspect fw             an instance, as `sprat ps` names it")]
 pub(crate) struct InspectCommand {
-    /// The image; the middlebox that this command carries, if none is named
+    /// The image, or an instance of the daemon's; the middlebox that this command carries, if none is named
     image: Option<PathBuf>,
 
     /// Its symbols, for the size by crate; IMAGE.symbols, if that exists
@@ -23,12 +28,17 @@ pub(crate) struct InspectCommand {
     /// Prints JSON
     #[arg(long)]
     json: bool,
+
+    #[command(flatten)]
+    folders: FolderArguments,
 }
 
 #[derive(Debug, thiserror::Error)]
 enum InspectError {
     #[error(transparent)]
     Subject(#[from] SubjectError),
+    #[error("{0}: no such file, and the daemon has no such instance; there are: {1}")]
+    Unknown(String, String),
     #[error("JSON: {0}")]
     Json(#[from] serde_json::Error),
     #[error("standard output: {0}")]
@@ -40,7 +50,30 @@ impl InspectCommand {
         say("inspect", self.text())
     }
 
+    /// The name of an instance, where it can be one: no file has it.
+    fn instance(&self) -> Option<&str> {
+        let name = self.image.as_deref()?;
+        let is_name = name.components().count() == 1 && !name.exists();
+        name.to_str().filter(|_| is_name)
+    }
+
     fn text(&self) -> Result<String, InspectError> {
+        if let Some(name) = self.instance()
+            // Where there is no daemon, it is a file that is missing.
+            && let Ok(found) = inspect_instance(&self.folders, name)
+        {
+            let instance = found.map_err(|others| {
+                let others = match others.is_empty() {
+                    true => "none".into(),
+                    false => others.join(", "),
+                };
+                InspectError::Unknown(name.into(), others)
+            })?;
+            return match self.json {
+                true => Ok(serde_json::to_string_pretty(&instance)? + "\n"),
+                false => Ok(instance.text()),
+            };
+        }
         let subject = Subject::open(self.image.as_deref(), self.symbols.as_deref())?;
         let inspection = inspect(&subject.image, subject.symbols.as_deref())
             .map_err(|source| subject.refused(source))?;
@@ -148,6 +181,7 @@ mod tests {
             image: None,
             symbols: None,
             json: false,
+            folders: FolderArguments::default(),
         }
         .text()
         .expect("an image");
@@ -163,6 +197,7 @@ mod tests {
             image: Some("/nowhere/x".into()),
             symbols: None,
             json: false,
+            folders: FolderArguments::default(),
         };
         let error = missing.text().expect_err("missing").to_string();
         assert_eq!(error, "/nowhere/x: No such file or directory (os error 2)");

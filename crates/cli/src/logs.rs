@@ -2,6 +2,8 @@
 
 use std::process::ExitCode;
 
+use serde_json::json;
+
 use crate::control::{CONSOLE, Client, ClientError, with_instance};
 use crate::output;
 
@@ -20,6 +22,9 @@ pub(crate) struct LogsCommand {
     /// comma between, MODULE=LEVEL for modules apart.
     #[arg(long)]
     level: Option<String>,
+    /// Prints JSON, an object for each line.
+    #[arg(long)]
+    json: bool,
 }
 
 /// Shows an instance's console, all that it holds and what comes, until the instance ends.
@@ -28,6 +33,9 @@ pub(crate) struct LogsCommand {
 pub(crate) struct ConsoleCommand {
     /// The instance: its name, or the path of its control socket.
     instance: String,
+    /// Prints JSON, an object for each line.
+    #[arg(long)]
+    json: bool,
 }
 
 impl ConsoleCommand {
@@ -37,6 +45,7 @@ impl ConsoleCommand {
             instance: self.instance,
             follow: true,
             level: None,
+            json: self.json,
         };
         logs.run()
     }
@@ -59,15 +68,21 @@ impl LogsCommand {
 
     fn print(&self, client: &mut Client) -> Result<(), ClientError> {
         let mut offset = 0;
+        let mut lines = Lines::default();
         let wait = if self.follow { " wait" } else { "" };
         loop {
             let answer = client.read(CONSOLE, &format!("{offset}{wait}"))?;
-            if answer == b"end\n" {
-                return Ok(());
-            }
-            let (next, text) = piece(&answer)?;
-            let is_read = output::print_foreign_on(&text).map_err(ClientError::Output)?;
-            if !is_read || (text.is_empty() && !self.follow) {
+            let ended = answer == b"end\n";
+            let (next, text) = match ended {
+                true => (offset, Vec::new()),
+                false => piece(&answer)?,
+            };
+            let last = ended || (text.is_empty() && !self.follow);
+            let printed = match self.json {
+                true => output::print_on(&lines.take(&self.instance, &text, last)),
+                false => output::print_foreign_on(&text),
+            };
+            if last || !printed.map_err(ClientError::Output)? {
                 return Ok(());
             }
             offset = next;
@@ -76,6 +91,29 @@ impl LogsCommand {
 }
 
 /// Takes an answer apart: where what comes next begins, and the text.
+/// The lines of a text that comes in pieces.
+#[derive(Default)]
+struct Lines(Vec<u8>);
+
+impl Lines {
+    /// Those that are whole now as JSON, and where this is the `last` piece what is left.
+    fn take(&mut self, instance: &str, piece: &[u8], last: bool) -> String {
+        self.0.extend_from_slice(piece);
+        if last && self.0.last().is_some_and(|byte| *byte != b'\n') {
+            self.0.push(b'\n');
+        }
+        let end = self.0.iter().rposition(|byte| *byte == b'\n');
+        let whole: Vec<u8> = self.0.drain(..end.map_or(0, |end| end + 1)).collect();
+        let lines = whole.split_inclusive(|byte| *byte == b'\n');
+        let told = lines.map(|line| {
+            let line = String::from_utf8_lossy(line);
+            let line = line.trim_end_matches('\n');
+            format!("{}\n", json!({ "instance": instance, "line": line }))
+        });
+        told.collect()
+    }
+}
+
 fn piece(answer: &[u8]) -> Result<(u64, Vec<u8>), ClientError> {
     let mut lines = answer.splitn(2, |byte| *byte == b'\n');
     let next = lines.next().and_then(|line| str::from_utf8(line).ok());
@@ -84,5 +122,25 @@ fn piece(answer: &[u8]) -> Result<(u64, Vec<u8>), ClientError> {
         _ => Err(ClientError::Nonsense(
             String::from_utf8_lossy(answer).chars().take(80).collect(),
         )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_are_whole_however_their_text_comes() {
+        let mut lines = Lines::default();
+        let mut told = String::new();
+        for piece in ["on", "e\ntw", "o\n\n", "thr"] {
+            told += &lines.take("fw", piece.as_bytes(), false);
+        }
+        told += &lines.take("fw", b"ee", true);
+        told += &lines.take("fw", b"", true);
+        let expected: String = ["one", "two", "", "three"]
+            .map(|line| format!("{{\"instance\":\"fw\",\"line\":\"{line}\"}}\n"))
+            .concat();
+        assert_eq!(told, expected);
     }
 }

@@ -2,6 +2,8 @@
 
 use std::process::ExitCode;
 
+use serde_json::json;
+
 use crate::control::{ClientError, with_instance};
 use crate::output;
 
@@ -20,6 +22,9 @@ pub(crate) struct ReadCommand {
     /// What the handler is given, where it takes something.
     #[arg(default_value = "")]
     argument: String,
+    /// Prints JSON.
+    #[arg(long)]
+    json: bool,
 }
 
 impl ReadCommand {
@@ -27,6 +32,12 @@ impl ReadCommand {
     pub(crate) fn run(&self) -> ExitCode {
         with_instance(&self.instance, |client| {
             let mut value = client.read(&self.handler, &self.argument)?;
+            if self.json {
+                let value = String::from_utf8_lossy(&value);
+                let (instance, handler) = (&self.instance, &self.handler);
+                let told = json!({ "instance": instance, "handler": handler, "value": value });
+                return output::print(&format!("{told:#}\n")).map_err(ClientError::Output);
+            }
             // For a terminal; a program that reads this trims it.
             if !value.ends_with(b"\n") {
                 value.push(b'\n');

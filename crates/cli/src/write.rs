@@ -2,7 +2,10 @@
 
 use std::process::ExitCode;
 
-use crate::control::with_instance;
+use serde_json::json;
+
+use crate::control::{ClientError, with_instance};
+use crate::output;
 
 /// Writes a handler of an instance that runs.
 #[derive(Debug, clap::Args)]
@@ -17,13 +20,23 @@ pub(crate) struct WriteCommand {
     /// What to write.
     #[arg(default_value = "", allow_hyphen_values = true)]
     value: String,
+    /// Prints JSON.
+    #[arg(long)]
+    json: bool,
 }
 
 impl WriteCommand {
     /// Runs the command.
     pub(crate) fn run(&self) -> ExitCode {
         with_instance(&self.instance, |client| {
-            client.write(&self.handler, &self.value)
+            client.write(&self.handler, &self.value)?;
+            if self.json {
+                let (instance, handler) = (&self.instance, &self.handler);
+                let told =
+                    json!({ "instance": instance, "handler": handler, "written": self.value });
+                output::print(&format!("{told:#}\n")).map_err(ClientError::Output)?;
+            }
+            Ok(())
         })
     }
 }

@@ -310,6 +310,19 @@ pub fn ring_name(spec: &str) -> Option<&str> {
     spec.strip_prefix("ring:")
 }
 
+/// A device's Ethernet address: the same wherever and whenever the function runs. Replicas have it
+/// in common, for they stand for one function.
+#[must_use]
+pub fn device_address(function: &str, device: &str) -> [u8; 6] {
+    // FNV-1a, whose figures are fixed.
+    let mut hash = 0xcbf2_9ce4_8422_2325_u64;
+    for byte in function.bytes().chain([0]).chain(device.bytes()) {
+        hash = (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+    }
+    let [a, b, c, d, e, ..] = (hash ^ (hash >> 40)).to_le_bytes();
+    [2, a, b, c, d, e]
+}
+
 /// The names of a function's instances.
 #[must_use]
 pub fn instance_names(function: &str, replicas: u32) -> Vec<String> {

@@ -347,6 +347,17 @@ pub struct InstanceStatus {
     pub last_end: Option<String>,
 }
 
+/// How an instance ended.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct Crash {
+    /// When, in milliseconds since 1970.
+    pub at: u64,
+    /// The file that says so.
+    pub file: String,
+    /// What it says.
+    pub report: String,
+}
+
 /// Whether an instance runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]

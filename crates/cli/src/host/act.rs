@@ -10,6 +10,9 @@ use super::{FolderArguments, complain_of, encoded};
 pub(crate) struct StopCommand {
     /// The function.
     function: String,
+    /// Prints JSON.
+    #[arg(long)]
+    json: bool,
     #[command(flatten)]
     folders: FolderArguments,
 }
@@ -19,6 +22,9 @@ pub(crate) struct StopCommand {
 pub(crate) struct StartCommand {
     /// The function.
     function: String,
+    /// Prints JSON.
+    #[arg(long)]
+    json: bool,
     #[command(flatten)]
     folders: FolderArguments,
 }
@@ -28,26 +34,29 @@ pub(crate) struct StartCommand {
 pub(crate) struct KillCommand {
     /// The instance, as `sprat ps` names it.
     instance: String,
+    /// Prints JSON.
+    #[arg(long)]
+    json: bool,
     #[command(flatten)]
     folders: FolderArguments,
 }
 
 impl StopCommand {
     pub(crate) fn run(&self) -> ExitCode {
-        change(&self.folders, &self.function, "stop")
+        change(&self.folders, &self.function, "stop", self.json)
     }
 }
 
 impl StartCommand {
     pub(crate) fn run(&self) -> ExitCode {
-        change(&self.folders, &self.function, "start")
+        change(&self.folders, &self.function, "start", self.json)
     }
 }
 
-fn change(folders: &FolderArguments, function: &str, action: &str) -> ExitCode {
+fn change(folders: &FolderArguments, function: &str, action: &str, json: bool) -> ExitCode {
     let path = format!("/v1/functions/{}/{action}", encoded(function));
     match folders.ask("POST", &path, None) {
-        Ok(answer) => say_changes(&answer),
+        Ok(answer) => say_changes(&answer, json),
         Err(error) => {
             complain_of(&error);
             ExitCode::FAILURE
@@ -59,6 +68,7 @@ impl KillCommand {
     pub(crate) fn run(&self) -> ExitCode {
         let path = format!("/v1/instances/{}/kill", encoded(&self.instance));
         match self.folders.ask("POST", &path, None) {
+            Ok(answer) if self.json => say_changes(&answer, true),
             Ok(_) => ExitCode::SUCCESS,
             Err(error) => {
                 complain_of(&error);

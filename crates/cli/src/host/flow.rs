@@ -38,6 +38,9 @@ pub(crate) struct SteerCommand {
     /// between.
     #[arg(required = true, value_name = "FUNCTION=SHARE", value_parser = share)]
     shares: Vec<(String, Part)>,
+    /// Prints JSON.
+    #[arg(long)]
+    json: bool,
     #[command(flatten)]
     folders: FolderArguments,
 }
@@ -91,7 +94,7 @@ impl SteerCommand {
         let shares: BTreeMap<_, _> = self.shares.iter().cloned().collect();
         let body = json!({ "shares": shares });
         match self.folders.ask("POST", "/v1/steer", Some(&body)) {
-            Ok(answer) => say_changes(&answer),
+            Ok(answer) => say_changes(&answer, self.json),
             Err(error) => {
                 complain_of(&error);
                 ExitCode::FAILURE

@@ -5,6 +5,7 @@ mod capture;
 mod daemon;
 mod events;
 mod flow;
+mod instance;
 mod port;
 mod ps;
 mod top;
@@ -25,6 +26,7 @@ pub(crate) use capture::CaptureCommand;
 pub(crate) use daemon::{DaemonCommand, LaneCommand};
 pub(crate) use events::EventsCommand;
 pub(crate) use flow::{FlowCommand, SteerCommand};
+pub(crate) use instance::inspect as inspect_instance;
 pub(crate) use port::PortCommand;
 pub(crate) use ps::PsCommand;
 pub(crate) use top::TopCommand;
@@ -36,7 +38,7 @@ use crate::output::complain;
 const BEGINNING: Duration = Duration::from_secs(2);
 
 /// Where a daemon has its sockets and its state.
-#[derive(Debug, clap::Args)]
+#[derive(Debug, Default, clap::Args)]
 pub(crate) struct FolderArguments {
     /// The folder of the daemon's sockets; $XDG_RUNTIME_DIR/sprat, if not given.
     #[arg(long = "run", value_name = "FOLDER")]

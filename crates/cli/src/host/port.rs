@@ -91,17 +91,22 @@ fn all(lanes: &Lanes) -> Vec<Shown<'_>> {
         .collect()
 }
 
+/// What was dropped at a port, and before that why it is not there.
+pub(super) fn drops(status: &PortStatus) -> String {
+    let mut remarks: Vec<String> = status.failed.iter().cloned().collect();
+    let drops = status.dropped.iter();
+    remarks.extend(drops.map(|(cause, frames)| format!("{frames} {cause}")));
+    remarks.join("; ")
+}
+
 fn rows(ports: &[Shown<'_>]) -> String {
     let rows = ports.iter().map(|Shown { tenant, status }| {
-        let mut remarks: Vec<String> = status.failed.iter().cloned().collect();
-        let drops = status.dropped.iter();
-        remarks.extend(drops.map(|(cause, frames)| format!("{frames} {cause}")));
         vec![
             status.name.clone(),
             (*tenant).into(),
             status.received.0.to_string(),
             status.sent.0.to_string(),
-            remarks.join("; "),
+            drops(status),
         ]
     });
     table(&["PORT", "TENANT", "IN", "OUT", "DROPPED"], &[2, 3], rows)

@@ -98,7 +98,7 @@ fn instance_row(tenant: &str, process: u32, instance: &InstanceStatus) -> Vec<St
 }
 
 /// A time as people say it, by its largest unit.
-fn duration(milliseconds: u64) -> String {
+pub(super) fn duration(milliseconds: u64) -> String {
     let seconds = milliseconds / 1000;
     match seconds {
         0 => format!("{milliseconds} ms"),

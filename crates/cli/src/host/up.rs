@@ -27,6 +27,9 @@ pub(crate) struct UpCommand {
     /// Read the file and the programs that it names, and declare nothing
     #[arg(long)]
     check: bool,
+    /// Prints JSON.
+    #[arg(long)]
+    json: bool,
     #[command(flatten)]
     folders: FolderArguments,
 }
@@ -54,13 +57,16 @@ impl UpCommand {
             }
         };
         self.folders.await_daemon();
-        declare(&self.folders, &body)
+        declare(&self.folders, &body, self.json)
     }
 }
 
 /// Ends everything that was declared
 #[derive(Debug, clap::Args)]
 pub(crate) struct DownCommand {
+    /// Prints JSON.
+    #[arg(long)]
+    json: bool,
     #[command(flatten)]
     folders: FolderArguments,
 }
@@ -68,13 +74,13 @@ pub(crate) struct DownCommand {
 impl DownCommand {
     pub(crate) fn run(&self) -> ExitCode {
         let nothing = json!({ "functions": {}, "ports": {}, "chains": [], "bridges": {} });
-        declare(&self.folders, &nothing)
+        declare(&self.folders, &nothing, self.json)
     }
 }
 
-fn declare(folders: &FolderArguments, desired: &Value) -> ExitCode {
+fn declare(folders: &FolderArguments, desired: &Value, json: bool) -> ExitCode {
     match folders.ask("PUT", "/v1/declared", Some(desired)) {
-        Ok(answer) => say_changes(&answer),
+        Ok(answer) => say_changes(&answer, json),
         Err(error) => {
             complain_of(&error);
             ExitCode::FAILURE
@@ -83,7 +89,7 @@ fn declare(folders: &FolderArguments, desired: &Value) -> ExitCode {
 }
 
 /// Prints what has changed.
-pub(super) fn say_changes(answer: &Value) -> ExitCode {
+pub(super) fn say_changes(answer: &Value, json: bool) -> ExitCode {
     let changes = answer.get("changes").and_then(Value::as_array);
     let mut text = String::new();
     for change in changes.into_iter().flatten().filter_map(Value::as_str) {
@@ -92,6 +98,9 @@ pub(super) fn say_changes(answer: &Value) -> ExitCode {
     }
     if text.is_empty() {
         text.push_str("nothing to change\n");
+    }
+    if json {
+        text = format!("{answer:#}\n");
     }
     match output::print(&text) {
         Ok(()) => ExitCode::SUCCESS,

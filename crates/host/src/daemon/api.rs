@@ -25,7 +25,8 @@ use super::stream::Stream;
 use super::{Daemon, metrics};
 use crate::desired::Desired;
 use crate::protocol::{
-    Answer, Changes, ElementStatus, Happening, Lanes, LogPiece, Request, Shares, TenantLane, Text,
+    Answer, Changes, Crash, ElementStatus, Happening, Lanes, LogPiece, Request, Shares, TenantLane,
+    Text,
 };
 
 /// Most bytes of a request.
@@ -54,6 +55,7 @@ fn routes() -> OpenApiRouter<Arc<Daemon>> {
         .routes(routes!(kill))
         .routes(routes!(log))
         .routes(routes!(elements))
+        .routes(routes!(crashes))
         .routes(routes!(instance_metrics))
         .routes(routes!(read, write))
         .routes(routes!(capture))
@@ -376,6 +378,23 @@ async fn elements(State(daemon): Held, Path(instance): Path<String>) -> Response
         Ok(_) => Err(strange()),
         Err(error) => Err(error),
     })
+}
+
+/// How an instance ended so far, newest first: the last sixteen times.
+#[utoipa::path(
+    get,
+    path = "/v1/instances/{name}/crashes",
+    params(("name" = String, Path, description = "The instance.")),
+    responses((status = 200, body = Vec<Crash>), (status = 400, body = Refusal))
+)]
+async fn crashes(State(daemon): Held, Path(instance): Path<String>) -> Response {
+    if let Err(error) = daemon.owner(&instance).await {
+        return refuse(StatusCode::BAD_REQUEST, error);
+    }
+    let folder = daemon.lanes.folders.crashes();
+    let read = move || super::crashes::read(&folder, &instance);
+    let read = tokio::task::spawn_blocking(read).await;
+    answer(read.map_err(|error| error.to_string()))
 }
 
 /// What an instance counts, and the host for it, as Prometheus text.

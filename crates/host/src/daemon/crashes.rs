@@ -3,6 +3,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use crate::protocol::Crash;
+
 /// Reports of an instance that are kept.
 const MOST_REPORTS: usize = 16;
 
@@ -39,6 +41,22 @@ fn reports(folder: &Path, instance: &str) -> Vec<(u64, PathBuf)> {
         Some((time.parse().ok().filter(|_| digits)?, file.path()))
     };
     files.filter_map(report).collect()
+}
+
+/// How an instance ended, newest first, as far as that is kept.
+pub(super) fn read(folder: &Path, instance: &str) -> Vec<Crash> {
+    let mut reports = reports(folder, instance);
+    reports.sort_by_key(|(at, _)| std::cmp::Reverse(*at));
+    let crash = |(at, path): (u64, PathBuf)| {
+        // One may be removed meanwhile.
+        let report = fs::read(&path).ok()?;
+        Some(Crash {
+            at,
+            file: path.display().to_string(),
+            report: String::from_utf8_lossy(&report).into_owned(),
+        })
+    };
+    reports.into_iter().filter_map(crash).collect()
 }
 
 #[cfg(test)]

@@ -17,7 +17,7 @@ use super::maker::{Job, Spec};
 use super::unit::{Backoff, Unit};
 use super::{Lane, LanePort, Making};
 use crate::control::Console;
-use crate::desired::{Boot, Desired, Function, instance_names};
+use crate::desired::{Boot, Desired, Function, device_address, instance_names};
 use crate::protocol::{Answer, State};
 
 /// What units are to run, and the instances that were made for them.
@@ -37,18 +37,6 @@ pub(super) struct Pending {
     reply: Sender<Answer>,
 }
 
-/// A device's Ethernet address: the same wherever and whenever the function runs. Replicas have it
-/// in common, for they stand for one function.
-pub(super) fn address(function: &str, device: &str) -> [u8; 6] {
-    // FNV-1a, whose figures are fixed.
-    let mut hash = 0xcbf2_9ce4_8422_2325_u64;
-    for byte in function.bytes().chain([0]).chain(device.bytes()) {
-        hash = (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
-    }
-    let [a, b, c, d, e, ..] = (hash ^ (hash >> 40)).to_le_bytes();
-    [2, a, b, c, d, e]
-}
-
 /// In nanoseconds.
 fn idle(function: &Function) -> u64 {
     u64::from(function.idle).saturating_mul(1_000_000_000)
@@ -59,7 +47,7 @@ fn spec(name: &str, function: &Function) -> Arc<Spec> {
     Arc::new(Spec {
         program: function.program.clone(),
         devices: devices
-            .map(|device| (device.clone(), address(name, device)))
+            .map(|device| (device.clone(), device_address(name, device)))
             .collect(),
         parameters: function.parameters.clone(),
         memory: function.memory,

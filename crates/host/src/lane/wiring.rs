@@ -4,9 +4,8 @@ use std::collections::BTreeMap;
 
 use sprat_switch::switch::{Membership, PortId, Selection, Side, Vlan};
 
-use super::plan::address;
 use super::{Hop, Lane, LaneBridge, LaneJoin};
-use crate::desired::{Chain, Desired, Part, instance_names};
+use crate::desired::{Chain, Desired, Part, device_address, instance_names};
 
 /// A port at a side of a join: its share of conversations, and what it asks for.
 struct Joined {
@@ -110,7 +109,7 @@ impl Lane {
             for name in alternatives.keys() {
                 let devices = desired.functions.get(name).map(|what| &what.devices);
                 let devices = devices.into_iter().flatten();
-                own.extend(devices.map(|device| (address(name, device), place)));
+                own.extend(devices.map(|device| (device_address(name, device), place)));
             }
         }
         let trusted = chain
@@ -210,7 +209,7 @@ impl Lane {
                 if let Some((function, device)) = member.split_once('.')
                     && !bridge.any_source.contains(function)
                 {
-                    membership.sources = Some(vec![address(function, device)]);
+                    membership.sources = Some(vec![device_address(function, device)]);
                 }
                 let ports = self.ports_of(desired, member).into_iter();
                 members.extend(ports.map(|port| (port, membership.clone())));

@@ -108,6 +108,7 @@ fn answers_are_as_the_document_says() {
     host.wait("one", "running");
     host.good(&["kill", "one"]);
     host.until(|| host.instance("one").filter(|one| one["restarts"] == 1));
+    host.wait("one", "running");
     let get = |path: &str| call(&host, "GET", path, "text/plain", "");
     let (status, _, document) = get("/v1/openapi.json");
     assert_eq!(status, 200);

@@ -179,3 +179,81 @@ fn what_would_go_on_ends_once_nobody_reads_it() {
         assert_eq!(String::from_utf8_lossy(&errors), "", "{arguments:?}");
     }
 }
+
+#[test]
+fn an_instance_is_inspected_with_all_that_is_known_of_it() {
+    let host = Host::start("");
+    let pass =
+        "FromDevice(eth0) -> Queue -> ToDevice(eth1); FromDevice(eth1) -> Queue -> ToDevice(eth0);";
+    fs::write(host.path().join("pass.click"), pass).expect("written");
+    host.declare("[functions.fw]\nrun = 'pass.click'\nparameters = { NET = '10.0.0.0/8' }\n");
+    host.wait("fw", "running");
+    host.good(&["kill", "fw"]);
+    host.until(|| host.instance("fw").filter(|fw| fw["restarts"] == 1));
+    let lane = host.lane("default").expect("a lane");
+    let shown = host.until(|| {
+        let shown = host.run(&["inspect", "fw", "--json"]).json();
+        (shown["crashes"][0].is_object()).then_some(shown)
+    });
+    assert_eq!(shown["instance"]["last_end"], "was ended by the host");
+    assert_eq!(shown["function"]["parameters"][0][1], "10.0.0.0/8");
+    assert_eq!(shown["lane"]["pid"], lane);
+    let crash = &shown["crashes"][0];
+    let report = crash["file"].as_str().expect("a file");
+    let written = fs::read_to_string(report).expect("readable");
+    assert_eq!(crash["report"], *written);
+    assert!(crash["at"].as_u64() > Some(1_700_000_000_000), "{crash}");
+    let text = host.good(&["inspect", "fw"]);
+    for part in [
+        "fw: running for ",
+        ", replaced 1 times, the last was ended by the host\n",
+        "function fw: pass.click\n  NET = 10.0.0.0/8\n",
+        &format!("lane default: process {lane}, by "),
+        " eth0    02:",
+        " eth1    02:",
+        report,
+    ] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+    let refused = host.run(&["inspect", "fv"]);
+    assert!(!refused.good);
+    assert_eq!(
+        refused.errors,
+        "sprat inspect: fv: no such file, and the daemon has no such instance; there are: fw\n"
+    );
+    // Who names a file gets what is said of files.
+    let refused = host.run(&["inspect", "./fw"]).errors;
+    assert!(refused.contains("./fw: No such file"), "{refused}");
+}
+
+#[test]
+fn what_commands_say_is_there_as_json_too() {
+    let host = Host::start(ALONE);
+    let json = |arguments: &[&str]| host.run(&[arguments, &["--json"]].concat()).json();
+    let changed = |changes: &[&str]| serde_json::json!({ "changes": changes });
+    assert_eq!(json(&["up", "edge.toml"]), changed(&["+ one", "+ two"]));
+    assert_eq!(json(&["up", "edge.toml"]), changed(&[]));
+    host.wait("one", "running");
+    assert_eq!(json(&["stop", "two"]), changed(&["stopped two"]));
+    assert_eq!(json(&["start", "two"]), changed(&["started two"]));
+    let read = json(&["read", "one", "c.count"]);
+    let expected = serde_json::json!({ "instance": "one", "handler": "c.count", "value": "5" });
+    assert_eq!(read, expected);
+    let written = json(&["write", "one", "c.reset", ""]);
+    let expected = serde_json::json!({ "instance": "one", "handler": "c.reset", "written": "" });
+    assert_eq!(written, expected);
+    assert_eq!(json(&["kill", "one"]), changed(&["killed one"]));
+    host.wait("one", "running");
+    let said = "Script(print \"one\", print \"two\", stop)";
+    fs::write(host.path().join("said.click"), said).expect("written");
+    host.declare("[functions.said]\nrun = 'said.click'\ndevices = []\nrestart = 'never'\n");
+    let lines = host.until(|| {
+        let lines = host.good(&["logs", "said", "--json"]);
+        (lines.lines().count() >= 2).then_some(lines)
+    });
+    let expected =
+        "{\"instance\":\"said\",\"line\":\"one\"}\n{\"instance\":\"said\",\"line\":\"two\"}\n";
+    assert!(lines.contains(expected), "{lines}");
+    let gone = json(&["down"]);
+    assert_eq!(gone, changed(&["- said"]));
+}
