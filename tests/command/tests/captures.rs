@@ -383,3 +383,59 @@ fn an_interrupt_ends_the_wait_for_a_pipe() {
     holder.wait().expect("it ends");
     assert_refused(folder.path(), &finished, &["interrupted"], &names);
 }
+
+#[test]
+fn a_capture_is_played_as_fast_as_it_was_recorded_or_as_is_said() {
+    let seconds = |times: &[(u32, u32)], more: &[&str]| {
+        let folder = folder(PASS, &capture(times));
+        let report = run(folder.path(), &[&IN, &["--out", "eth1=sink"], more]).json();
+        assert_eq!(report["frames"]["sent"], times.len(), "{report}");
+        report["seconds"].as_f64().expect("a number")
+    };
+    // Six tenths of a second, then what a run lingers.
+    let short = [(1, 0), (1, 300_000), (1, 600_000)];
+    let linger = ["--linger", "0.1"];
+    let recorded = seconds(&short, &[&linger[..], &["--pace", "recorded"]].concat());
+    assert!((0.6..10.0).contains(&recorded), "{recorded}");
+    let long = [(1, 0), (1, 0), (THIRTY_YEARS, 0), (THIRTY_YEARS, 1)];
+    let given = seconds(&long, &[&linger[..], &["--pace", "10"]].concat());
+    assert!((0.3..10.0).contains(&given), "{given}");
+    let generated = [
+        "--in",
+        "eth0=generate:count=11",
+        "--pace",
+        "20",
+        "--out",
+        "eth1=sink",
+    ];
+    let folder = folder(PASS, &[]);
+    let report = run(folder.path(), &[&generated, &linger]).json();
+    assert_eq!(report["frames"]["sent"], 11);
+    assert!(report["seconds"].as_f64() >= Some(0.5), "{report}");
+
+    for (more, expected) in [
+        (
+            &["--pace", "recorded", "--in", "eth0=generate"][..],
+            "what is generated was not recorded: give frames in a second",
+        ),
+        (
+            &["--pace", "10", "--in", "eth0=in.pcap", "--clock", "capture"],
+            "frames come in the machine's time: leave --clock capture out",
+        ),
+        (
+            &["--pace", "10", "--port", "eth0=user"],
+            "it is for frames of --in, and there are none",
+        ),
+        (
+            &["--pace", "fast"],
+            "expected recorded, or frames in a second",
+        ),
+        (&["--pace", "0"], "expected recorded, or frames in a second"),
+    ] {
+        let refused = run(folder.path(), &[more]);
+        assert!(
+            !refused.good && refused.errors.contains(expected),
+            "{refused:?}"
+        );
+    }
+}

@@ -26,7 +26,7 @@ use miette::Diagnostic as _;
 use sprat_image::Profile;
 use sprat_monitor::{Grant, GrantedDevice, Options};
 use sprat_switch::lane::{Lane, LaneOptions, Link};
-use sprat_switch::port::{GiveUp, Resolution, User, UserOptions};
+use sprat_switch::port::{GiveUp, Pace, Paced, Resolution, Start, User, UserOptions};
 
 use control::Control;
 use error::RunError;
@@ -49,6 +49,7 @@ use crate::package::{self, Package, Target};
     sprat run examples/firewall\n  \
     sprat run firewall.click --in eth0=trace.pcap --out eth1=clean.pcap\n  \
     sprat run mirror.click --in eth0=generate:size=64,count=10000000 --out eth0=sink\n  \
+    sprat run firewall.click --in eth0=trace.pcap --pace recorded --port eth1=tap:tap0\n  \
     sprat run --publish 8080:80\n  \
     sprat run -t disk examples/firewall\n  \
     sprat run web.image --port eth0=user --publish 8080:80\n  \
@@ -112,6 +113,10 @@ pub(crate) struct RunCommand {
     /// Which time the instance lives in; by default the captures', where all frames have one.
     #[arg(long, value_enum)]
     clock: Option<ClockChoice>,
+    /// How fast frames of --in come: recorded (as a capture was), or so many in a second, such as 10000,
+    /// in the machine's time; by default as fast as they are taken.
+    #[arg(long, value_parser = pace)]
+    pace: Option<Pace>,
     /// How long nothing must move before a run is over, in the instance's time.
     #[arg(long, value_name = "SECONDS", default_value = "1", value_parser = seconds)]
     linger: Duration,
@@ -134,6 +139,15 @@ pub(crate) struct RunCommand {
     /// Prints no report.
     #[arg(short, long, conflicts_with = "json")]
     quiet: bool,
+}
+
+/// Reads a pace: `recorded`, or frames in a second.
+fn pace(text: &str) -> Result<Pace, String> {
+    match (text, text.replace('_', "").parse()) {
+        ("recorded", _) => Ok(Pace::Recorded),
+        (_, Ok(rate)) if (0.001..=1e9).contains(&rate) => Ok(Pace::Rate(rate)),
+        _ => Err("expected recorded, or frames in a second from 0.001 to 1000000000".into()),
+    }
 }
 
 /// Reads a size such as 65536, 512K or 8M.
@@ -324,9 +338,13 @@ fn check_configuration(settings: &Settings) -> Result<(), RunError> {
 
 fn open_links(settings: &Settings, give_up: &GiveUp) -> Result<Vec<Link>, RunError> {
     let mut finest = Resolution::Microseconds;
+    let start = Start::default();
     let mut opened = Vec::new();
     for (name, input) in &settings.inputs {
-        let (port, resolution) = input.open(give_up)?;
+        let (mut port, resolution) = input.open(give_up)?;
+        if let Some(pace) = settings.pace {
+            port = Box::new(Paced::new(port, pace, &start));
+        }
         finest = finest.max(resolution);
         opened.push((name, port));
     }

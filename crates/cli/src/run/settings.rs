@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::Deserialize;
-use sprat_switch::port::{PortSpec, Publish, PublishError};
+use sprat_switch::port::{Pace, PortSpec, Publish, PublishError};
 
 use super::RunCommand;
 use super::blocks::BlockSpec;
@@ -34,6 +34,8 @@ pub(super) struct Settings {
     pub(super) parameters: Vec<(String, String)>,
     /// The numbers to report: group, label, handler.
     pub(super) report: Vec<ReportGroup>,
+    /// How fast frames of inputs come.
+    pub(super) pace: Option<Pace>,
     pub(super) playback: bool,
     pub(super) linger: Duration,
 }
@@ -105,7 +107,8 @@ impl Settings {
             clock = Some(chosen);
         }
         settings.check_target(arguments, clock)?;
-        if arguments.target == Target::Disk {
+        settings.set_pace(arguments)?;
+        if arguments.target == Target::Disk || settings.pace.is_some() {
             clock = Some(ClockChoice::Real);
         }
         let captures = settings.inputs.iter().all(|(_, input)| input.plays_back())
@@ -141,6 +144,7 @@ impl Settings {
             files: Vec::new(),
             parameters: Vec::new(),
             report: Vec::new(),
+            pace: None,
             playback: false,
             linger: Duration::from_secs(1),
         }
@@ -321,6 +325,34 @@ impl Settings {
                 write,
             });
         }
+        Ok(())
+    }
+
+    /// A pace is one of the machine's time, and of frames that come from somewhere.
+    fn set_pace(&mut self, arguments: &RunCommand) -> Result<(), RunError> {
+        let Some(pace) = arguments.pace else {
+            return Ok(());
+        };
+        let wrong = |what: &str| {
+            Err(RunError::Flag {
+                flag: "--pace",
+                value: match pace {
+                    Pace::Recorded => "recorded".into(),
+                    Pace::Rate(rate) => rate.to_string(),
+                },
+                what: what.into(),
+            })
+        };
+        if arguments.clock == Some(ClockChoice::Capture) {
+            return wrong("frames come in the machine's time: leave --clock capture out");
+        }
+        if self.inputs.is_empty() {
+            return wrong("it is for frames of --in, and there are none");
+        }
+        if pace == Pace::Recorded && !self.inputs.iter().all(|(_, input)| input.plays_back()) {
+            return wrong("what is generated was not recorded: give frames in a second");
+        }
+        self.pace = Some(pace);
         Ok(())
     }
 

@@ -30,6 +30,7 @@ fn words(arguments: &RunCommand, settings: &Settings) -> Result<Vec<OsString>, R
         ("--monitor", arguments.monitor.is_some()),
         ("--memory", arguments.memory.is_some()),
         ("--clock", arguments.clock.is_some()),
+        ("--pace", arguments.pace.is_some()),
         ("--for", arguments.duration.is_some()),
         ("--dedicated", arguments.dedicated),
         ("--name", arguments.name.is_some()),
