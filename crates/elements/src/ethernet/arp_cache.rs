@@ -86,7 +86,7 @@ struct Entry {
 
 impl Entry {
     fn expired(&self, timeout: Milliseconds, now: Milliseconds) -> bool {
-        timeout != 0 && self.live + timeout < now
+        timeout != 0 && self.live.saturating_add(timeout) < now
     }
 
     fn may_request(&self, now: Milliseconds) -> bool {
@@ -158,7 +158,7 @@ impl Table {
             return Answer::Unknown;
         };
         let poll = u64::try_from(poll.as_millis()).unwrap_or(0);
-        let poll = poll != 0 && entry.live + poll <= now && entry.may_request(now);
+        let poll = poll != 0 && entry.live.saturating_add(poll) <= now && entry.may_request(now);
         if poll {
             entry.note_request(now);
         }
@@ -401,6 +401,15 @@ mod tests {
             table.text(at(101)),
             "1.0.0.1 0 02-00-00-00-00-01 0.101000\n"
         );
+    }
+
+    #[test]
+    fn an_address_may_be_good_for_ever() {
+        let mut table = table(0, 0);
+        table.limits.timeout = Duration::from_millis(u64::MAX);
+        table.learn(ip(1), ADDRESS, at(1), &mut Batch::new());
+        let answer = table.look_up(ip(1), Duration::from_millis(u64::MAX), at(100));
+        assert_eq!(answer, Answer::Known(ADDRESS, false));
     }
 
     #[test]
