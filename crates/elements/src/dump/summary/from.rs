@@ -2,7 +2,7 @@ use alloc::format;
 use alloc::string::{String, ToString};
 use core::time::Duration;
 
-use sprat_click::arguments::{IpProtocol, Raw};
+use sprat_click::arguments::{IpProtocol, Raw, split_words, unquote};
 use sprat_click::decimal;
 use sprat_click::{
     Arguments, Class, Configuration, Configure, Context, Element, HandlerError, HandlerList,
@@ -11,10 +11,10 @@ use sprat_click::{
 use sprat_packet::{Batch, Packet};
 
 use super::draft::Flow;
-use super::fields::parse_list;
+use super::fields::Field;
 use super::lines::{Lines, words};
 use super::netflow::Link;
-use super::reader::{Reader, Syntax, read_flow};
+use super::reader::{Reader, Syntax, read_flow, readable};
 use super::tcpdump::Tcpdump;
 
 pub(crate) const FROM_IP_SUMMARY_DUMP: Class = Class::of::<FromIpSummaryDump>("FromIPSummaryDump")
@@ -188,9 +188,9 @@ impl Configure for FromIpSummaryDump {
                 fields = list;
             }
         }
-        for field in parse_list(&fields) {
-            if let Err(name) = field {
-                arguments.warning(format!("unknown content type '{name}'"));
+        for field in listed(&fields) {
+            if let Err(what) = field {
+                arguments.warning(what);
             }
         }
         let burst = arguments
@@ -226,6 +226,13 @@ impl Configure for FromIpSummaryDump {
     }
 }
 
+/// The fields of a list of names, or what is wrong with each.
+fn listed(text: &str) -> impl Iterator<Item = Result<&'static Field, String>> {
+    split_words(text)
+        .into_iter()
+        .map(|word| readable(&unquote(&word)))
+}
+
 impl FromIpSummaryDump {
     fn open(&self, context: &Context<'_>) -> Result<Reader, Rejected> {
         let (name, lines) = match &self.data {
@@ -243,10 +250,7 @@ impl FromIpSummaryDump {
         }
         let name = if name == "-" { "<stdin>" } else { name };
         let mut reader = Reader::new(name.into(), lines);
-        reader.fields = parse_list(&self.settings.fields)
-            .into_iter()
-            .map(Result::ok)
-            .collect();
+        reader.fields = listed(&self.settings.fields).map(Result::ok).collect();
         reader.syntax = match self.kind {
             Kind::Summary => Syntax::Fields,
             Kind::NetFlow(link) => Syntax::NetFlow(link),
@@ -256,6 +260,9 @@ impl FromIpSummaryDump {
         reader.flow_given = self.settings.flow_given;
         reader.checksums = self.settings.checksums;
         reader.multipacket = self.settings.multipacket;
+        if matches!(self.kind, Kind::Summary) {
+            reader.check_banner(context);
+        }
         Ok(reader)
     }
 

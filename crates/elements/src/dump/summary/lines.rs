@@ -78,6 +78,19 @@ impl Lines {
         }
     }
 
+    /// Copies the next line, which stays the next.
+    ///
+    /// # Errors
+    /// The file could not be read.
+    pub(super) fn peek(&mut self, line: &mut Vec<u8>) -> Result<bool, AccessError> {
+        let (number, position) = (self.number, self.position);
+        let more = self.next(line);
+        // What was taken stands before the next line, as lines are only taken out to read on.
+        self.at -= self.position - position;
+        (self.number, self.position) = (number, position);
+        more
+    }
+
     /// Takes the next binary record over, without its first word; whether it is a line of text, or
     /// `None` at the end of the dump.
     ///

@@ -1,3 +1,4 @@
+use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::net::Ipv4Addr;
@@ -53,6 +54,13 @@ pub(super) struct Reader {
     complained: bool,
 }
 
+/// The version of dumps that is known, and older ones that differ in the second number.
+const MAJOR_VERSION: u32 = 1;
+const MINOR_VERSION: u32 = 3;
+
+/// What a dump without a banner may begin with.
+const BEGINNINGS: [&str; 5] = ["!creator", "!data", "!contents", "!proto", "!flowid"];
+
 /// The packets that the last line still has to give.
 #[derive(Clone, Copy, Default)]
 struct Repeats {
@@ -84,6 +92,26 @@ impl Reader {
             repeats: Repeats::default(),
             made: None,
             complained: false,
+        }
+    }
+
+    /// Warns of a dump that does not begin as dumps do.
+    pub(super) fn check_banner(&mut self, context: &Context<'_>) {
+        let mut line = Vec::new();
+        if !matches!(self.lines.peek(&mut line), Ok(true)) {
+            return;
+        }
+        let line = String::from_utf8_lossy(&line);
+        let warn = |what: &str| context.warning(format!("{}: {what}", self.name));
+        if let Some(version) = line.strip_prefix("!IPSummaryDump") {
+            let mut numbers = version.trim().split('.').map(str::parse::<u32>);
+            if let (Some(Ok(major)), Some(Ok(minor))) = (numbers.next(), numbers.next())
+                && (major != MAJOR_VERSION || minor > MINOR_VERSION)
+            {
+                warn(&format!("unexpected IPSummaryDump version {major}.{minor}"));
+            }
+        } else if self.fields.is_empty() && !BEGINNINGS.iter().any(|it| line.starts_with(it)) {
+            warn("missing banner line; is this an IP summary dump?");
         }
     }
 
@@ -218,14 +246,14 @@ impl Reader {
     fn set_fields(&mut self, context: &Context<'_>, names: &[String]) {
         self.fields.clear();
         for name in names {
-            let field = Field::find(name).filter(|field| field.read.is_some());
-            if field.is_none() {
+            let field = readable(name);
+            if let Err(what) = &field {
                 context.chatter(format_args!(
-                    "{}:{}: warning: unknown content type '{name}'",
+                    "{}:{}: warning: {what}",
                     self.name, self.lines.number
                 ));
             }
-            self.fields.push(field);
+            self.fields.push(field.ok());
         }
         if self.fields.is_empty() {
             self.complain(context, "no contents specified");
@@ -310,6 +338,15 @@ impl Reader {
     fn complain(&self, context: &Context<'_>, what: &str) {
         context.chatter(format_args!("{}:{}: {what}", self.name, self.lines.number));
     }
+}
+
+/// The field of a name that dumps may have.
+///
+/// # Errors
+/// What is wrong with it.
+pub(super) fn readable(name: &str) -> Result<&'static Field, String> {
+    let field = Field::find(name).filter(|field| field.read.is_some());
+    field.ok_or_else(|| format!("unknown content type '{name}'"))
 }
 
 /// Reads a flow: source address and port, destination address and port, and maybe its protocol.
