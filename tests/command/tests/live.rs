@@ -137,6 +137,16 @@ fn a_plain_router_on_an_interface_answers_the_kernel() {
     }
 }
 
+#[test]
+fn a_plain_router_finds_an_interface_by_its_ethernet_address() {
+    if in_namespace("a_plain_router_finds_an_interface_by_its_ethernet_address") {
+        pair();
+        ip("link set ours address 02:00:00:00:00:07");
+        let finished = answer_the_kernel("02:00:00:00:00:07", &["click", "a.click"]);
+        assert!(finished.good, "{finished:?}");
+    }
+}
+
 /// A router that makes an interface of the kernel's network, at whose other end it sends datagrams back.
 #[test]
 fn a_plain_router_answers_the_kernel_on_an_interface_that_it_made() {

@@ -7,16 +7,17 @@ use std::time::SystemTime;
 
 use sprat_abi::frame::FrameHead;
 use sprat_abi::host::Frame;
-use sprat_click::arguments::{Ipv4Prefix, Ipv6Prefix};
+use sprat_click::arguments::{Argument as _, Ipv4Prefix, Ipv6Prefix, NoNames};
 use sprat_click::names::Meaning;
 use sprat_packet::EtherAddress;
 use sprat_switch::port::{Addresses, Packet, Port as _, PortError};
 use sprat_userlevel::Interface;
 
-/// Opens an interface.
+/// Opens an interface, by its name or by its Ethernet address, as Click's kernel module has it too.
 pub(super) fn open(name: &str) -> io::Result<Box<dyn Interface>> {
+    let found = with_address(name);
     let hint = format!("a capture can stand for it: --in {name}=FILE or --out {name}=FILE");
-    match Packet::open(name, false) {
+    match Packet::open(found.as_deref().unwrap_or(name), false) {
         Ok(port) => Ok(Box::new(PacketInterface(port))),
         Err(PortError::NoPacketSocket { .. }) => Err(io::Error::other(format!(
             "live interfaces take root, or the capability CAP_NET_RAW ({hint})"
@@ -28,6 +29,19 @@ pub(super) fn open(name: &str) -> io::Result<Box<dyn Interface>> {
         }
         Err(error) => Err(io::Error::other(error)),
     }
+}
+
+/// The name of the interface that has this Ethernet address, where the text is one.
+fn with_address(text: &str) -> Option<String> {
+    let address = EtherAddress::parse(text, &NoNames).ok()?;
+    // Those of the network that this process is in, which `/sys` need not show.
+    let list = std::fs::read_to_string("/proc/net/dev").ok()?;
+    let mut names = list
+        .lines()
+        .filter_map(|line| line.split_once(':').map(|(name, _)| name.trim()));
+    let has =
+        |name: &&str| Addresses::of(name).is_some_and(|found| found.ethernet == Some(address.0));
+    names.find(has).map(String::from)
 }
 
 /// An interface that has nothing to do with the host: for a router that is only looked at.

@@ -24,7 +24,7 @@ pub(super) const FROM_DPDK_DEVICE: Class = FROM_DEVICE.named("FromDPDKDevice");
 /// ```
 ///
 /// - DEVNAME: the device, by the name the command line gives it (`eth0`); in a plain process an
-///   interface of the host where the command line names no such device.
+///   interface of the host, by name or Ethernet address, where the command line names no such device.
 /// - PROMISC: whether frames come that are for others, where the device would leave them out; false.
 /// - BURST: frames taken each time; by default as many as make a good batch.
 /// - ACTIVE: whether it takes any; true.
