@@ -103,7 +103,7 @@ fn run(request: &Request) -> Result<u8, Failure> {
         with_control_sockets(parse, request.control_sockets.clone()),
     );
     let builder = Rc::new(builder.hot_swap(request.hot_swap));
-    let router = build(&builder, &source, request.warnings)?;
+    let router = build(&builder, &source)?;
     if router.is_empty() && request.warnings && request.drive {
         let message = format!("{}: configuration has no elements, exiting", source.name);
         explain(&[Diagnostic::warning(message)].into_iter().collect());
@@ -211,15 +211,9 @@ fn plain(error: &std::io::Error) -> String {
     }
 }
 
-fn build(builder: &Rc<Builder>, source: &Source, warnings: bool) -> Result<Router, Failure> {
+fn build(builder: &Rc<Builder>, source: &Source) -> Result<Router, Failure> {
     match builder.prepare(&source.text, &source.name) {
-        Ok((router, found)) => {
-            let said: Diagnostics = found
-                .into_iter()
-                .filter(|message| {
-                    warnings || message.level != sprat_click::diagnostics::Level::Warning
-                })
-                .collect();
+        Ok((router, said)) => {
             explain(&said);
             Ok(router)
         }
