@@ -128,6 +128,22 @@ fn a_variable_that_is_not_set_is_named_with_how_to_set_it() {
 }
 
 #[test]
+fn an_address_that_a_sealed_instance_does_not_know_is_named_with_what_to_write() {
+    assert_refused(
+        run(
+            "FromDevice(eth0) -> IPEncap(udp, eth0:ip, 1.0.0.1) -> ToDevice(eth1);",
+            &capture(&[7; 60]),
+            &[],
+        ),
+        &[
+            "SRC: parse error",
+            "help: eth0:ip is not known",
+            "AddressInfo(eth0 ",
+        ],
+    );
+}
+
+#[test]
 fn a_file_that_is_no_capture_is_refused_by_name() {
     assert_refused(
         run(

@@ -130,6 +130,9 @@ fn check_configurations(desired: &Desired) -> bool {
                     complain!("  help: its devices are what functions.{name}.devices lists");
                     sound = false;
                 }
+                for hint in crate::devices::unknown_addresses(&flat) {
+                    complain!("warning: functions.{name}: {hint}");
+                }
             }
             Err(diagnostics) => {
                 crate::explain::explain_with_help(&diagnostics);

@@ -16,6 +16,7 @@ use sprat_packet::Pool;
 use super::{Built, Package, PackageError, Recording, library};
 use crate::devices;
 use crate::explain::explain;
+use crate::output::complain;
 
 /// What is read of a `run.toml`.
 #[derive(Deserialize)]
@@ -84,7 +85,11 @@ fn uses(text: &str, path: &Path) -> Result<(Vec<String>, Vec<String>), PackageEr
         let builder = Builder::new(library(), Simulation::new(), pool, parse);
         builder.check(&flat, &mut diagnostics);
         if diagnostics.has_errors() {
-            return Err(wrong(&diagnostics));
+            let error = wrong(&diagnostics);
+            for hint in devices::unknown_addresses(&flat) {
+                complain!("  help: {hint}");
+            }
+            return Err(error);
         }
     }
     let classes: BTreeSet<String> = flat

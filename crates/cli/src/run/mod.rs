@@ -232,10 +232,13 @@ fn run_program(arguments: &RunCommand) -> Result<(), RunError> {
     if let Some(package) = &settings.package {
         package.build(arguments.profile())?;
     }
-    check_configuration(&settings)?;
+    let hints = check_configuration(&settings)?;
     clashes::check(&settings)?;
     let interrupted = interrupt_flag();
     run_settings(arguments, &settings, &interrupted).map_err(|error| {
+        for hint in hints {
+            complain!("  help: {hint}");
+        }
         // Whatever was under way failed because of it.
         match interrupted.load(Ordering::Relaxed) && settings.ports.is_empty() {
             true => RunError::Interrupted,
@@ -318,17 +321,21 @@ fn holder(arguments: &RunCommand) -> Holder {
     }
 }
 
-/// Reads a Click configuration before anything boots, so that mistakes are shown in place.
-fn check_configuration(settings: &Settings) -> Result<(), RunError> {
+/// Reads a Click configuration before anything boots, so that mistakes are shown in place; and what to
+/// say should the instance refuse it.
+fn check_configuration(settings: &Settings) -> Result<Vec<String>, RunError> {
     let Program::Click { text, name } = &settings.program else {
-        return Ok(());
+        return Ok(Vec::new());
     };
     let parse = sprat_click::language::parser(
         Rc::new(sprat_click::language::NoLibraries),
         settings.parameters.clone(),
     );
     match parse(&sprat_elements::library(), text, name) {
-        Ok((flat, _)) => devices::check(settings, &flat),
+        Ok((flat, _)) => {
+            devices::check(settings, &flat)?;
+            Ok(crate::devices::unknown_addresses(&flat))
+        }
         Err(diagnostics) => {
             crate::explain::explain_with_help(&diagnostics);
             Err(RunError::Configuration)
