@@ -2,7 +2,7 @@
 
 use embedded_io_async::{ErrorType, Read, Write};
 
-use crate::{Error, TcpReader, TcpStream, TcpWriter};
+use crate::{Error, TcpReader, TcpStream, TcpWriter, UdpSocket};
 
 macro_rules! implement {
     ($($type:ident: $($trait:ident)*;)*) => {$(
@@ -38,4 +38,5 @@ implement! {
     TcpStream: Read Write;
     TcpReader: Read;
     TcpWriter: Write;
+    UdpSocket: ;
 }

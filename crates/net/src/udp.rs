@@ -189,6 +189,30 @@ impl UdpSocket {
         self.with(|socket| take(socket, buffer)).ok().flatten()
     }
 
+    /// Waits until a datagram waits.
+    ///
+    /// # Errors
+    /// None while the socket is open.
+    pub async fn readable(&self) -> Result<(), Error> {
+        poll_fn(|context| {
+            let ready = self.with(|socket| {
+                let ready = socket.can_recv();
+                if !ready {
+                    socket.register_recv_waker(context.waker());
+                }
+                ready
+            });
+            match ready {
+                Ok(false) => {
+                    self.waits_for("a datagram");
+                    Poll::Pending
+                }
+                ready => Poll::Ready(ready.map(|_| ())),
+            }
+        })
+        .await
+    }
+
     /// Waits for a datagram.
     ///
     /// # Errors

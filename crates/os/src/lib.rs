@@ -19,6 +19,8 @@ mod block;
 pub mod channel;
 mod clock;
 pub mod control;
+#[cfg(feature = "edge-nal")]
+mod embassy;
 mod env;
 mod error;
 mod executor;

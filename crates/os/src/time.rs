@@ -140,6 +140,32 @@ impl Drop for Sleep {
     }
 }
 
+/// The number of those that are not [`Sleep`]s.
+#[cfg(feature = "edge-nal")]
+const FOREIGN: u64 = u64::MAX;
+
+/// Has `waker` woken at a moment, or at the earlier one that it has been registered for in this way.
+#[cfg(feature = "edge-nal")]
+pub(crate) fn wake_at(deadline: u64, waker: &Waker) {
+    crate::task::waits_at_least_for("a timer");
+    let new = waker.clone();
+    let _before = TIMERS.with(|timers| {
+        let mut timers = timers.borrow_mut();
+        let known = timers
+            .iter()
+            .position(|((_, number), known)| *number == FOREIGN && known.will_wake(waker));
+        // Who waits asks again each time it is looked at.
+        let before = match known {
+            Some(known) if timers[known].0.0 <= deadline => return Some(new),
+            Some(known) => Some(timers.remove(known).1),
+            None => None,
+        };
+        let (Ok(place) | Err(place)) = place(&timers, (deadline, FOREIGN));
+        timers.insert(place, ((deadline, FOREIGN), new));
+        before
+    });
+}
+
 /// The time was up first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Elapsed;

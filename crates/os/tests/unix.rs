@@ -63,6 +63,29 @@ fn a_timeout_drops_what_takes_too_long_and_returns_what_does_not() {
 }
 
 #[test]
+fn timers_of_embassy_go_by_the_clock_of_the_instance() {
+    use embassy_time::{Duration as Span, Timer, WithTimeout as _};
+    Options::new().quiet().install();
+    let start = Instant::now();
+    sprat::run(async move {
+        let longest = sprat::spawn(async {
+            sleep(Duration::from_millis(1)).await;
+            Timer::after_millis(20).await;
+            Instant::now()
+        });
+        // Two in one task, of which the later one is left behind.
+        let limit = Timer::after_millis(4).with_timeout(Span::from_millis(2));
+        assert!(limit.await.is_err());
+        let passed = Instant::now().since(start);
+        assert!((2..20).contains(&passed.as_millis()), "{passed:?}");
+        let ready = async { 7 }.with_timeout(Span::from_secs(3600));
+        assert_eq!(ready.await, Ok(7));
+        let end = longest.await;
+        assert!(end.since(start) >= Duration::from_millis(21));
+    });
+}
+
+#[test]
 fn a_cancelled_task_does_not_run_on() {
     Options::new().quiet().install();
     let ran = Rc::new(RefCell::new(false));

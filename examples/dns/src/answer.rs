@@ -288,4 +288,5 @@ fn wildcard<'a>(zone: &'a Zone, name: &Name) -> Option<&'a [Set]> {
 }
 
 #[cfg(test)]
+#[path = "answer/tests.rs"]
 mod tests;

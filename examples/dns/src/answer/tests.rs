@@ -2,6 +2,7 @@
 
 use super::*;
 
+#[path = "tests/signed.rs"]
 mod signed;
 
 fn zone() -> Zone {
