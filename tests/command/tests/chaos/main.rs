@@ -4,6 +4,7 @@
 mod calls;
 mod clock;
 mod disk;
+mod hostile;
 mod interfaces;
 mod killed;
 mod load;

@@ -1,4 +1,5 @@
-//! Tells the host one lie in a ring; its configuration says which.
+//! Tells the host one lie in a ring; its configuration says which. Without one, it sends a buffer that there
+//! is not.
 #![cfg_attr(sprat_target = "vm", no_std, no_main)]
 
 use sealed::sprat_abi;
@@ -70,7 +71,7 @@ fn lies(contract: Contract) -> i32 {
     match contract.configuration() {
         b"receive index" => set_index(network.receive, CONSUMER, 5),
         b"transmit index" => set_index(network.transmit, PRODUCER, 1 << 31),
-        b"transmit buffer" => send(
+        b"transmit buffer" | b"" => send(
             &contract,
             &[Slot {
                 buffer: u32::MAX,

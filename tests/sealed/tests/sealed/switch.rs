@@ -297,6 +297,47 @@ fn one_that_never_yields_costs_only_itself_and_then_its_life() {
     }
 }
 
+/// Two get more frames than the thread can carry, of different lengths, and a third gets one now and
+/// then: the two have as many carried as each other, and the third all of its own.
+#[test]
+fn under_overload_each_gets_an_equal_share_and_who_asks_for_little_gets_it() {
+    for monitor in monitors() {
+        let mut world = World::new();
+        let mut ends = Vec::new();
+        for _ in 0..3 {
+            let (port, far) = world.port();
+            let (_, device) = world.instance(create(&*monitor, "forwards", b""));
+            world.switch.wire(port, device);
+            ends.push((far, device));
+        }
+        let long = |number| [frame(1, number), vec![0; 1400]].concat();
+        let mut small = Vec::new();
+        for round in 0..40 {
+            // More than is carried in a turn, whatever is left.
+            for (far, fresh) in [
+                (&ends[0].0, &frame as &dyn Fn(u16, u32) -> _),
+                (&ends[1].0, &|_, number| long(number)),
+            ] {
+                let missing = 4096 - far.with(|ends| ends.coming.len()).min(4096);
+                far.offer((0..missing).map(|_| fresh(1, round)));
+            }
+            let few = frame(2, round);
+            ends[2].0.offer([few.clone()]);
+            small.push(few);
+            world.switch.turn();
+        }
+        let carried = |index: usize| ends[index].0.with(|ends| ends.gone.len());
+        let [one, other] = [carried(0), carried(1)];
+        assert!(
+            one > 1000 && one.abs_diff(other) <= one / 10,
+            "{one} and {other}"
+        );
+        world.until(|_| carried(2) >= small.len());
+        assert!(ends[2].0.gone() == small);
+        assert_eq!(world.dropped(ends[2].1), []);
+    }
+}
+
 #[test]
 fn one_that_lies_is_ended_and_another_takes_its_place() {
     for monitor in monitors() {
