@@ -8,8 +8,13 @@ use core::task::Waker;
 use smoltcp::iface::Route;
 use smoltcp::wire::{EthernetAddress, IpCidr};
 
+#[cfg(feature = "ipv6")]
+use sprat_packet::Batch;
+
 use crate::engine::Engine;
 use crate::family;
+#[cfg(feature = "ipv6")]
+use crate::slaac::{self, Slaac};
 use crate::sockets::SocketId;
 
 /// How a stack comes by its addresses.
@@ -19,8 +24,8 @@ pub struct Configuration {
     pub ipv4: Ipv4,
     /// Its IPv6 addresses.
     pub ipv6: Ipv6,
-    /// Name servers, in the order in which they are asked. Those that a DHCP server names come
-    /// after these.
+    /// Name servers, in the order in which they are asked. Those that a DHCP server and IPv6 routers
+    /// name come after these.
     pub name_servers: Vec<IpAddr>,
     /// Domains that a name without a dot is looked for in.
     pub search: Vec<String>,
@@ -51,6 +56,8 @@ pub enum Ipv6 {
     /// None: no IPv6.
     #[default]
     Off,
+    /// A link-local address, and one on each network that routers advertise for it (SLAAC, RFC 4862).
+    Slaac,
     /// A link-local address, and this one.
     Static {
         /// The address.
@@ -82,6 +89,8 @@ pub(crate) struct Configurator {
     waiting: Vec<Waker>,
     #[cfg(feature = "dhcp")]
     dhcp: Option<SocketId>,
+    #[cfg(feature = "ipv6")]
+    pub(crate) slaac: Option<Slaac>,
 }
 
 impl Configurator {
@@ -92,7 +101,11 @@ impl Configurator {
     }
 
     pub(crate) fn name_servers(&self) -> Vec<IpAddr> {
-        [&self.name_servers[..], &self.leased_servers].concat()
+        #[cfg_attr(not(feature = "ipv6"), expect(unused_mut, reason = "none come later"))]
+        let mut servers = [&self.name_servers[..], &self.leased_servers].concat();
+        #[cfg(feature = "ipv6")]
+        servers.extend(self.slaac.iter().flat_map(Slaac::name_servers));
+        servers
     }
 
     /// Who takes datagrams for the DHCP client's port.
@@ -119,15 +132,93 @@ impl Engine {
             } => self.set_address(address.into(), prefix, gateway.map(IpAddr::V4)),
             Ipv4::Dhcp => self.start_dhcp(),
         }
-        if let Ipv6::Static {
-            address: own,
-            prefix,
-            gateway,
-        } = configuration.ipv6
-            && family::IPV6
+        #[cfg(feature = "ipv6")]
+        self.configure_ipv6(configuration, address);
+        #[cfg(not(feature = "ipv6"))]
+        let _ = address;
+    }
+
+    #[cfg(feature = "ipv6")]
+    fn configure_ipv6(&mut self, configuration: &Configuration, address: EthernetAddress) {
+        let link_local = || IpAddr::V6(slaac::made_of(slaac::LINK_LOCAL, address.0));
+        match configuration.ipv6 {
+            Ipv6::Off => {}
+            Ipv6::Static {
+                address: own,
+                prefix,
+                gateway,
+            } => {
+                self.set_address(link_local(), 64, None);
+                self.set_address(own.into(), prefix, gateway.map(IpAddr::V6));
+            }
+            Ipv6::Slaac => {
+                self.set_address(link_local(), 64, None);
+                self.configurator.slaac = Some(Slaac::new(address.0, self.now()));
+                self.configurator.pending |= configuration.ipv4 == Ipv4::Off;
+            }
+        }
+    }
+
+    /// Takes a frame that may be a router's advertisement.
+    #[cfg(feature = "ipv6")]
+    pub(crate) fn hear_router(&mut self, now: u64, frame: &[u8]) {
+        if let Some(slaac) = &mut self.configurator.slaac
+            && slaac.take(frame, now)
         {
-            self.set_address(IpAddr::V6(link_local(address)), 64, None);
-            self.set_address(own.into(), prefix, gateway.map(IpAddr::V6));
+            self.take_advertised();
+        }
+    }
+
+    /// Gives up what routers' advertisements no longer hold for, and asks for one when it is time.
+    #[cfg(feature = "ipv6")]
+    pub(crate) fn ask_routers(&mut self, now: u64, sent: &mut Batch) {
+        let Some(slaac) = &mut self.configurator.slaac else {
+            return;
+        };
+        if slaac.due() > now {
+            return;
+        }
+        let (changed, question) = slaac.advance(now);
+        if let Some(question) = question {
+            sent.push(self.pool.packet(&question));
+        }
+        if changed {
+            self.take_advertised();
+        }
+    }
+
+    /// Has the addresses and the router that are advertised.
+    #[cfg(feature = "ipv6")]
+    fn take_advertised(&mut self) {
+        let Some(slaac) = &self.configurator.slaac else {
+            return;
+        };
+        let advertised: Vec<Ipv6Addr> = slaac.addresses().collect();
+        let router = slaac.router();
+        let has = |known: &IpCidr| match IpAddr::from(known.address()) {
+            IpAddr::V4(_) => true,
+            IpAddr::V6(known) => known.is_unicast_link_local() || advertised.contains(&known),
+        };
+        self.interface
+            .update_ip_addrs(|addresses| addresses.retain(has));
+        self.interface.routes_mut().remove_default_ipv6_route();
+        if let Some(router) = router {
+            self.set_route(Route::new_ipv6_gateway(router));
+        }
+        for address in advertised {
+            if !self.has_address(address.into()) {
+                log::info!("address {address} by SLAAC");
+                self.set_address(address.into(), 64, None);
+            }
+            self.is_configured();
+        }
+    }
+
+    /// A first address is there.
+    fn is_configured(&mut self) {
+        self.configurator.pending = false;
+        for waker in core::mem::take(&mut self.configurator.waiting) {
+            waker.wake();
         }
     }
 
@@ -230,10 +321,7 @@ impl Engine {
                     address.prefix_len(),
                     router.map(IpAddr::V4),
                 );
-                self.configurator.pending = false;
-                for waker in core::mem::take(&mut self.configurator.waiting) {
-                    waker.wake();
-                }
+                self.is_configured();
             }
         }
     }
@@ -249,27 +337,4 @@ impl Engine {
             name_servers: self.configurator.name_servers(),
         }
     }
-}
-
-/// The link-local address of an Ethernet address (RFC 4291, appendix A).
-fn link_local(address: EthernetAddress) -> Ipv6Addr {
-    let [a, b, c, d, e, f] = address.0;
-    Ipv6Addr::from([
-        0xfe,
-        0x80,
-        0,
-        0,
-        0,
-        0,
-        0,
-        0,
-        a ^ 2,
-        b,
-        c,
-        0xff,
-        0xfe,
-        d,
-        e,
-        f,
-    ])
 }

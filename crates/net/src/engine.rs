@@ -17,6 +17,8 @@ use crate::configuration::Configurator;
 use crate::demux::{Destination, destination};
 use crate::dns::Cache;
 use crate::frames::Frames;
+#[cfg(feature = "ipv6")]
+use crate::slaac::Slaac;
 use crate::sockets::{Fill, Kind, SocketId, Sockets};
 use crate::tcp::Connections;
 use crate::timers::Timers;
@@ -40,7 +42,7 @@ pub(crate) struct Engine {
     pub(crate) timers: Timers,
     pub(crate) counters: Counters,
     pub(crate) waits_for: fn(&'static str),
-    pool: Pool,
+    pub(crate) pool: Pool,
     frame_limit: usize,
     /// Sockets that may have something to send.
     queue: VecDeque<SocketId>,
@@ -101,6 +103,8 @@ impl Engine {
             self.counters.bytes_in += packet.len() as u64;
             self.receive(now, packet.data(), sent);
         }
+        #[cfg(feature = "ipv6")]
+        self.ask_routers(now, sent);
         while let Some(id) = self.timers.pop(now) {
             if let Some(socket) = self.sockets.get(id) {
                 socket.armed = u64::MAX;
@@ -126,7 +130,13 @@ impl Engine {
         if !self.queue.is_empty() {
             return Some(0);
         }
-        self.timers.next()
+        let due = self.timers.next();
+        #[cfg(feature = "ipv6")]
+        let due = due
+            .into_iter()
+            .chain(self.configurator.slaac.as_ref().map(Slaac::due))
+            .min();
+        due
     }
 
     pub(crate) fn set_runner(&mut self, waker: &Waker) {
@@ -165,6 +175,8 @@ impl Engine {
             },
             Destination::Udp { local, port } => self.socket_for_datagram(local, port),
             Destination::Neighbours => {
+                #[cfg(feature = "ipv6")]
+                self.hear_router(now, frame);
                 for id in core::mem::take(&mut self.unresolved) {
                     if let Some(socket) = self.sockets.get(id) {
                         socket.unresolved = false;

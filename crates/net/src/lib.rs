@@ -37,6 +37,8 @@ mod frames;
 mod io;
 #[cfg(feature = "simulation")]
 pub mod simulation;
+#[cfg(feature = "ipv6")]
+mod slaac;
 mod sockets;
 mod stack;
 mod tcp;

@@ -144,7 +144,7 @@ pub(crate) fn configuration() -> Result<Configuration, EnvError> {
 }
 
 const ADDRESSES: &str = if cfg!(feature = "ipv6") {
-    "dhcp, off, or addresses such as 10.0.0.2/24"
+    "dhcp, slaac, off, or addresses such as 10.0.0.2/24"
 } else {
     "dhcp, off, or an IPv4 address such as 10.0.0.2/24; this image carries no IPv6"
 };
@@ -157,6 +157,7 @@ fn set_address(
     match text {
         "dhcp" => configuration.ipv4 = Ipv4::Dhcp,
         "off" => configuration.ipv4 = Ipv4::Off,
+        "slaac" if cfg!(feature = "ipv6") => configuration.ipv6 = Ipv6::Slaac,
         _ => {
             let wrong = || wrong("ip", text, ADDRESSES);
             let (address, prefix) = text.split_once('/').ok_or_else(wrong)?;
