@@ -16,7 +16,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use serde::{Deserialize, Serialize};
 use tokio::net::UnixStream;
-use utoipa::openapi::{Content, Ref, ResponseBuilder};
+use utoipa::openapi::{Content, Ref, RefOr, ResponseBuilder};
 use utoipa::{IntoParams, OpenApi, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -61,12 +61,15 @@ fn routes() -> OpenApiRouter<Arc<Daemon>> {
         .routes(routes!(capture))
 }
 
+/// What the document says of a refusal.
+const REFUSED: &str = "Refused, and why.";
+
 /// The resources, and the document that describes them.
 fn described() -> (Router<Arc<Daemon>>, utoipa::openapi::OpenApi) {
     let (router, mut document) = routes().split_for_parts();
     // Whatever is asked for may be asked for wrongly.
     let refused = ResponseBuilder::new()
-        .description("Refused, and why.")
+        .description(REFUSED)
         .content(
             "application/json",
             Content::new(Some(Ref::from_schema_name("Refusal"))),
@@ -76,6 +79,15 @@ fn described() -> (Router<Arc<Daemon>>, utoipa::openapi::OpenApi) {
         let operations = [&mut path.get, &mut path.put, &mut path.post];
         for operation in operations.into_iter().flatten() {
             let responses = &mut operation.responses.responses;
+            // OpenAPI asks for words about each.
+            for (status, response) in responses.iter_mut() {
+                if let RefOr::T(response) = response {
+                    response.description = match status.as_str() {
+                        "200" => operation.summary.clone().unwrap_or_default(),
+                        _ => REFUSED.into(),
+                    };
+                }
+            }
             responses.insert("default".into(), refused.clone().into());
         }
     }
@@ -333,6 +345,7 @@ async fn kill(State(daemon): Held, Path(instance): Path<String>) -> Response {
 }
 
 #[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 struct From {
     /// The first byte, counted from the first that was ever written.
     #[serde(default)]
@@ -419,6 +432,7 @@ async fn instance_metrics(State(daemon): Held, Path(instance): Path<String>) -> 
 }
 
 #[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 struct Parameters {
     /// What the handler is given.
     #[serde(default)]
@@ -482,6 +496,7 @@ async fn write(
 }
 
 #[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 struct Count {
     /// How many; without it, until whoever reads them has gone.
     count: Option<u64>,
@@ -548,6 +563,35 @@ mod tests {
             }
         }
         assert_eq!(described, named);
+    }
+
+    /// OpenAPI 3.1, sections 4.8.10, 4.8.12 and 4.8.17.
+    #[test]
+    fn operations_have_names_of_their_own_parameters_a_place_and_responses_a_description() {
+        let (_, document) = described();
+        let document = serde_json::to_value(document).expect("JSON");
+        let mut names = BTreeSet::new();
+        for (path, methods) in document["paths"].as_object().expect("paths") {
+            for operation in methods.as_object().expect("methods").values() {
+                for parameter in operation["parameters"].as_array().into_iter().flatten() {
+                    let name = parameter["name"].as_str().expect("a name");
+                    let in_path = path.contains(&format!("{{{name}}}"));
+                    let place = if in_path { "path" } else { "query" };
+                    assert_eq!(parameter["in"], place, "{path}: {name}");
+                    // Whatever is not in the path may be left out.
+                    assert_eq!(parameter["required"], in_path, "{path}: {name}");
+                }
+                let name = operation["operationId"].as_str().expect("a name");
+                assert!(names.insert(name.to_string()), "{name}");
+                let responses = operation["responses"].as_object().expect("responses");
+                assert!(responses.contains_key("default") && responses.contains_key("200"));
+                for response in responses.values() {
+                    let words = response["description"].as_str().expect("words");
+                    assert!(!words.is_empty(), "{operation}");
+                }
+            }
+        }
+        assert!(names.len() > 15, "{names:?}");
     }
 
     #[test]
