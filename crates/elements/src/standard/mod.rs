@@ -61,6 +61,7 @@ pub(crate) const CLASSES: &[&Class] = &[
     &queue::FRONT_DROP_QUEUE,
     &queue::FULL_NOTE_QUEUE,
     &spread::HASH_SWITCH,
+    &tee::HUB,
     &idle::IDLE,
     &infinite_source::INFINITE_SOURCE,
     &switch::INPUT_SWITCH,

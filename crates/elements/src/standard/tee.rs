@@ -5,6 +5,10 @@ pub(super) const TEE: Class = Class::of::<Tee>("Tee").ports("1/1-").processing("
 pub(super) const PULL_TEE: Class = Class::of::<PullTee>("PullTee")
     .ports("1/1-")
     .processing("l/lh");
+pub(super) const HUB: Class = Class::of::<Hub>("Hub")
+    .ports("-/=")
+    .processing("h/h")
+    .flow("#/[^#]");
 
 /// Reads the argument N, which must agree with the outputs in use.
 fn check_outputs(
@@ -61,6 +65,37 @@ impl Element for Tee {
     }
 }
 
+/// Hub: sends a copy of each packet out of every output but that of the input's number.
+///
+/// ```click
+/// Hub
+/// ```
+///
+/// As a hub for Ethernet does, whatever packets hold. It has as many outputs as inputs.
+///
+/// See Click's manual page Hub(n).
+struct Hub;
+
+impl Configure for Hub {
+    fn configure(arguments: &mut Arguments<'_>, _: &Configuration<'_>) -> Result<Self, Rejected> {
+        arguments.finish()?;
+        Ok(Self)
+    }
+}
+
+impl Element for Hub {
+    fn push(&mut self, context: &mut Context<'_>, port: usize, batch: &mut Batch) {
+        let mut others = (0..context.outputs()).filter(|other| *other != port);
+        let Some(last) = others.next_back() else {
+            return;
+        };
+        for other in others {
+            copy_to(context, other..other + 1, batch);
+        }
+        context.forward(last, batch);
+    }
+}
+
 /// PullTee: pushes a copy of each packet pulled through it out of every other output.
 ///
 /// ```click
@@ -103,6 +138,31 @@ mod tests {
         bench.run();
         assert_eq!(bench.sent("a"), [b"ame"]);
         assert_eq!(bench.sent("b"), [b"frame"]);
+    }
+
+    #[test]
+    fn hub_sends_nothing_back() {
+        let bench = Bench::new(
+            "FromDevice(a) -> h :: Hub -> ToDevice(a);
+             FromDevice(b) -> [1] h [1] -> ToDevice(b);
+             FromDevice(c) -> [2] h [2] -> ToDevice(c)",
+        );
+        for device in ["a", "b", "c"] {
+            bench.arrive(device, device.as_bytes());
+        }
+        bench.run();
+        for (device, expected) in [
+            ("a", [b"b", b"c"]),
+            ("b", [b"a", b"c"]),
+            ("c", [b"a", b"b"]),
+        ] {
+            let mut sent = bench.sent(device);
+            sent.sort();
+            assert_eq!(sent, expected, "{device}");
+        }
+        let alone = Bench::new("InfiniteSource(LIMIT 1) -> h :: Hub -> c :: Counter -> Discard");
+        alone.run();
+        assert_eq!(alone.read("c.count"), "0");
     }
 
     #[test]
