@@ -82,3 +82,28 @@ impl Configure for Align {
 }
 
 impl Element for Align {}
+
+pub(super) const ENSURE_DPDK_BUFFER: Class = Class::of::<EnsureDPDKBuffer>("EnsureDPDKBuffer");
+
+/// EnsureDPDKBuffer: passes packets on.
+///
+/// ```click
+/// EnsureDPDKBuffer([keywords FORCE_COPY, EXTRA_HEADROOM])
+/// ```
+///
+/// Accepted for the sake of configurations that were written for DPDK, whose devices take packets from no
+/// other memory. Here each device takes every packet.
+///
+/// See Click's class EnsureDPDKBuffer.
+struct EnsureDPDKBuffer;
+
+impl Configure for EnsureDPDKBuffer {
+    fn configure(arguments: &mut Arguments<'_>, _: &Configuration<'_>) -> Result<Self, Rejected> {
+        arguments.position::<bool>("FORCE_COPY");
+        arguments.position::<u32>("EXTRA_HEADROOM");
+        arguments.finish()?;
+        Ok(Self)
+    }
+}
+
+impl Element for EnsureDPDKBuffer {}

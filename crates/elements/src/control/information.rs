@@ -12,6 +12,7 @@ pub(super) const ANNOTATION_INFO: Class = information::<AnnotationInfo>("Annotat
 pub(super) const STATIC_THREAD_SCHED: Class = information::<StaticThreadSched>("StaticThreadSched");
 pub(super) const BALANCED_THREAD_SCHED: Class = information::<Remark>("BalancedThreadSched");
 pub(super) const CLICKY_INFO: Class = information::<Remark>("ClickyInfo");
+pub(super) const DPDK_INFO: Class = information::<Remark>("DPDKInfo");
 pub(super) const DEVIRTUALIZE_INFO: Class = information::<Remark>("DevirtualizeInfo");
 pub(super) const FLOW_INFO: Class = information::<Remark>("FlowInfo");
 pub(super) const IP_FIELD_INFO: Class = information::<Remark>("IPFieldInfo");
@@ -133,14 +134,14 @@ impl Configure for StaticThreadSched {
 
 impl Element for StaticThreadSched {}
 
-/// BalancedThreadSched, ClickyInfo, DevirtualizeInfo, FlowInfo, IPFieldInfo, IPNameInfo: say what is of no meaning here.
+/// BalancedThreadSched, ClickyInfo, DPDKInfo, DevirtualizeInfo, FlowInfo, IPFieldInfo, IPNameInfo: say what is of no meaning here.
 ///
 /// ```click
 /// ClickyInfo(...)
 /// ```
 ///
-/// Accepted with any arguments, for the sake of configurations that were written for Click's other tools
-/// or for several threads. The names of fields and protocols that IPFieldInfo and IPNameInfo bring are there
+/// Accepted with any arguments, for the sake of configurations that were written for Click's other tools,
+/// for several threads or for DPDK. The names of fields and protocols that IPFieldInfo and IPNameInfo bring are there
 /// without them.
 ///
 /// See Click's manual pages of these names.

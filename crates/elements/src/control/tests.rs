@@ -126,6 +126,8 @@ fn what_only_informs_other_tools_changes_no_packet() {
     for information in [
         "AlignmentInfo(a 4 0)",
         "BalancedThreadSched(10)",
+        "DPDKInfo(NB_MBUF 1048576, MBUF_SIZE 4096)",
+        "InfiniteSource(LIMIT 1) -> EnsureDPDKBuffer(EXTRA_HEADROOM 64) -> Discard",
         "ClickyInfo(STYLE x)",
         "DevirtualizeInfo(a 1)",
         "FlowInfo(a x/y)",
