@@ -173,7 +173,9 @@ impl Configure for FromIpSummaryDump {
                 continue;
             };
             flow_given = true;
-            if let Err(what) = read_flow(&mut flow, words(&text)) {
+            // As a dump has it, or without the first word.
+            let text = text.strip_prefix("!flowid ").unwrap_or(&text);
+            if let Err(what) = read_flow(&mut flow, words(text)) {
                 arguments.error(format!("{name}: {what}"));
             }
         }
@@ -228,9 +230,15 @@ impl Configure for FromIpSummaryDump {
 
 /// The fields of a list of names, or what is wrong with each.
 fn listed(text: &str) -> impl Iterator<Item = Result<&'static Field, String>> {
-    split_words(text)
-        .into_iter()
-        .map(|word| readable(&unquote(&word)))
+    let mut words = split_words(text);
+    // As a dump has them.
+    if words
+        .first()
+        .is_some_and(|first| matches!(first.as_str(), "!data" | "!contents"))
+    {
+        words.remove(0);
+    }
+    words.into_iter().map(|word| readable(&unquote(&word)))
 }
 
 impl FromIpSummaryDump {

@@ -324,6 +324,19 @@ fn directives_set_defaults_for_the_lines_after_them() {
 }
 
 #[test]
+fn defaults_may_be_given_as_dumps_have_them() {
+    for (flow, fields) in [
+        ("1.0.0.1 5 2.0.0.2 6 U", "ip_ttl"),
+        ("!flowid 1.0.0.1 5 2.0.0.2 6 U", "!data ip_ttl"),
+        ("!flowid 1.0.0.1 5 2.0.0.2 6 U", "!contents ip_ttl"),
+    ] {
+        let keywords = std::format!(", FLOWID {flow}, FIELDS {fields}");
+        let written = quietly(&keywords, "FIELDS src sport dst dport proto ip_ttl", "9\n");
+        assert_eq!(written, "1.0.0.1 5 2.0.0.2 6 U 9\n", "{flow}");
+    }
+}
+
+#[test]
 fn a_payload_may_do_without_quotation() {
     let written = quietly("", "FIELDS payload ip_len", "!data payload\nXXX\n\"a b\"\n");
     assert_eq!(written, "\"XXX\" 43\n\"a b\" 43\n");
