@@ -32,7 +32,7 @@ impl EventsCommand {
         });
         match heard {
             Ok(()) if !is_read => ExitCode::SUCCESS,
-            Ok(()) => {
+            Ok(()) | Err(ClientError::Connection(_)) => {
                 complain!("error: the daemon has ended");
                 ExitCode::FAILURE
             }

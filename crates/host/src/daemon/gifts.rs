@@ -63,10 +63,7 @@ impl Lanes {
         }
         let claim = PortSpec::parse(spec)
             .and_then(|spec| Claim::open(&spec).map_err(|error| error.to_string()))?
-            .ok_or(
-                "a lane makes no sockets of its own: expected tap:INTERFACE, packet:INTERFACE, \
-                 xdp:INTERFACE or ring:NAME",
-            )?;
+            .ok_or("a lane makes no sockets of its own")?;
         self.give_claim(lane, name, spec, claim).await
     }
 

@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use sprat_switch::port::PortSpec;
+
 use super::{Desired, Function, Mistake, Part, ring_name};
 use crate::flows::FlowRule;
 
@@ -63,6 +65,8 @@ impl Desired {
                     let what = format!("a ring has two ports, and {spec} has {named}");
                     return Err(mistake(place, what));
                 }
+            } else {
+                check_port(spec).map_err(|what| mistake(place, what))?;
             }
         }
         for name in &self.stopped {
@@ -300,6 +304,18 @@ fn one_lane(place: &str, lanes: &BTreeSet<String>) -> Result<(), Mistake> {
             );
             Err(mistake(place, what))
         }
+    }
+}
+
+/// Checks that a lane can have such a port, whether or not the interface is there.
+fn check_port(spec: &str) -> Result<(), String> {
+    let kind = spec.split_once(':').map(|(kind, _)| kind);
+    match PortSpec::parse(spec) {
+        Err(wrong) if matches!(kind, Some("tap" | "packet" | "xdp")) => Err(wrong),
+        Ok(port) if !port.is_user() => Ok(()),
+        _ => Err(format!(
+            "expected tap:INTERFACE, packet:INTERFACE, xdp:INTERFACE or ring:NAME, found `{spec}`"
+        )),
     }
 }
 

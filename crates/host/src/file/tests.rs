@@ -111,6 +111,17 @@ fn mistakes_name_the_place_and_what_was_expected() {
             "edge.toml: chain 1: `fw`: a chain begins and ends with a port; there are fw, new, lan, wan",
         ),
         (
+            "'tap:tap0'",
+            "'user'",
+            "edge.toml: ports.lan: expected tap:INTERFACE, packet:INTERFACE, xdp:INTERFACE or \
+             ring:NAME, found `user`",
+        ),
+        (
+            "'tap:tap0'",
+            "'xdp:sixteen-letters-'",
+            "edge.toml: ports.lan: `sixteen-letters-` is no name of an interface",
+        ),
+        (
             "replicas = 2",
             "replicas = 65",
             "edge.toml: functions.fw.replicas: expected 1 to 64, found 65",

@@ -70,7 +70,7 @@ fn mistakes_are_named_and_change_nothing() {
             "error: edge.toml: functions.two.replicas: expected 1 to 64, found 0",
         ),
         (
-            format!("[ports]\nx = 'tap'\n{ALONE}[bridges.b]\nmembers = ['x']"),
+            format!("[ports]\nx = 'tap:x'\n{ALONE}[bridges.b]\nmembers = ['x']"),
             "error: edge.toml: bridges.b: no function is a member",
         ),
     ];
