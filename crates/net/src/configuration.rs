@@ -215,6 +215,7 @@ impl Engine {
     }
 
     /// A first address is there.
+    #[cfg(any(feature = "dhcp", feature = "ipv6"))]
     fn is_configured(&mut self) {
         self.configurator.pending = false;
         for waker in core::mem::take(&mut self.configurator.waiting) {
