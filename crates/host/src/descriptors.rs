@@ -43,16 +43,19 @@ pub(crate) struct Lines<'s> {
     bytes: Vec<u8>,
     descriptors: Vec<OwnedFd>,
     limit: usize,
+    /// Whether descriptors may come.
+    takes: bool,
 }
 
 impl<'s> Lines<'s> {
-    /// Lines of no more than `limit` bytes.
-    pub(crate) fn new(stream: &'s UnixStream, limit: usize) -> Self {
+    /// Lines of no more than `limit` bytes, with descriptors where it `takes` them.
+    pub(crate) fn new(stream: &'s UnixStream, limit: usize, takes: bool) -> Self {
         Self {
             stream,
             bytes: Vec::new(),
             descriptors: Vec::new(),
             limit,
+            takes,
         }
     }
 
@@ -84,7 +87,12 @@ impl<'s> Lines<'s> {
     fn read(&mut self) -> io::Result<usize> {
         let mut piece = [0; PIECE];
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MOST))];
-        let mut control = RecvAncillaryBuffer::new(&mut space);
+        // Without room for them the kernel opens none.
+        let room = match self.takes {
+            true => &mut space[..],
+            false => &mut space[..0],
+        };
+        let mut control = RecvAncillaryBuffer::new(room);
         let received = loop {
             let mut parts = [IoSliceMut::new(&mut piece)];
             match recvmsg(
@@ -124,7 +132,7 @@ mod tests {
         let mut file = tempfile::tempfile().expect("a file");
         file.write_all(b"what it holds").expect("written");
         let long = [vec![b'x'; 10_000], b"\n".to_vec()].concat();
-        let mut lines = Lines::new(&other, 1 << 20);
+        let mut lines = Lines::new(&other, 1 << 20, true);
         let mut pass = |line: &[u8], descriptors: &[BorrowedFd<'_>]| {
             send(&one, line, descriptors).expect("sent");
             lines.next().expect("sound").expect("a line")
@@ -145,11 +153,25 @@ mod tests {
     }
 
     #[test]
+    fn who_takes_no_descriptors_is_given_none() {
+        let (one, other) = UnixStream::pair().expect("a pair");
+        let file = tempfile::tempfile().expect("a file");
+        let mut lines = Lines::new(&other, 1 << 20, false);
+        send(&one, b"plain\n", &[]).expect("sent");
+        let (line, came) = lines.next().expect("sound").expect("a line");
+        assert_eq!((&line[..], came.len()), (&b"plain"[..], 0));
+        send(&one, b"more\n", &[file.as_fd()]).expect("sent");
+        let error = lines.next().expect_err("it brings something");
+        assert_eq!(error.kind(), io::ErrorKind::InvalidData);
+        assert!(lines.descriptors.is_empty());
+    }
+
+    #[test]
     fn what_is_too_long_is_an_error() {
         let (mut one, other) = UnixStream::pair().expect("a pair");
         one.write_all(&[b'x'; 9000]).expect("sent");
         drop(one);
-        let error = Lines::new(&other, 8192).next().expect_err("too long");
+        let error = Lines::new(&other, 8192, true).next().expect_err("too long");
         assert_eq!(error.kind(), io::ErrorKind::InvalidData);
     }
 }

@@ -430,7 +430,7 @@ pub fn ask_with(
     stream.set_read_timeout(Some(patience))?;
     stream.set_write_timeout(Some(patience))?;
     send(&stream, &line(request)?, descriptors)?;
-    match Lines::new(&stream, LINE_LIMIT).next()? {
+    match Lines::new(&stream, LINE_LIMIT, false).next()? {
         Some((answer, _)) => Ok(serde_json::from_slice(&answer)?),
         None => Err(io::ErrorKind::UnexpectedEof.into()),
     }

@@ -63,7 +63,7 @@ pub(super) fn serve(
 
 fn converse(stream: &UnixStream, questions: &Sender<Question>, bell: &Bell) -> io::Result<()> {
     stream.set_write_timeout(Some(Duration::from_secs(10)))?;
-    let mut lines = Lines::new(stream, LINE_LIMIT);
+    let mut lines = Lines::new(stream, LINE_LIMIT, true);
     while let Some((text, descriptors)) = lines.next()? {
         let answer = match serde_json::from_slice(&text) {
             Ok(Request::Watch) => {
