@@ -10,6 +10,7 @@ pub(super) mod demultiplex;
 mod tests;
 
 use alloc::collections::VecDeque;
+use alloc::vec::Vec;
 
 use sprat_click::collections::Set;
 use sprat_click::{Context, Element, ElementId};
@@ -30,24 +31,26 @@ enum Direction {
 /// The nearest element that is a `T`, of those that packets come from or go to by port 0.
 fn nearest<T: Element>(context: &Context<'_>, direction: Direction) -> Option<ElementId> {
     let router = context.router();
-    let edges = || {
-        router.elements().flat_map(move |id| {
-            let outputs = router.outputs_of(id).into_iter().enumerate();
-            outputs.flat_map(move |(port, (_, targets))| {
-                let targets = targets.into_iter();
-                targets.map(move |(target, input)| match direction {
-                    Direction::Downstream => (id, port, target),
-                    Direction::Upstream => (target, usize::from(input), id),
-                })
-            })
-        })
-    };
     let own = context.id();
+    let mut next: Vec<Vec<ElementId>> = alloc::vec![Vec::new(); router.len()];
+    for id in router.elements() {
+        for (port, (_, targets)) in router.outputs_of(id).into_iter().enumerate() {
+            for (target, input) in targets {
+                let (from, to, port) = match direction {
+                    Direction::Downstream => (id, target, port),
+                    Direction::Upstream => (target, id, usize::from(input)),
+                };
+                if from != own || port == 0 {
+                    next[from.index()].push(to);
+                }
+            }
+        }
+    }
     let mut seen: Set<ElementId> = [own].into_iter().collect();
     let mut open = VecDeque::from([own]);
     while let Some(id) = open.pop_front() {
-        for (_, port, found) in edges().filter(|(from, ..)| *from == id) {
-            if id == own && port != 0 || !seen.insert(found) {
+        for &found in &next[id.index()] {
+            if !seen.insert(found) {
                 continue;
             }
             if context.with::<T, _>(found, |_, _| ()).is_some() {
