@@ -27,10 +27,10 @@ const PREPARATIONS: [&str; 6] = [
 
 /// Parts of the names of classes whose answer depends on chance, on the clock or on how much is
 /// done at a time, as with one that keeps packets of one input until one of the other comes.
-const UNSTEADY: [&str; 17] = [
+const UNSTEADY: [&str; 18] = [
     "Rand", "Rated", "Shaper", "RED", "Prob", "CoDel", "Burster", "Meter", "MixedQueue",
     "DelayUnqueue", "LinkUnqueue", "ComparePackets", "Force", "TCPReflector", "ToyTCP", "WebGen",
-    "DupPath",
+    "DupPath", "TCPBuffer",
 ];
 
 /// Rounds that a router runs, twice. In each, a task that polls does so more than a hundred times.
