@@ -51,19 +51,24 @@ impl Driver {
 
     /// Runs a round.
     pub fn step(&mut self) -> Step {
-        if self.stopped || self.router.stops() {
-            self.stopped = true;
+        if self.stopped {
             return Step::Stop;
+        }
+        if self.router.stops() {
+            // One that was told to replace itself first is replaced.
+            self.stopped = !self.replace();
+            return if self.stopped {
+                Step::Stop
+            } else {
+                Step::Again
+            };
         }
         // A signal comes before the timers that expire while it is on its way.
         if self.router.watches() {
             self.router.run_io();
         }
         let progress = self.router.run();
-        if let Some(replacement) = self.router.take_replacement() {
-            replacement.take_state(&self.router);
-            self.router = *replacement;
-            self.replacements += 1;
+        if self.replace() {
             return Step::Again;
         }
         if self.router.run_count() <= 0 || (progress.worked && progress.runnable) {
@@ -75,6 +80,18 @@ impl Driver {
         } else {
             Step::Wait(progress.next_timer)
         }
+    }
+
+    /// Puts the router in the place of this one that was written to it, if one was.
+    fn replace(&mut self) -> bool {
+        let Some(replacement) = self.router.take_replacement() else {
+            return false;
+        };
+        replacement.take_state(&self.router);
+        self.router.cleanup();
+        self.router = *replacement;
+        self.replacements += 1;
+        true
     }
 
     /// Ends the router: elements write out what they hold back.

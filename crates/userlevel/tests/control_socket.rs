@@ -248,3 +248,27 @@ fn a_capture_goes_on_when_the_configuration_is_replaced() {
     // One header, and a packet of either configuration.
     assert_eq!(length, 24 + 2 * (16 + 60));
 }
+
+#[test]
+fn a_configuration_that_a_script_writes_last_runs_and_the_old_one_writes_out_its_files() {
+    let path = |name: &str| {
+        let name = format!("sprat-{name}-{}", std::process::id());
+        std::env::temp_dir().join(name).display().to_string()
+    };
+    let (old, new) = (path("written-last-old"), path("written-last-new"));
+    let text = format!(
+        "InfiniteSource(LIMIT 1, STOP true) -> ToIPSummaryDump({old}, FIELDS count, HEADER false);
+         DriverManager(pause, write hotconfig DriverManager(print >{new} 1))"
+    );
+    let process = Process::new(ProcessOptions::default());
+    let router = router(&text, ControlAddress::Port("41960+".into()), &process);
+    let mut driver = Driver::new(router);
+    process.run(&mut driver);
+    drop(driver.finish());
+    let written = [old, new].map(|path| {
+        let text = std::fs::read_to_string(&path).expect("a file");
+        std::fs::remove_file(&path).expect("a file");
+        text
+    });
+    assert_eq!(written, ["1\n"; 2]);
+}
