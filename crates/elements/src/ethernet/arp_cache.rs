@@ -273,15 +273,8 @@ impl Table {
         }
     }
 
-    /// Learns an address and takes out the packets that waited for it. That of all stations is
-    /// none: the entry is known no longer, and they wait on.
-    pub(super) fn learn(
-        &mut self,
-        ip: Ipv4Addr,
-        address: EtherAddress,
-        now: Instant,
-        batch: &mut Batch,
-    ) {
+    /// Learns an address. That of all stations is none: the entry is known no longer.
+    pub(super) fn learn(&mut self, ip: Ipv4Addr, address: EtherAddress, now: Instant) {
         let now = milliseconds(now);
         self.ensure(ip, now);
         self.put(ip, now, true);
@@ -291,7 +284,11 @@ impl Table {
         entry.address = address;
         entry.known = !address.is_broadcast();
         (entry.requested, entry.requests) = (None, 0);
-        if entry.known {
+    }
+
+    /// Takes out the packets that wait for an address.
+    pub(super) fn release(&mut self, ip: Ipv4Addr, batch: &mut Batch) {
+        if let Some(entry) = self.entries.get_mut(&ip) {
             let waiting = core::mem::take(&mut entry.waiting);
             self.waiting -= waiting.len();
             batch.extend(waiting);
@@ -383,7 +380,7 @@ mod tests {
     fn an_address_is_good_for_the_timeout_and_asked_for_again_before() {
         let mut table = table(0, 0);
         let poll = Duration::from_millis(60);
-        table.learn(ip(1), ADDRESS, at(0), &mut Batch::new());
+        table.learn(ip(1), ADDRESS, at(0));
         assert_eq!(
             table.look_up(ip(1), poll, at(59)),
             Answer::Known(ADDRESS, false)
@@ -425,7 +422,7 @@ mod tests {
         assert_eq!(table.drops, 3);
         let mut batch = Batch::new();
         for last in 1..=5 {
-            table.learn(ip(last), ADDRESS, at(1), &mut batch);
+            table.release(ip(last), &mut batch);
         }
         let left: alloc::vec::Vec<u8> = batch.iter().map(|packet| packet.data()[0]).collect();
         assert_eq!(left, [4, 5]);
@@ -447,7 +444,7 @@ mod tests {
     fn what_nobody_asks_for_any_more_is_forgotten_with_its_packets() {
         let pool = Pool::growing();
         let mut table = table(0, 0);
-        table.learn(ip(1), ADDRESS, at(0), &mut Batch::new());
+        table.learn(ip(1), ADDRESS, at(0));
         table.wait(ip(2), pool.packet(b"x"), at(50));
         table.expire(at(101));
         assert_eq!(table.entries.len(), 1);
@@ -473,7 +470,7 @@ mod tests {
         let pool = Pool::growing();
         let mut table = table(0, 0);
         for last in 1..=3 {
-            table.learn(ip(last), ADDRESS, at(0), &mut Batch::new());
+            table.learn(ip(last), ADDRESS, at(0));
         }
         for last in [1, 2, 3] {
             table.wait(ip(last), pool.packet(b"x"), at(120));
@@ -488,12 +485,7 @@ mod tests {
     fn places_that_entries_have_left_do_not_pile_up() {
         let mut table = table(0, 0);
         for time in 0..1000 {
-            table.learn(
-                ip(1 + (time % 3) as u8),
-                ADDRESS,
-                at(time),
-                &mut Batch::new(),
-            );
+            table.learn(ip(1 + (time % 3) as u8), ADDRESS, at(time));
         }
         assert!(table.order.len() <= 2 * 3 + SPARE_PLACES);
         let text = table.text(at(1000));
@@ -511,7 +503,9 @@ mod tests {
         }
         assert_eq!((table.waiting, table.drops), (2, 1));
         let mut batch = Batch::new();
-        table.learn(ip(1), ADDRESS, at(1), &mut batch);
+        table.learn(ip(1), ADDRESS, at(1));
+        assert_eq!(table.waiting, 2);
+        table.release(ip(1), &mut batch);
         let left: alloc::vec::Vec<u8> = batch.iter().map(|packet| packet.data()[0]).collect();
         assert_eq!(left, [1, 2]);
     }

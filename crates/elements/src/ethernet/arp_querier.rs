@@ -38,7 +38,7 @@ const DEFAULT_POLL: Duration = Duration::from_secs(60);
 ///
 /// - IP, ETH: this host's addresses; NAME stands for both, by `AddressInfo`. With `IP/MASK`, the
 ///   network's broadcast address is known too.
-/// - TABLE: an `ARPTable` to use; it then holds what the last five and TIMEOUT say.
+/// - TABLE: an `ARPTable` to use; what the last four and TIMEOUT say does not count then.
 /// - TIMEOUT: how long an address is good; five minutes.
 /// - POLL_TIMEOUT: after so long, an address still in use is asked for again, at that very address; a
 ///   minute. 0: never.
@@ -123,8 +123,9 @@ fn table(
     arguments: &mut Arguments<'_>,
     configuration: &Configuration<'_>,
 ) -> Result<(Owner, bool), Rejected> {
+    let limits = Limits::configure(arguments);
     let Some(ElementName(name)) = arguments.keyword("TABLE") else {
-        return Ok((Owner::new(Limits::configure(arguments)?), true));
+        return Ok((Owner::new(limits?), true));
     };
     let Some(id) = configuration.find(&name) else {
         return Err(arguments.error("TABLE: does not name an element"));
@@ -290,10 +291,10 @@ impl ArpQuerier {
         if reply.operation != arp_operation::REPLY || address.is_group() || ip == self.own {
             return;
         }
-        self.owner
-            .table
-            .borrow_mut()
-            .learn(ip, address, context.now(), &mut self.released);
+        let mut table = self.owner.table.borrow_mut();
+        table.learn(ip, address, context.now());
+        table.release(ip, &mut self.released);
+        drop(table);
         self.release(context, address);
     }
 }
@@ -370,11 +371,7 @@ impl Element for ArpQuerier {
             "clear" => (self.queries, self.responses, self.astray) = (0, 0, 0),
             _ => {}
         }
-        let learned = self.owner.write(context, name, value, &mut self.released)?;
-        if let Some(address) = learned {
-            self.release(context, address);
-        }
-        Ok(())
+        self.owner.write(context, name, value)
     }
 
     fn take_state(&mut self, _: &mut Context<'_>, old: &mut dyn Element) {

@@ -10,7 +10,7 @@ use sprat_click::{
     Arguments, Class, Configuration, Configure, Context, Element, HandlerError, HandlerList, Phase,
     Rejected,
 };
-use sprat_packet::{Batch, EtherAddress};
+use sprat_packet::EtherAddress;
 
 use super::arp_cache::{Limits, Table};
 use crate::handler_value::complaints;
@@ -82,14 +82,14 @@ impl Owner {
         }
     }
 
-    /// Writes a handler; packets that then may go are put into `batch`, for the address given.
+    /// Writes a handler. What waits for an address that is written waits on, as in Click: it leaves
+    /// when the station answers.
     pub(super) fn write(
         &self,
         context: &Context<'_>,
         name: &str,
         value: &str,
-        batch: &mut Batch,
-    ) -> Result<Option<EtherAddress>, HandlerError> {
+    ) -> Result<(), HandlerError> {
         let names = context.names();
         let mut table = self.table.borrow_mut();
         let mut arguments = Arguments::from_words(value, &names);
@@ -101,20 +101,19 @@ impl Owner {
                 let (Ok(ip), Ok(address), Ok(())) = (ip, address, finished) else {
                     return Err(complaints(&arguments));
                 };
-                table.learn(ip, address, context.now(), batch);
-                return Ok(Some(address));
+                table.learn(ip, address, context.now());
             }
             "delete" => {
                 let ip = arguments.required::<Ipv4Addr>("IP");
                 let (Ok(ip), Ok(())) = (ip, arguments.finish()) else {
                     return Err(complaints(&arguments));
                 };
-                table.learn(ip, EtherAddress::BROADCAST, context.now(), batch);
+                table.learn(ip, EtherAddress::BROADCAST, context.now());
             }
             "clear" => table.clear(),
             _ => return Err(HandlerError::NoHandler(name.into())),
         }
-        Ok(None)
+        Ok(())
     }
 }
 
@@ -176,16 +175,13 @@ impl Element for ArpTable {
         self.owner.read(context, name)
     }
 
-    /// Packets that waited for an address written here have no way out, and are dropped.
     fn write(
         &mut self,
         context: &mut Context<'_>,
         name: &str,
         value: &str,
     ) -> Result<(), HandlerError> {
-        self.owner
-            .write(context, name, value, &mut Batch::new())
-            .map(|_| ())
+        self.owner.write(context, name, value)
     }
 
     fn take_state(&mut self, _: &mut Context<'_>, old: &mut dyn Element) {
