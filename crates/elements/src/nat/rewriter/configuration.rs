@@ -32,7 +32,7 @@ impl Configure for Rewriter {
         let lifetimes = kind.lifetimes(arguments);
         let sets_destination = arguments.keyword("DST_ANNO").unwrap_or(true);
         let reply_annotation = reply_annotation(arguments);
-        let (capacity, shares_with) = capacity(arguments, configuration);
+        let (capacity, shares_with) = capacity(arguments, configuration)?;
         let reap_interval = arguments
             .keyword("REAP_INTERVAL")
             .or(arguments.keyword("REAP_TIME"))
@@ -74,22 +74,23 @@ pub(in crate::nat) fn reply_annotation(arguments: &mut Arguments<'_>) -> Option<
 fn capacity(
     arguments: &mut Arguments<'_>,
     configuration: &Configuration<'_>,
-) -> (usize, Option<ElementId>) {
+) -> Result<(usize, Option<ElementId>), Rejected> {
     let default = DEFAULT_CAPACITY;
     let text = arguments.keyword::<Raw>("CAPACITY");
     let Some(Raw(text)) = arguments.keyword::<Raw>("MAPPING_CAPACITY").or(text) else {
-        return (default, None);
+        return Ok((default, None));
     };
     if let Ok(capacity) = usize::parse(&text, &NoNames) {
-        return (capacity, None);
+        return Ok((capacity, None));
     }
     let other = configuration
         .find(&text)
         .filter(|id| Kind::of(configuration.class_of(*id).name).is_some());
     if other.is_none() {
-        arguments.error("bad MAPPING_CAPACITY");
+        return Err(arguments.error("bad MAPPING_CAPACITY"));
     }
-    (default, other.filter(|other| *other != configuration.id()))
+    let other = other.filter(|other| *other != configuration.id());
+    Ok((default, other))
 }
 
 /// Reads the input specifications, one for each input.

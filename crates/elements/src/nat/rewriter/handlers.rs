@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use core::fmt::Write;
 use core::net::Ipv4Addr;
 
-use sprat_click::arguments::{Argument, Arguments, Names, NoNames, TcpPort};
+use sprat_click::arguments::{Arguments, Names, TcpPort};
 use sprat_click::{Context, HandlerError, HandlerList, Instant};
 use sprat_packet::checksum::AddressesAndPorts;
 use sprat_packet::flow::FlowKey;
@@ -117,8 +117,13 @@ impl Rewriter {
                 Ok(())
             }
             "capacity" => {
-                let capacity = usize::parse(value.trim(), &NoNames)
-                    .map_err(|error| HandlerError::failed(format!("CAPACITY: {error}")))?;
+                let names = context.names();
+                let mut arguments = Arguments::from_words(value, &names);
+                let capacity = arguments.required("CAPACITY");
+                let finished = arguments.finish();
+                let Ok(capacity) = finished.and(capacity) else {
+                    return Err(crate::handler_value::complaints(&arguments));
+                };
                 let now = context.now();
                 self.table.borrow_mut().set_capacity(capacity, now);
                 Ok(())
@@ -150,10 +155,13 @@ impl Rewriter {
         sprat_click::collections::sort(&mut ids);
         let mut listing = Listing::new();
         for id in ids {
-            for direction in [Direction::Forward, Direction::Reply] {
-                let key = self.click_key(&table.flow(id).carried(direction), direction);
-                listing.insert(key, (id, direction));
+            let [forward, reply] = [Direction::Forward, Direction::Reply]
+                .map(|way| self.click_key(&table.flow(id).carried(way), way));
+            // Of a flow that answers itself Click keeps the reply.
+            if forward != reply {
+                listing.insert(forward, (id, Direction::Forward));
             }
+            listing.insert(reply, (id, Direction::Reply));
             listing.balance();
         }
         let mut text = String::new();
