@@ -43,7 +43,7 @@ impl Asked {
         }
         let Some(place) = self.waiting.iter().position(|known| *known == asker) else {
             if !self.askers.contains(&asker) {
-                self.askers.insert(0, asker);
+                self.askers.push(asker);
             }
             return false;
         };
@@ -54,7 +54,7 @@ impl Asked {
         }
         self.waiting.drain(..=place);
         self.out_of_turn.retain(|known| *known != asker);
-        self.askers.insert(0, asker);
+        self.askers.push(asker);
         true
     }
 }
@@ -163,18 +163,18 @@ mod tests {
         assert!(!signals.arrived(1, SIGUSR2));
     }
 
-    // Click's Master puts who asks at the head of its list, and calls all in the order of that.
+    // Click's Master puts who asks at the end of its list, and calls all in the order of that.
     #[test]
-    fn who_asked_last_is_first_and_all_have_their_turn() {
+    fn who_asked_first_is_first_and_all_have_their_turn() {
         let (signals, _woken) = Signals::new();
         for asker in [1, 2] {
             assert!(!signals.arrived(asker, SIGUSR1));
         }
         low_level::raise(SIGUSR1).unwrap();
-        assert!(!signals.arrived(1, SIGUSR1));
-        assert!(signals.arrived(2, SIGUSR1));
-        assert!(signals.wait());
+        assert!(!signals.arrived(2, SIGUSR1));
         assert!(signals.arrived(1, SIGUSR1));
+        assert!(signals.wait());
+        assert!(signals.arrived(2, SIGUSR1));
         assert!(!signals.wait());
         low_level::raise(SIGUSR1).unwrap();
         assert!(signals.arrived(1, SIGUSR1));

@@ -2,6 +2,7 @@ use alloc::format;
 use alloc::string::{String, ToString};
 use core::net::{Ipv4Addr, SocketAddrV4};
 
+use sprat_click::arguments::UdpPort;
 use sprat_click::environment::MulticastGroup;
 use sprat_click::{
     Arguments, Class, Configuration, Configure, Context, Element, HandlerError, HandlerList,
@@ -48,9 +49,9 @@ struct McastSocket {
 impl Configure for McastSocket {
     fn configure(arguments: &mut Arguments<'_>, _: &Configuration<'_>) -> Result<Self, Rejected> {
         let address = arguments.required::<Ipv4Addr>("MCASTIP");
-        let port = arguments.required::<u16>("MCASTPORT");
+        let port = arguments.required::<UdpPort>("MCASTPORT");
         let source = arguments.position::<Ipv4Addr>("SOURCEIP");
-        let source_port = arguments.position::<u16>("SOURCEPORT");
+        let source_port = arguments.position::<UdpPort>("SOURCEPORT");
         let looped = arguments.keyword("LOOP").unwrap_or(true);
         let transport = Transport::configure(arguments);
         arguments.finish()?;
@@ -60,8 +61,9 @@ impl Configure for McastSocket {
         }
         Ok(Self {
             group: MulticastGroup {
-                group: SocketAddrV4::new(address, port?),
-                source: source.map(|source| SocketAddrV4::new(source, source_port.unwrap_or(0))),
+                group: SocketAddrV4::new(address, port?.0),
+                source: source
+                    .map(|source| SocketAddrV4::new(source, source_port.map_or(0, |port| port.0))),
                 looped,
             },
             transport,
