@@ -1,4 +1,3 @@
-use alloc::collections::VecDeque;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
@@ -19,17 +18,21 @@ pub(super) const TIME_SORTED_SCHED: Class = Class::of::<TimeSortedSched>("TimeSo
 /// ```
 ///
 /// Each pull gives the packet with the earliest timestamp among the first BUFFER (1) packets of
-/// every input; of equal ones, that of the first input. What comes out is in order if each input
-/// is, or is out of order by less than BUFFER packets. With STOP true (false) the driver stops
-/// when no packet is left and no input says that it has any.
+/// every input; which of equal ones, the heap that they stand in says. What comes out is in order if
+/// each input is, or is out of order by less than BUFFER packets. With STOP true (false) the driver
+/// stops when no packet is left and no input says that it has any.
 ///
 /// Handlers: `well_ordered` (read): whether all packets came out in order so far.
 ///
 /// See Click's manual page TimeSortedSched(n).
 struct TimeSortedSched {
     stop: bool,
-    buffer: usize,
-    inputs: Vec<VecDeque<Packet>>,
+    /// Packets and their inputs, as a heap like Click's: of equal ones the same goes first.
+    heap: Vec<(Packet, usize)>,
+    /// How many more packets of each input may stand there.
+    space: Vec<usize>,
+    /// The inputs of which that is any, the next at the end.
+    ready: Vec<usize>,
     pulled: Batch,
     last: i64,
     well_ordered: bool,
@@ -46,12 +49,12 @@ impl Configure for TimeSortedSched {
             arguments.error("BUFFER must be at least 1");
         }
         arguments.finish()?;
-        let mut inputs = Vec::new();
-        inputs.resize_with(configuration.inputs(), VecDeque::new);
+        let inputs = configuration.inputs();
         Ok(Self {
             stop,
-            buffer: buffer.max(1) as usize,
-            inputs,
+            heap: Vec::new(),
+            space: alloc::vec![buffer as usize; inputs],
+            ready: (0..inputs).collect(),
             pulled: Batch::new(),
             last: i64::MIN,
             well_ordered: true,
@@ -62,31 +65,66 @@ impl Configure for TimeSortedSched {
 impl TimeSortedSched {
     /// Sees to it that each input has its first packets here.
     fn fill(&mut self, context: &mut Context<'_>) {
-        for (input, held) in self.inputs.iter_mut().enumerate() {
-            if held.len() < self.buffer && context.upstream_nonempty(input) {
-                context.pull(input, self.buffer - held.len(), &mut self.pulled);
-                held.extend(self.pulled.drain());
+        for place in (0..self.ready.len()).rev() {
+            let input = self.ready[place];
+            while self.space[input] > 0 && context.upstream_nonempty(input) {
+                context.pull(input, 1, &mut self.pulled);
+                let pulled = self.pulled.drain().next();
+                let Some(packet) = pulled else {
+                    break;
+                };
+                self.put(packet, input);
+            }
+            if self.space[input] == 0 {
+                self.ready.swap_remove(place);
             }
         }
     }
 
+    fn put(&mut self, packet: Packet, input: usize) {
+        self.space[input] -= 1;
+        self.heap.push((packet, input));
+        let mut place = self.heap.len() - 1;
+        while place > 0 && self.is_earlier(place, (place - 1) / 2) {
+            self.heap.swap(place, (place - 1) / 2);
+            place = (place - 1) / 2;
+        }
+    }
+
+    fn is_earlier(&self, place: usize, other: usize) -> bool {
+        self.heap[place].0.timestamp() < self.heap[other].0.timestamp()
+    }
+
     /// Takes out the packet with the earliest timestamp.
     fn earliest(&mut self) -> Option<Packet> {
-        let mut found: Option<(i64, usize, usize)> = None;
-        for (input, held) in self.inputs.iter().enumerate() {
-            for (place, packet) in held.iter().enumerate() {
-                if found.is_none_or(|(timestamp, ..)| packet.timestamp() < timestamp) {
-                    found = Some((packet.timestamp(), input, place));
+        let last = self.heap.len().checked_sub(1)?;
+        self.heap.swap(0, last);
+        let mut place = 0;
+        loop {
+            let mut first = place;
+            for below in [2 * place + 1, 2 * place + 2] {
+                if below < last && self.is_earlier(below, first) {
+                    first = below;
                 }
             }
+            if first == place {
+                break;
+            }
+            self.heap.swap(place, first);
+            place = first;
         }
-        let (timestamp, input, place) = found?;
+        let (packet, input) = self.heap.pop()?;
+        self.space[input] += 1;
+        if self.space[input] == 1 {
+            self.ready.push(input);
+        }
         // A packet without a timestamp comes neither before nor after others.
+        let timestamp = packet.timestamp();
         if timestamp != 0 {
             self.well_ordered &= timestamp >= self.last;
             self.last = timestamp;
         }
-        self.inputs[input].remove(place)
+        Some(packet)
     }
 }
 
@@ -120,9 +158,12 @@ impl Element for TimeSortedSched {
 
     fn take_state(&mut self, _: &mut Context<'_>, old: &mut dyn Element) {
         if let Some(old) = old.downcast_mut::<Self>() {
-            for (held, before) in self.inputs.iter_mut().zip(&mut old.inputs) {
-                core::mem::swap(held, before);
+            for (packet, input) in old.heap.drain(..) {
+                if self.space.get(input).is_some_and(|space| *space > 0) {
+                    self.put(packet, input);
+                }
             }
+            self.ready.retain(|input| self.space[*input] > 0);
         }
     }
 }
@@ -169,6 +210,17 @@ mod tests {
         let (order, well_ordered) = merge("BUFFER 2", &[1, 10, 2, 12], &[3, 8]);
         assert_eq!(order, [1, 2, 3, 8, 10, 12]);
         assert_eq!(well_ordered, "true");
+    }
+
+    // By hand, after Click's heap: what comes in goes to its end, and what was there to its top.
+    #[test]
+    fn of_equal_timestamps_those_go_first_that_do_in_clicks_heap() {
+        let bench = Bench::new(
+            "InfiniteSource(a, 2, TIMESTAMP false) -> t :: TimeSortedSched -> Unqueue -> ToDevice(out);
+             InfiniteSource(b, 2, TIMESTAMP false) -> [1] t; InfiniteSource(c, 2, TIMESTAMP false) -> [2] t",
+        );
+        bench.run();
+        assert_eq!(bench.sent("out").concat(), b"cacabb");
     }
 
     #[test]
