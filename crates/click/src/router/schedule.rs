@@ -196,8 +196,8 @@ impl Router {
             .filter(|when| *when != Instant::NEVER)
     }
 
-    /// Runs a round: some tasks, then the timers that have expired. That the driver was asked to
-    /// stop shows after the round, as in Click: packets under way may still arrive.
+    /// Runs a round: some tasks, then the timers that have expired. None of them runs any more when
+    /// the driver has been asked to stop: those wait until it goes on, as in Click.
     pub fn run(&self) -> Progress {
         let mut worked = false;
         self.scheduler.idle.start_over();
@@ -205,7 +205,11 @@ impl Router {
             let Some(id) = self.next_task() else {
                 break;
             };
-            if self.run_task(id) {
+            let useful = self.run_task(id);
+            if self.run_count() <= 0 {
+                break;
+            }
+            if useful {
                 worked = true;
                 self.scheduler.idle.start_over();
                 continue;
@@ -218,7 +222,7 @@ impl Router {
                 break;
             }
         }
-        worked |= self.run_timers();
+        worked |= self.run_count() > 0 && self.run_timers();
         Progress {
             worked,
             runnable: self.scheduler.scheduled.get() > 0,

@@ -179,4 +179,19 @@ mod tests {
             assert_eq!(bench.read("a.length"), "0", "{class}");
         }
     }
+
+    // By hand: the source fills the queue in its first turn and asks for the stop in its second, and
+    // the Unqueue has one turn between them. In Click no task runs once a stop has been asked for.
+    #[test]
+    fn tasks_have_no_turn_when_the_router_is_to_stop_until_it_goes_on() {
+        let source = "InfiniteSource(LIMIT 10, BURST 10, STOP true) -> Queue -> Unqueue(1) -> c :: Counter -> Discard";
+        let bench = Bench::new(source);
+        assert!(bench.run());
+        assert_eq!(bench.read("c.count"), "1");
+        let bench = Bench::new(&std::format!(
+            "{source}; DriverManager(pause, wait 1s, stop)"
+        ));
+        bench.run_for(core::time::Duration::from_secs(2));
+        assert_eq!(bench.read("c.count"), "10");
+    }
 }
