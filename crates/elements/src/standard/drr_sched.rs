@@ -7,7 +7,7 @@ pub(super) const DRR_SCHED: Class = Class::of::<DrrSched>("DRRSched")
     .ports("1-/1")
     .processing("l/l");
 
-const DEFAULT_QUANTUM: u32 = 500;
+const DEFAULT_QUANTUM: i32 = 500;
 
 /// DRRSched: pulls from its inputs so that each gets the same share of bytes.
 ///
@@ -17,15 +17,14 @@ const DEFAULT_QUANTUM: u32 = 500;
 ///
 /// Deficit round robin (Shreedhar and Varghese, "Efficient Fair Queueing using Deficit Round
 /// Robin", 1995): each turn allows an input QUANTUM (500) bytes more, and it is served while its
-/// next packet fits into what it has been allowed. An input without packets loses its allowance.
+/// next packet fits into what it has been allowed. An input without packets loses its allowance. As
+/// in Click, the very first turn of the first input allows it nothing.
 ///
 /// See Click's manual page DRRSched(n).
 struct DrrSched {
     quantum: usize,
     inputs: Vec<Allowance>,
     next: usize,
-    /// Whether the present turn has not been granted its quantum yet.
-    fresh: bool,
     pulled: Batch,
 }
 
@@ -43,16 +42,15 @@ impl Configure for DrrSched {
     ) -> Result<Self, Rejected> {
         let quantum = arguments.position("QUANTUM").unwrap_or(DEFAULT_QUANTUM);
         arguments.finish()?;
-        if quantum == 0 {
-            return Err(arguments.error("QUANTUM must be > 0"));
-        }
+        let Some(quantum) = usize::try_from(quantum).ok().filter(|bytes| *bytes > 0) else {
+            return Err(arguments.error("bad QUANTUM"));
+        };
         let mut inputs = Vec::new();
         inputs.resize_with(configuration.inputs(), Allowance::default);
         Ok(Self {
-            quantum: quantum as usize,
+            quantum,
             inputs,
             next: 0,
-            fresh: true,
             pulled: Batch::new(),
         })
     }
@@ -70,32 +68,27 @@ impl DrrSched {
         self.pulled.drain().next()
     }
 
-    fn end_turn(&mut self) {
-        self.next = (self.next + 1) % self.inputs.len();
-        self.fresh = true;
-    }
-
     fn pull_one(&mut self, context: &mut Context<'_>) -> Option<Packet> {
         let mut in_vain = 0;
         while in_vain < self.inputs.len() {
-            let Some(packet) = self.head(context) else {
-                self.inputs[self.next].deficit = 0;
-                self.end_turn();
-                in_vain += 1;
-                continue;
-            };
-            in_vain = 0;
+            let head = self.head(context);
             let input = &mut self.inputs[self.next];
-            if self.fresh {
-                input.deficit += self.quantum;
-                self.fresh = false;
+            match head {
+                Some(packet) if packet.len() <= input.deficit => {
+                    input.deficit -= packet.len();
+                    return Some(packet);
+                }
+                Some(packet) => {
+                    input.head = Some(packet);
+                    in_vain = 0;
+                }
+                None => {
+                    input.deficit = 0;
+                    in_vain += 1;
+                }
             }
-            if packet.len() <= input.deficit {
-                input.deficit -= packet.len();
-                return Some(packet);
-            }
-            input.head = Some(packet);
-            self.end_turn();
+            self.next = (self.next + 1) % self.inputs.len();
+            self.inputs[self.next].deficit += self.quantum;
         }
         None
     }
@@ -147,5 +140,18 @@ mod tests {
         );
         bench.run();
         assert_eq!(bench.read("d.count"), "9");
+    }
+
+    // By hand, after Click's drr.cc: the first input's first packet waits for its second turn.
+    #[test]
+    fn the_first_turn_allows_nothing() {
+        let bench = Bench::new(
+            "InfiniteSource(a, 2) -> s :: DRRSched -> Unqueue -> ToDevice(out);
+             InfiniteSource(b, 2) -> [1] s; InfiniteSource(c, 2) -> [2] s",
+        );
+        bench.run();
+        assert_eq!(bench.sent("out").concat(), b"bbccaa");
+        let errors = Bench::errors("Idle -> DRRSched(-1) -> Discard");
+        assert!(errors.contains("  bad QUANTUM"), "{errors}");
     }
 }
