@@ -404,7 +404,7 @@ mod tests {
     fn an_address_may_be_good_for_ever() {
         let mut table = table(0, 0);
         table.limits.timeout = Duration::from_millis(u64::MAX);
-        table.learn(ip(1), ADDRESS, at(1), &mut Batch::new());
+        table.learn(ip(1), ADDRESS, at(1));
         let answer = table.look_up(ip(1), Duration::from_millis(u64::MAX), at(100));
         assert_eq!(answer, Answer::Known(ADDRESS, false));
     }
