@@ -274,24 +274,22 @@ impl FromIpSummaryDump {
         Ok(reader)
     }
 
-    /// Reads on to the next packet, where there is one.
-    fn load(&mut self, context: &Context<'_>) {
-        while self.next.is_none() {
-            let Some(reader) = &mut self.reader else {
-                return;
-            };
-            match reader.packet(context) {
-                Some(packet) => {
-                    let taken = self.sample == ALL || context.random_below(ALL) < self.sample;
-                    self.next = taken.then_some(packet);
-                }
-                None => {
-                    self.reader = None;
-                    context.set_nonempty(false);
-                    if self.stop {
-                        context.stop_driver();
-                    }
-                }
+    /// Reads a packet, or a line that is none; says whether there was one.
+    fn load(&mut self, context: &Context<'_>) -> bool {
+        let read = self.reader.as_mut().map(|reader| reader.packet(context));
+        let Some(Some(packet)) = read else {
+            return false;
+        };
+        self.next = packet;
+        true
+    }
+
+    /// The dump is at its end.
+    fn end(&mut self, context: &Context<'_>) {
+        if self.reader.take().is_some() {
+            context.set_nonempty(false);
+            if self.stop {
+                context.stop_driver();
             }
         }
     }
@@ -306,23 +304,38 @@ impl FromIpSummaryDump {
     }
 
     /// Takes packets until there are `limit`, or the next one is not due; then its time is
-    /// returned.
+    /// returned. A line that is no packet takes the place of one, and the end all of them: what
+    /// else there is to do is done before.
     fn take(&mut self, context: &Context<'_>, limit: usize, batch: &mut Batch) -> Option<Instant> {
         let held = batch.len();
         let mut due = None;
-        while batch.len() < limit {
-            self.load(context);
+        let mut turns = 0;
+        while turns < limit {
+            if self.next.is_none() && !self.load(context) {
+                if turns == 0 {
+                    self.end(context);
+                }
+                break;
+            }
             due = self.wait(context.now());
             if due.is_some() {
                 break;
             }
-            let Some(packet) = self.next.take() else {
-                break;
-            };
-            batch.push(packet);
+            match self.next.take() {
+                Some(_) if !self.is_taken(context) => {}
+                packet => {
+                    batch.extend(packet);
+                    turns += 1;
+                }
+            }
         }
         self.count += (batch.len() - held) as u64;
         due
+    }
+
+    /// Whether a packet is of the sample.
+    fn is_taken(&self, context: &Context<'_>) -> bool {
+        self.sample == ALL || context.random_below(ALL) < self.sample
     }
 }
 

@@ -115,8 +115,8 @@ impl Reader {
         }
     }
 
-    /// The next packet; `None` at the end of the dump.
-    pub(super) fn packet(&mut self, context: &Context<'_>) -> Option<Packet> {
+    /// The next packet, or nothing where a line is none; `None` at the end of the dump.
+    pub(super) fn packet(&mut self, context: &Context<'_>) -> Option<Option<Packet>> {
         while self.repeats.left == 0 {
             let mut line = core::mem::take(&mut self.line);
             let more = match self.unpacked {
@@ -135,10 +135,13 @@ impl Reader {
                 Some(false) => self.read_record(context, &line),
                 None => {}
             }
+            let about = matches!(line.first(), None | Some(b'!' | b'#' | b'\n' | b'\r'));
             self.line = line;
-            more?;
+            if self.repeats.left == 0 && (!more? || !about) {
+                return Some(None);
+            }
         }
-        Some(self.repeat(context))
+        Some(Some(self.repeat(context)))
     }
 
     /// Makes one of the packets of the last line.
