@@ -1,16 +1,15 @@
-use core::net::Ipv4Addr;
 use core::time::Duration;
 
 use sprat_click::{
     Arguments, Class, Configuration, Configure, Context, Element, ElementId, Rejected,
 };
-use sprat_packet::headers::{Ipv4, Ipv4Fields, TcpFields, protocol, tcp_flags};
+use sprat_packet::headers::tcp_flags;
 use sprat_packet::{Batch, Packet};
 
 use super::super::segment::{headers, sequence_length, unsummed};
 use super::buffer::TCPBuffer;
 use super::copy::with_tcp;
-use super::{Direction, LOW_DELAY, WINDOW, nearest};
+use super::{Direction, nearest, of_no_connection};
 
 pub(in super::super) const TCP_ACK: Class = Class::of::<TCPAck>("TCPAck")
     .ports("2/3")
@@ -150,26 +149,8 @@ impl Element for TCPAck {
         let (true, Some(next)) = (core::mem::take(&mut self.owes), self.next) else {
             return;
         };
-        let network = Ipv4Fields {
-            type_of_service: LOW_DELAY,
-            total_length: 0,
-            identification: 0,
-            flags_and_offset: Ipv4::DONT_FRAGMENT,
-            time_to_live: 255,
-            protocol: protocol::TCP,
-            source: Ipv4Addr::UNSPECIFIED,
-            destination: Ipv4Addr::UNSPECIFIED,
-        };
-        let header = TcpFields {
-            source_port: 0,
-            destination_port: 0,
-            sequence: 0,
-            acknowledgement: next,
-            flags: tcp_flags::ACK,
-            window: WINDOW,
-            checksum: 0,
-            urgent: 0,
-        };
+        let (network, mut header) = of_no_connection(tcp_flags::ACK);
+        header.acknowledgement = next;
         let packet = unsummed(context, network, header, &[]);
         context.emit(2, packet);
     }

@@ -5,13 +5,13 @@ use sprat_click::{
     Arguments, Class, Configuration, Configure, Context, Element, ElementId, HandlerError,
     HandlerList, Rejected,
 };
-use sprat_packet::headers::{Ipv4, Ipv4Fields, TcpFields, protocol, tcp_flags};
+use sprat_packet::headers::tcp_flags;
 use sprat_packet::{Batch, Packet};
 
 use super::super::segment::{headers, sequence_length, unsummed};
 use super::copy::{FlowID, Said, with_tcp};
 use super::demultiplex::{Flow, TCPDemux};
-use super::{Direction, LOW_DELAY, WINDOW, nearest};
+use super::{Direction, nearest, of_no_connection};
 use crate::handler_value::complaints;
 
 pub(in super::super) const TCP_CONN: Class = Class::of::<TCPConn>("TCPConn")
@@ -92,26 +92,10 @@ impl TCPConn {
 
     fn send_syn(&mut self, context: &mut Context<'_>, (own, other): Flow) {
         self.next = context.random();
-        let network = Ipv4Fields {
-            type_of_service: LOW_DELAY,
-            total_length: 0,
-            identification: 0,
-            flags_and_offset: Ipv4::DONT_FRAGMENT,
-            time_to_live: 255,
-            protocol: protocol::TCP,
-            source: own.0,
-            destination: other.0,
-        };
-        let header = TcpFields {
-            source_port: own.1,
-            destination_port: other.1,
-            sequence: self.next,
-            acknowledgement: 0,
-            flags: tcp_flags::SYN,
-            window: WINDOW,
-            checksum: 0,
-            urgent: 0,
-        };
+        let (mut network, mut header) = of_no_connection(tcp_flags::SYN);
+        (network.source, header.source_port) = own;
+        (network.destination, header.destination_port) = other;
+        header.sequence = self.next;
         let packet = unsummed(context, network, header, &[]);
         context.emit(2, packet);
     }

@@ -1,15 +1,14 @@
 use alloc::string::String;
-use core::net::Ipv4Addr;
 
 use sprat_click::{
     Arguments, Class, Configuration, Configure, Context, Element, HandlerError, HandlerList,
     Rejected,
 };
 use sprat_packet::Batch;
-use sprat_packet::headers::{Ipv4, Ipv4Fields, TcpFields, protocol, tcp_flags};
+use sprat_packet::headers::tcp_flags;
 
 use super::super::segment::{headers, unsummed};
-use super::{LOW_DELAY, WINDOW};
+use super::of_no_connection;
 
 pub(in super::super) const BUFFER_CONVERTER: Class =
     Class::of::<BufferConverter>("BufferConverter")
@@ -88,26 +87,7 @@ impl Element for BufferConverter {
         if name != "data" {
             return Err(HandlerError::NoHandler(name.into()));
         }
-        let network = Ipv4Fields {
-            type_of_service: LOW_DELAY,
-            total_length: 0,
-            identification: 0,
-            flags_and_offset: Ipv4::DONT_FRAGMENT,
-            time_to_live: 255,
-            protocol: protocol::TCP,
-            source: Ipv4Addr::UNSPECIFIED,
-            destination: Ipv4Addr::UNSPECIFIED,
-        };
-        let header = TcpFields {
-            source_port: 0,
-            destination_port: 0,
-            sequence: 0,
-            acknowledgement: 0,
-            flags: tcp_flags::PSH,
-            window: WINDOW,
-            checksum: 0,
-            urgent: 0,
-        };
+        let (network, header) = of_no_connection(tcp_flags::PSH);
         for part in value.as_bytes().chunks(self.longest) {
             let packet = unsummed(context, network, header, part);
             context.emit(0, packet);

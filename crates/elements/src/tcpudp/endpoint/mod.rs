@@ -11,15 +11,42 @@ mod tests;
 
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
+use core::net::Ipv4Addr;
 
 use sprat_click::collections::Set;
 use sprat_click::{Context, Element, ElementId};
+use sprat_packet::headers::{Ipv4, Ipv4Fields, TcpFields, protocol};
 
 /// What all these elements give as their packets' window.
 const WINDOW: u16 = 32120;
 
 /// What they give as their type of service: that delay matters (RFC 1349).
 const LOW_DELAY: u8 = 0x10;
+
+/// The headers of a segment with these flags, before it is known of which connection it is.
+fn of_no_connection(flags: u8) -> (Ipv4Fields, TcpFields) {
+    let network = Ipv4Fields {
+        type_of_service: LOW_DELAY,
+        total_length: 0,
+        identification: 0,
+        flags_and_offset: Ipv4::DONT_FRAGMENT,
+        time_to_live: 255,
+        protocol: protocol::TCP,
+        source: Ipv4Addr::UNSPECIFIED,
+        destination: Ipv4Addr::UNSPECIFIED,
+    };
+    let header = TcpFields {
+        source_port: 0,
+        destination_port: 0,
+        sequence: 0,
+        acknowledgement: 0,
+        flags,
+        window: WINDOW,
+        checksum: 0,
+        urgent: 0,
+    };
+    (network, header)
+}
 
 /// Which way to look.
 #[derive(Clone, Copy, PartialEq, Eq)]

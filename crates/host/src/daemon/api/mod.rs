@@ -4,6 +4,10 @@
 //! Answers are JSON but for streams and metrics; a refusal has the status 400, or another that HTTP has for
 //! what is wrong with a request, and `{"error": "…"}`.
 
+mod instances;
+#[cfg(test)]
+mod tests;
+
 use std::sync::Arc;
 
 use axum::Json;
@@ -24,10 +28,7 @@ use utoipa_axum::routes;
 use super::stream::Stream;
 use super::{Daemon, metrics};
 use crate::desired::Desired;
-use crate::protocol::{
-    Answer, Changes, Crash, ElementStatus, Happening, Lanes, LogPiece, Request, Shares, TenantLane,
-    Text,
-};
+use crate::protocol::{Changes, Happening, Lanes, Shares, TenantLane};
 
 /// Most bytes of a request.
 const BODY_LIMIT: usize = 32 << 20;
@@ -52,13 +53,8 @@ fn routes() -> OpenApiRouter<Arc<Daemon>> {
         .routes(routes!(steer))
         .routes(routes!(stop))
         .routes(routes!(start))
-        .routes(routes!(kill))
-        .routes(routes!(log))
-        .routes(routes!(elements))
-        .routes(routes!(crashes))
-        .routes(routes!(instance_metrics))
-        .routes(routes!(read, write))
         .routes(routes!(capture))
+        .merge(instances::routes())
 }
 
 /// What the document says of a refusal.
@@ -316,185 +312,6 @@ async fn set_stopped(State(daemon): Held, Path(name): Path<String>, stopped: boo
     answer(finish(change).await)
 }
 
-/// Asks the lane of an instance.
-async fn ask(daemon: &Daemon, instance: &str, request: Request) -> Result<Answer, String> {
-    let (tenant, _) = daemon.owner(instance).await?;
-    daemon.lanes.ask(&tenant, request).await
-}
-
-/// What a lane says that answers something else than it was asked.
-fn strange() -> String {
-    "the lane answers something else".into()
-}
-
-/// Ends an instance at once; it is replaced as after any other end.
-#[utoipa::path(
-    post,
-    path = "/v1/instances/{name}/kill",
-    params(("name" = String, Path, description = "The instance.")),
-    responses((status = 200, body = Changes), (status = 400, body = Refusal))
-)]
-async fn kill(State(daemon): Held, Path(instance): Path<String>) -> Response {
-    let request = Request::Kill {
-        instance: instance.clone(),
-    };
-    let killed = ask(&daemon, &instance, request).await;
-    answer(killed.map(|_| Changes {
-        changes: vec![format!("killed {instance}")],
-    }))
-}
-
-#[derive(Deserialize, IntoParams)]
-#[into_params(parameter_in = Query)]
-struct From {
-    /// The first byte, counted from the first that was ever written.
-    #[serde(default)]
-    from: u64,
-}
-
-/// What an instance wrote to its console, from a byte on.
-#[utoipa::path(
-    get,
-    path = "/v1/instances/{name}/log",
-    params(("name" = String, Path, description = "The instance."), From),
-    responses((status = 200, body = LogPiece), (status = 400, body = Refusal))
-)]
-async fn log(
-    State(daemon): Held,
-    Path(instance): Path<String>,
-    Query(From { from }): Query<From>,
-) -> Response {
-    let request = Request::Logs {
-        instance: instance.clone(),
-        from,
-    };
-    answer(match ask(&daemon, &instance, request).await {
-        Ok(Answer::Logs(piece)) => Ok(piece),
-        Ok(_) => Err(strange()),
-        Err(error) => Err(error),
-    })
-}
-
-/// What the elements of an instance have counted.
-#[utoipa::path(
-    get,
-    path = "/v1/instances/{name}/elements",
-    params(("name" = String, Path, description = "The instance.")),
-    responses((status = 200, body = Vec<ElementStatus>), (status = 400, body = Refusal))
-)]
-async fn elements(State(daemon): Held, Path(instance): Path<String>) -> Response {
-    let request = Request::Elements {
-        instance: instance.clone(),
-    };
-    answer(match ask(&daemon, &instance, request).await {
-        Ok(Answer::Elements(elements)) => Ok(elements),
-        Ok(_) => Err(strange()),
-        Err(error) => Err(error),
-    })
-}
-
-/// How an instance ended so far, newest first: the last sixteen times.
-#[utoipa::path(
-    get,
-    path = "/v1/instances/{name}/crashes",
-    params(("name" = String, Path, description = "The instance.")),
-    responses((status = 200, body = Vec<Crash>), (status = 400, body = Refusal))
-)]
-async fn crashes(State(daemon): Held, Path(instance): Path<String>) -> Response {
-    if let Err(error) = daemon.owner(&instance).await {
-        return refuse(StatusCode::BAD_REQUEST, error);
-    }
-    let folder = daemon.lanes.folders.crashes();
-    let read = move || super::crashes::read(&folder, &instance);
-    let read = tokio::task::spawn_blocking(read).await;
-    answer(read.map_err(|error| error.to_string()))
-}
-
-/// What an instance counts, and the host for it, as Prometheus text.
-#[utoipa::path(
-    get,
-    path = "/v1/instances/{name}/metrics",
-    params(("name" = String, Path, description = "The instance.")),
-    responses(
-        (status = 200, body = String, content_type = "text/plain"),
-        (status = 400, body = Refusal)
-    )
-)]
-async fn instance_metrics(State(daemon): Held, Path(instance): Path<String>) -> Response {
-    let request = Request::Metrics {
-        instance: instance.clone(),
-    };
-    match ask(&daemon, &instance, request).await {
-        Ok(Answer::Text(text)) => prometheus(text),
-        Ok(_) => refuse(StatusCode::BAD_REQUEST, strange()),
-        Err(error) => refuse(StatusCode::BAD_REQUEST, error),
-    }
-}
-
-#[derive(Deserialize, IntoParams)]
-#[into_params(parameter_in = Query)]
-struct Parameters {
-    /// What the handler is given.
-    #[serde(default)]
-    parameters: String,
-}
-
-/// Reads a handler.
-#[utoipa::path(
-    get,
-    path = "/v1/instances/{name}/handlers/{handler}",
-    params(
-        ("name" = String, Path, description = "The instance."),
-        ("handler" = String, Path, description = "The handler, such as ELEMENT.HANDLER."),
-        Parameters
-    ),
-    responses((status = 200, body = Text), (status = 400, body = Refusal))
-)]
-async fn read(
-    State(daemon): Held,
-    Path((instance, handler)): Path<(String, String)>,
-    Query(Parameters { parameters }): Query<Parameters>,
-) -> Response {
-    let request = Request::Read {
-        instance: instance.clone(),
-        handler,
-        parameters,
-    };
-    text(ask(&daemon, &instance, request).await)
-}
-
-fn text(result: Result<Answer, String>) -> Response {
-    answer(match result {
-        Ok(Answer::Text(text)) => Ok(Text { text }),
-        Ok(_) => Err(strange()),
-        Err(error) => Err(error),
-    })
-}
-
-/// Writes a handler.
-#[utoipa::path(
-    put,
-    path = "/v1/instances/{name}/handlers/{handler}",
-    params(
-        ("name" = String, Path, description = "The instance."),
-        ("handler" = String, Path, description = "The handler, such as ELEMENT.HANDLER.")
-    ),
-    request_body = String,
-    responses((status = 200, body = Text), (status = 400, body = Refusal))
-)]
-async fn write(
-    State(daemon): Held,
-    Path((instance, handler)): Path<(String, String)>,
-    value: String,
-) -> Response {
-    let request = Request::Write {
-        instance: instance.clone(),
-        handler,
-        value,
-    };
-    text(ask(&daemon, &instance, request).await)
-}
-
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 struct Count {
@@ -524,94 +341,5 @@ async fn capture(
     match daemon.capture(port, count).await {
         Ok(end) => stream("application/vnd.tcpdump.pcap", end),
         Err(error) => refuse(StatusCode::BAD_REQUEST, error),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::collections::BTreeSet;
-
-    use super::*;
-
-    /// Every resource, as docs/edge.md names them.
-    #[test]
-    fn the_document_has_every_resource_that_the_manual_names_and_no_other() {
-        let (_, document) = described();
-        let document = serde_json::to_value(document).expect("JSON");
-        let mut described = BTreeSet::new();
-        for (path, methods) in document["paths"].as_object().expect("paths") {
-            for method in methods.as_object().expect("methods").keys() {
-                described.insert(format!("{} {path}", method.to_uppercase()));
-            }
-        }
-        let manual = include_str!("../../../../docs/edge.md");
-        let mut named = BTreeSet::new();
-        for line in manual.lines().filter_map(|line| line.strip_prefix("| `")) {
-            let Some((requests, _)) = line.split_once(" | ") else {
-                continue;
-            };
-            let (methods, path) = requests.rsplit_once(' ').unwrap_or(("", requests));
-            let path = path.trim_matches('`').split('?').next().unwrap_or_default();
-            if let ("/v1/openapi.json", _) | (_, false) = (path, path.starts_with("/v1")) {
-                continue;
-            }
-            let path = path
-                .replace("NAME", "{name}")
-                .replace("HANDLER", "{handler}");
-            for method in methods.split(", ") {
-                named.insert(format!("{} {path}", method.trim_matches('`')));
-            }
-        }
-        assert_eq!(described, named);
-    }
-
-    /// OpenAPI 3.1, sections 4.8.10, 4.8.12 and 4.8.17.
-    #[test]
-    fn operations_have_names_of_their_own_parameters_a_place_and_responses_a_description() {
-        let (_, document) = described();
-        let document = serde_json::to_value(document).expect("JSON");
-        let mut names = BTreeSet::new();
-        for (path, methods) in document["paths"].as_object().expect("paths") {
-            for operation in methods.as_object().expect("methods").values() {
-                for parameter in operation["parameters"].as_array().into_iter().flatten() {
-                    let name = parameter["name"].as_str().expect("a name");
-                    let in_path = path.contains(&format!("{{{name}}}"));
-                    let place = if in_path { "path" } else { "query" };
-                    assert_eq!(parameter["in"], place, "{path}: {name}");
-                    // Whatever is not in the path may be left out.
-                    assert_eq!(parameter["required"], in_path, "{path}: {name}");
-                }
-                let name = operation["operationId"].as_str().expect("a name");
-                assert!(names.insert(name.to_string()), "{name}");
-                let responses = operation["responses"].as_object().expect("responses");
-                assert!(responses.contains_key("default") && responses.contains_key("200"));
-                for response in responses.values() {
-                    let words = response["description"].as_str().expect("words");
-                    assert!(!words.is_empty(), "{operation}");
-                }
-            }
-        }
-        assert!(names.len() > 15, "{names:?}");
-    }
-
-    #[test]
-    fn whatever_the_document_refers_to_is_in_it() {
-        let (_, document) = described();
-        let document = serde_json::to_value(document).expect("JSON");
-        let mut open = vec![&document];
-        let mut references = 0;
-        while let Some(value) = open.pop() {
-            if let Some(reference) = value.get("$ref").and_then(|value| value.as_str()) {
-                let pointer = reference.strip_prefix('#').expect("in this document");
-                assert!(document.pointer(pointer).is_some(), "{reference}");
-                references += 1;
-            }
-            match value {
-                serde_json::Value::Object(fields) => open.extend(fields.values()),
-                serde_json::Value::Array(items) => open.extend(items),
-                _ => {}
-            }
-        }
-        assert!(references > 10, "{references}");
     }
 }
