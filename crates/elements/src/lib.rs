@@ -36,7 +36,7 @@ use alloc::vec::Vec;
 
 use sprat_click::{Class, Library};
 
-use handler_value::{argument_value, handler_value};
+use handler_value::{argument_value, handler_value, value_or};
 
 /// The classes of each family.
 pub const CLASSES: &[&[&Class]] = &[

@@ -4,6 +4,7 @@ use alloc::vec::Vec;
 use core::net::Ipv4Addr;
 
 use hashbrown::HashMap;
+use sprat_click::arguments::{Argument, Raw};
 use sprat_click::collections::sort;
 use sprat_click::decimal;
 use sprat_click::environment::AccessError;
@@ -92,7 +93,19 @@ fn limit(arguments: &mut Arguments<'_>, element: &str, what: &str, older: &str) 
         }
     }
     for name in [call.clone(), format!("CALL_AFTER_{older}")] {
-        given.extend(arguments.keyword(&name));
+        let Some(Raw(text)) = arguments.keyword(&name) else {
+            continue;
+        };
+        match Limit::parse(&text, arguments.names()) {
+            Ok(limit) => given.push(limit),
+            Err(_) => {
+                let counted = match what {
+                    "COUNT" => "count",
+                    _ => "number of aggregates",
+                };
+                arguments.error(format!("{call} first word should be unsigned ({counted})"));
+            }
+        }
     }
     let mut given = given.into_iter();
     let first = given.next();
@@ -336,11 +349,15 @@ impl Element for AggregateCounter {
         name: &str,
         value: &str,
     ) -> Result<(), HandlerError> {
-        let call = || -> Result<_, HandlerError> {
+        let call = |name: &str| -> Result<_, HandlerError> {
             if value.trim().is_empty() {
                 return Ok(None);
             }
-            crate::handler_value(context, value).map(Some)
+            let limit = Limit::parse(value.trim(), &context.names()).map_err(|_| {
+                let expected = format!("argument to '{name}' should be 'N HANDLER [VALUE]'");
+                HandlerError::failed(expected)
+            });
+            limit.map(Some)
         };
         match name {
             "write_text_file" | "write_ascii_file" | "write_ip_file" | "write_pdf_file"
@@ -355,8 +372,8 @@ impl Element for AggregateCounter {
                 self.write_file(context, file, form)
                     .map_err(|error| HandlerError::failed(format!("{file}: {error}")))?;
             }
-            "freeze" => self.frozen = crate::handler_value(context, value)?,
-            "active" => self.active = crate::handler_value(context, value)?,
+            "freeze" => self.frozen = crate::value_or(context, value, "type mismatch")?,
+            "active" => self.active = crate::value_or(context, value, "type mismatch")?,
             "banner" => {
                 self.banner = match value {
                     "" | "\n" => String::new(),
@@ -364,8 +381,8 @@ impl Element for AggregateCounter {
                     text => format!("{text}\n"),
                 };
             }
-            "aggregate_call" | "call_after_agg" => self.after_values = call()?,
-            "count_call" | "call_after_count" => self.after_total = call()?,
+            "aggregate_call" | "call_after_agg" => self.after_values = call("aggregate_call")?,
+            "count_call" | "call_after_count" => self.after_total = call("count_call")?,
             "stop" => {
                 self.active = false;
                 context.stop_driver();

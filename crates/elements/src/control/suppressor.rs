@@ -86,7 +86,7 @@ impl Element for Suppressor {
             self.active.fill(true);
             return Ok(());
         }
-        *self.port(name)? = crate::handler_value(context, value)?;
+        *self.port(name)? = crate::value_or(context, value, "active value must be boolean")?;
         Ok(())
     }
 }

@@ -327,12 +327,16 @@ impl Element for ICMPPingSource {
         value: &str,
     ) -> Result<(), HandlerError> {
         match name {
-            "active" => self.active = crate::handler_value(context, value)?,
-            "src" => self.source = crate::handler_value(context, value)?,
-            "dst" => self.destination = crate::handler_value(context, value)?,
-            "limit" => self.limit = bound(crate::handler_value(context, value)?),
+            "active" => self.active = crate::value_or(context, value, "type mismatch")?,
+            "src" => self.source = crate::value_or(context, value, "syntax error")?,
+            "dst" => self.destination = crate::value_or(context, value, "syntax error")?,
+            "limit" => {
+                let complaint = "'limit' should be integer";
+                self.limit = bound(crate::value_or(context, value, complaint)?);
+            }
             "interval" => {
-                let interval: Duration = crate::handler_value(context, value)?;
+                let complaint = "'interval' should be an interval";
+                let interval: Duration = crate::value_or(context, value, complaint)?;
                 if interval.is_zero() {
                     return Err(HandlerError::failed("INTERVAL must be above zero"));
                 }

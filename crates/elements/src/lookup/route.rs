@@ -4,7 +4,7 @@ use alloc::string::String;
 use core::fmt;
 use core::net::Ipv4Addr;
 
-use sprat_click::arguments::{AddressOrPrefix, Argument, Names, parse_unsigned, split_words};
+use sprat_click::arguments::{AddressOrPrefix, Argument, Names, parse_signed, split_words};
 
 /// Where packets to a prefix go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -92,8 +92,10 @@ fn gateway(word: &str, names: &dyn Names) -> Option<Ipv4Addr> {
     }
 }
 
+/// An output; a number that none can have stands for the last, which there never is.
 fn output(word: &str) -> Option<u16> {
-    u16::try_from(parse_unsigned(word)?.ok()?).ok()
+    let number = i32::try_from(parse_signed(word)?.ok()?).ok()?;
+    Some(u16::try_from(number).unwrap_or(u16::MAX))
 }
 
 impl Route {
@@ -164,7 +166,7 @@ mod tests {
             "",
             "10.0.0.0/8",
             "10.0.0.0/8 1.0.0.1",
-            "10.0.0.0/8 1.0.0.1 -1",
+            "10.0.0.0/8 1.0.0.1 99999999999",
             "10.0.0.0/8 1 2 3",
             "x/8 1",
             "10.0.0.0/255.0.255.0 1",

@@ -176,4 +176,6 @@ fn wrong_routes_are_named_by_their_place() {
         "{errors}"
     );
     assert!(errors.contains("argument 3 bad OUTPUT"), "{errors}");
+    let errors = Bench::errors("Idle -> r :: RadixIPLookup(10/8 -1) -> Idle");
+    assert!(errors.contains("argument 1 bad OUTPUT"), "{errors}");
 }

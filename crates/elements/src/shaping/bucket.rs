@@ -169,8 +169,8 @@ impl Bucket {
     ) -> Result<(), HandlerError> {
         self.fill(context.now());
         let rate = match self.unit {
-            Unit::Packets => u64::from(crate::handler_value::<u32>(context, value)?),
-            Unit::Bytes => crate::handler_value::<Bandwidth>(context, value)?.0,
+            Unit::Packets => u64::from(crate::argument_value::<u32>(context, "rate", value)?),
+            Unit::Bytes => crate::argument_value::<Bandwidth>(context, "rate", value)?.0,
         };
         self.set_rate(rate);
         Ok(())

@@ -83,13 +83,10 @@ impl Delay {
     fn write(
         &mut self,
         context: &Context<'_>,
-        name: &str,
         value: &str,
+        complaint: &'static str,
     ) -> Result<(), HandlerError> {
-        match name {
-            "delay" => self.delay = crate::handler_value(context, value)?,
-            _ => return Err(HandlerError::NoHandler(name.into())),
-        }
+        self.delay = crate::value_or(context, value, complaint)?;
         Ok(())
     }
 }
@@ -170,10 +167,11 @@ impl Element for DelayUnqueue {
     fn write(
         &mut self,
         context: &mut Context<'_>,
-        name: &str,
+        _: &str,
         value: &str,
     ) -> Result<(), HandlerError> {
-        self.delay.write(context, name, value)?;
+        self.delay
+            .write(context, value, "expected time in seconds")?;
         context.set_timer(0, context.now());
         Ok(())
     }
@@ -269,10 +267,11 @@ impl Element for DelayShaper {
     fn write(
         &mut self,
         context: &mut Context<'_>,
-        name: &str,
+        _: &str,
         value: &str,
     ) -> Result<(), HandlerError> {
-        self.delay.write(context, name, value)?;
+        self.delay
+            .write(context, value, "delay must be a timestamp")?;
         self.open(context);
         Ok(())
     }

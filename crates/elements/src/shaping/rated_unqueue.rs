@@ -10,10 +10,13 @@ use sprat_packet::Batch;
 use super::bucket::Bucket;
 use super::unit;
 
-pub(super) const RATED_UNQUEUE: Class =
-    Class::of::<RatedUnqueue<false>>("RatedUnqueue").processing("l/h");
+pub(super) const RATED_UNQUEUE: Class = Class::of::<RatedUnqueue<false>>("RatedUnqueue")
+    .processing("l/h")
+    .reconfigurable();
 pub(super) const BANDWIDTH_RATED_UNQUEUE: Class =
-    Class::of::<RatedUnqueue<true>>("BandwidthRatedUnqueue").processing("l/h");
+    Class::of::<RatedUnqueue<true>>("BandwidthRatedUnqueue")
+        .processing("l/h")
+        .reconfigurable();
 
 /// Packets pulled before others have their turn.
 const BURST: usize = 32;

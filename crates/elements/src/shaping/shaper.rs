@@ -31,7 +31,7 @@ pub(super) const BANDWIDTH_SHAPER: Class = Class::of::<Shaper<true>>("BandwidthS
 /// A token bucket, which begins full. While nothing may pass it says that it has no packets, so
 /// that who pulls from it sleeps.
 ///
-/// Handlers: `rate` (read, write).
+/// Handlers: `rate` (read, write). Its `config` is RATE as it is.
 ///
 /// See Click's manual pages Shaper(n) and BandwidthShaper(n).
 struct Shaper<const BANDWIDTH: bool> {
@@ -87,6 +87,10 @@ impl<const BANDWIDTH: bool> Element for Shaper<BANDWIDTH> {
 
     fn signals(&self) -> Signals {
         Signals::NONEMPTY
+    }
+
+    fn configuration(&self) -> Option<String> {
+        Some(self.bucket.rate_text())
     }
 
     fn handlers(&self, list: &mut HandlerList) {

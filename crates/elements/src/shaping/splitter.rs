@@ -11,11 +11,13 @@ use super::unit;
 
 pub(super) const RATED_SPLITTER: Class = Class::of::<Splitter<false>>("RatedSplitter")
     .ports("1/1-2")
-    .processing("h/h");
+    .processing("h/h")
+    .reconfigurable();
 pub(super) const BANDWIDTH_RATED_SPLITTER: Class =
     Class::of::<Splitter<true>>("BandwidthRatedSplitter")
         .ports("1/1-2")
-        .processing("h/h");
+        .processing("h/h")
+        .reconfigurable();
 
 /// RatedSplitter: passes packets up to a rate and diverts the rest.
 ///
@@ -31,7 +33,7 @@ pub(super) const BANDWIDTH_RATED_SPLITTER: Class =
 /// Packets beyond RATE go to output 1, and are dropped where it is not connected; those up to it
 /// pass also while more come. A token bucket, which begins full.
 ///
-/// Handlers: `rate` (read, write).
+/// Handlers: `rate` (read, write). Its `config` is RATE as it is.
 ///
 /// See Click's manual pages RatedSplitter(n) and BandwidthRatedSplitter(n).
 struct Splitter<const BANDWIDTH: bool> {
@@ -57,6 +59,10 @@ impl<const BANDWIDTH: bool> Element for Splitter<BANDWIDTH> {
             context.emit(1, packet);
             None
         });
+    }
+
+    fn configuration(&self) -> Option<String> {
+        Some(self.bucket.rate_text())
     }
 
     fn handlers(&self, list: &mut HandlerList) {

@@ -71,7 +71,7 @@ impl Element for Bypass {
         value: &str,
     ) -> Result<(), HandlerError> {
         match name {
-            "active" => self.active = crate::handler_value(context, value)?,
+            "active" => self.active = crate::value_or(context, value, "syntax error")?,
             _ => return Err(HandlerError::NoHandler(name.into())),
         }
         Ok(())

@@ -2,6 +2,7 @@ use alloc::format;
 use alloc::string::{String, ToString};
 use core::time::Duration;
 
+use sprat_click::arguments::{Argument, Raw};
 use sprat_click::decimal;
 use sprat_click::state::{Carrier, Damaged};
 use sprat_click::{
@@ -80,8 +81,15 @@ impl Rate {
 
 impl Configure for Counter {
     fn configure(arguments: &mut Arguments<'_>, _: &Configuration<'_>) -> Result<Self, Rejected> {
-        let count_call = arguments.keyword("COUNT_CALL");
-        let byte_count_call = arguments.keyword("BYTE_COUNT_CALL");
+        let mut call = |name: &str| {
+            let Raw(text) = arguments.keyword(name)?;
+            let call = Trigger::parse(&text, arguments.names());
+            if call.is_err() {
+                arguments.error(format!("{name} type mismatch"));
+            }
+            call.ok()
+        };
+        let (count_call, byte_count_call) = (call("COUNT_CALL"), call("BYTE_COUNT_CALL"));
         arguments.finish()?;
         Ok(Self {
             count: 0,

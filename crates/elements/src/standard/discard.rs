@@ -103,7 +103,7 @@ impl Element for Discard {
         match name {
             "reset_counts" => self.count = 0,
             "active" => {
-                self.active = crate::handler_value(context, value)?;
+                self.active = crate::value_or(context, value, "syntax error")?;
                 if self.active && context.input_pulls(0) {
                     context.schedule_task();
                 }

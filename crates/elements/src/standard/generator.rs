@@ -206,11 +206,14 @@ impl Generator {
         }
     }
 
+    /// Takes a value for one of its handlers; `complaint` is what the element says of one that is no
+    /// number.
     pub(super) fn write(
         &mut self,
         context: &Context<'_>,
         name: &str,
         value: &str,
+        complaint: &'static str,
     ) -> Result<(), HandlerError> {
         match (name, &mut self.contents) {
             ("reset", _) => {
@@ -218,19 +221,21 @@ impl Generator {
                 self.ended = false;
             }
             ("limit", _) => {
-                self.limit = optional(crate::handler_value(context, value)?);
+                self.limit = optional(crate::value_or(context, value, complaint)?);
                 self.ended = false;
             }
             ("data", Contents::Given { length, .. }) => {
-                let Bytes(data) = crate::handler_value(context, value)?;
-                self.contents = Contents::given(data, *length);
+                // As it is: quotes are part of it.
+                self.contents = Contents::given(value.as_bytes().to_vec(), *length);
             }
             ("length", Contents::Given { data, .. }) => {
-                let length = optional(i64::from(crate::handler_value::<i32>(context, value)?));
+                let length = optional(i64::from(crate::value_or::<i32>(
+                    context, value, complaint,
+                )?));
                 self.contents = Contents::given(core::mem::take(data), length);
             }
             ("length", Contents::Random(length)) => {
-                *length = usize::from(crate::handler_value::<u16>(context, value)?);
+                *length = usize::from(crate::value_or::<u16>(context, value, complaint)?);
             }
             _ => return Err(HandlerError::NoHandler(name.into())),
         }

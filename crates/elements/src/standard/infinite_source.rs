@@ -141,9 +141,24 @@ impl<const RANDOM: bool> Element for InfiniteSource<RANDOM> {
         value: &str,
     ) -> Result<(), HandlerError> {
         match name {
-            "burst" => self.burst = Some(crate::handler_value::<usize>(context, value)?.max(1)),
-            "active" => self.active = crate::handler_value(context, value)?,
-            _ => self.generator.write(context, name, value)?,
+            "burst" => {
+                let complaint = "burstsize parameter must be integer >= 1";
+                let burst = crate::value_or::<u32>(context, value, complaint)?;
+                if burst == 0 {
+                    return Err(HandlerError::failed(complaint));
+                }
+                self.burst = Some(burst as usize);
+            }
+            "active" => {
+                self.active = crate::value_or(context, value, "active parameter must be boolean")?;
+            }
+            _ => {
+                let complaint = match name {
+                    "limit" => "limit parameter must be integer",
+                    _ => "length must be integer",
+                };
+                self.generator.write(context, name, value, complaint)?;
+            }
         }
         self.resume(context);
         Ok(())
@@ -169,7 +184,7 @@ mod tests {
     fn data_is_repeated_or_cut_to_the_length() {
         let bench = Bench::new("s :: InfiniteSource(abc, LIMIT 1, LENGTH 7) -> ToDevice(out)");
         bench.run();
-        for (length, data) in [("2", "xyz"), ("-1", "xyz"), ("3", "\"\"")] {
+        for (length, data) in [("2", "xyz"), ("-1", "\"x\""), ("3", "")] {
             bench.write("s.length", length);
             assert_eq!(bench.read("s.length"), length);
             bench.write("s.data", data);
@@ -178,7 +193,7 @@ mod tests {
         }
         assert_eq!(
             bench.sent("out"),
-            [&b"abcabca"[..], b"xy", b"xyz", b"\0\0\0"]
+            [&b"abcabca"[..], b"xy", b"\"x\"", b"\0\0\0"]
         );
     }
 

@@ -211,7 +211,10 @@ impl Argument for Kind {
             "flip" => Ok(Self::Flip),
             "set" => Ok(Self::Set),
             "clear" => Ok(Self::Clear),
-            _ => Err(ArgumentError::other("must be 'clear', 'set', or 'flip'")),
+            "" => Ok(Self::Flip),
+            other => Err(ArgumentError::other(format!(
+                "bad action '{other}' (must be 'set', 'clear', or 'flip')"
+            ))),
         }
     }
 }
@@ -238,11 +241,22 @@ struct RandomBitErrors {
 impl Configure for RandomBitErrors {
     fn configure(arguments: &mut Arguments<'_>, _: &Configuration<'_>) -> Result<Self, Rejected> {
         let probability = arguments.required("P");
-        let kind = arguments.position("KIND").unwrap_or(Kind::Flip);
+        let kind = arguments.position::<Word>("KIND");
         let active = arguments.position("ACTIVE").unwrap_or(true);
         arguments.finish()?;
+        let Share(probability) = probability?;
+        let kind = kind.map_or(Ok(Kind::Flip), |Word(kind)| {
+            Kind::parse(&kind, arguments.names())
+        });
+        let kind = kind.map_err(|error| arguments.error(format!("{error}")))?;
+        let Some(probability) = probability else {
+            return Err(arguments.error("drop probability must be between 0 and 1"));
+        };
+        if probability.threshold == 0 {
+            arguments.warning("zero bit error probability (underflow?)");
+        }
         Ok(Self {
-            probability: probability?,
+            probability,
             kind,
             active,
         })

@@ -72,6 +72,9 @@ impl Configure for RatedSource {
     }
 }
 
+/// What a RatedSource says of anything that it cannot read.
+const SYNTAX_ERROR: &str = "syntax error";
+
 impl RatedSource {
     /// Packets that are due, up to `most`.
     fn due(&mut self, context: &Context<'_>, most: usize) -> usize {
@@ -184,16 +187,20 @@ impl Element for RatedSource {
         value: &str,
     ) -> Result<(), HandlerError> {
         match name {
-            "rate" => self.bucket.write_rate(context, value)?,
+            "rate" => {
+                let rate = crate::value_or::<u32>(context, value, SYNTAX_ERROR)?;
+                self.bucket.fill(context.now());
+                self.bucket.set_rate(rate.into());
+            }
             "active" => {
-                let active = crate::handler_value(context, value)?;
+                let active = crate::value_or(context, value, SYNTAX_ERROR)?;
                 // What would have been made while it was not active is not made afterwards.
                 if active && !self.active {
                     self.bucket = Bucket::for_source(self.bucket.rate());
                 }
                 self.active = active;
             }
-            _ => self.generator.write(context, name, value)?,
+            _ => self.generator.write(context, name, value, SYNTAX_ERROR)?,
         }
         self.resume(context);
         Ok(())
@@ -298,14 +305,17 @@ impl Element for TimedSource {
     ) -> Result<(), HandlerError> {
         match name {
             "interval" => {
-                let interval: Duration = crate::handler_value(context, value)?;
+                let complaint = "bad interval";
+                let interval: Duration = crate::value_or(context, value, complaint)?;
                 if interval.is_zero() {
-                    return Err(HandlerError::failed("interval must be > 0"));
+                    return Err(HandlerError::failed(complaint));
                 }
                 self.interval = interval;
             }
-            "active" => self.active = crate::handler_value(context, value)?,
-            _ => self.generator.write(context, name, value)?,
+            "active" => self.active = crate::value_or(context, value, "bad active")?,
+            _ => self
+                .generator
+                .write(context, name, value, "expected integer")?,
         }
         self.restart(context);
         Ok(())

@@ -53,23 +53,17 @@ fn configure_port(
     Ok(port)
 }
 
-fn read_port(port: Option<usize>, name: &str) -> Result<String, HandlerError> {
-    match name {
-        "switch" => Ok(port.map_or_else(|| "-1".into(), |port| port.to_string())),
-        _ => Err(HandlerError::NoHandler(name.into())),
-    }
+fn port_text(port: Option<usize>) -> String {
+    port.map_or_else(|| "-1".into(), |port| port.to_string())
 }
 
 fn written_port(
     context: &Context<'_>,
-    name: &str,
     value: &str,
     ports: usize,
+    complaint: &'static str,
 ) -> Result<Option<usize>, HandlerError> {
-    match name {
-        "switch" => Ok(chosen(crate::handler_value(context, value)?, ports)),
-        _ => Err(HandlerError::NoHandler(name.into())),
-    }
+    Ok(chosen(crate::value_or(context, value, complaint)?, ports))
 }
 
 /// Switch: sends all packets to one output, which can be chosen while it runs.
@@ -119,17 +113,22 @@ impl<const SETTABLE: bool> Element for Switch<SETTABLE> {
         }
     }
 
-    fn read(&mut self, _: &mut Context<'_>, name: &str, _: &str) -> Result<String, HandlerError> {
-        read_port(self.output, name)
+    fn configuration(&self) -> Option<String> {
+        SETTABLE.then(|| port_text(self.output))
+    }
+
+    fn read(&mut self, _: &mut Context<'_>, _: &str, _: &str) -> Result<String, HandlerError> {
+        Ok(port_text(self.output))
     }
 
     fn write(
         &mut self,
         context: &mut Context<'_>,
-        name: &str,
+        _: &str,
         value: &str,
     ) -> Result<(), HandlerError> {
-        self.output = written_port(context, name, value, context.outputs())?;
+        let complaint = "Switch output must be integer";
+        self.output = written_port(context, value, context.outputs(), complaint)?;
         Ok(())
     }
 }
@@ -170,17 +169,22 @@ impl Element for InputSwitch {
         list.read_write("switch");
     }
 
-    fn read(&mut self, _: &mut Context<'_>, name: &str, _: &str) -> Result<String, HandlerError> {
-        read_port(self.input, name)
+    fn configuration(&self) -> Option<String> {
+        Some(port_text(self.input))
+    }
+
+    fn read(&mut self, _: &mut Context<'_>, _: &str, _: &str) -> Result<String, HandlerError> {
+        Ok(port_text(self.input))
     }
 
     fn write(
         &mut self,
         context: &mut Context<'_>,
-        name: &str,
+        _: &str,
         value: &str,
     ) -> Result<(), HandlerError> {
-        self.input = written_port(context, name, value, context.inputs())?;
+        let complaint = "InputSwitch input must be integer";
+        self.input = written_port(context, value, context.inputs(), complaint)?;
         Ok(())
     }
 }
@@ -258,17 +262,22 @@ impl<const SETTABLE: bool> Element for PullSwitch<SETTABLE> {
         }
     }
 
-    fn read(&mut self, _: &mut Context<'_>, name: &str, _: &str) -> Result<String, HandlerError> {
-        read_port(self.input, name)
+    fn configuration(&self) -> Option<String> {
+        SETTABLE.then(|| port_text(self.input))
+    }
+
+    fn read(&mut self, _: &mut Context<'_>, _: &str, _: &str) -> Result<String, HandlerError> {
+        Ok(port_text(self.input))
     }
 
     fn write(
         &mut self,
         context: &mut Context<'_>,
-        name: &str,
+        _: &str,
         value: &str,
     ) -> Result<(), HandlerError> {
-        self.input = written_port(context, name, value, context.inputs())?;
+        let complaint = "PullSwitch input must be integer";
+        self.input = written_port(context, value, context.inputs(), complaint)?;
         self.signal(context);
         Ok(())
     }

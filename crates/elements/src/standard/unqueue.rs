@@ -143,10 +143,10 @@ impl Element for Unqueue {
     ) -> Result<(), HandlerError> {
         match name {
             "reset" => self.count = 0,
-            "active" => self.active = crate::handler_value(context, value)?,
-            "limit" => self.limit = bound(crate::handler_value(context, value)?),
+            "active" => self.active = crate::value_or(context, value, "syntax error")?,
+            "limit" => self.limit = bound(crate::value_or(context, value, "syntax error")?),
             "burst" => {
-                let burst: i32 = crate::handler_value(context, value)?;
+                let burst: i32 = crate::value_or(context, value, "syntax error")?;
                 self.burst = Some(usize::try_from(burst).unwrap_or(usize::MAX));
             }
             _ => return Err(HandlerError::NoHandler(name.into())),

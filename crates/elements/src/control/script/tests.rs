@@ -190,6 +190,17 @@ fn steps_and_jumps_come_from_outside() {
     assert_eq!(bench.simulation.take_output(), "c\n");
 }
 
+// In Click a first wait is set up when the element is initialized.
+#[test]
+fn a_wrong_time_at_the_start_is_a_mistake_of_the_configuration() {
+    let bench = Bench::new("s :: Script(wait foo, print 1)");
+    bench.run();
+    assert_eq!(
+        bench.simulation.take_errors(),
+        "config:1: While initializing 's :: Script':\n  syntax error at 'wait'\n"
+    );
+}
+
 #[test]
 fn a_failed_write_is_said_and_shows_in_the_status() {
     let bench = Bench::new(
@@ -210,9 +221,9 @@ fn a_failed_write_is_said_and_shows_in_the_status() {
         lines,
         [
             "  While calling 'i.active x y':",
-            "    expected boolean",
+            "    active parameter must be boolean",
             "  While calling 'i.limit x':",
-            "    expected integer",
+            "    limit parameter must be integer",
             "  no 'i.x' write handler",
             "  no element named 'j'",
             "  no 'i.y' read handler",

@@ -76,11 +76,12 @@ impl FromDump {
             "reset_counts" => self.count = 0,
             "reset_timing" => self.origin = None,
             "active" => {
-                let active = crate::handler_value(context, value)?;
+                let active = crate::value_or(context, value, "type mismatch")?;
                 self.set_active(context, active);
             }
             "extend_interval" => {
-                let span: Duration = crate::handler_value(context, value)?;
+                let complaint = "'extend_interval' takes a time interval";
+                let span: Duration = crate::value_or(context, value, complaint)?;
                 self.window.extend(span);
                 self.set_active(context, true);
             }

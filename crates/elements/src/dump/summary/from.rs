@@ -435,7 +435,7 @@ impl Element for FromIpSummaryDump {
         match name {
             "reset_counts" => self.count = 0,
             "active" => {
-                self.active = crate::handler_value(context, value)?;
+                self.active = crate::value_or(context, value, "type mismatch")?;
                 let going = self.active && (self.reader.is_some() || self.next.is_some());
                 context.set_nonempty(going);
                 if going && context.output_pushes(0) {

@@ -4,7 +4,17 @@ use super::*;
 
 impl Agent for Machine {
     fn start(&self, context: &mut Context<'_>) {
+        // The time that a script begins with is looked at when the router is made.
+        let begins_with_wait = matches!(
+            self.program.instructions.first(),
+            Some(Instruction::WaitTime(_))
+        );
         match self.kind {
+            _ if begins_with_wait && self.kind.starts() => {
+                self.begin_initializing(context);
+                self.resume(context, Run::default());
+                context.router().end();
+            }
             // Here it is the driver that runs it.
             Kind::Driver => self.resume(context, Run::default()),
             _ if self.kind.starts() => {

@@ -11,12 +11,26 @@ impl Machine {
         context: &mut Context<'_>,
         act: impl FnOnce(&mut Context<'_>) -> R,
     ) -> R {
-        let class = context.router().class(context.id()).name;
-        let heading = format!("While executing '{} :: {class}':", context.name());
-        context.router().begin(Circumstance::Root(heading));
+        self.begin(context, String::from("While executing"));
         let done = act(context);
         context.router().end();
         done
+    }
+
+    /// Begins what belongs to the script's start; its end is for the caller to tell the router.
+    pub(super) fn begin_initializing(&self, context: &Context<'_>) {
+        let landmark = context.router().landmark(context.id());
+        self.begin(context, format!("{landmark}: While initializing"));
+    }
+
+    #[inline(never)]
+    fn begin(&self, context: &Context<'_>, mut heading: String) {
+        let router = context.router();
+        let class = router.class(context.id()).name;
+        for part in [" '", context.name(), " :: ", class, "':"] {
+            heading.push_str(part);
+        }
+        router.begin(Circumstance::Root(heading));
     }
 
     /// Says what is wrong with something the script does.

@@ -123,14 +123,7 @@ impl Machine {
 
     /// Gives variables their first values.
     pub(super) fn initialize(&self, context: &mut Context<'_>) {
-        let router = context.router();
-        let heading = format!(
-            "{}: While initializing '{} :: {}':",
-            router.landmark(context.id()),
-            context.name(),
-            router.class(context.id()).name
-        );
-        router.begin(Circumstance::Root(heading));
+        self.begin_initializing(context);
         let run = Run::default();
         for instruction in &self.program.instructions {
             if let Instruction::Initialize {
