@@ -14,7 +14,9 @@ use sprat_packet::Batch;
 use crate::engine::Engine;
 use crate::family;
 #[cfg(feature = "ipv6")]
-use crate::slaac::{self, Slaac};
+use crate::neighbours::{self, Message};
+#[cfg(feature = "ipv6")]
+use crate::slaac::Slaac;
 use crate::sockets::SocketId;
 
 /// How a stack comes by its addresses.
@@ -140,77 +142,90 @@ impl Engine {
 
     #[cfg(feature = "ipv6")]
     fn configure_ipv6(&mut self, configuration: &Configuration, address: EthernetAddress) {
-        let link_local = || IpAddr::V6(slaac::made_of(slaac::LINK_LOCAL, address.0));
+        let mut listens = false;
         match configuration.ipv6 {
-            Ipv6::Off => {}
+            Ipv6::Off => return,
             Ipv6::Static {
                 address: own,
                 prefix,
                 gateway,
-            } => {
-                self.set_address(link_local(), 64, None);
-                self.set_address(own.into(), prefix, gateway.map(IpAddr::V6));
-            }
+            } => self.set_address(own.into(), prefix, gateway.map(IpAddr::V6)),
             Ipv6::Slaac => {
-                self.set_address(link_local(), 64, None);
-                self.configurator.slaac = Some(Slaac::new(address.0, self.now()));
+                listens = true;
                 self.configurator.pending |= configuration.ipv4 == Ipv4::Off;
             }
         }
+        self.configurator.slaac = Some(Slaac::new(address.0, listens));
     }
 
-    /// Takes a frame that may be a router's advertisement.
+    /// Takes a frame that may be a router's advertisement, or about an address of the stack's own.
     #[cfg(feature = "ipv6")]
-    pub(crate) fn hear_router(&mut self, now: u64, frame: &[u8]) {
+    pub(crate) fn hear_neighbour(&mut self, now: u64, frame: &[u8], sent: &mut Batch) {
+        let Some(slaac) = &mut self.configurator.slaac else {
+            return;
+        };
+        let Some(message) = Message::read(frame) else {
+            return;
+        };
+        if let Some(address) = slaac.hear(&message, &mut self.random) {
+            self.counters.addresses_in_use += 1;
+            let neighbour = EthernetAddress(message.from);
+            log::warn!("address {address} is not taken: {neighbour} has it");
+        } else if slaac.take(&message, now) {
+            self.take_advertised();
+        } else if let Some(wanted) = message.wanted()
+            && self.interface.has_ip_addr(wanted)
+        {
+            let claim = neighbours::claim(self.hardware, wanted);
+            sent.push(self.pool.packet(&claim));
+        }
+    }
+
+    /// Gives up what routers' advertisements no longer hold for, and asks routers and neighbours when
+    /// it is time.
+    #[cfg(feature = "ipv6")]
+    pub(crate) fn ask_neighbours(&mut self, now: u64, sent: &mut Batch) {
         if let Some(slaac) = &mut self.configurator.slaac
-            && slaac.take(frame, now)
+            && slaac.due() <= now
+            && slaac.advance(now, &mut self.random, |question| {
+                sent.push(self.pool.packet(question));
+            })
         {
             self.take_advertised();
         }
     }
 
-    /// Gives up what routers' advertisements no longer hold for, and asks for one when it is time.
-    #[cfg(feature = "ipv6")]
-    pub(crate) fn ask_routers(&mut self, now: u64, sent: &mut Batch) {
-        let Some(slaac) = &mut self.configurator.slaac else {
-            return;
-        };
-        if slaac.due() > now {
-            return;
-        }
-        let (changed, question) = slaac.advance(now);
-        if let Some(question) = question {
-            sent.push(self.pool.packet(&question));
-        }
-        if changed {
-            self.take_advertised();
-        }
-    }
-
-    /// Has the addresses and the router that are advertised.
+    /// Has the addresses that nobody else has, and the router that is advertised.
     #[cfg(feature = "ipv6")]
     fn take_advertised(&mut self) {
         let Some(slaac) = &self.configurator.slaac else {
             return;
         };
-        let advertised: Vec<Ipv6Addr> = slaac.addresses().collect();
-        let router = slaac.router();
-        let has = |known: &IpCidr| match IpAddr::from(known.address()) {
-            IpAddr::V4(_) => true,
-            IpAddr::V6(known) => known.is_unicast_link_local() || advertised.contains(&known),
-        };
-        self.interface
-            .update_ip_addrs(|addresses| addresses.retain(has));
-        self.interface.routes_mut().remove_default_ipv6_route();
-        if let Some(router) = router {
-            self.set_route(Route::new_ipv6_gateway(router));
+        let own: Vec<Ipv6Addr> = slaac.addresses().collect();
+        if slaac.listens() {
+            let router = slaac.router();
+            let has = |known: &IpCidr| match IpAddr::from(known.address()) {
+                IpAddr::V4(_) => true,
+                IpAddr::V6(known) => own.contains(&known),
+            };
+            self.interface
+                .update_ip_addrs(|addresses| addresses.retain(has));
+            self.interface.routes_mut().remove_default_ipv6_route();
+            if let Some(router) = router {
+                self.set_route(Route::new_ipv6_gateway(router));
+            }
         }
-        for address in advertised {
-            if !self.has_address(address.into()) {
-                log::info!("address {address} by SLAAC");
+        for address in own {
+            let is_new = !self.has_address(address.into());
+            if is_new {
                 self.set_address(address.into(), 64, None);
             }
-            self.is_configured();
+            if !address.is_unicast_link_local() {
+                if is_new {
+                    log::info!("address {address} by SLAAC");
+                }
+                self.is_configured();
+            }
         }
     }
 

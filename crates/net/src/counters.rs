@@ -31,6 +31,8 @@ counters! {
     bytes_out,
     /// Fragments of IP packets, which are not put together.
     fragments,
+    /// IPv6 addresses that were not taken since a neighbour has them.
+    addresses_in_use,
     /// TCP connections that peers opened.
     accepted,
     /// TCP connections opened to peers.

@@ -32,6 +32,8 @@ const PAUSE: u64 = 1_000_000;
 
 pub(crate) struct Engine {
     pub(crate) interface: Interface,
+    #[cfg(feature = "ipv6")]
+    pub(crate) hardware: [u8; 6],
     pub(crate) clock: Rc<dyn Clock>,
     pub(crate) random: ChaCha,
     pub(crate) sockets: Sockets,
@@ -70,6 +72,8 @@ impl Engine {
         let interface = Interface::new(config, &mut frames, instant(clock.monotonic()));
         let mut engine = Self {
             interface,
+            #[cfg(feature = "ipv6")]
+            hardware: options.address,
             clock,
             connections: Connections::new(options.connections, random.below(1 << 32)),
             random,
@@ -104,7 +108,7 @@ impl Engine {
             self.receive(now, packet.data(), sent);
         }
         #[cfg(feature = "ipv6")]
-        self.ask_routers(now, sent);
+        self.ask_neighbours(now, sent);
         while let Some(id) = self.timers.pop(now) {
             if let Some(socket) = self.sockets.get(id) {
                 socket.armed = u64::MAX;
@@ -176,7 +180,7 @@ impl Engine {
             Destination::Udp { local, port } => self.socket_for_datagram(local, port),
             Destination::Neighbours => {
                 #[cfg(feature = "ipv6")]
-                self.hear_router(now, frame);
+                self.hear_neighbour(now, frame, sent);
                 for id in core::mem::take(&mut self.unresolved) {
                     if let Some(socket) = self.sockets.get(id) {
                         socket.unresolved = false;

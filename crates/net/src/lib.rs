@@ -35,6 +35,8 @@ mod family;
 mod flows;
 mod frames;
 mod io;
+#[cfg(feature = "ipv6")]
+mod neighbours;
 #[cfg(feature = "simulation")]
 pub mod simulation;
 #[cfg(feature = "ipv6")]

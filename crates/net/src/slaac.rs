@@ -1,13 +1,15 @@
 //! IPv6 addresses, routers and name servers from what routers advertise (RFC 4861, section 6; RFC
 //! 4862, section 5.5; RFC 8106).
 //!
-//! Addresses are made of the Ethernet address, which is the stack's own on its link: nobody is asked
-//! whether somebody else has them.
+//! Addresses are made of the Ethernet address; [neighbours](crate::neighbours) are asked whether
+//! they have them already.
 
 use alloc::vec::Vec;
 use core::net::{IpAddr, Ipv6Addr};
 
-use sprat_packet::checksum::Sum;
+use sprat_devices::ChaCha;
+
+use crate::neighbours::{Message, Own, frame};
 
 const SECOND: u64 = 1_000_000_000;
 
@@ -22,13 +24,15 @@ const TWO_HOURS: u64 = 7200 * SECOND;
 /// Most addresses, routers and name servers that are kept of each.
 const MOST: usize = 2;
 
-const ICMP_V6: u8 = 58;
 const ROUTER_SOLICITATION: u8 = 133;
 const ROUTER_ADVERTISEMENT: u8 = 134;
 
 /// Options of an advertisement.
 const PREFIX: u8 = 3;
 const NAME_SERVERS: u8 = 25;
+
+/// Where they begin.
+const ROUTER_OPTIONS: usize = 16;
 
 /// Something that holds up to a moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,11 +41,15 @@ struct Held {
     until: u64,
 }
 
-/// What routers have said, and when they are asked again.
+/// The stack's own addresses on its link and on the networks of it, what routers have said, and when
+/// they are asked again.
 #[derive(Debug)]
 pub(crate) struct Slaac {
     hardware: [u8; 6],
-    addresses: Vec<Held>,
+    /// Whether routers are listened to.
+    listens: bool,
+    /// The link-local one first.
+    addresses: Vec<Own>,
     routers: Vec<Held>,
     name_servers: Vec<Held>,
     /// When to ask for an advertisement, and how long to wait for it then.
@@ -50,21 +58,28 @@ pub(crate) struct Slaac {
 }
 
 impl Slaac {
-    /// Knows nothing, and is about to ask.
-    pub(crate) fn new(hardware: [u8; 6], now: u64) -> Self {
+    /// Has a link-local address in mind; and is about to ask routers, where it `listens` to them.
+    pub(crate) fn new(hardware: [u8; 6], listens: bool) -> Self {
+        let link_local = made_of(LINK_LOCAL, hardware);
         Self {
             hardware,
-            addresses: Vec::new(),
+            listens,
+            addresses: [Own::new(link_local, u64::MAX)].into(),
             routers: Vec::new(),
             name_servers: Vec::new(),
-            ask_at: now,
+            ask_at: if listens { 0 } else { u64::MAX },
             wait: FIRST_WAIT,
         }
     }
 
-    /// Its addresses, all on networks of 64 bits.
+    pub(crate) fn listens(&self) -> bool {
+        self.listens
+    }
+
+    /// The addresses that may be used, all on networks of 64 bits.
     pub(crate) fn addresses(&self) -> impl Iterator<Item = Ipv6Addr> {
-        self.addresses.iter().map(|held| held.address)
+        let used = self.addresses.iter().filter(|own| own.is_used());
+        used.map(|own| own.address)
     }
 
     /// Through whom other networks are reached.
@@ -80,48 +95,52 @@ impl Slaac {
 
     /// When [`Self::advance`] has something to do.
     pub(crate) fn due(&self) -> u64 {
-        let held = [&self.addresses, &self.routers, &self.name_servers];
+        let held = [&self.routers, &self.name_servers];
         let ends = held.into_iter().flatten().map(|held| held.until);
-        ends.fold(self.ask_at, u64::min)
+        let own = self.addresses.iter().map(Own::due);
+        ends.chain(own).fold(self.ask_at, u64::min)
     }
 
-    /// Gives up what holds no longer, whether there was any; and the question that is to be asked.
-    pub(crate) fn advance(&mut self, now: u64) -> (bool, Option<[u8; QUESTION]>) {
+    /// Gives up what holds no longer, and asks neighbours and routers what there is to ask; whether
+    /// there is anything less or more.
+    pub(crate) fn advance(
+        &mut self,
+        now: u64,
+        random: &mut ChaCha,
+        mut ask: impl FnMut(&[u8]),
+    ) -> bool {
         let mut changed = false;
-        for held in [
-            &mut self.addresses,
-            &mut self.routers,
-            &mut self.name_servers,
-        ] {
+        for held in [&mut self.routers, &mut self.name_servers] {
             let before = held.len();
             held.retain(|held| held.until > now);
             changed |= held.len() != before;
         }
+        let before = self.addresses.len();
+        self.addresses.retain(|own| own.until > now);
+        changed |= self.addresses.len() != before;
         if changed && self.routers.is_empty() {
             self.ask_at = now;
             self.wait = FIRST_WAIT;
         }
-        if self.ask_at > now {
-            return (changed, None);
+        for own in &mut self.addresses {
+            changed |= own.advance(now, self.hardware, random, &mut ask);
         }
-        self.ask_at = now.saturating_add(self.wait);
-        self.wait = (self.wait * 2).min(LONGEST_WAIT);
-        (changed, Some(question(self.hardware)))
+        if self.ask_at <= now {
+            self.ask_at = now.saturating_add(self.wait);
+            self.wait = (self.wait * 2).min(LONGEST_WAIT);
+            ask(&self.question());
+        }
+        changed
     }
 
-    /// Takes an advertisement; whether it was one and changed anything.
-    pub(crate) fn take(&mut self, frame: &[u8], now: u64) -> bool {
-        let Some(said) = Advertisement::read(frame) else {
+    /// Takes an advertisement of a router; whether it was one.
+    pub(crate) fn take(&mut self, message: &Message<'_>, now: u64) -> bool {
+        let Some(lifetime) = router_lifetime(message).filter(|_| self.listens) else {
             return false;
         };
-        let before = (
-            self.addresses.clone(),
-            self.routers.clone(),
-            self.name_servers.clone(),
-        );
         self.ask_at = u64::MAX;
-        hold(&mut self.routers, said.router, lasts(said.lifetime, now));
-        for option in said.options() {
+        hold(&mut self.routers, message.source, lasts(lifetime, now));
+        for option in message.options(ROUTER_OPTIONS) {
             match *option {
                 [PREFIX, 4, 64, flags, ref rest @ ..] if flags & 0x40 != 0 => {
                     self.take_prefix(rest, now);
@@ -135,13 +154,16 @@ impl Slaac {
                 _ => {}
             }
         }
-        let after = (&self.addresses, &self.routers, &self.name_servers);
-        let same = |one: &[Held], other: &[Held]| {
-            one.iter()
-                .map(|held| held.address)
-                .eq(other.iter().map(|held| held.address))
-        };
-        !(same(&before.0, after.0) && same(&before.1, after.1) && same(&before.2, after.2))
+        true
+    }
+
+    /// The address that a neighbour says is its own, where it was to be the stack's.
+    pub(crate) fn hear(&mut self, message: &Message<'_>, random: &mut ChaCha) -> Option<Ipv6Addr> {
+        self.addresses.iter_mut().find_map(|own| {
+            let address = own.address;
+            let taken = own.hear(message, self.hardware, random);
+            taken.then_some(address)
+        })
     }
 
     /// Takes what follows the flags of a prefix of which addresses are made.
@@ -158,12 +180,42 @@ impl Slaac {
         if preferred > valid || address.is_unicast_link_local() || address.is_multicast() {
             return;
         }
-        let mut until = lasts(valid, now);
-        if let Some(known) = self.addresses.iter().find(|held| held.address == address) {
-            let least = known.until.min(now.saturating_add(TWO_HOURS));
-            until = until.max(least);
+        let until = lasts(valid, now);
+        let mut known = self.addresses.iter_mut();
+        if let Some(own) = known.find(|own| own.address.octets().starts_with(prefix)) {
+            let least = own.until.min(now.saturating_add(TWO_HOURS));
+            own.until = until.max(least);
+        } else if until > 0 && self.addresses.len() <= MOST {
+            self.addresses.push(Own::new(address, until));
         }
-        hold(&mut self.addresses, address, until);
+    }
+
+    /// A frame that asks all routers to advertise themselves (RFC 4861, section 4.1): nobody's as
+    /// long as there is no address to send it from.
+    fn question(&self) -> Vec<u8> {
+        let [a, b, c, d, e, f] = self.hardware;
+        let mut message = [
+            ROUTER_SOLICITATION,
+            0,
+            0,
+            0,
+            0,
+            0,
+            0,
+            0,
+            1,
+            1,
+            a,
+            b,
+            c,
+            d,
+            e,
+            f,
+        ];
+        let source = self.addresses().find(Ipv6Addr::is_unicast_link_local);
+        let length = if source.is_some() { 16 } else { 8 };
+        let source = source.unwrap_or(Ipv6Addr::UNSPECIFIED);
+        frame(self.hardware, source, ALL_ROUTERS, &mut message[..length])
     }
 }
 
@@ -190,7 +242,7 @@ fn lasts(lifetime: u32, now: u64) -> u64 {
 }
 
 /// The address on a network that an Ethernet address makes (RFC 4291, appendix A).
-pub(crate) fn made_of(prefix: [u8; 8], [a, b, c, d, e, f]: [u8; 6]) -> Ipv6Addr {
+fn made_of(prefix: [u8; 8], [a, b, c, d, e, f]: [u8; 6]) -> Ipv6Addr {
     let mut bytes = [0; 16];
     bytes[..8].copy_from_slice(&prefix);
     bytes[8..].copy_from_slice(&[a ^ 2, b, c, 0xff, 0xfe, d, e, f]);
@@ -198,98 +250,19 @@ pub(crate) fn made_of(prefix: [u8; 8], [a, b, c, d, e, f]: [u8; 6]) -> Ipv6Addr 
 }
 
 /// The network that everybody on a link is on.
-pub(crate) const LINK_LOCAL: [u8; 8] = [0xfe, 0x80, 0, 0, 0, 0, 0, 0];
+const LINK_LOCAL: [u8; 8] = [0xfe, 0x80, 0, 0, 0, 0, 0, 0];
 
 const ALL_ROUTERS: Ipv6Addr = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 2);
 
-/// Ethernet's header, IPv6's, and a router solicitation.
-const QUESTION: usize = 14 + 40 + 16;
-
-/// A frame that asks all routers to advertise themselves (RFC 4861, section 4.1).
-fn question(hardware: [u8; 6]) -> [u8; QUESTION] {
-    let [a, b, c, d, e, f] = hardware;
-    let mut message = [
-        ROUTER_SOLICITATION,
-        0,
-        0,
-        0,
-        0,
-        0,
-        0,
-        0,
-        1,
-        1,
-        a,
-        b,
-        c,
-        d,
-        e,
-        f,
-    ];
-    let source = made_of(LINK_LOCAL, hardware);
-    let sum = checksum(source, ALL_ROUTERS, &message);
-    message[2..4].copy_from_slice(&sum.to_be_bytes());
-    let mut frame = [0; QUESTION];
-    frame[..6].copy_from_slice(&[0x33, 0x33, 0, 0, 0, 2]);
-    frame[6..12].copy_from_slice(&hardware);
-    frame[12..22].copy_from_slice(&[0x86, 0xdd, 0x60, 0, 0, 0, 0, 16, ICMP_V6, 255]);
-    frame[22..38].copy_from_slice(&source.octets());
-    frame[38..54].copy_from_slice(&ALL_ROUTERS.octets());
-    frame[54..].copy_from_slice(&message);
-    frame
-}
-
-/// An advertisement that is in order (RFC 4861, section 6.1.2).
-struct Advertisement<'a> {
-    router: Ipv6Addr,
-    /// For how many seconds it is a router for everything.
-    lifetime: u32,
-    options: &'a [u8],
-}
-
-impl<'a> Advertisement<'a> {
-    fn read(frame: &'a [u8]) -> Option<Self> {
-        let (header, rest) = frame.get(14..)?.split_first_chunk::<40>()?;
-        let [_, _, _, _, high, low, ICMP_V6, 255, addresses @ ..] = header else {
-            return None;
-        };
-        let (source, destination) = addresses.split_first_chunk::<16>()?;
-        let source = Ipv6Addr::from(*source);
-        let destination = Ipv6Addr::from(*destination.first_chunk::<16>()?);
-        let length = usize::from(u16::from_be_bytes([*high, *low]));
-        let message = rest.get(..length)?;
-        let (fixed, options) = message.split_first_chunk::<16>()?;
-        let [ROUTER_ADVERTISEMENT, 0, _, _, _, _, seconds @ ..] = fixed else {
-            return None;
-        };
-        let sound = source.is_unicast_link_local() && checksum(source, destination, message) == 0;
-        let lifetime = u16::from_be_bytes([seconds[0], seconds[1]]);
-        let said = Self {
-            router: source,
-            lifetime: lifetime.into(),
-            options,
-        };
-        // One option without length spoils all of them.
-        let lengths: usize = said.options().map(<[u8]>::len).sum();
-        (sound && lengths == options.len()).then_some(said)
-    }
-
-    /// The options up to the first that is none.
-    fn options(&self) -> impl Iterator<Item = &'a [u8]> {
-        let mut rest = self.options;
-        core::iter::from_fn(move || {
-            let length = usize::from(*rest.get(1)?) * 8;
-            let (option, behind) = rest.split_at_checked(length)?;
-            rest = behind;
-            (length > 0).then_some(option)
-        })
-    }
-}
-
-/// The checksum of an ICMPv6 message; zero where the message has a right one.
-fn checksum(source: Ipv6Addr, destination: Ipv6Addr, message: &[u8]) -> u16 {
-    let length = u32::try_from(message.len()).unwrap_or(u32::MAX);
-    Sum::pseudo_header_v6(source, destination, ICMP_V6, length)
-        .add_bytes(message)
-        .finish()
+/// For how many seconds its sender is a router for everything, by an advertisement that is in order
+/// (RFC 4861, section 6.1.2).
+fn router_lifetime(message: &Message<'_>) -> Option<u32> {
+    let [ROUTER_ADVERTISEMENT, _, _, _, _, _, high, low, ..] = *message.body else {
+        return None;
+    };
+    // One option without length spoils all of them.
+    let options: usize = message.options(ROUTER_OPTIONS).map(<[u8]>::len).sum();
+    let sound =
+        message.source.is_unicast_link_local() && message.body.len() == ROUTER_OPTIONS + options;
+    sound.then_some(u16::from_be_bytes([high, low]).into())
 }
