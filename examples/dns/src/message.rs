@@ -99,12 +99,19 @@ impl<'a> Message<'a> {
             .flat_map(|of| &of.data)
             .filter(|data| data.starts_with(&set.kind.0.to_be_bytes()))
             .map(|data| (RRSIG, data));
+        // A signature lives as long as what it signs (RFC 4034, section 3), also where several that
+        // sign different sets are asked for.
+        let lives = |data: &Vec<u8>| {
+            let signed =
+                |of: &&Set| set.kind == RRSIG && data.starts_with(&of.kind.0.to_be_bytes());
+            sets.iter().find(signed).map_or(lifetime, |of| of.lifetime)
+        };
         for (kind, data) in own.chain(signatures) {
             self.name(owner);
             for number in [kind.0, CLASS_IN] {
                 self.bytes.extend(number.to_be_bytes());
             }
-            self.bytes.extend(lifetime.to_be_bytes());
+            self.bytes.extend(lives(data).to_be_bytes());
             // The zone has no longer ones.
             let length = u16::try_from(data.len()).unwrap_or(u16::MAX);
             self.bytes.extend(length.to_be_bytes());

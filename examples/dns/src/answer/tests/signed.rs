@@ -58,6 +58,20 @@ fn signatures_come_along_where_they_are_understood() {
     }
 }
 
+/// NSD gives the same, of the same zone.
+#[test]
+fn signatures_that_are_asked_for_live_as_long_as_what_each_signs() {
+    let kinds = [Kind::SOA, Kind::NS, Kind::MX, Kind::TXT, NSEC, DNSKEY];
+    let answer = ask_signed(&plain(), "example.test", RRSIG);
+    let mut lifetimes = Vec::new();
+    for (record, (_, covered)) in answer.records.iter().zip(signed(&answer, 1)) {
+        lifetimes.push((covered, record.3));
+    }
+    lifetimes.dedup();
+    let lives = |kind| (kind, if kind == NSEC { 300 } else { 3600 });
+    assert_eq!(lifetimes, kinds.map(lives));
+}
+
 #[test]
 fn what_is_not_there_is_proven_not_to_be() {
     let apex = "example.test.";
