@@ -128,27 +128,46 @@ impl UdpSplitMulticast for UdpSocket {
     }
 }
 
-/// The stack has no groups: to join one is an error.
+/// There is one interface.
 impl MulticastV4 for UdpSocket {
-    async fn join_v4(&mut self, _: Ipv4Addr, _: Ipv4Addr) -> Result<(), Error> {
-        Err(Error::BadAddress)
+    async fn join_v4(&mut self, group: Ipv4Addr, _: Ipv4Addr) -> Result<(), Error> {
+        join(self, group.into())
     }
 
-    async fn leave_v4(&mut self, _: Ipv4Addr, _: Ipv4Addr) -> Result<(), Error> {
-        Err(Error::BadAddress)
+    async fn leave_v4(&mut self, group: Ipv4Addr, _: Ipv4Addr) -> Result<(), Error> {
+        leave(self, group.into())
     }
 }
 
-/// The stack has no groups: to join one is an error.
+/// There is one interface.
 impl MulticastV6 for UdpSocket {
-    async fn join_v6(&mut self, _: Ipv6Addr, _: u32) -> Result<(), Error> {
-        Err(Error::BadAddress)
+    async fn join_v6(&mut self, group: Ipv6Addr, _: u32) -> Result<(), Error> {
+        join(self, group.into())
     }
 
-    async fn leave_v6(&mut self, _: Ipv6Addr, _: u32) -> Result<(), Error> {
-        Err(Error::BadAddress)
+    async fn leave_v6(&mut self, group: Ipv6Addr, _: u32) -> Result<(), Error> {
+        leave(self, group.into())
     }
 }
+
+#[cfg(feature = "multicast")]
+fn join(socket: &UdpSocket, group: IpAddr) -> Result<(), Error> {
+    socket.join(group)
+}
+
+#[cfg(feature = "multicast")]
+fn leave(socket: &UdpSocket, group: IpAddr) -> Result<(), Error> {
+    socket.leave(group)
+}
+
+/// Without the feature `multicast` there are no groups: to join one is an error.
+#[cfg(not(feature = "multicast"))]
+fn join(_: &UdpSocket, _: IpAddr) -> Result<(), Error> {
+    Err(Error::BadAddress)
+}
+
+#[cfg(not(feature = "multicast"))]
+use join as leave;
 
 impl Dns for Stack {
     type Error = Error;

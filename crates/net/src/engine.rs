@@ -17,6 +17,8 @@ use crate::configuration::Configurator;
 use crate::demux::{Destination, destination};
 use crate::dns::Cache;
 use crate::frames::Frames;
+#[cfg(feature = "multicast")]
+use crate::multicast::Groups;
 #[cfg(feature = "ipv6")]
 use crate::slaac::Slaac;
 use crate::sockets::{Fill, Kind, SocketId, Sockets};
@@ -32,7 +34,7 @@ const PAUSE: u64 = 1_000_000;
 
 pub(crate) struct Engine {
     pub(crate) interface: Interface,
-    #[cfg(feature = "ipv6")]
+    #[cfg(any(feature = "ipv6", feature = "multicast"))]
     pub(crate) hardware: [u8; 6],
     pub(crate) clock: Rc<dyn Clock>,
     pub(crate) random: ChaCha,
@@ -40,6 +42,8 @@ pub(crate) struct Engine {
     pub(crate) connections: Connections,
     pub(crate) ports: Ports,
     pub(crate) configurator: Configurator,
+    #[cfg(feature = "multicast")]
+    pub(crate) groups: Groups,
     pub(crate) names: Cache,
     pub(crate) timers: Timers,
     pub(crate) counters: Counters,
@@ -72,7 +76,7 @@ impl Engine {
         let interface = Interface::new(config, &mut frames, instant(clock.monotonic()));
         let mut engine = Self {
             interface,
-            #[cfg(feature = "ipv6")]
+            #[cfg(any(feature = "ipv6", feature = "multicast"))]
             hardware: options.address,
             clock,
             connections: Connections::new(options.connections, random.below(1 << 32)),
@@ -80,6 +84,8 @@ impl Engine {
             sockets: Sockets::default(),
             ports: Ports::default(),
             configurator: Configurator::default(),
+            #[cfg(feature = "multicast")]
+            groups: Groups::default(),
             names: Cache::default(),
             timers: Timers::default(),
             counters: Counters::default(),
@@ -109,6 +115,8 @@ impl Engine {
         }
         #[cfg(feature = "ipv6")]
         self.ask_neighbours(now, sent);
+        #[cfg(feature = "multicast")]
+        self.tell_groups(now, sent);
         while let Some(id) = self.timers.pop(now) {
             if let Some(socket) = self.sockets.get(id) {
                 socket.armed = u64::MAX;
@@ -140,6 +148,8 @@ impl Engine {
             .into_iter()
             .chain(self.configurator.slaac.as_ref().map(Slaac::due))
             .min();
+        #[cfg(feature = "multicast")]
+        let due = due.into_iter().chain([self.groups.due()]).min();
         due
     }
 
@@ -177,7 +187,12 @@ impl Engine {
                 // Refused, and counted.
                 Err(()) => return,
             },
-            Destination::Udp { local, port } => self.socket_for_datagram(local, port),
+            Destination::Udp { local, port } => {
+                let socket = self.socket_for_datagram(local, port);
+                #[cfg(feature = "multicast")]
+                let socket = self.as_member(local, socket);
+                socket
+            }
             Destination::Neighbours => {
                 #[cfg(feature = "ipv6")]
                 self.hear_neighbour(now, frame, sent);
@@ -193,7 +208,11 @@ impl Engine {
                 self.counters.fragments += 1;
                 return;
             }
-            Destination::Other => None,
+            Destination::Other => {
+                #[cfg(feature = "multicast")]
+                self.hear_query(now, frame);
+                None
+            }
         };
         let mut frames = Frames {
             received: Some(frame),
@@ -213,6 +232,8 @@ impl Engine {
         let before = socket.fill();
         self.interface
             .poll_ingress_single(instant(now), &mut frames, &mut socket.set);
+        #[cfg(feature = "multicast")]
+        self.interface.set_any_ip(false);
         match (before, socket.fill()) {
             (Fill::Datagrams(before), Fill::Datagrams(after)) => {
                 if before == after {

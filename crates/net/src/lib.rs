@@ -35,6 +35,8 @@ mod family;
 mod flows;
 mod frames;
 mod io;
+#[cfg(feature = "multicast")]
+mod multicast;
 #[cfg(feature = "ipv6")]
 mod neighbours;
 #[cfg(feature = "simulation")]

@@ -140,6 +140,10 @@ impl Drop for Handle {
         let _socket = stack.with(|engine| {
             engine.ports.bound.retain(|(_, _, known)| known != id);
             engine.timers.remove_socket(*id);
+            #[cfg(feature = "multicast")]
+            if engine.groups.leave(*id, |_| true) {
+                engine.wake_runner();
+            }
             engine.sockets.remove(*id)
         });
     }
@@ -171,6 +175,16 @@ impl UdpSocket {
         stack.with(|engine| {
             let socket = engine.sockets.get(*id).ok_or(Error::Closed)?;
             Ok(use_it(socket.udp()))
+        })
+    }
+
+    /// Changes which groups it is in, which others are told of.
+    #[cfg(feature = "multicast")]
+    pub(crate) fn change<R>(&self, change: impl FnOnce(&mut Engine, SocketId) -> R) -> R {
+        let Handle { stack, id } = &*self.handle;
+        stack.with(|engine| {
+            engine.wake_runner();
+            change(engine, *id)
         })
     }
 
