@@ -80,7 +80,7 @@ mod tests {
                 "Idle -> e :: PullSwitch -> Idle",
                 "switch",
                 "x",
-                "PullSwitch input must be integer",
+                "syntax error",
             ),
             (
                 "Idle -> e :: Shaper(1) -> Idle",
@@ -159,6 +159,42 @@ mod tests {
                 "'limit' should be integer",
             ),
             (
+                "Idle -> e :: RED(5, 30, 0.1) -> Queue -> Idle",
+                "min_thresh",
+                "x",
+                "MIN_THRESH: invalid number",
+            ),
+            (
+                "Idle -> e :: RED(5, 30, 0.1) -> Queue -> Idle",
+                "min_thresh",
+                "40",
+                "MIN_THRESH must be <= MAX_THRESH",
+            ),
+            (
+                "Idle -> e :: EtherSwitch -> Discard; Idle -> [1] e [1] -> Discard",
+                "timeout",
+                "x",
+                "expected timeout (integer)",
+            ),
+            (
+                "e :: FastUDPSource(10, -1, 60, 1:1:1:1:1:1, 1.0.0.1, 1, 2:2:2:2:2:2, 2.0.0.2, 2) -> Discard",
+                "limit",
+                "-1",
+                "limit parameter must be integer >= 0",
+            ),
+            (
+                "Idle -> e :: IPRateMonitor(PACKETS, 1, 1) -> Discard",
+                "anno_level",
+                "1.0.0.1, 7, 1",
+                "2nd argument specifies a level, between 0 and 3, to annotate",
+            ),
+            (
+                "Idle -> e :: TimeFilter -> Discard",
+                "start",
+                "x",
+                "expected time",
+            ),
+            (
                 "Idle -> e :: Suppressor -> Discard",
                 "active0",
                 "x",
@@ -195,6 +231,16 @@ mod tests {
             bench.write(&std::format!("e.{handler}"), after);
             assert_eq!(bench.read("e.config"), after, "{element}");
         }
+    }
+
+    #[test]
+    fn a_red_tells_all_that_it_is_set_to() {
+        let bench = Bench::new("Idle -> e :: RED(5, 30, 0.25, GENTLE false) -> q :: Queue -> Idle");
+        bench.write("e.max_thresh", "40");
+        assert_eq!(
+            bench.read("e.config"),
+            "5, 40, 0.25, QUEUES q, STABILITY 4, GENTLE false"
+        );
     }
 
     #[test]

@@ -93,6 +93,14 @@ impl AggregatePacketCounter {
     }
 }
 
+/// Reads the aggregate that is asked about; 0 where none is.
+fn number(context: &Context<'_>, parameters: &str) -> Result<u32, HandlerError> {
+    match parameters.trim() {
+        "" => Ok(0),
+        text => crate::value_or(context, text, "argument should be aggregate number"),
+    }
+}
+
 impl Element for AggregatePacketCounter {
     fn push(&mut self, context: &mut Context<'_>, port: usize, batch: &mut Batch) {
         for packet in batch.iter() {
@@ -125,11 +133,11 @@ impl Element for AggregatePacketCounter {
         match name {
             "count" => Ok(self.count.to_string()),
             "received" => {
-                let aggregate = crate::handler_value(context, parameters)?;
+                let aggregate = number(context, parameters)?;
                 Ok(self.numbers(aggregate, |_| true))
             }
             "undelivered" => {
-                let aggregate = crate::handler_value(context, parameters)?;
+                let aggregate = number(context, parameters)?;
                 Ok(self.numbers(aggregate, |[sent, arrived]| *sent && !arrived))
             }
             _ => Err(HandlerError::NoHandler(name.into())),

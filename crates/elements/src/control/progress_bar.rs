@@ -278,7 +278,7 @@ impl Element for ProgressBar {
                 self.size = self.fixed;
             }
             "active" => {
-                self.active = crate::handler_value(context, value)?;
+                self.active = crate::value_or(context, value, "type mismatch")?;
                 if self.active {
                     context.set_timer_after(0, self.update);
                 }

@@ -182,7 +182,7 @@ impl Element for FromDevice {
         match name {
             "reset_counts" => self.count = 0,
             "active" => {
-                self.active = crate::handler_value(context, value)?;
+                self.active = crate::value_or(context, value, "active parameter must be boolean")?;
                 if self.active {
                     context.schedule_task();
                 }

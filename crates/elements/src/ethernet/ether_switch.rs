@@ -154,7 +154,9 @@ impl<const LISTEN: bool> Element for EtherSwitch<LISTEN> {
         value: &str,
     ) -> Result<(), HandlerError> {
         match name {
-            "timeout" => self.timeout = crate::handler_value(context, value)?,
+            "timeout" => {
+                self.timeout = crate::value_or(context, value, "expected timeout (integer)")?
+            }
             _ => return Err(HandlerError::NoHandler(name.into())),
         }
         Ok(())

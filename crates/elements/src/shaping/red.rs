@@ -12,7 +12,14 @@ use sprat_packet::Batch;
 
 use super::queues::{Direction, Queues};
 
-pub(super) const RED: Class = Class::of::<Red>("RED").ports("1/1-2").processing("a/ah");
+pub(super) const RED: Class = Class::of::<Red>("RED")
+    .ports("1/1-2")
+    .processing("a/ah")
+    .arguments(&[
+        ("min_thresh", "0 MIN_THRESH"),
+        ("max_thresh", "1 MAX_THRESH"),
+        ("max_p", "2 MAX_P"),
+    ]);
 
 /// Bits of fraction that the average length keeps.
 const FRACTION: u32 = 10;
@@ -22,14 +29,17 @@ const DEFAULT_STABILITY: u32 = 4;
 
 pub(super) const ADAPTIVE_RED: Class = RED.named("AdaptiveRED");
 
+/// The longest queue that it can be told of.
+const MOST: u32 = 0xffff;
+
 /// How often an AdaptiveRED adapts.
 const ADAPT_INTERVAL: Duration = Duration::from_millis(500);
 
 /// RED, AdaptiveRED: drop packets early, as the queues behind it fill.
 ///
 /// ```click
-/// RED(MIN_THRESH, MAX_THRESH, MAX_P [, keywords QUEUES, STABILITY, SIMPLE])
-/// AdaptiveRED(TARGET, MAX_P [, keywords QUEUES, STABILITY, SIMPLE])
+/// RED(MIN_THRESH, MAX_THRESH, MAX_P [, keywords QUEUES, STABILITY, GENTLE])
+/// AdaptiveRED(TARGET, MAX_P [, keywords QUEUES, STABILITY, GENTLE])
 /// ```
 ///
 /// Random Early Detection (Floyd and Jacobson, "Random Early Detection Gateways for Congestion
@@ -38,8 +48,8 @@ const ADAPT_INTERVAL: Duration = Duration::from_millis(500);
 ///
 /// - up to MIN_THRESH packets, none;
 /// - up to MAX_THRESH, linearly from 0 to MAX_P;
-/// - beyond, linearly from MAX_P at MAX_THRESH to 1 at twice that, or, with SIMPLE true (false),
-///   every packet.
+/// - beyond, linearly from MAX_P at MAX_THRESH to 1 at twice that, or, with GENTLE false (true),
+///   every packet. SIMPLE true is the same as GENTLE false.
 ///
 /// Marked packets go to output 1, and are dropped where it is not connected. The queues are
 /// those of QUEUES, names separated by spaces; without, the nearest ones: after a push element,
@@ -51,7 +61,7 @@ const ADAPT_INTERVAL: Duration = Duration::from_millis(500);
 /// it is below; it stays between 0.01 and 0.5.
 ///
 /// Handlers: `min_thresh`, `max_thresh`, `max_p` (read, write); `avg_queue_size`, `drops`,
-/// `queues`, `stats` (read).
+/// `queues`, `stats` (read). Its `config` is what they are at.
 ///
 /// See Click's manual pages RED(n) and AdaptiveRED(n).
 struct Red {
@@ -63,6 +73,8 @@ struct Red {
     stability: u32,
     names: Option<String>,
     queues: Queues,
+    /// The names of the queues, each behind a space.
+    queue_names: String,
     /// The average length, times 2^FRACTION.
     average: i64,
     /// Packets since the last that was marked, while the average is above MIN_THRESH.
@@ -78,10 +90,13 @@ impl Configure for Red {
         let adaptive = configuration.class_of(configuration.id()).name == ADAPTIVE_RED.name;
         let (minimum, maximum) = if adaptive {
             let target = arguments.required::<u16>("TARGET").map(u32::from);
-            (target.map(|it| it / 2), target.map(|it| it * 3 / 2))
+            (
+                target.map(|it| it / 2),
+                target.map(|it| (it * 3 / 2).min(MOST)),
+            )
         } else {
-            let minimum = arguments.required::<u16>("MIN_THRESH").map(u32::from);
-            let maximum = arguments.required::<u16>("MAX_THRESH").map(u32::from);
+            let minimum = arguments.required::<u32>("MIN_THRESH");
+            let maximum = arguments.required::<u32>("MAX_THRESH");
             (minimum, maximum)
         };
         let probability = arguments.required::<f64>("MAX_P");
@@ -89,7 +104,8 @@ impl Configure for Red {
         let stability = arguments
             .keyword::<u32>("STABILITY")
             .unwrap_or(DEFAULT_STABILITY);
-        let simple = arguments.keyword("SIMPLE").unwrap_or(false);
+        let gentle = arguments.keyword("GENTLE").unwrap_or(true);
+        let simple = arguments.keyword("SIMPLE").unwrap_or(!gentle);
         arguments.finish()?;
         let red = Self {
             minimum: minimum?,
@@ -100,24 +116,34 @@ impl Configure for Red {
             stability,
             names,
             queues: Queues::default(),
+            queue_names: String::new(),
             average: 0,
             unmarked: 0,
             drops: 0,
         };
-        if red.minimum > red.maximum {
-            return Err(arguments.error("MIN_THRESH must be <= MAX_THRESH"));
-        }
-        if !(0.0..=1.0).contains(&red.probability) {
-            return Err(arguments.error("MAX_P must be between 0 and 1"));
-        }
-        if !(1..=15).contains(&red.stability) {
-            return Err(arguments.error("STABILITY must be between 1 and 15"));
-        }
+        red.check().map_err(|message| arguments.error(message))?;
         Ok(red)
     }
 }
 
 impl Red {
+    /// What is wrong with what it is told.
+    fn check(&self) -> Result<(), String> {
+        if self.maximum > MOST {
+            return Err(format!("MAX_THRESH must be <= {MOST}"));
+        }
+        if self.minimum > self.maximum {
+            return Err("MIN_THRESH must be <= MAX_THRESH".into());
+        }
+        if !(0.0..=1.0).contains(&self.probability) {
+            return Err("MAX_P must be between 0 and 1".into());
+        }
+        if self.stability > 16 {
+            return Err("STABILITY must be between 0 and 16".into());
+        }
+        Ok(())
+    }
+
     fn measure(&mut self) {
         let length = i64::try_from(self.queues.packets()).unwrap_or(i64::MAX >> FRACTION);
         self.average += ((length << FRACTION) - self.average) >> self.stability;
@@ -183,6 +209,10 @@ impl Element for Red {
         if self.queues.none_found() {
             return Err(context.error("no nearby Queues"));
         }
+        for id in self.queues.elements() {
+            self.queue_names.push(' ');
+            self.queue_names.push_str(context.router().name(id));
+        }
         if self.adaptive {
             context.set_timer_after(0, ADAPT_INTERVAL);
         }
@@ -203,6 +233,20 @@ impl Element for Red {
             context.emit(1, packet);
             None
         });
+    }
+
+    fn configuration(&self) -> Option<String> {
+        let gentle = if self.simple { ", GENTLE false" } else { "" };
+        (!self.adaptive).then(|| {
+            format!(
+                "{}, {}, {}, QUEUES{}, STABILITY {}{gentle}",
+                self.minimum,
+                self.maximum,
+                decimal::shortest(self.probability),
+                self.queue_names,
+                self.stability
+            )
+        })
     }
 
     fn handlers(&self, list: &mut HandlerList) {
@@ -246,24 +290,17 @@ impl Element for Red {
         name: &str,
         value: &str,
     ) -> Result<(), HandlerError> {
-        let (mut minimum, mut maximum) = (self.minimum, self.maximum);
+        let before = (self.minimum, self.maximum, self.probability);
         match name {
-            "min_thresh" => minimum = u32::from(crate::handler_value::<u16>(context, value)?),
-            "max_thresh" => maximum = u32::from(crate::handler_value::<u16>(context, value)?),
-            "max_p" => {
-                let probability = crate::handler_value(context, value)?;
-                if !(0.0..=1.0).contains(&probability) {
-                    return Err(HandlerError::failed("max_p must be between 0 and 1"));
-                }
-                self.probability = probability;
-            }
+            "min_thresh" => self.minimum = crate::argument_value(context, name, value)?,
+            "max_thresh" => self.maximum = crate::argument_value(context, name, value)?,
+            "max_p" => self.probability = crate::argument_value(context, name, value)?,
             _ => return Err(HandlerError::NoHandler(name.into())),
         }
-        if minimum > maximum {
-            return Err(HandlerError::failed("min_thresh must be <= max_thresh"));
-        }
-        (self.minimum, self.maximum) = (minimum, maximum);
-        Ok(())
+        self.check().map_err(|message| {
+            (self.minimum, self.maximum, self.probability) = before;
+            HandlerError::failed(message)
+        })
     }
 }
 

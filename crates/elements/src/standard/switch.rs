@@ -276,7 +276,7 @@ impl<const SETTABLE: bool> Element for PullSwitch<SETTABLE> {
         _: &str,
         value: &str,
     ) -> Result<(), HandlerError> {
-        let complaint = "PullSwitch input must be integer";
+        let complaint = "syntax error";
         self.input = written_port(context, value, context.inputs(), complaint)?;
         self.signal(context);
         Ok(())

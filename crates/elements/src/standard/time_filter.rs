@@ -215,7 +215,7 @@ impl Element for TimeFilter {
         name: &str,
         value: &str,
     ) -> Result<(), HandlerError> {
-        let Timestamp(value) = crate::handler_value(context, value)?;
+        let Timestamp(value) = crate::value_or(context, value, "expected time")?;
         match name {
             "start" => self.start = Bound::At(value),
             "end" => self.end = Bound::At(value),

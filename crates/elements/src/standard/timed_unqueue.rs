@@ -81,7 +81,7 @@ impl<const BURST: u32> Configure for TimedUnqueue<BURST> {
         let burst = arguments.position::<u32>("BURST").unwrap_or(BURST);
         arguments.finish()?;
         if burst == 0 {
-            return Err(arguments.error("BURST must be > 0"));
+            return Err(arguments.error("bad BURST"));
         }
         Ok(Self {
             pace: Pace::new(interval?),

@@ -438,11 +438,19 @@ impl Element for FastSource {
         value: &str,
     ) -> Result<(), HandlerError> {
         match name {
-            "rate" => self.bucket.write_rate(context, value)?,
-            "limit" => {
-                self.limit = u64::try_from(crate::handler_value::<i64>(context, value)?).ok()
+            "rate" => {
+                let complaint = "rate parameter must be integer >= 0";
+                let rate = crate::value_or::<u32>(context, value, complaint)?;
+                self.bucket.fill(context.now());
+                self.bucket.set_rate(rate.into());
             }
-            "active" => self.active = crate::handler_value(context, value)?,
+            "limit" => {
+                let complaint = "limit parameter must be integer >= 0";
+                self.limit = Some(crate::value_or::<u32>(context, value, complaint)?.into());
+            }
+            "active" => {
+                self.active = crate::value_or(context, value, "active parameter must be boolean")?
+            }
             "reset" => {
                 self.count = 0;
                 self.bucket = Bucket::for_source(self.bucket.rate());

@@ -10,7 +10,7 @@ use alloc::vec::Vec;
 use core::fmt::Write as _;
 use core::net::Ipv4Addr;
 
-use sprat_click::arguments::split_words;
+use sprat_click::arguments::{split_arguments, split_words};
 use sprat_click::{
     Arguments, Class, Configuration, Configure, Context, Element, HandlerError, HandlerList,
     Instant, Rejected,
@@ -293,25 +293,38 @@ impl IpRateMonitor {
         self.since = None;
     }
 
-    fn set_annotation_level(&mut self, context: &Context<'_>, value: &str) -> Option<()> {
-        let words = split_words(value);
-        let [address, level, seconds] = words.as_slice() else {
-            return None;
+    fn set_annotation_level(
+        &mut self,
+        context: &Context<'_>,
+        value: &str,
+    ) -> Result<(), &'static str> {
+        let words = match split_arguments(value) {
+            arguments if arguments.len() > 1 => arguments,
+            _ => split_words(value),
         };
-        let address: Ipv4Addr = address.parse().ok()?;
-        let level: usize = level.parse().ok().filter(|level| *level < 4)?;
-        let periods = seconds.parse::<u32>().ok()?.checked_mul(8)?;
+        let [address, level, seconds] = words.as_slice() else {
+            return Err("expecting 3 arguments");
+        };
+        let address: Ipv4Addr = address.parse().map_err(|_| "not an IP address")?;
+        let level: Option<usize> = level.parse().ok().filter(|level| *level < 4);
+        let level = level.ok_or("2nd argument specifies a level, between 0 and 3, to annotate")?;
+        let seconds: Option<u32> = seconds.parse().ok().filter(|seconds| *seconds > 0);
+        let periods = seconds.and_then(|seconds| seconds.checked_mul(8));
+        let periods =
+            periods.ok_or("3rd argument specifies when this rule expires, must be > 0")?;
         let until = period(context.now()).saturating_add(periods);
         let mut node = 0;
         for (depth, byte) in address.octets().into_iter().enumerate() {
-            let counter = self.counter(node, byte)?;
+            let Some(counter) = self.counter(node, byte) else {
+                break;
+            };
             counter.annotated_until = if depth == level { until } else { 0 };
             node = counter.within;
             if depth == level || node == 0 {
                 break;
             }
         }
-        Some(())
+        Ok(())
     }
 }
 
@@ -368,10 +381,12 @@ impl Element for IpRateMonitor {
     ) -> Result<(), HandlerError> {
         match name {
             "reset" => self.reset(),
-            "memmax" => self.most_nodes = nodes_in(crate::handler_value(context, value)?),
+            "memmax" => {
+                self.most_nodes = nodes_in(crate::value_or(context, value, "not an integer")?)
+            }
             "anno_level" => self
                 .set_annotation_level(context, value)
-                .ok_or_else(|| HandlerError::failed("expected 'ADDRESS LEVEL SECONDS'"))?,
+                .map_err(HandlerError::failed)?,
             _ => return Err(HandlerError::NoHandler(name.into())),
         }
         Ok(())
