@@ -9,6 +9,7 @@ use sprat_packet::{Batch, Packet, Pool};
 
 use crate::arguments::Rejected;
 use crate::configure::ElementId;
+use crate::diagnostics::Diagnostic;
 use crate::element::Element;
 use crate::environment::Environment;
 use crate::names::ScopedNames;
@@ -301,6 +302,19 @@ impl Context<'_> {
     /// Reports a warning about this element.
     pub fn warning(&self, message: impl Into<String>) {
         self.router.report_warning(self.id, message.into());
+    }
+
+    /// Reports an error in a file that this element reads.
+    pub fn error_in_file(&self, place: impl Into<String>, message: impl Into<String>) -> Rejected {
+        let error = Diagnostic::error(message);
+        self.router.report_in_file(self.id, place.into(), error);
+        Rejected
+    }
+
+    /// Warns of something in a file that this element reads.
+    pub fn warning_in_file(&self, place: impl Into<String>, message: impl Into<String>) {
+        let warning = Diagnostic::warning(message);
+        self.router.report_in_file(self.id, place.into(), warning);
     }
 
     /// Warns of what this element could not take over from the one whose place it takes.

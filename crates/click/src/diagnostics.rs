@@ -168,6 +168,8 @@ pub struct Diagnostic {
     /// What was being done, such as `While configuring 'q :: Queue':`; printed once above all
     /// messages that share it.
     pub context: Option<String>,
+    /// Where in a file that an element reads: said before all else, as Click does.
+    pub file_place: Option<String>,
     /// Click's text, without the place. May have several lines.
     pub message: String,
     /// What to do about it.
@@ -183,6 +185,7 @@ impl Diagnostic {
             landmark: None,
             place_unsaid: false,
             context: None,
+            file_place: None,
             message: message.into(),
             help: None,
         }
@@ -236,6 +239,10 @@ impl Diagnostic {
             ""
         };
         for (number, line) in self.message.split('\n').enumerate() {
+            if let Some(place) = &self.file_place {
+                f.write_str(place)?;
+                f.write_str(": ")?;
+            }
             match (&self.context, &self.landmark) {
                 (Some(_), _) => f.write_str("  ")?,
                 (None, Some(landmark)) if !self.place_unsaid => write!(f, "{landmark}: ")?,

@@ -18,6 +18,12 @@ impl Router {
         self.add(id, Diagnostic::error(message));
     }
 
+    /// Reports what is wrong with a file that an element reads.
+    pub(crate) fn report_in_file(&self, id: ElementId, place: String, mut diagnostic: Diagnostic) {
+        diagnostic.file_place = Some(place);
+        self.add(id, diagnostic);
+    }
+
     pub(crate) fn report_warning(&self, id: ElementId, message: String) {
         self.add(id, Diagnostic::warning(message));
     }

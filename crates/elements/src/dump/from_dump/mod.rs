@@ -324,7 +324,8 @@ impl Element for FromDump {
         let input = context.environment().open_input(&self.name);
         let input = input.map_err(|error| context.error(format!("{}: {error}", self.name)))?;
         let file = OpenFile::open(input, self.format);
-        let mut file = file.map_err(|reason| context.error(format!("{}: {reason}", self.name)))?;
+        let mut file =
+            file.map_err(|reason| context.error_in_file(self.name.as_str(), reason.to_string()))?;
         if let Some(position) = self.start_position {
             file.reader.skip_to(position);
         }

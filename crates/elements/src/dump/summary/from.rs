@@ -143,6 +143,7 @@ impl Configure for FromIpSummaryDump {
             Kind::Summary
         };
         let data = arguments.keyword::<String>("DATA");
+        let data = data.filter(|data| !data.is_empty());
         let name = match data {
             Some(_) => arguments.position("FILENAME"),
             None => Some(arguments.required::<String>("FILENAME")?),
@@ -254,7 +255,7 @@ impl FromIpSummaryDump {
             },
         };
         if lines.size() == Some(0) && !self.allow_nonexistent && self.data.is_none() {
-            return Err(context.error(format!("{name}: empty file")));
+            return Err(context.error_in_file(format!("{name}:0"), "empty file"));
         }
         let name = if name == "-" { "<stdin>" } else { name };
         let mut reader = Reader::new(name.into(), lines);

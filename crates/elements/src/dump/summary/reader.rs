@@ -102,7 +102,8 @@ impl Reader {
             return;
         }
         let line = String::from_utf8_lossy(&line);
-        let warn = |what: &str| context.warning(format!("{}: {what}", self.name));
+        // No line has been read yet.
+        let warn = |what: &str| context.warning_in_file(format!("{}:0", self.name), what);
         if let Some(version) = line.strip_prefix("!IPSummaryDump") {
             let mut numbers = version.trim().split('.').map(str::parse::<u32>);
             if let (Some(Ok(major)), Some(Ok(minor))) = (numbers.next(), numbers.next())
@@ -241,7 +242,12 @@ impl Reader {
                 Some(aggregate) => self.aggregate = aggregate,
                 None => self.complain(context, "bad !aggregate specification"),
             },
-            Some("!binary") => self.unpacked = Some(String::new()),
+            Some("!binary") => {
+                if words.next().is_some() {
+                    self.complain(context, "bad !binary specification");
+                }
+                self.unpacked = Some(String::new());
+            }
             _ => {}
         }
     }
