@@ -10,6 +10,7 @@ mod claim;
 mod error;
 mod generator;
 mod interface;
+mod mapping;
 mod offload;
 mod paced;
 mod packet;

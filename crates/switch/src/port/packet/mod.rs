@@ -1,9 +1,10 @@
 //! An interface of the host, by a packet socket (packet(7)).
 //!
-//! Frames are exchanged many in one call. A ring in memory (`TPACKET_V3`) would save the kernel's copy,
-//! but hands frames over only when a block is full or a millisecond has passed.
+//! Frames come and leave many in one call. For those that come a ring in memory (`TPACKET_V3`) would
+//! save the kernel's copy, but hands frames over only when a block is full or a millisecond has passed.
 
 mod segment;
+mod sending;
 mod socket;
 
 use std::io;
@@ -18,6 +19,7 @@ use super::interface::Interface;
 use super::offload::complete;
 use super::{Arrival, Claim, Claimed, Counters, DropCause, FRAME_LIMIT, Port, PortError, wall_now};
 use segment::{Cut, Lead};
+use sending::{Sending, Shape};
 use socket::{Arrived, BATCH, Socket};
 
 /// How long after an interface went down it is looked whether it is still there, in nanoseconds.
@@ -35,8 +37,7 @@ pub struct Packet {
     index: i32,
     address: [u8; 6],
     socket: Socket,
-    /// Whether frames leave one a call, as where the port was handed over: see [`Socket::write`].
-    one_by_one: bool,
+    sending: Sending,
     frame_limit: usize,
     /// Rooms for [`BATCH`] frames, and what the kernel says of those that came.
     rooms: Vec<u8>,
@@ -49,9 +50,6 @@ pub struct Packet {
     current: Option<Current>,
     segment: Vec<u8>,
     assembly: Assembly,
-    /// Frames that leave with the next call, end to end, and where each ends.
-    leaving: Vec<u8>,
-    ends: Vec<usize>,
     counters: Counters,
 }
 
@@ -73,23 +71,18 @@ impl Packet {
     pub fn open(name: &str, promiscuous: bool) -> Result<Self, PortError> {
         let opened = Interface::new(name).and_then(|interface| {
             let index = interface.index()?;
-            let socket = Socket::open(index)?;
+            let frame_limit = interface.frame_limit()?;
+            let socket = Socket::open(index, Shape::of(frame_limit))?;
             if promiscuous {
                 socket.set_promiscuous(index)?;
             }
-            let facts = (index, interface.address()?, interface.frame_limit()?);
-            Ok((socket, facts))
+            let address = interface.address()?;
+            Self::over(name.into(), index, address, socket, frame_limit)
         });
-        let (socket, (index, address, frame_limit)) =
-            opened.map_err(|source| match source.kind() {
-                io::ErrorKind::PermissionDenied => PortError::NoPacketSocket { name: name.into() },
-                _ => PortError::Interface {
-                    kind: "packet",
-                    name: name.into(),
-                    source,
-                },
-            })?;
-        Ok(Self::over(name.into(), index, address, socket, frame_limit))
+        opened.map_err(|source| match source.kind() {
+            io::ErrorKind::PermissionDenied => PortError::NoPacketSocket { name: name.into() },
+            _ => failed(name, source),
+        })
     }
 
     fn over(
@@ -98,13 +91,13 @@ impl Packet {
         address: [u8; 6],
         socket: Socket,
         frame_limit: usize,
-    ) -> Self {
-        Self {
+    ) -> io::Result<Self> {
+        Ok(Self {
             name,
             index,
             address,
+            sending: Sending::new(&socket, frame_limit)?,
             socket,
-            one_by_one: false,
             frame_limit,
             rooms: vec![0; BATCH * ROOM],
             arrived: [Arrived::default(); BATCH],
@@ -114,10 +107,8 @@ impl Packet {
             current: None,
             segment: Vec::new(),
             assembly: Assembly::default(),
-            leaving: Vec::new(),
-            ends: Vec::new(),
             counters: Counters::default(),
-        }
+        })
     }
 
     /// What another process needs to use it.
@@ -140,19 +131,13 @@ impl Packet {
         address: [u8; 6],
     ) -> Result<Self, PortError> {
         let socket = claim.descriptor("packet")?.into();
-        let limit = claim.frame_limit;
-        Ok(Self {
-            one_by_one: true,
-            ..Self::over(claim.name, index, address, socket, limit)
-        })
+        let name = claim.name.clone();
+        Self::over(claim.name, index, address, socket, claim.frame_limit)
+            .map_err(|source| failed(&name, source))
     }
 
     fn failed(&self, source: io::Error) -> PortError {
-        PortError::Interface {
-            kind: "packet",
-            name: self.name.clone(),
-            source,
-        }
+        failed(&self.name, source)
     }
 
     /// Gives frames that are for others too from now on.
@@ -293,36 +278,16 @@ impl Packet {
 
     /// Sends the frames that have gathered.
     fn leave(&mut self) -> Result<(), PortError> {
-        let mut first = 0;
-        while first < self.ends.len() {
-            let begin = |index: usize| index.checked_sub(1).map_or(0, |before| self.ends[before]);
-            let frames =
-                (first..self.ends.len()).map(|index| &self.leaving[begin(index)..self.ends[index]]);
-            let (sent, result) = match self.one_by_one {
-                true => self.socket.write(frames),
-                false => self.socket.send(frames),
-            };
-            for index in first..first + sent {
-                self.counters.sent.add(self.ends[index] - begin(index));
-            }
-            first += sent;
-            let Err(error) = result else {
-                continue;
-            };
-            let cause = match error.raw_os_error() {
-                Some(libc::EINTR) => continue,
-                Some(libc::EAGAIN | libc::ENOBUFS) => DropCause::NoRoom,
-                Some(libc::EMSGSIZE) => DropCause::OverLong,
-                Some(libc::EINVAL) => DropCause::Malformed,
-                Some(libc::ENETDOWN | libc::ENXIO) => DropCause::NoWay,
-                _ => return Err(self.failed(error)),
-            };
-            self.counters.drop_frame(cause);
-            first += 1;
-        }
-        self.leaving.clear();
-        self.ends.clear();
-        Ok(())
+        let left = self.sending.leave(&self.socket, &mut self.counters);
+        left.map_err(|source| self.failed(source))
+    }
+}
+
+fn failed(name: &str, source: io::Error) -> PortError {
+    PortError::Interface {
+        kind: "packet",
+        name: name.into(),
+        source,
     }
 }
 
@@ -355,19 +320,14 @@ impl Port for Packet {
     }
 
     fn send(&mut self, part: &Frame<'_>) -> Result<(), PortError> {
-        let leaving = &mut self.leaving;
-        let added = self.assembly.add(part, |frame, _| {
-            leaving.extend_from_slice(frame);
-            Ok(leaving.len())
-        });
-        match added {
-            Some(Ok(end)) => self.ends.push(end),
-            Some(Err(cause)) => self.counters.drop_frame(cause),
-            None => {}
+        let sending = &mut self.sending;
+        let put = self.assembly.add(part, |frame, _| sending.put(frame));
+        if let Some(Err(cause)) = put {
+            self.counters.drop_frame(cause);
         }
-        match self.ends.len() {
-            BATCH => self.leave(),
-            _ => Ok(()),
+        match self.sending.is_full() {
+            true => self.leave(),
+            false => Ok(()),
         }
     }
 

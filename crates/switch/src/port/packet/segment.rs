@@ -40,6 +40,14 @@ impl Lead {
         }
     }
 
+    /// What leads a frame that asks for nothing, whose first bytes are to be copied.
+    pub(super) fn complete(copied: usize) -> [u8; Self::LENGTH] {
+        let mut bytes = [0; Self::LENGTH];
+        let copied = u16::try_from(copied).unwrap_or(0);
+        bytes[2..4].copy_from_slice(&copied.to_ne_bytes());
+        bytes
+    }
+
     /// Whether the frame is one as a wire carries it.
     pub(super) fn is_whole(&self) -> bool {
         self.kind & !Self::ECN == Self::NONE

@@ -1,12 +1,13 @@
 //! A packet socket: packet(7).
 
 use std::ffi::c_int;
-use std::io::{self, IoSlice};
+use std::io;
 use std::mem::zeroed;
 use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd, FromRawFd as _, OwnedFd};
 use std::ptr::{from_mut, from_ref};
 
 use super::segment::Lead;
+use super::sending::Shape;
 
 /// All protocols, in network byte order.
 const EVERY_PROTOCOL: u16 = short(libc::ETH_P_ALL).to_be();
@@ -31,7 +32,7 @@ const fn length_of<T>() -> libc::socklen_t {
     size_of::<T>() as libc::socklen_t
 }
 
-/// Frames exchanged with the kernel in one call.
+/// Frames that the kernel hands over in one call.
 pub(super) const BATCH: usize = 32;
 
 /// Room for ancillary data: one record with a VLAN tag.
@@ -62,13 +63,16 @@ impl Socket {
         Ok(Self(unsafe { OwnedFd::from_raw_fd(fd) }))
     }
 
-    /// A socket that sees the frames that come in by an interface.
-    pub(super) fn open(interface: i32) -> io::Result<Self> {
+    /// A socket that sees the frames that come in by an interface, with a ring for those that leave.
+    pub(super) fn open(interface: i32, sending: Shape) -> io::Result<Self> {
         let socket = Self::silent()?;
         let on: c_int = 1;
         socket.set(libc::PACKET_VNET_HDR, &on)?;
         socket.set(libc::PACKET_AUXDATA, &on)?;
         socket.set(libc::PACKET_IGNORE_OUTGOING, &on)?;
+        let version = libc::tpacket_versions::TPACKET_V2 as c_int;
+        socket.set(libc::PACKET_VERSION, &version)?;
+        socket.set(libc::PACKET_TX_RING, &sending.request()?)?;
         socket.bind(interface)?;
         Ok(socket)
     }
@@ -173,54 +177,6 @@ impl Socket {
             arrived.tag = tag(&message.msg_hdr);
         }
         Ok(count)
-    }
-
-    /// Sends frames; says how many went, of which the next is the one that failed.
-    pub(super) fn send<'f>(
-        &self,
-        frames: impl Iterator<Item = &'f [u8]>,
-    ) -> (usize, io::Result<()>) {
-        // They are complete: nothing is asked for.
-        let lead = [0; Lead::LENGTH];
-        // SAFETY: all zeroes are parts without bytes, and messages without parts.
-        let (mut parts, mut messages): ([[libc::iovec; 2]; BATCH], [libc::mmsghdr; BATCH]) =
-            unsafe { zeroed() };
-        let mut count: u32 = 0;
-        let places = messages.iter_mut().zip(&mut parts);
-        for (frame, (message, parts)) in frames.zip(places) {
-            *parts = [
-                part(lead.as_ptr().cast_mut(), lead.len()),
-                part(frame.as_ptr().cast_mut(), frame.len()),
-            ];
-            message.msg_hdr.msg_iov = parts.as_mut_ptr();
-            message.msg_hdr.msg_iovlen = 2;
-            count += 1;
-        }
-        // SAFETY: every message has two parts, borrowed for the call, which reads them only.
-        let done = unsafe { libc::sendmmsg(self.0.as_raw_fd(), messages.as_mut_ptr(), count, 0) };
-        match usize::try_from(done) {
-            Ok(sent) => (sent, Ok(())),
-            Err(_) => (0, Err(io::Error::last_os_error())),
-        }
-    }
-
-    /// The same by calls that name nobody to send to, one for each frame: all that a process may who could
-    /// otherwise send by any interface.
-    pub(super) fn write<'f>(
-        &self,
-        frames: impl Iterator<Item = &'f [u8]>,
-    ) -> (usize, io::Result<()>) {
-        // They are complete: nothing is asked for.
-        let lead = [0; Lead::LENGTH];
-        let mut sent = 0;
-        for frame in frames {
-            let parts = [IoSlice::new(&lead), IoSlice::new(frame)];
-            if let Err(error) = rustix::io::writev(&self.0, &parts) {
-                return (sent, Err(error.into()));
-            }
-            sent += 1;
-        }
-        (sent, Ok(()))
     }
 
     /// Frames that had no room in the socket since this was asked last.

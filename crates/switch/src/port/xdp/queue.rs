@@ -6,7 +6,8 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::io::Errno;
 use rustix::net::SendFlags;
 
-use super::shared::{Giving, Layout, Mapping, Taking};
+use super::super::mapping::Mapping;
+use super::shared::{Giving, Layout, Taking};
 use super::socket::{get, queue_size};
 
 /// Frames that wait to be fetched, and as many that wait to leave.

@@ -11,8 +11,8 @@ use std::ptr::from_ref;
 
 use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, ftruncate, memfd_create};
 
+use super::super::mapping::Mapping;
 use super::queue::{CHUNKS, DEPTH, chunk_size};
-use super::shared::Mapping;
 
 /// A structure's size, as calls want it.
 #[expect(
