@@ -31,8 +31,8 @@ pub enum Counter {
     BytesOut = 4,
     /// Packets dropped.
     Drops = 5,
-    /// Ticks of the time stamp counter spent.
-    Cycles = 6,
+    /// Nanoseconds it took; an estimate where not all of it is measured.
+    Time = 6,
     /// Whatever the subject wants to count beside.
     Other = 7,
 }

@@ -22,7 +22,7 @@ fn a_record_is_read_as_it_was_counted() {
         .expect("room");
     handle.add(Counter::Drops, 3);
     handle.add(Counter::Drops, 4);
-    handle.set(Counter::Cycles, 9);
+    handle.set(Counter::Time, 9);
     let records: Vec<_> = region.records().collect();
     assert_eq!(records.len(), 1);
     assert_eq!(records[0].subject, Some(Subject::Element));
@@ -30,7 +30,7 @@ fn a_record_is_read_as_it_was_counted() {
     assert_eq!(
         (
             records[0].get(Counter::Drops),
-            records[0].get(Counter::Cycles)
+            records[0].get(Counter::Time)
         ),
         (7, 9)
     );

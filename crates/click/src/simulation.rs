@@ -32,6 +32,7 @@ type File = Rc<RefCell<Vec<u8>>>;
 #[derive(Default)]
 pub struct Simulation {
     elapsed: Cell<u64>,
+    tick: Cell<u64>,
     files: RefCell<HashMap<String, File>>,
     devices: RefCell<HashMap<String, Rc<SimulatedDevice>>>,
     interfaces: RefCell<HashMap<String, Meaning>>,
@@ -50,6 +51,11 @@ impl Simulation {
         let nanoseconds = u64::try_from(span.as_nanos()).unwrap_or(u64::MAX);
         self.elapsed
             .set(self.elapsed.get().saturating_add(nanoseconds));
+    }
+
+    /// Has the clocks move on by so many nanoseconds whenever somebody looks at them.
+    pub fn set_tick(&self, nanoseconds: u64) {
+        self.tick.set(nanoseconds);
     }
 
     /// Moves the clocks forward to `moment`, where it lies ahead.
@@ -129,6 +135,7 @@ impl Simulation {
 
 impl Environment for Simulation {
     fn instant(&self) -> Instant {
+        self.elapsed.set(self.elapsed.get() + self.tick.get());
         Instant(SECOND + self.elapsed.get())
     }
 

@@ -251,6 +251,10 @@ pub struct ElementStatus {
     pub sent: u64,
     /// Times its task ran.
     pub runs: u64,
+    /// Nanoseconds it took without those it pulled from, an estimate: one run of its tasks and timers in
+    /// 61 is measured.
+    #[serde(default)]
+    pub time: u64,
 }
 
 /// What a lane answers.

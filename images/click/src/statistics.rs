@@ -57,6 +57,7 @@ impl Statistics {
             record.set(Counter::PacketsIn, packets_in);
             record.set(Counter::PacketsOut, packets_out);
             record.set(Counter::Calls, router.task_runs(*id));
+            record.set(Counter::Time, router.time(*id));
         }
     }
 

@@ -65,6 +65,10 @@ struct ElementRow {
     /// Nothing where it does not count any.
     dropped: Option<f64>,
     runs: f64,
+    /// Of one processor, in percent.
+    processor: f64,
+    /// For each packet that came in, or went out where that are more. Nothing where there were none.
+    nanoseconds: Option<f64>,
 }
 
 /// What was counted at a moment.
@@ -261,15 +265,23 @@ impl TopCommand {
     }
 
     fn element_text(&self, now: &Sample<Element>, before: &Sample<Element>) -> String {
-        let rows = now.since(before).map(|change| ElementRow {
-            element: change.name.into(),
-            received: change.rate(|(element, _)| element.received),
-            sent: change.rate(|(element, _)| element.sent),
-            dropped: change
-                .now
-                .1
-                .map(|_| change.rate(|(_, dropped)| dropped.unwrap_or(0))),
-            runs: change.rate(|(element, _)| element.runs),
+        let rows = now.since(before).map(|change| {
+            let received = change.rate(|(element, _)| element.received);
+            let sent = change.rate(|(element, _)| element.sent);
+            let time = change.rate(|(element, _)| element.time);
+            let packets = received.max(sent);
+            ElementRow {
+                element: change.name.into(),
+                received,
+                sent,
+                dropped: change
+                    .now
+                    .1
+                    .map(|_| change.rate(|(_, dropped)| dropped.unwrap_or(0))),
+                runs: change.rate(|(element, _)| element.runs),
+                processor: time / 10_000_000.0,
+                nanoseconds: (packets > 0.0 && time > 0.0).then(|| time / packets),
+            }
         });
         if self.json {
             return line(&rows.collect::<Vec<_>>());
@@ -281,10 +293,20 @@ impl TopCommand {
                 whole(row.sent),
                 row.dropped.map(whole).unwrap_or_default(),
                 whole(row.runs),
+                format!("{:.1} %", row.processor),
+                row.nanoseconds.map(whole).unwrap_or_default(),
             ]
         });
-        let header = ["ELEMENT", "IN/S", "OUT/S", "DROPPED/S", "RUNS/S"];
-        table(&header, &[1, 2, 3, 4], cells)
+        let header = [
+            "ELEMENT",
+            "IN/S",
+            "OUT/S",
+            "DROPPED/S",
+            "RUNS/S",
+            "CPU",
+            "NS/PACKET",
+        ];
+        table(&header, &[1, 2, 3, 4, 5, 6], cells)
     }
 }
 

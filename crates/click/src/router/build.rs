@@ -198,6 +198,7 @@ impl Builder {
             scheduler: super::schedule::Scheduler::default(),
             random: Cell::new(1),
             exact: Cell::new(self.exact),
+            sampling: super::cost::Sampling::default(),
             run_count: Cell::new(1),
             driver_manager: Cell::new(None),
             watchers: RefCell::default(),
@@ -356,6 +357,7 @@ fn nodes(
                 timers: [const { Cell::new(Instant::NEVER) }; TIMERS],
                 signal: super::signal::State::default(),
                 traffic: super::Traffic::default(),
+                time: Cell::new(0),
                 agent,
                 inherits: replaced.is_some_and(|router| {
                     let old = router.directory.by_name.get(&flat.elements[index].name);

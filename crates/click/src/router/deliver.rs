@@ -145,9 +145,11 @@ impl Router {
                     mut batch,
                 } => {
                     self.node(target).traffic.take(batch.len());
+                    let begin = self.begin_measure();
                     self.enter(target, |element, context| {
                         element.push(context, usize::from(port), &mut batch)
                     });
+                    self.end_measure(target, begin);
                     self.delivery.recycle(batch);
                 }
                 Pending::Write(write) => self.write_late(&write),
@@ -205,9 +207,11 @@ impl Router {
 
     fn pull_output(&self, source: ElementId, output: u16, limit: usize, batch: &mut Batch) {
         // A loop of pulls with no queue in it finds the element running, and nothing to pull.
+        let begin = self.begin_measure();
         self.enter(source, |element, context| {
             element.pull(context, usize::from(output), limit, batch)
         });
+        self.end_measure(source, begin);
         self.node(source).traffic.give(batch.len());
     }
 

@@ -16,6 +16,7 @@ mod build;
 mod complaints;
 mod connect;
 mod control;
+mod cost;
 mod deliver;
 mod ports;
 mod report;
@@ -65,6 +66,7 @@ pub struct Router {
     scheduler: schedule::Scheduler,
     random: Cell<u64>,
     exact: Cell<bool>,
+    sampling: cost::Sampling,
     /// The driver runs while this is positive; each request to stop takes one.
     run_count: Cell<i64>,
     driver_manager: Cell<Option<ElementId>>,
@@ -86,6 +88,8 @@ pub(crate) struct Node {
     timers: [Cell<Instant>; TIMERS],
     signal: signal::State,
     traffic: Traffic,
+    /// Nanoseconds that it has taken, by an estimate.
+    time: Cell<u64>,
     /// What answers for the element while it runs.
     pub(crate) agent: RefCell<Option<Rc<dyn Agent>>>,
     /// An element of the same name and class is going to give its state.

@@ -251,9 +251,11 @@ impl Router {
         task.pass
             .set(task.pass.get() + STRIDE / u64::from(task.tickets.get()));
         task.cycles.set(task.cycles.get() + 1);
+        let begin = self.begin_run();
         let worked = self
             .enter(id, |element, context| element.run_task(context))
             .unwrap_or(false);
+        self.end_measure(id, begin);
         self.deliver();
         worked
     }
@@ -286,8 +288,10 @@ impl Router {
             }
             expiry.set(Instant::NEVER);
             let timer = usize::from(timer);
+            let begin = self.begin_run();
             self.consult(id, |agent, context| agent.run_timer(context, timer))
                 .or_else(|| self.enter(id, |element, context| element.run_timer(context, timer)));
+            self.end_measure(id, begin);
             self.deliver();
             worked = true;
             if self.run_count() <= 0 {

@@ -102,6 +102,7 @@ impl Lane {
             received: record.get(Counter::PacketsIn),
             sent: record.get(Counter::PacketsOut),
             runs: record.get(Counter::Calls),
+            time: record.get(Counter::Time),
         });
         Answer::Elements(elements.collect())
     }
