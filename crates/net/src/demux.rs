@@ -75,6 +75,8 @@ fn parse(frame: &[u8]) -> Option<Destination> {
     }
 }
 
+// In one place: it is called for each family.
+#[inline(never)]
 fn transport(
     protocol: u8,
     remote: IpAddress,

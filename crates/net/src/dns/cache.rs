@@ -33,6 +33,8 @@ impl Cache {
             .map(|entry| entry.addresses.clone())
     }
 
+    // In a future, each of its variables would be far away in memory, and long instructions.
+    #[inline(never)]
     pub(crate) fn add(
         &mut self,
         name: Name,
