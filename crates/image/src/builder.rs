@@ -231,7 +231,6 @@ fn link(
     let script = options.target_directory.join(script);
     write_if_changed(&script, layout)?;
     let mut job = Job::new(package, binary, kind.target, options);
-    job.flags.push(format!("-Clink-arg=-T{}", script.display()));
     let manifest = package.workspace.join("Cargo.toml");
     // Cargo says what is wrong with one that cannot be read.
     let manifest = fs::read_to_string(&manifest).unwrap_or_default();
@@ -258,10 +257,16 @@ fn link(
         let own = profile.settings().iter().map(|setting| (*setting).into());
         // Cargo warns of settings for a crate that is not there.
         let small = profile.small().iter();
-        let small = small.filter(|(name, _)| crates.iter().any(|line| names(line, name)));
+        let small =
+            small.filter(|(name, _)| crates.iter().any(|line| compilation::names(line, name)));
         let small = small.map(|(name, level)| format!("package.{name}.opt-level='{level}'"));
         job.settings = own.chain(small).collect();
     }
+    if given.is_none() && kind.target == IMAGE.target {
+        job.flags.extend(compilation::small(&crates));
+    }
+    let flags = job.flags.clone();
+    job.flags.push(format!("-Clink-arg=-T{}", script.display()));
     // Only now is every package unpacked where it will be compiled.
     job.flags.extend(compilation::renamings(package, options));
     progress(Progress::Planned {
@@ -271,16 +276,11 @@ fn link(
     Ok((
         executable,
         Compilation {
-            flags: compilation::flags(kind.target),
+            flags,
             layout: layout.to_owned(),
             settings: job.settings,
         },
     ))
-}
-
-/// Whether a line of `cargo tree` is about a crate of this name.
-fn names(line: &str, name: &str) -> bool {
-    line.split(' ').next() == Some(name)
 }
 
 /// The sources named by cargo's dependency file, which is one make rule; spaces in a name are
