@@ -28,7 +28,7 @@ fn times(text: &str, counted: &str, names: &[&str]) -> (Vec<u64>, u64) {
     };
     let mut driver = Driver::new(router);
     simulation.set_tick(LOOK);
-    for _ in 0..5000 {
+    for _ in 0..1000 {
         driver.step();
     }
     let router = driver.router();
@@ -41,7 +41,7 @@ fn times(text: &str, counted: &str, names: &[&str]) -> (Vec<u64>, u64) {
 fn an_element_takes_the_time_that_those_it_pulls_from_do_not() {
     let text = "InfiniteSource(LIMIT -1, STOP false) -> q :: Queue(64) -> n :: Null -> u :: Unqueue -> d :: Discard;";
     let (times, runs) = times(text, "u", &["u", "n", "d"]);
-    assert!(runs > 5000, "{runs} runs");
+    assert!(runs > 1000, "{runs} runs");
     let [unqueue, null, discard] = times[..] else {
         panic!("three elements");
     };

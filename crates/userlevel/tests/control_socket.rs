@@ -103,9 +103,9 @@ fn data_may_hold_anything_and_come_by_length_or_by_lines() {
 200 Read handler 'i.limit' OK\r
 DATA 1\r
 5200 Read handler 'i.data' OK\r
-DATA 4\r
-a\r
-b500 Syntax error in 'WRITEDATA'\r
+DATA 6\r
+\"a\r
+b\"500 Syntax error in 'WRITEDATA'\r
 200 Write handler 'stop' OK\r
 ";
     assert_eq!(answers, expected);
