@@ -46,8 +46,8 @@ impl Mapping {
         if at.checked_add(length)? > self.length {
             return None;
         }
-        // SAFETY: the bytes are in the mapping, which is borrowed as long as they are; the kernel writes
-        // to those alone that stand in a ring of its own.
+        // SAFETY: the bytes are in the mapping, which is borrowed as long as they are; by the rules of the
+        // rings the kernel writes to none that the caller has not handed to it.
         Some(unsafe { std::slice::from_raw_parts_mut(self.base.as_ptr().add(at), length) })
     }
 

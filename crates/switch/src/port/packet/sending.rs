@@ -29,7 +29,8 @@ const _: () = assert!(size_of::<libc::tpacket2_hdr>() <= DATA);
 /// Bytes of a frame that the kernel copies at once; others it may read until the frame is sent.
 const COPIED: usize = 2048;
 
-/// The bytes of an Ethernet header, and of a VLAN tag, which do not count as an interface counts.
+/// Bytes of a VLAN tag, by which a frame that has one may be longer, and what such a frame begins with
+/// behind its addresses.
 const TAG: usize = 4;
 const TAGGED: [u8; 2] = [0x81, 0];
 
