@@ -18,8 +18,22 @@ unsafe impl Send for Mapping {}
 impl Mapping {
     /// Maps a file or a socket, all of it at once.
     pub(super) fn new(file: BorrowedFd<'_>, offset: u64, length: usize) -> io::Result<Self> {
+        Self::with(MapFlags::POPULATE, file, offset, length)
+    }
+
+    /// Maps a file from its beginning, each page when it is first used.
+    pub(super) fn on_demand(file: BorrowedFd<'_>, length: usize) -> io::Result<Self> {
+        Self::with(MapFlags::empty(), file, 0, length)
+    }
+
+    fn with(
+        further: MapFlags,
+        file: BorrowedFd<'_>,
+        offset: u64,
+        length: usize,
+    ) -> io::Result<Self> {
         let protection = ProtFlags::READ | ProtFlags::WRITE;
-        let flags = MapFlags::SHARED | MapFlags::POPULATE;
+        let flags = MapFlags::SHARED | further;
         // SAFETY: a new mapping at an address of the kernel's choice.
         let base = unsafe {
             mmap(
@@ -36,6 +50,11 @@ impl Mapping {
     }
 
     /// Where it begins.
+    pub(super) fn base(&self) -> *mut u8 {
+        self.base.as_ptr()
+    }
+
+    /// Where it begins, as a number.
     pub(super) fn address(&self) -> u64 {
         self.base.addr().get() as u64
     }

@@ -2,17 +2,17 @@
 //! says that it may sleep.
 
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::sync::atomic::AtomicU32;
 
 use rustix::fs::{
     MemfdFlags, SealFlags, SeekFrom, fcntl_add_seals, fcntl_get_seals, ftruncate, memfd_create,
     seek,
 };
-use rustix::mm::{MapFlags, ProtFlags, mmap, munmap};
 use sprat_abi::bytes::byte_ring_size;
 
 use super::RingEnd;
+use crate::port::mapping::Mapping;
 
 /// Bytes that may be under way in each direction.
 pub(super) const CAPACITY: u32 = 1 << 20;
@@ -25,11 +25,7 @@ const PAGE: usize = 4096;
 const LENGTH: usize = 2 * DIRECTION;
 
 /// The memory of a pair, mapped.
-pub(super) struct Memory(*mut u8);
-
-// SAFETY: an address range that belongs to the value; what lies in it are atomics and bytes that are
-// copied.
-unsafe impl Send for Memory {}
+pub(super) struct Memory(Mapping);
 
 impl Memory {
     /// A file for a pair, all zeros. Who has it cannot take memory away from under the other.
@@ -52,25 +48,12 @@ impl Memory {
                 "the memory of the rings may change its length",
             ));
         }
-        let protection = ProtFlags::READ | ProtFlags::WRITE;
-        // SAFETY: a new mapping at an address of the kernel's choice, of a file that has been found to be
-        // as long and to stay so.
-        let base = unsafe {
-            mmap(
-                std::ptr::null_mut(),
-                LENGTH,
-                protection,
-                MapFlags::SHARED,
-                file,
-                0,
-            )
-        };
-        Ok(Self(base?.cast()))
+        Mapping::on_demand(file.as_fd(), LENGTH).map(Self)
     }
 
     /// Where the ring begins by which frames of `end` go.
     pub(super) fn ring(&self, end: RingEnd) -> *mut u8 {
-        self.0.wrapping_add(match end {
+        self.0.base().wrapping_add(match end {
             RingEnd::First => 0,
             RingEnd::Second => DIRECTION,
         })
@@ -81,12 +64,5 @@ impl Memory {
         let word = self.ring(end).wrapping_add(DIRECTION - PAGE);
         // SAFETY: a word at the beginning of a page of the mapping, which lives as long as the borrow.
         unsafe { &*word.cast() }
-    }
-}
-
-impl Drop for Memory {
-    fn drop(&mut self) {
-        // SAFETY: the mapping is the value's own, and nobody has it any more: rings are dropped first.
-        let _ = unsafe { munmap(self.0.cast(), LENGTH) };
     }
 }
