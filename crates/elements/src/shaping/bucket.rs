@@ -167,13 +167,18 @@ impl Bucket {
         context: &Context<'_>,
         value: &str,
     ) -> Result<(), HandlerError> {
-        self.fill(context.now());
         let rate = match self.unit {
             Unit::Packets => u64::from(crate::argument_value::<u32>(context, "rate", value)?),
             Unit::Bytes => crate::argument_value::<Bandwidth>(context, "rate", value)?.0,
         };
-        self.set_rate(rate);
+        self.change_rate(context, rate);
         Ok(())
+    }
+
+    /// Takes another rate from now on.
+    pub(crate) fn change_rate(&mut self, context: &Context<'_>, rate: u64) {
+        self.fill(context.now());
+        self.set_rate(rate);
     }
 
     /// The rate as its handler gives it: packets, or a bandwidth with its unit.

@@ -189,8 +189,7 @@ impl Element for RatedSource {
         match name {
             "rate" => {
                 let rate = crate::value_or::<u32>(context, value, SYNTAX_ERROR)?;
-                self.bucket.fill(context.now());
-                self.bucket.set_rate(rate.into());
+                self.bucket.change_rate(context, rate.into());
             }
             "active" => {
                 let active = crate::value_or(context, value, SYNTAX_ERROR)?;

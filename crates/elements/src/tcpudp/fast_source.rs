@@ -441,8 +441,7 @@ impl Element for FastSource {
             "rate" => {
                 let complaint = "rate parameter must be integer >= 0";
                 let rate = crate::value_or::<u32>(context, value, complaint)?;
-                self.bucket.fill(context.now());
-                self.bucket.set_rate(rate.into());
+                self.bucket.change_rate(context, rate.into());
             }
             "limit" => {
                 let complaint = "limit parameter must be integer >= 0";
