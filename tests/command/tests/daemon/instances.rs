@@ -77,6 +77,27 @@ fn what_instances_do_is_shown_and_what_happens_is_told() {
         // Nobody takes from the queue, which has room for one.
         (moves && queue["dropped"].as_f64() > Some(0.0)).then_some(())
     });
+    // What an element takes is measured now and then.
+    host.until(|| {
+        let rows = top(&["one"]);
+        let counter = rows.iter().find(|row| row["element"] == "c").expect("c");
+        let takes = |what: &str| counter[what].as_f64() > Some(0.0);
+        (takes("nanoseconds") && takes("processor")).then_some(())
+    });
+    let shown = host.good(&["top", "one", "--once", "--interval", "0.1"]);
+    let header = shown.lines().next().expect("a line").split_whitespace();
+    assert_eq!(
+        header.collect::<Vec<_>>(),
+        [
+            "ELEMENT",
+            "IN/S",
+            "OUT/S",
+            "DROPPED/S",
+            "RUNS/S",
+            "CPU",
+            "NS/PACKET"
+        ]
+    );
     let refused = host.run(&["top", "three", "--once"]);
     assert_eq!(
         refused.errors,
