@@ -32,14 +32,17 @@ pub(crate) fn watched<T, E>(
             scope.spawn(|| {
                 remind(stopped, REMINDER, || {
                     let [done, crates] = [&done, &crates].map(|one| one.load(Ordering::Relaxed));
-                    complain!("built {done} of {crates}, {} s", begin.elapsed().as_secs());
+                    complain!(
+                        "ready: {done} of {crates} crates, {} s",
+                        begin.elapsed().as_secs()
+                    );
                 });
             });
         }
         let built = build(&mut |progress| match progress {
             Progress::Planned { crates: planned } => {
                 if hidden {
-                    complain!("building {planned} crates");
+                    complain!("building from {planned} crates, those that changed anew");
                 }
                 crates.store(planned, Ordering::Relaxed);
                 done.store(0, Ordering::Relaxed);
