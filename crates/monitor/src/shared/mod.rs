@@ -1,7 +1,9 @@
 //! The host's side of an instance's shared memory.
 
+mod networks;
+mod time;
+
 use crate::blocks::FileBlocks;
-use crate::clock::{self, StandingTime};
 use crate::layout::{CLOCK_OFFSET, DevicePlan, Plan};
 use crate::memory::Mapping;
 use crate::options::{Grant, GrantedDevice, Options};
@@ -11,10 +13,13 @@ use sprat_abi::call::{CallBlock, Wake};
 use sprat_abi::clock::ClockPage;
 use sprat_abi::control::{self, Message, MessageHead};
 use sprat_abi::frame::BUFFER_STRIDE;
-use sprat_abi::host::{BlockPort, BufferPool, Delivery, Filler, Frame, Geometry, Lie, NetworkPort};
+use sprat_abi::host::{BlockPort, BufferPool, Geometry, Lie, NetworkPort};
 use sprat_abi::ring::{Consumer, Producer};
 use sprat_abi::statistics::{Event, Region, Snapshot};
 use std::sync::Arc;
+
+use networks::Network;
+use time::Time;
 
 /// The host's side of everything an instance shares: frames in and out, console, files, control
 /// messages, statistics. All of it may be used between entries, and after the instance's end.
@@ -42,28 +47,6 @@ pub struct Shared {
 
 // SAFETY: the two pointers lead to structures of atomics in the mappings kept.
 unsafe impl Send for Shared {}
-
-/// The time an instance sees.
-#[derive(Clone, Copy, Debug)]
-enum Time {
-    /// The clock page was not written yet.
-    Unset,
-    /// The host's, last written at this monotonic time.
-    Host { written: u64 },
-    /// One that the host sets.
-    Standing(StandingTime),
-}
-
-/// How old the clock page may get, in nanoseconds: small enough to follow corrections of the host's
-/// clocks closely.
-const CLOCK_PERIOD: u64 = 100_000_000;
-
-#[derive(Debug)]
-struct Network {
-    name: String,
-    bit: u64,
-    port: NetworkPort,
-}
 
 #[derive(Debug)]
 struct Block {
@@ -205,136 +188,9 @@ impl Shared {
         }
     }
 
-    /// Names of the network devices. The methods below take their places in this order.
-    pub fn networks(&self) -> impl ExactSizeIterator<Item = &str> {
-        self.networks.iter().map(|network| network.name.as_str())
-    }
-
     /// Names of the files being written. [`Shared::read_output`] takes their places in this order.
     pub fn outputs(&self) -> impl ExactSizeIterator<Item = &str> {
         self.outputs.iter().map(|output| output.name.as_str())
-    }
-
-    /// How many frames of one buffer could be delivered to a network device now.
-    ///
-    /// # Errors
-    /// If the instance broke a ring.
-    ///
-    /// # Panics
-    /// If there is no such device.
-    pub fn room(&self, network: usize) -> Result<u32, Lie> {
-        match &self.pool {
-            Some(pool) => self.networks[network].port.room(pool),
-            None => Ok(0),
-        }
-    }
-
-    /// Delivered slots that the instance has not taken yet.
-    ///
-    /// # Errors
-    /// If the instance broke a ring.
-    ///
-    /// # Panics
-    /// If there is no such device.
-    pub fn waiting(&self, network: usize) -> Result<u32, Lie> {
-        self.networks[network].port.waiting()
-    }
-
-    /// Delivered frames that the instance has not taken yet; of one that is half taken, the rest.
-    ///
-    /// # Errors
-    /// If the instance broke a ring.
-    ///
-    /// # Panics
-    /// If there is no such device.
-    pub fn waiting_frames(&self, network: usize) -> Result<u32, Lie> {
-        self.networks[network].port.waiting_frames()
-    }
-
-    /// Whether a network device has sent something that was not drained yet.
-    ///
-    /// # Errors
-    /// If the instance broke a ring.
-    ///
-    /// # Panics
-    /// If there is no such device.
-    pub fn has_sent(&self, network: usize) -> Result<bool, Lie> {
-        self.networks[network].port.has_sent()
-    }
-
-    /// Whether the instance has filled the ring that a network device sends by, so that it may wait
-    /// for room.
-    ///
-    /// # Errors
-    /// If the instance broke a ring.
-    ///
-    /// # Panics
-    /// If there is no such device.
-    pub fn is_full(&self, network: usize) -> Result<bool, Lie> {
-        self.networks[network].port.is_full()
-    }
-
-    /// Begins a delivery to a network device; `None` never happens for one that
-    /// [`networks`](Self::networks) lists.
-    ///
-    /// # Errors
-    /// If the instance broke a ring.
-    #[inline]
-    pub fn fill(&mut self, network: usize) -> Result<Option<Filler<'_>>, Lie> {
-        match (&mut self.pool, self.networks.get_mut(network)) {
-            (Some(pool), Some(network)) => network.port.fill(pool).map(Some),
-            _ => Ok(None),
-        }
-    }
-
-    /// Copies frames to a network device; see [`NetworkPort::deliver`].
-    ///
-    /// # Errors
-    /// If the instance broke a ring.
-    #[inline]
-    pub fn deliver<'f>(
-        &mut self,
-        network: usize,
-        frames: impl IntoIterator<Item = Frame<'f>>,
-    ) -> Result<Delivery<'f>, Lie> {
-        match (&mut self.pool, self.networks.get_mut(network)) {
-            (Some(pool), Some(network)) => network.port.deliver(pool, frames),
-            _ => Ok(Delivery {
-                delivered: 0,
-                refused: None,
-            }),
-        }
-    }
-
-    /// Hands every frame a network device sent to `sink`, part by part; see [`NetworkPort::drain`].
-    /// Says how many slots that were.
-    ///
-    /// # Errors
-    /// If the instance broke a ring.
-    #[inline]
-    pub fn drain(
-        &mut self,
-        network: usize,
-        limit: u32,
-        sink: impl FnMut(Frame<'_>),
-    ) -> Result<u32, Lie> {
-        let (Some(pool), Some(network)) = (&mut self.pool, self.networks.get_mut(network)) else {
-            return Ok(0);
-        };
-        let drained = network.port.drain(pool, limit, sink)?;
-        if drained > 0 {
-            self.drained |= network.bit;
-        }
-        Ok(drained)
-    }
-
-    /// Takes back the buffers of frames that the instance dropped. Do it after each entry.
-    ///
-    /// # Errors
-    /// If the instance broke a ring.
-    #[inline]
-    pub fn reclaim(&mut self) -> Result<u32, Lie> {
-        self.pool.as_mut().map_or(Ok(0), BufferPool::reclaim)
     }
 
     /// Serves what the instance asked of its block devices, on this thread: about a MiB and one flush of
@@ -349,12 +205,6 @@ impl Shared {
             served += block.port.serve(BLOCK_TURN, &mut block.file)?;
         }
         Ok(served)
-    }
-
-    /// Buffers that are the host's to fill now.
-    #[must_use]
-    pub fn free_buffers(&self) -> u32 {
-        self.pool.as_ref().map_or(0, BufferPool::free)
     }
 
     /// Reads what the instance wrote to its console; says how many bytes.
@@ -446,38 +296,6 @@ impl Shared {
     /// The newest events, oldest first, as the instance wrote them.
     pub fn events(&self) -> impl Iterator<Item = Event> + '_ {
         self.statistics.iter().flat_map(Region::events)
-    }
-
-    /// Has the instance live in a time of its own that stands still between calls of this method,
-    /// as for traffic that is played back; with `None`, in the host's. Deadlines follow the time.
-    pub fn set_time(&mut self, time: Option<StandingTime>) {
-        self.time = match time {
-            Some(standing) => {
-                self.clock().write(standing.point());
-                Time::Standing(standing)
-            }
-            None => Time::Unset,
-        };
-    }
-
-    /// Brings the clock page up to date where it is old. Says the monotonic time that the instance
-    /// sees, given the host's.
-    pub(crate) fn show_time(&mut self, now: u64) -> u64 {
-        match self.time {
-            Time::Standing(standing) => return standing.monotonic,
-            Time::Host { written } if now.saturating_sub(written) < CLOCK_PERIOD => {}
-            _ => {
-                self.clock().write(clock::point_now(0));
-                self.time = Time::Host { written: now };
-            }
-        }
-        now
-    }
-
-    /// The instance's clock.
-    fn clock(&self) -> &ClockPage {
-        // SAFETY: inside the contract, which is kept; made of atomics.
-        unsafe { &*self.clock }
     }
 
     /// The block of the two calls.

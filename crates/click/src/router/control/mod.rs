@@ -4,20 +4,22 @@
 //! `handlers`; elements that list `scheduled` or `tickets` have them served here. A handler
 //! without an element is the router's own.
 
+mod global;
+mod shown;
+
 use alloc::borrow::Cow;
 use alloc::format;
 use alloc::string::{String, ToString};
-use alloc::vec::Vec;
-use core::fmt::Write;
 
+use super::Router;
 use super::complaints::Circumstance;
 use super::schedule::MOST_TICKETS;
-use super::{Input, Router, ports};
 use crate::arguments::{Argument, ArgumentPlace, NoNames};
 use crate::configure::ElementId;
 use crate::context::Context;
-use crate::graph::{Flat, FlatConnection, Flow};
 use crate::handler::{HandlerError, HandlerFlags, HandlerList};
+
+pub use global::{CLICK_VERSION, GLOBAL_HANDLERS};
 
 /// A handler of one element, or of the router as a whole.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,33 +47,6 @@ const WRITE: HandlerFlags = HandlerFlags {
     ..READ
 };
 const CALM: HandlerFlags = HandlerFlags { calm: true, ..READ };
-
-/// The router's own handlers, in the order in which Click lists them; `traffic`, which Click has
-/// not, is not listed.
-pub const GLOBAL_HANDLERS: [(&str, HandlerFlags); 13] = [
-    ("version", READ),
-    ("driver", READ),
-    ("config", READ),
-    ("flatconfig", READ),
-    ("requirements", READ),
-    ("handlers", READ),
-    ("list", READ),
-    ("stop", WRITE),
-    ("classes", READ),
-    ("packages", READ),
-    ("hotconfig", HandlerFlags { raw: true, ..WRITE }),
-    (
-        "timewarp",
-        HandlerFlags {
-            write: true,
-            ..READ
-        },
-    ),
-    ("traffic", READ),
-];
-
-/// The version of Click whose behaviour this is.
-pub const CLICK_VERSION: &str = "2.1";
 
 impl Router {
     /// Finds what `handler` means, seen from element `from`: `element.name`, or `name` for the
@@ -133,13 +108,6 @@ impl Router {
                 .map(|(_, flags)| flags)
                 .ok_or_else(|| HandlerError::NoHandler(name.clone())),
         }
-    }
-
-    fn global_handlers(&self) -> impl Iterator<Item = (&'static str, HandlerFlags)> {
-        let swaps = self.source.builder.swaps();
-        GLOBAL_HANDLERS
-            .into_iter()
-            .filter(move |(name, _)| swaps || *name != "hotconfig")
     }
 
     fn full_name(&self, id: ElementId, name: &str) -> String {
@@ -280,231 +248,6 @@ impl Router {
             other => other,
         }
     }
-
-    fn read_global(&self, name: &str, parameters: &str) -> Result<String, HandlerError> {
-        let flags = self.handler_flags(&HandlerTarget::Global(name.into()))?;
-        if !flags.read {
-            return Err(HandlerError::NotReadable(name.into()));
-        }
-        if !parameters.is_empty() {
-            return Err(HandlerError::NoParameters(name.into()));
-        }
-        let lines = |names: &mut dyn Iterator<Item = &str>| {
-            names.fold(String::new(), |text, name| text + name + "\n")
-        };
-        Ok(match name {
-            "version" => CLICK_VERSION.into(),
-            "list" => {
-                let names = &self.directory.names;
-                format!(
-                    "{}\n{}",
-                    names.len(),
-                    lines(&mut names.iter().map(|name| &**name))
-                )
-            }
-            "classes" => lines(&mut self.source.builder.library().names().into_iter()),
-            // Who requires it asks not to keep the text.
-            "config" if self.requires("compact_config") => self.flat_configuration().unparse(),
-            "config" => self.source.text.to_string(),
-            "flatconfig" => self.flat_configuration().unparse(),
-            "requirements" => {
-                let requirements = self.source.flat.requirements.iter();
-                // What is required and its name, each on a line.
-                lines(
-                    &mut requirements.flat_map(|requirement| match &*requirement.kind {
-                        "" => [&*requirement.name, ""],
-                        kind => [kind, &*requirement.name],
-                    }),
-                )
-            }
-            "handlers" => {
-                let mut text = String::new();
-                let listed = self
-                    .global_handlers()
-                    .filter(|(name, _)| *name != "traffic");
-                for (name, flags) in listed {
-                    handler_line(&mut text, name, flags);
-                }
-                text
-            }
-            "traffic" => self.traffic_text(),
-            "driver" => "userlevel".into(),
-            // Everything is built in, so no package ever is loaded; nor is time warped.
-            "packages" => String::new(),
-            _ => "1".into(),
-        })
-    }
-
-    fn write_global(&self, name: &str, value: &str) -> Result<(), HandlerError> {
-        let flags = self.handler_flags(&HandlerTarget::Global(name.into()))?;
-        if !flags.write {
-            return Err(HandlerError::NotWritable(name.into()));
-        }
-        match name {
-            "stop" => {
-                self.adjust_run_count(-stop_count(value));
-                Ok(())
-            }
-            "hotconfig" => self.replace_with(value).map_err(HandlerError::refused),
-            _ => Err(HandlerError::failed(
-                "time can be warped with --simtime only",
-            )),
-        }
-    }
-
-    /// For each element a line: name, class, packets in, packets out.
-    fn traffic_text(&self) -> String {
-        let mut text = String::new();
-        for id in self.elements() {
-            let (taken, given) = self.traffic(id);
-            // Writing to a string cannot fail.
-            let _ = writeln!(
-                text,
-                "{}\t{}\t{taken}\t{given}",
-                self.name(id),
-                self.class(id).name
-            );
-        }
-        text
-    }
-
-    fn requires(&self, name: &str) -> bool {
-        let mut requirements = self.source.flat.requirements.iter();
-        requirements.any(|requirement| &*requirement.name == name)
-    }
-
-    /// An element's handlers, one a line: in Click's order, which is the reverse of that in which
-    /// elements name them.
-    fn handlers_text(&self, id: ElementId) -> String {
-        let mut text = String::new();
-        let list = self.element_handlers(id).unwrap_or_default();
-        for info in list.iter().rev().filter(|info| !info.flags.private) {
-            handler_line(&mut text, &info.name, info.flags);
-        }
-        text
-    }
-
-    /// An element's ports and their connections, as Click's `ports` handler gives them.
-    fn ports_text(&self, id: ElementId) -> String {
-        let node = self.node(id);
-        let mut text = String::new();
-        heading(&mut text, node.inputs.len(), "input");
-        for (port, input) in node.inputs.iter().enumerate() {
-            let agnostic = ports::processing(node.class.processing, false, port)
-                == ports::Processing::Agnostic;
-            let Input {
-                push, connected, ..
-            } = input;
-            let ends = connected
-                .iter()
-                .map(|(id, port)| format!("{} [{port}]", self.name(*id)));
-            port_line(&mut text, *push, agnostic, &mut { ends });
-        }
-        let outputs = self.outputs_of(id);
-        heading(&mut text, outputs.len(), "output");
-        for (port, (push, connected)) in outputs.iter().enumerate() {
-            let agnostic =
-                ports::processing(node.class.processing, true, port) == ports::Processing::Agnostic;
-            let ends = connected
-                .iter()
-                .map(|(id, port)| format!("[{port}] {}", self.name(*id)));
-            port_line(&mut text, *push, agnostic, &mut { ends });
-        }
-        text
-    }
-
-    /// An element's outputs: whether each pushes, and the inputs it leads to.
-    pub fn outputs_of(&self, id: ElementId) -> Vec<(bool, Vec<(ElementId, u16)>)> {
-        let mut outputs: Vec<(bool, Vec<(ElementId, u16)>)> = Vec::new();
-        for (index, node) in self.nodes.iter().enumerate() {
-            for (port, input) in node.inputs.iter().enumerate() {
-                for (_, output) in input.connected.iter().filter(|(from, _)| *from == id) {
-                    let output = usize::from(*output);
-                    if outputs.len() <= output {
-                        outputs.resize(output + 1, (true, Vec::new()));
-                    }
-                    let port = u16::try_from(port).unwrap_or(u16::MAX);
-                    outputs[output].0 = input.push;
-                    outputs[output].1.push((ElementId::from_index(index), port));
-                }
-            }
-        }
-        outputs
-    }
-
-    /// The configuration with compounds expanded and the elements' present configuration strings.
-    pub fn flat_configuration(&self) -> Flat {
-        let mut flat = self.source.flat.clone();
-        for (index, element) in flat.elements.iter_mut().enumerate() {
-            element.config = self.element_config(ElementId::from_index(index)).into();
-        }
-        flat
-    }
-
-    /// How packets pass each connection of the flat configuration, in order.
-    pub fn flows(&self) -> Vec<Flow> {
-        let connections = self.source.flat.connections.iter();
-        let pushes = |connection: &FlatConnection| {
-            let (to, port) = connection.to;
-            self.nodes[to].inputs[usize::from(port)].push
-        };
-        connections
-            .map(|connection| match pushes(connection) {
-                true => Flow::Push,
-                false => Flow::Pull,
-            })
-            .collect()
-    }
-}
-
-fn heading(text: &mut String, count: usize, what: &str) {
-    // Writing to a string cannot fail.
-    let _ = writeln!(text, "{count} {what}{}", if count == 1 { "" } else { "s" });
-}
-
-/// A port: how packets pass it, and the ports it is connected to.
-fn port_line(
-    text: &mut String,
-    push: bool,
-    agnostic: bool,
-    ends: &mut dyn Iterator<Item = String>,
-) {
-    let ends: Vec<String> = ends.collect();
-    // Writing to a string cannot fail.
-    let _ = writeln!(
-        text,
-        "{}{}\t-\t{}",
-        if push { "push" } else { "pull" },
-        if agnostic { "~" } else { "" },
-        ends.join(", ")
-    );
-}
-
-fn handler_line(text: &mut String, name: &str, flags: HandlerFlags) {
-    text.push_str(name);
-    text.push('\t');
-    let letters = [
-        (flags.read, 'r'),
-        (flags.write, 'w'),
-        (flags.parameters, '+'),
-        (flags.raw, '%'),
-        (flags.calm, '.'),
-        (flags.expensive, '$'),
-        (flags.button, 'b'),
-        (flags.checkbox, 'c'),
-    ];
-    text.extend(
-        letters
-            .iter()
-            .filter(|(set, _)| *set)
-            .map(|(_, letter)| *letter),
-    );
-    text.push('\n');
-}
-
-/// How many stops a value written to `stop` asks for: one, unless it is a number.
-fn stop_count(value: &str) -> i64 {
-    value.trim().parse().unwrap_or(1)
 }
 
 impl Context<'_> {
