@@ -63,7 +63,7 @@ fn a_confined_process_opens_no_file_makes_no_socket_and_traces_nobody() {
     let (one, other) = (local(), local());
     one.connect(other.local_addr().expect("an address"))
         .expect("it is there");
-    confine(monitor, USER).expect("confined");
+    let confinement = confine(monitor, USER).expect("confined");
     let refused = |what: &str, error: io::Error| {
         assert_eq!(error.raw_os_error(), Some(libc::EPERM), "{what}: {error}");
     };
@@ -130,6 +130,13 @@ fn a_confined_process_opens_no_file_makes_no_socket_and_traces_nobody() {
     let traced = unsafe { libc::ptrace(libc::PTRACE_SEIZE, parent, 0, 0) };
     assert_eq!(traced, -1);
     refused("ptrace", io::Error::last_os_error());
+    // Who stayed the user it was needs a Landlock that knows of signals for it.
+    if confinement.user.is_some() {
+        // SAFETY: signal 0 is sent to nobody: it asks whether one could be.
+        let heard = unsafe { libc::kill(parent, 0) };
+        assert_eq!(heard, -1);
+        refused("signal", io::Error::last_os_error());
+    }
     if monitor == MonitorKind::Vm {
         // Whoever it traces: nobody may trace it for its sake either.
         // SAFETY: the request takes nothing.
@@ -244,6 +251,10 @@ fn a_confined_process_is_nobody_and_stays_so() {
         assert_eq!(field("CapEff:"), "0000000000000000", "{monitor}");
         assert_eq!(field("CapPrm:"), "0000000000000000", "{monitor}");
         assert_eq!(field("NoNewPrivs:"), "1", "{monitor}");
+        let limits = std::fs::read_to_string(format!("/proc/{id}/limits")).expect("readable");
+        let cores = limits.lines().find(|line| line.contains("core file size"));
+        let cores: Vec<&str> = cores.expect("a limit").split_whitespace().collect();
+        assert_eq!(cores[4..6], ["0", "0"], "{monitor}: no core dumps");
         assert_eq!(field("Seccomp:"), "2", "{monitor}");
         // Room for descriptors, which only costs a wait once there are threads.
         let room: u32 = field("FDSize:").parse().expect("a number");
