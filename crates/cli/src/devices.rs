@@ -39,6 +39,37 @@ const ADDRESSES: [&str; 12] = [
     "bcast",
 ];
 
+/// What a sealed instance has not and a configuration asks for all the same, and what to do instead.
+pub(crate) fn missing_when_sealed(flat: &Flat) -> Vec<String> {
+    let mut found = unknown_addresses(flat);
+    for element in &flat.elements {
+        match &*element.class {
+            "ControlSocket" => found.push(format!(
+                "{} has nothing to listen on in a sealed instance: leave it out; `sprat read` and \
+                 `sprat write` reach the handlers, and programs by the instance's own socket",
+                element.name
+            )),
+            // A name of a file that nothing has been put into.
+            class if class.contains("Dump") => {
+                let words = split_arguments(&element.config);
+                let unset = words.iter().find_map(|word| word.strip_prefix('$'));
+                found.extend(unset.map(|name| {
+                    let name = name.trim_matches(['{', '}']);
+                    format!("${name} is not set: --param {name}=..., or define(${name} ...)")
+                }));
+            }
+            _ => {}
+        }
+    }
+    found
+}
+
+/// Whether an element could take a device's name for an address: others take any text, or the device.
+fn takes_addresses(class: &str) -> bool {
+    let others = ["Device", "Print", "Script", "Info", "Host", "Message"];
+    !others.iter().any(|other| class.contains(other))
+}
+
 /// Which addresses of its devices a configuration asks for by their names, and what to write instead:
 /// a sealed instance is not told them.
 pub(crate) fn unknown_addresses(flat: &Flat) -> Vec<String> {
@@ -59,9 +90,11 @@ pub(crate) fn unknown_addresses(flat: &Flat) -> Vec<String> {
         }
         for element in &flat.elements {
             let apart = |c: char| c.is_whitespace() || "(),\"'&|!".contains(c);
+            let alone = takes_addresses(&element.class);
             let asked = element.config.split(apart).find(|word| {
                 let parts = word.rsplit_once(':');
                 parts.is_some_and(|(name, what)| name == device && ADDRESSES.contains(&what))
+                    || alone && *word == device
             });
             if let Some(word) = asked {
                 found.push(format!(
@@ -82,7 +115,7 @@ mod tests {
     use sprat_click::language::{NoLibraries, parser};
 
     #[test]
-    fn addresses_of_devices_that_nobody_has_declared_are_named() {
+    fn what_a_sealed_instance_has_not_is_named() {
         for (text, expected) in [
             (
                 "FromDevice(eth0) -> IPEncap(udp, eth0:ip, 1.0.0.1) -> ToDevice(eth1)",
@@ -93,9 +126,23 @@ mod tests {
                 Some("eth0:eth "),
             ),
             (
+                "FromDevice(eth0) -> ARPResponder(eth0) -> ToDevice(eth0)",
+                Some("eth0 is not known "),
+            ),
+            (
                 "FromDevice(eth0) -> Print(\"eth0:\") -> ToDevice(eth1:ip)",
                 None,
             ),
+            ("FromDevice(eth0) -> Print(eth0) -> ToDevice(eth0)", None),
+            (
+                "FromDump($FILE) -> ToDump(${OTHER})",
+                Some("$FILE is not set: "),
+            ),
+            (
+                "Idle -> Discard; c :: ControlSocket(TCP, 7777)",
+                Some("c has nothing to listen on"),
+            ),
+            ("FromDump(a$FILE) -> Script(write $x.y)", None),
             (
                 "AddressInfo(eth0 1.0.0.2); FromDevice(eth0) -> IPEncap(udp, eth0:ip, 1.0.0.1) -> Discard",
                 None,
@@ -103,7 +150,7 @@ mod tests {
         ] {
             let parse = parser(Rc::new(NoLibraries), Vec::new());
             let (flat, _) = parse(&sprat_elements::library(), text, "t").expect("a configuration");
-            let found = super::unknown_addresses(&flat);
+            let found = super::missing_when_sealed(&flat);
             match expected {
                 None => assert!(found.is_empty(), "{found:?}"),
                 Some(expected) => assert!(found[0].starts_with(expected), "{found:?}"),

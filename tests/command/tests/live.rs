@@ -175,6 +175,23 @@ fn an_interface_that_a_plain_router_cannot_have_is_named() {
 }
 
 #[test]
+fn interfaces_that_there_are_are_named_where_one_is_not() {
+    let folder = folder(&echo("10.0.2.15", "10.0.2.2"));
+    let finished = sprat(
+        folder.path(),
+        ["run", "a.click", "--port", "eth0=packet:nosuch0"],
+    );
+    assert!(!finished.good, "{finished:?}");
+    let text = &finished.errors;
+    // Without the right to packet sockets that is said instead.
+    let refused = text.contains("CAP_NET_RAW");
+    let named =
+        text.contains("nosuch0: No such device") && text.contains("  help: interfaces here: ");
+    assert!(refused || named, "{text}");
+    assert!(refused || text.contains("lo"), "{text}");
+}
+
+#[test]
 fn a_run_lasts_as_long_as_it_is_told_to() {
     let folder = folder(&echo("10.0.2.15", "10.0.2.2"));
     let arguments = [

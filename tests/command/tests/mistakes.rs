@@ -141,6 +141,41 @@ fn an_address_that_a_sealed_instance_does_not_know_is_named_with_what_to_write()
             "AddressInfo(eth0 ",
         ],
     );
+    assert_refused(
+        run(
+            "FromDevice(eth0) -> ARPResponder(eth0) -> ToDevice(eth1);",
+            &capture(&[7; 60]),
+            &[],
+        ),
+        &["help: eth0 is not known", "AddressInfo(eth0 "],
+    );
+}
+
+#[test]
+fn what_only_plain_routers_have_is_named_with_what_sealed_ones_have() {
+    assert_refused(
+        run(
+            "ControlSocket(TCP, 7777); FromDevice(eth0) -> ToDevice(eth1);",
+            &capture(&[7; 60]),
+            &[],
+        ),
+        &["ControlSocket@1 has nothing to listen on", "`sprat read`"],
+    );
+}
+
+#[test]
+fn variables_stand_behind_the_program_as_behind_click() {
+    let configuration = "FromDevice(eth0) -> Queue($N) -> ToDevice(eth1);";
+    let frame = capture(&[7; 60]);
+    let (finished, _folder) = run(configuration, &frame, &["N=5"]);
+    assert!(finished.good, "{finished:?}");
+    let (twice, _folder) = run(configuration, &frame, &["N=5", "--param", "N=6"]);
+    assert!(!twice.good, "{twice:?}");
+    let (nothing, _folder) = run(configuration, &frame, &["other.click"]);
+    assert!(
+        nothing.errors.contains("NAME=VALUE for a variable"),
+        "{nothing:?}"
+    );
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! `sprat capture`: live frames of a port, as a capture.
 
 use std::fs::File;
-use std::io::{self, Write};
+use std::io::{self, IsTerminal as _, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -96,6 +96,11 @@ impl<W: Write> Output<W> {
 
 impl CaptureCommand {
     pub(crate) fn run(&self) -> ExitCode {
+        if self.write == Path::new("-") && io::stdout().is_terminal() {
+            complain!("error: a capture is nothing for a terminal to show");
+            complain!("  help: write a file with -w FILE, or pipe it: | tcpdump -n -r -");
+            return ExitCode::FAILURE;
+        }
         let port = self.port.replacen(':', ".", 1);
         let mut output = Output {
             writer: Destination {

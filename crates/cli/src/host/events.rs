@@ -72,6 +72,7 @@ fn text(happening: &Happening) -> String {
             ..
         } => match restarts {
             0 => format!("{instance} {}", state.word()),
+            1 => format!("{instance} {}, replaced once", state.word()),
             times => format!("{instance} {}, replaced {times} times", state.word()),
         },
         Event::Died {

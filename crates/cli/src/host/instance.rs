@@ -101,10 +101,12 @@ impl Inspected {
             instance.state.word(),
             duration(instance.milliseconds)
         );
-        if instance.restarts > 0 {
-            // Writing to a text does not fail.
-            let _ = write!(text, ", replaced {} times", instance.restarts);
-        }
+        // Writing to a text does not fail.
+        let _ = match instance.restarts {
+            0 => Ok(()),
+            1 => write!(text, ", replaced once"),
+            times => write!(text, ", replaced {times} times"),
+        };
         if let Some(end) = &instance.last_end {
             let _ = write!(text, ", the last {end}");
         }

@@ -130,7 +130,7 @@ fn check_configurations(desired: &Desired) -> bool {
                     complain!("  help: its devices are what functions.{name}.devices lists");
                     sound = false;
                 }
-                for hint in crate::devices::unknown_addresses(&flat) {
+                for hint in crate::devices::missing_when_sealed(&flat) {
                     complain!("warning: functions.{name}: {hint}");
                 }
             }

@@ -98,6 +98,20 @@ impl RunError {
         }
     }
 
+    /// Which interfaces there are, where a port names one that is not.
+    pub(super) fn interfaces(&self) -> Option<String> {
+        let Self::Port(PortError::Interface { source, .. }) = self else {
+            return None;
+        };
+        if source.raw_os_error() != Some(rustix::io::Errno::NODEV.raw_os_error()) {
+            return None;
+        }
+        let known = std::fs::read_to_string("/proc/self/net/dev").ok()?;
+        let lines = known.lines().filter_map(|line| line.split_once(':'));
+        let names: Vec<&str> = lines.map(|(name, _)| name.trim()).collect();
+        Some(format!("interfaces here: {}", names.join(", ")))
+    }
+
     pub(super) fn read(path: &Path, source: io::Error) -> Self {
         Self::Read {
             path: path.to_owned(),

@@ -59,6 +59,9 @@ pub(crate) struct RunCommand {
     /// A .click file, a folder with a run.toml, an image, or the folder of a package.
     #[arg(default_value = ".")]
     program: PathBuf,
+    /// Variables of a Click configuration, as `--param` sets them.
+    #[arg(value_name = "NAME=VALUE", value_parser = variable)]
+    variables: Vec<String>,
     /// What runs: an image that a monitor of this host holds, a package's ordinary program, or an image
     /// that an emulated machine boots by itself, in the host's time.
     #[arg(short, long, value_enum, default_value_t)]
@@ -141,6 +144,14 @@ pub(crate) struct RunCommand {
     quiet: bool,
 }
 
+/// Whether an argument behind the program is a variable: it must say of what.
+fn variable(text: &str) -> Result<String, String> {
+    match text.split_once('=') {
+        Some((name, _)) if !name.is_empty() => Ok(text.to_owned()),
+        _ => Err("what runs is named already; behind it stands NAME=VALUE for a variable".into()),
+    }
+}
+
 /// Reads a pace: `recorded`, or frames in a second.
 fn pace(text: &str) -> Result<Pace, String> {
     match (text, text.replace('_', "").parse()) {
@@ -188,7 +199,8 @@ impl RunCommand {
             return ExitCode::FAILURE;
         }
         complain!("error: {error}");
-        if let Some(help) = error.help() {
+        let help = error.help().map(|help| help.to_string());
+        if let Some(help) = help.or_else(|| error.interfaces()) {
             complain!("  help: {help}");
         }
         ExitCode::FAILURE
@@ -334,7 +346,7 @@ fn check_configuration(settings: &Settings) -> Result<Vec<String>, RunError> {
     match parse(&sprat_elements::library(), text, name) {
         Ok((flat, _)) => {
             devices::check(settings, &flat)?;
-            Ok(crate::devices::unknown_addresses(&flat))
+            Ok(crate::devices::missing_when_sealed(&flat))
         }
         Err(diagnostics) => {
             crate::explain::explain_with_help(&diagnostics);

@@ -221,12 +221,13 @@ impl Settings {
 
     /// Adds what the command line says; where it names a device that is there, it counts.
     fn add_ports(&mut self, arguments: &RunCommand) -> Result<(), RunError> {
+        let parameters = [&arguments.variables[..], &arguments.parameters].concat();
         for (flag, list) in [
             ("--in", &arguments.inputs),
             ("--out", &arguments.outputs),
             ("--port", &arguments.ports),
             ("--block", &arguments.blocks),
-            ("--param", &arguments.parameters),
+            ("--param", &parameters),
         ] {
             refuse_repetition(flag, list)?;
         }
@@ -299,7 +300,7 @@ impl Settings {
             let block = BlockSpec::parse(&value, here).map_err(wrong)?;
             replace(&mut self.blocks, name, block);
         }
-        for argument in &arguments.parameters {
+        for argument in &parameters {
             let wrong = |_| RunError::Flag {
                 flag: "--param",
                 value: argument.clone(),

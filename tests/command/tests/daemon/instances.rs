@@ -227,7 +227,7 @@ fn an_instance_is_inspected_with_all_that_is_known_of_it() {
     let text = host.good(&["inspect", "fw"]);
     for part in [
         "fw: running for ",
-        ", replaced 1 times, the last was ended by the host\n",
+        ", replaced once, the last was ended by the host\n",
         "function fw: pass.click\n  NET = 10.0.0.0/8\n",
         &format!("lane default: process {lane}, by "),
         " eth0    02:",
