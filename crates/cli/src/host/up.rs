@@ -6,8 +6,11 @@ use std::rc::Rc;
 
 use serde_json::{Value, json};
 use sprat_click::language::{NoLibraries, parser};
+use sprat_click::router::Builder;
+use sprat_click::simulation::Simulation;
 use sprat_host::desired::{Desired, Program};
 use sprat_host::file;
+use sprat_packet::Pool;
 
 use super::{FolderArguments, complain_of};
 use crate::output::{self, complain};
@@ -120,7 +123,19 @@ fn check_configurations(desired: &Desired) -> bool {
         };
         let parse = parser(Rc::new(NoLibraries), function.parameters.clone());
         match parse(&sprat_elements::library(), text, file) {
-            Ok((flat, _)) => {
+            Ok((flat, mut diagnostics)) => {
+                // What an instance could not make of it would take the place of what runs.
+                let builder = Builder::new(
+                    sprat_elements::library(),
+                    Simulation::new(),
+                    Pool::growing(),
+                    parse,
+                );
+                builder.check(&flat, &mut diagnostics);
+                if diagnostics.has_errors() {
+                    crate::explain::explain_with_help(&diagnostics);
+                    sound = false;
+                }
                 let unused = |device: &&String| !devices::is_used(&flat, device);
                 if let Some(device) = function.devices.iter().find(unused) {
                     complain!(

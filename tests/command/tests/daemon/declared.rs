@@ -55,7 +55,22 @@ fn mistakes_are_named_and_change_nothing() {
     host.good(&["up", "edge.toml"]);
     host.wait("one", "running");
     let before = host.lane("default");
+    // Nothing comes of these in an instance either.
+    for (name, text) in [
+        ("many.click", "Idle -> Queue(many) -> Discard;"),
+        ("push.click", "Idle -> Tee -> Unqueue -> Discard;"),
+    ] {
+        fs::write(host.path().join(name), text).expect("written");
+    }
     let cases = [
+        (
+            ALONE.replace("two.click", "many.click"),
+            "many.click:1: While configuring 'Queue@2 :: Queue':\n  CAPACITY: ",
+        ),
+        (
+            ALONE.replace("two.click", "push.click"),
+            "'Tee@2 :: Tee' push output 0 connected to 'Unqueue@3 :: Unqueue' pull input 0\n",
+        ),
         (
             ALONE.replace("one.click", "no.click"),
             "error: cannot read no.click: No such file",
