@@ -105,6 +105,9 @@ pub struct LaneCounters {
     pub console_dropped: u64,
     /// Quiet stretches of a playback that were too long for every timer to expire when it was due.
     pub leaps: u64,
+    /// Whether a run on the machine's time ended only because nothing had moved for long: the instance
+    /// waited for a moment to come.
+    pub lingered: bool,
 }
 
 /// How much longer than usual, in nanoseconds, nothing must move where frames are at hand: what

@@ -209,6 +209,22 @@ fn a_run_lasts_as_long_as_it_is_told_to() {
 }
 
 #[test]
+fn a_router_that_goes_on_by_itself_is_waited_for_as_long_as_it_is_told_to_and_that_is_said() {
+    let said = |configuration: &str| {
+        let folder = folder(configuration);
+        let finished = sprat(folder.path(), ["run", "a.click", "--linger", "0.3"]);
+        assert!(finished.good, "{finished:?}");
+        finished.errors.contains("--linger SECONDS")
+    };
+    assert!(said("TimedSource(0.1) -> Discard;"));
+    assert!(!said("InfiniteSource(LIMIT 5) -> Discard;"), "it is done");
+    assert!(
+        !said("TimedSource(0.1) -> Discard; DriverManager(wait 0.1s, stop)"),
+        "it stopped itself"
+    );
+}
+
+#[test]
 fn what_is_wrong_with_a_port_is_named() {
     let folder = folder(&echo("10.0.2.15", "10.0.2.2"));
     let cases: [(&[&str], &str); 8] = [

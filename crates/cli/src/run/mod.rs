@@ -312,7 +312,16 @@ fn run_settings(
     session.lane.flush()?;
     session.files.finish()?;
     session.lane.finish()?;
-    print_report(&report, arguments).map_err(RunError::Output)
+    print_report(&report, arguments).map_err(RunError::Output)?;
+    // A router that makes packets for itself alone could go on for ever.
+    if session.lane.counters().lingered && settings.devices().is_empty() && !arguments.quiet {
+        let linger = settings.linger.as_secs_f64();
+        complain!(
+            "help: nothing had gone in or out for {linger} s, and the router was not done: --linger \
+             SECONDS waits longer, --linger 3600 for an hour"
+        );
+    }
+    Ok(())
 }
 
 /// Says which port of the host cannot be published.

@@ -55,12 +55,12 @@ impl Lane {
                 if fed > 0 || collected.count > 0 || self.instance.is_behind() {
                     quiet_since = now;
                 } else if over(arrival, deadline, now - quiet_since, linger) {
-                    return Ok(());
+                    return self.rest(deadline);
                 }
             } else {
                 let quiet = now - quiet_since;
                 if over(arrival, deadline, quiet, linger) && !self.instance.is_behind() {
-                    return Ok(());
+                    return self.rest(deadline);
                 }
                 let mut until = deadline.moment().min(end.unwrap_or(u64::MAX));
                 if arrival == Arrival::Never {
@@ -68,7 +68,7 @@ impl Lane {
                 }
                 again = self.sleep(until)?;
                 if over(arrival, deadline, monotonic_now() - quiet_since, linger) {
-                    return Ok(());
+                    return self.rest(deadline);
                 }
                 if again && !self.is_live() && monotonic_now() - quiet_since >= patience {
                     return Ok(());
@@ -78,6 +78,12 @@ impl Lane {
                 return Ok(());
             }
         }
+        Ok(())
+    }
+
+    /// Ends a run, and notes whether the instance would have done more.
+    fn rest(&mut self, deadline: Deadline) -> Result<(), LaneError> {
+        self.counters.lingered = deadline != Deadline::None;
         Ok(())
     }
 
