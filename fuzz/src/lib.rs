@@ -1,11 +1,13 @@
 //! What the fuzz targets share: whole routers of the real element library, in simulated time, and
 //! memory that two sides see.
 
+mod answers;
 mod frames;
 mod outside;
 mod region;
 
-pub use frames::frames;
+pub use answers::answer;
+pub use frames::{fill, frames, records};
 pub use region::Region;
 
 use outside::Outside;

@@ -1,6 +1,8 @@
 //! What a search by fuzzing begins with: input that is accepted, taken from the examples, the
 //! manual pages and the tests, so that it grows with them.
 
+mod link;
+
 use crate::root;
 use std::collections::BTreeSet;
 use std::io::Result;
@@ -164,6 +166,8 @@ fn seeds(target: &str) -> Result<Vec<Vec<u8>>> {
             .filter_map(|image| manifest(image))
             .collect(),
         "patterns" => patterns()?,
+        "stack" => link::stack(),
+        "usernet" => link::usernet(),
         "tls" => TLS_CHANGES.map(<[u8]>::to_vec).into(),
         "script" => {
             let scripts = declarations()?
