@@ -65,7 +65,7 @@ impl DoctorCommand {
         match print(&report(self.json)) {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => {
-                complain!("sprat doctor: standard output: {error}");
+                complain!("error: standard output: {error}");
                 ExitCode::FAILURE
             }
         }

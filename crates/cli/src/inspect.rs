@@ -47,7 +47,7 @@ enum InspectError {
 
 impl InspectCommand {
     pub(crate) fn run(&self) -> ExitCode {
-        say("inspect", self.text())
+        say(self.text())
     }
 
     /// The name of an instance, where it can be one: no file has it.

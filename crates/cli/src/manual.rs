@@ -49,6 +49,6 @@ impl CompletionsCommand {
         let mut script = Vec::new();
         clap_complete::generate(self.shell, &mut command, "sprat", &mut script);
         let script = String::from_utf8_lossy(&script);
-        output::say("completions", Ok::<_, io::Error>(script.into_owned()))
+        output::say(Ok::<_, io::Error>(script.into_owned()))
     }
 }

@@ -40,14 +40,11 @@ pub(crate) fn print_on(text: &str) -> io::Result<bool> {
 }
 
 /// Prints what a subcommand has to say, or why it has nothing, and ends it.
-pub(crate) fn say<E: Display + From<io::Error>>(
-    subcommand: &str,
-    text: Result<String, E>,
-) -> ExitCode {
+pub(crate) fn say<E: Display + From<io::Error>>(text: Result<String, E>) -> ExitCode {
     match text.and_then(|text| Ok(print(&text)?)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            complain!("sprat {subcommand}: {error}");
+            complain!("error: {error}");
             ExitCode::FAILURE
         }
     }

@@ -54,7 +54,7 @@ enum SizeError {
 
 impl SizeCommand {
     pub(crate) fn run(&self) -> ExitCode {
-        say("size", self.text())
+        say(self.text())
     }
 
     fn text(&self) -> Result<String, SizeError> {

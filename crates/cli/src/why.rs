@@ -57,7 +57,7 @@ enum WhyError {
 
 impl WhyCommand {
     pub(crate) fn run(&self) -> ExitCode {
-        say("why", self.text())
+        say(self.text())
     }
 
     fn text(&self) -> Result<String, WhyError> {

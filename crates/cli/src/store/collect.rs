@@ -37,8 +37,8 @@ enum Subcommands {
 impl StoreCommand {
     pub(crate) fn run(&self) -> ExitCode {
         match &self.subcommand {
-            Subcommands::Gc { json } => say("store gc", collect(*json)),
-            Subcommands::Remove { image, json } => say("store remove", remove(image, *json)),
+            Subcommands::Gc { json } => say(collect(*json)),
+            Subcommands::Remove { image, json } => say(remove(image, *json)),
         }
     }
 }

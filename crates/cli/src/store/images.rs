@@ -56,7 +56,7 @@ impl Line {
 
 impl ImagesCommand {
     pub(crate) fn run(&self) -> ExitCode {
-        say("images", self.text())
+        say(self.text())
     }
 
     fn text(&self) -> Result<String, CommandError> {

@@ -29,7 +29,7 @@ pub(crate) struct ProvenanceCommand {
 
 impl ProvenanceCommand {
     pub(crate) fn run(&self) -> ExitCode {
-        say("provenance", self.text())
+        say(self.text())
     }
 
     fn text(&self) -> Result<String, CommandError> {

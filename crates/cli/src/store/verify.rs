@@ -33,7 +33,7 @@ pub(crate) struct VerifyCommand {
 
 impl VerifyCommand {
     pub(crate) fn run(&self) -> ExitCode {
-        say("verify", self.text())
+        say(self.text())
     }
 
     fn text(&self) -> Result<String, CommandError> {

@@ -240,7 +240,7 @@ fn an_instance_is_inspected_with_all_that_is_known_of_it() {
     assert!(!refused.good);
     assert_eq!(
         refused.errors,
-        "sprat inspect: fv: no such file, and the daemon has no such instance; there are: fw\n"
+        "error: fv: no such file, and the daemon has no such instance; there are: fw\n"
     );
     // Who names a file gets what is said of files.
     let refused = host.run(&["inspect", "./fw"]).errors;
