@@ -114,6 +114,16 @@ impl<'a> Configuration<'a> {
         self.directory.resolve(self.scope(), name)
     }
 
+    /// Whether elements stand in a compound element that `name` means here.
+    pub fn has_inside(&self, name: &str) -> bool {
+        let inside = |element: &Rc<str>| {
+            let rest = element.strip_prefix(self.scope());
+            let rest = rest.and_then(|rest| rest.strip_prefix(name));
+            rest.is_some_and(|rest| rest.starts_with('/'))
+        };
+        self.directory.names.iter().any(inside)
+    }
+
     /// Every element of the router, configured or not.
     pub fn elements(&self) -> impl Iterator<Item = ElementId> + use<> {
         (0..self.directory.names.len()).map(ElementId::from_index)

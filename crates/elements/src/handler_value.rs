@@ -198,7 +198,7 @@ mod tests {
                 "Idle -> e :: Suppressor -> Discard",
                 "active0",
                 "x",
-                "active value must be boolean",
+                "type mismatch",
             ),
         ] {
             let bench = Bench::new(element);

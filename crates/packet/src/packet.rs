@@ -312,6 +312,16 @@ impl Packet {
         self.head_mut().mac = position;
     }
 
+    /// Says that the link header begins `offset` bytes into the frame, is `length` long, and is followed
+    /// by the network header.
+    #[inline]
+    pub fn set_link_header(&mut self, offset: usize, length: usize) {
+        let (mac, network) = (self.position(offset), self.position(offset + length));
+        let head = self.head_mut();
+        head.mac = mac;
+        head.network = network;
+    }
+
     /// Says that the network header begins `offset` bytes into the frame and is `length` long.
     #[inline]
     pub fn set_network_header(&mut self, offset: usize, length: usize) {

@@ -61,9 +61,9 @@ fn parse_within(text: &str, least: i128, most: i128) -> Result<i128, ArgumentErr
 }
 
 macro_rules! integer_argument {
-    ($($type:ty),*) => {$(
+    ($($type:ty: $expected:literal),*) => {$(
         impl Argument for $type {
-            const EXPECTED: Option<&'static str> = Some("integer");
+            const EXPECTED: Option<&'static str> = Some($expected);
 
             fn parse(text: &str, _names: &dyn Names) -> Result<Self, ArgumentError> {
                 #[allow(clippy::cast_lossless, reason = "usize has no lossless conversion")]
@@ -75,7 +75,11 @@ macro_rules! integer_argument {
     )*};
 }
 
-integer_argument!(u8, u16, u32, u64, usize, i8, i16, i32, i64);
+// The two small ones are told by the types that Click has for them.
+integer_argument!(
+    u8: "uint8_t", u16: "uint16_t", u32: "integer", u64: "integer", usize: "integer",
+    i8: "integer", i16: "integer", i32: "integer", i64: "integer"
+);
 
 impl Argument for bool {
     const EXPECTED: Option<&'static str> = Some("boolean");

@@ -31,25 +31,32 @@ pub(super) const IP_NAME_INFO: Class = information::<Remark>("IPNameInfo");
 /// See Click's manual page AnnotationInfo(n).
 struct AnnotationInfo;
 
-/// `NAME OFFSET [SIZE]`.
-fn definition(entry: &str, arguments: &Arguments<'_>) -> Result<(String, Annotation), String> {
+/// `NAME OFFSET [SIZE]`; nothing of an empty entry, or of one that is a comment.
+fn definition(
+    entry: &str,
+    arguments: &Arguments<'_>,
+) -> Result<Option<(String, Annotation)>, String> {
     let words = split_words(entry);
-    let (name, offset, size) = match words.as_slice() {
-        [name, offset] => (name, offset, None),
-        [name, offset, size] => (name, offset, Some(size)),
-        _ => return Err(format!("expected 'NAME OFFSET [SIZE]', not '{entry}'")),
+    let Some((name, rest)) = words.split_first() else {
+        return Ok(None);
     };
+    if name.starts_with('#') {
+        return Ok(None);
+    }
     let name = unquote(name);
     if Annotation::named(&name).is_some() {
-        return Err(format!("'{name}' is already an annotation"));
+        return Err(format!("bad NAME '{name}'"));
     }
-    let place = match size {
-        None => offset.clone(),
-        Some(size) => format!("{offset}/{size}"),
+    let place = match rest {
+        [offset] => offset.clone(),
+        [offset, size] => format!("{offset}/{size}"),
+        _ => return Err(format!("bad entry for '{name}'")),
     };
-    let annotation =
-        Annotation::parse(&place, arguments.names()).map_err(|error| format!("{name}: {error}"))?;
-    Ok((name, annotation))
+    let annotation = Annotation::parse(&place, arguments.names());
+    match annotation {
+        Ok(annotation) => Ok(Some((name, annotation))),
+        Err(_) => Err(format!("bad entry for '{name}'")),
+    }
 }
 
 /// The first two of `names` that have a byte in common.
@@ -57,13 +64,13 @@ fn overlap(names: &[String], arguments: &Arguments<'_>) -> Result<(), String> {
     let mut seen = alloc::vec::Vec::<(&String, Annotation)>::new();
     for name in names {
         let annotation = Annotation::parse(&unquote(name), arguments.names())
-            .map_err(|_| format!("CHECK_OVERLAP: no annotation '{name}'"))?;
+            .map_err(|_| format!("bad ANNO '{name}'"))?;
         let end = |it: Annotation| it.offset + it.size.unwrap_or(1);
         let other = seen
             .iter()
             .find(|(_, other)| annotation.offset < end(*other) && other.offset < end(annotation));
         if let Some((other, _)) = other {
-            return Err(format!("annotations '{other}' and '{name}' overlap"));
+            return Err(format!("annotations '{other}' and '{name}' conflict"));
         }
         seen.push((name, annotation));
     }
@@ -78,7 +85,8 @@ impl Configure for AnnotationInfo {
         let checks = arguments.keyword_with("CHECK_OVERLAP", |text, _| Ok(split_words(text)));
         for entry in arguments.rest() {
             match definition(&entry, arguments) {
-                Ok((name, annotation)) => {
+                Ok(None) => {}
+                Ok(Some((name, annotation))) => {
                     let mut table = configuration.addresses().borrow_mut();
                     table.define(configuration.scope(), &name).annotation = Some(annotation);
                 }
@@ -103,8 +111,8 @@ impl Element for AnnotationInfo {}
 /// StaticThreadSched(ELEMENT THREAD, ...)
 /// ```
 ///
-/// A router here runs on one thread: the elements must be there and THREAD a number, and it decides
-/// nothing.
+/// A router here runs on one thread: the elements, or the compounds that have elements, must be there,
+/// and it decides nothing. A THREAD other than 0, or -1 for none, is warned of.
 ///
 /// See Click's manual page StaticThreadSched(n).
 struct StaticThreadSched;
@@ -115,19 +123,27 @@ impl Configure for StaticThreadSched {
         configuration: &Configuration<'_>,
     ) -> Result<Self, Rejected> {
         for entry in arguments.rest() {
-            let words = split_words(&entry);
-            let [name, thread] = words.as_slice() else {
-                arguments.error(format!("expected 'ELEMENT THREAD', not '{entry}'"));
-                continue;
-            };
-            if configuration.find(&unquote(name)).is_none() {
-                arguments.error(format!("no element named '{}'", unquote(name)));
+            let names = arguments.names();
+            let mut words = Arguments::from_words(&entry, names);
+            let name = words.required::<String>("ELEMENT");
+            let thread = words.required::<i32>("THREAD");
+            let finished = words.finish();
+            for message in words.messages() {
+                arguments.error(message.message.clone());
             }
-            if i32::parse(thread, arguments.names()).is_err() {
-                arguments.error(format!("expected 'ELEMENT THREAD', not '{entry}'"));
+            let (Ok(name), Ok(thread), Ok(())) = (name, thread, finished) else {
+                return Err(Rejected);
+            };
+            if !(-1..1).contains(&thread) {
+                arguments.warning(format!("thread preference {thread} out of range"));
+            }
+            if configuration.find(&name).is_none() && !configuration.has_inside(&name) {
+                // Click looks for elements inside it last, and says what it looked for.
+                let scope = configuration.scope();
+                arguments.error(format!("'{scope}{name}/' does not name an element"));
             }
         }
-        arguments.check()?;
+        // An element that is not there is told, and no reason not to run.
         Ok(Self)
     }
 }
@@ -174,12 +190,14 @@ mod tests {
     #[test]
     fn wrong_definitions_and_overlaps_are_errors() {
         for (config, message) in [
-            ("PAINT 3 1", "'PAINT' is already an annotation"),
-            ("X 47 4", "X: annotation offset out of range"),
-            ("X", "expected 'NAME OFFSET [SIZE]', not 'X'"),
+            ("PAINT 3 1", "bad NAME 'PAINT'"),
+            ("X 47 4", "bad entry for 'X'"),
+            ("X", "bad entry for 'X'"),
+            ("X 17 1 1", "bad entry for 'X'"),
+            ("X 17 1, CHECK_OVERLAP X Y", "bad ANNO 'Y'"),
             (
                 "X 16 2, CHECK_OVERLAP DST_IP X PAINT",
-                "annotations 'X' and 'PAINT' overlap",
+                "annotations 'X' and 'PAINT' conflict",
             ),
         ] {
             let errors = Bench::errors(&std::format!("AnnotationInfo({config})"));
@@ -193,7 +211,13 @@ mod tests {
         let bench = Bench::new("StaticThreadSched(s 1); s :: RatedSource -> d :: Discard");
         bench.run();
         assert_eq!(bench.read("d.count"), "1");
-        let errors = Bench::errors("StaticThreadSched(s 1)");
-        assert!(errors.contains("no element named 's'"), "{errors}");
+        Bench::new("StaticThreadSched(c 0, c/s 0); c :: { RatedSource -> s :: Discard }");
+        for (config, text) in [
+            ("s", "  THREAD: required argument missing\n"),
+            ("s x", "  THREAD: invalid number\n"),
+        ] {
+            let errors = Bench::errors(&std::format!("StaticThreadSched({config}); s :: Idle"));
+            assert!(errors.contains(text), "{errors}");
+        }
     }
 }

@@ -26,6 +26,9 @@ struct ScheduleInfo {
 /// The tickets of a task with a share of one.
 const TICKETS: f64 = 1024.0;
 
+/// No task gets more than this.
+const MOST: f64 = 32.0;
+
 impl Configure for ScheduleInfo {
     fn configure(
         arguments: &mut Arguments<'_>,
@@ -39,7 +42,7 @@ impl Configure for ScheduleInfo {
                 [_, share] => f64::parse(share, arguments.names()).ok(),
                 _ => None,
             };
-            let Some(share) = share.filter(|share| (0.0..=32.0).contains(share)) else {
+            let Some(share) = share.filter(|share| *share >= 0.0) else {
                 arguments.error("expected 'ELEMENTNAME PARAM'");
                 continue;
             };
@@ -47,10 +50,10 @@ impl Configure for ScheduleInfo {
             if let Some(id) = configuration.find(&unquote(&words[0])) {
                 // Both bounds are small, and a fraction of a ticket is none.
                 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
-                shares.push((id, (share * TICKETS) as u32));
+                shares.push((id, (share.min(MOST) * TICKETS) as u32));
             }
         }
-        arguments.check()?;
+        // What cannot be read is told, and no reason not to run.
         Ok(Self { shares })
     }
 }

@@ -23,7 +23,7 @@ pub(super) const SUPPRESSOR: Class = Class::of::<Suppressor>("Suppressor")
 /// dropped and none are pulled.
 ///
 /// Handlers: `active0`, `active1` … (read, write): whether a port passes packets;
-/// `allow_all` (write): makes all of them.
+/// `reset`, or `allow_all` (write): makes all of them.
 ///
 /// See Click's manual page Suppressor(n).
 struct Suppressor {
@@ -35,7 +35,8 @@ impl Configure for Suppressor {
         arguments: &mut Arguments<'_>,
         configuration: &Configuration<'_>,
     ) -> Result<Self, Rejected> {
-        arguments.finish()?;
+        // Whatever they are, Click does not look at them.
+        arguments.rest();
         Ok(Self {
             active: alloc::vec![true; configuration.inputs()],
         })
@@ -69,7 +70,7 @@ impl Element for Suppressor {
         for port in 0..self.active.len() {
             list.read_write(format!("active{port}"));
         }
-        list.button("allow_all");
+        list.button("reset").button("allow_all");
     }
 
     fn read(&mut self, _: &mut Context<'_>, name: &str, _: &str) -> Result<String, HandlerError> {
@@ -82,11 +83,11 @@ impl Element for Suppressor {
         name: &str,
         value: &str,
     ) -> Result<(), HandlerError> {
-        if name == "allow_all" {
+        if matches!(name, "reset" | "allow_all") {
             self.active.fill(true);
             return Ok(());
         }
-        *self.port(name)? = crate::value_or(context, value, "active value must be boolean")?;
+        *self.port(name)? = crate::value_or(context, value, "type mismatch")?;
         Ok(())
     }
 }

@@ -6,7 +6,7 @@ use sprat_click::{
     Arguments, Class, Configuration, Configure, Context, Element, HandlerError, HandlerList,
     Rejected,
 };
-use sprat_packet::headers::{Arp, ArpFields, arp_operation};
+use sprat_packet::headers::{Arp, ArpFields, arp_operation, ethertype};
 use sprat_packet::{Batch, DEFAULT_HEADROOM, Packet};
 
 use super::arp_responder::{FRAME, write_arp};
@@ -76,18 +76,21 @@ enum Fault {
     Truncated,
     /// Fewer bytes than the addresses need whose lengths it states.
     Short,
-    /// Said to be of IPv4 over Ethernet with addresses of other lengths.
-    Lengths,
+    /// Said to be of Ethernet with addresses of another length.
+    Hardware,
+    /// Said to be of IP with addresses of another length.
+    Protocol,
 }
 
 impl Fault {
-    const ALL: [Self; 3] = [Self::Truncated, Self::Short, Self::Lengths];
+    const ALL: [Self; 4] = [Self::Truncated, Self::Short, Self::Hardware, Self::Protocol];
 
     const fn text(self) -> &'static str {
         match self {
-            Self::Truncated => "not ARP",
-            Self::Short => "bad ARP length",
-            Self::Lengths => "bad address length",
+            Self::Truncated => "tiny packet",
+            Self::Short => "too small for addresses",
+            Self::Hardware => "bad hardware type/length",
+            Self::Protocol => "bad protocol type/length",
         }
     }
 }
@@ -106,14 +109,13 @@ impl Fault {
 /// Marks the ARP header as the network header. Packets that are wrong go to output 1, and are
 /// dropped where it is not connected.
 ///
-/// Handlers: `count`, `drops`, `drop_details` (read).
+/// Handlers: `drops`, `drop_details` (read).
 ///
 /// See Click's manual page CheckARPHeader(n).
 struct CheckArpHeader {
     offset: usize,
     verbose: bool,
     details: bool,
-    count: u64,
     faults: [u64; Fault::ALL.len()],
 }
 
@@ -127,7 +129,6 @@ impl Configure for CheckArpHeader {
             offset: usize::from(offset),
             verbose,
             details,
-            count: 0,
             faults: [0; Fault::ALL.len()],
         })
     }
@@ -145,11 +146,15 @@ fn check(bytes: &[u8]) -> Result<usize, Fault> {
     if bytes.len() < length {
         return Err(Fault::Short);
     }
-    if let Ok(arp) = Arp::new(bytes) {
-        let types = arp.hardware_type() == 1 && arp.protocol_type() == 0x0800;
-        if types && !arp.is_ethernet_ipv4() {
-            return Err(Fault::Lengths);
-        }
+    let half = |at: usize| u16::from_be_bytes([fixed[at], fixed[at + 1]]);
+    const ETHERNET: u16 = 1;
+    if half(0) == ETHERNET && fixed[4] != 6 {
+        return Err(Fault::Hardware);
+    }
+    match (half(2), fixed[5]) {
+        (ethertype::IPV4, 4) | (ethertype::IPV6, 16) => {}
+        (ethertype::IPV4 | ethertype::IPV6, _) => return Err(Fault::Protocol),
+        _ => {}
     }
     Ok(length)
 }
@@ -157,11 +162,7 @@ fn check(bytes: &[u8]) -> Result<usize, Fault> {
 impl CheckArpHeader {
     fn reject(&mut self, context: &mut Context<'_>, packet: Packet, fault: Fault) {
         if self.verbose || self.drops() == 0 {
-            context.chatter(format_args!(
-                "{}: ARP header check failed: {}",
-                context.name(),
-                fault.text()
-            ));
+            context.chatter(format_args!("ARP header check failed: {}", fault.text()));
         }
         self.faults[fault as usize] += 1;
         context.emit(1, packet);
@@ -179,7 +180,6 @@ impl Element for CheckArpHeader {
             match check(bytes) {
                 Ok(length) => {
                     packet.set_network_header(self.offset, length);
-                    self.count += 1;
                     Some(packet)
                 }
                 Err(fault) => {
@@ -191,7 +191,7 @@ impl Element for CheckArpHeader {
     }
 
     fn handlers(&self, list: &mut HandlerList) {
-        list.read("count").read("drops");
+        list.read("drops");
         if self.details {
             list.read("drop_details");
         }
@@ -199,14 +199,9 @@ impl Element for CheckArpHeader {
 
     fn read(&mut self, _: &mut Context<'_>, name: &str, _: &str) -> Result<String, HandlerError> {
         match name {
-            "count" => Ok(self.count.to_string()),
             "drops" => Ok(self.drops().to_string()),
             "drop_details" => Ok(Fault::ALL.iter().fold(String::new(), |text, fault| {
-                format!(
-                    "{text}{:15} {}\n",
-                    self.faults[*fault as usize],
-                    fault.text()
-                )
+                format!("{text}{}\t{}\n", self.faults[*fault as usize], fault.text())
             })),
             _ => Err(HandlerError::NoHandler(name.into())),
         }
@@ -239,25 +234,24 @@ mod tests {
         bench.arrive("in", REPLY);
         bench.arrive("in", &REPLY[..21]);
         bench.arrive("in", &REPLY[..41]);
-        let mut lengths = REPLY.to_vec();
-        lengths[18] = 4;
-        bench.arrive("in", &lengths);
+        for place in [18, 19] {
+            let mut lengths = REPLY.to_vec();
+            lengths[place] = 3;
+            bench.arrive("in", &lengths);
+        }
         bench.run();
         assert_eq!(bench.sent("out"), [&REPLY[14..]]);
-        assert_eq!(bench.sent("bad").len(), 3);
-        assert_eq!(bench.read("c.count"), "1");
-        assert_eq!(bench.read("c.drops"), "3");
-        let details = bench.read("c.drop_details");
-        assert!(
-            details
-                .lines()
-                .all(|line| line.trim_start().starts_with("1 ")),
-            "{details}"
+        assert_eq!(bench.sent("bad").len(), 4);
+        assert_eq!(bench.read("c.drops"), "4");
+        assert_eq!(
+            bench.read("c.drop_details"),
+            "1\ttiny packet\n1\ttoo small for addresses\n1\tbad hardware type/length\n\
+             1\tbad protocol type/length\n"
         );
         // Said once, for the first.
         assert_eq!(
             bench.simulation.take_errors(),
-            "c: ARP header check failed: not ARP\n"
+            "ARP header check failed: tiny packet\n"
         );
     }
 }

@@ -175,6 +175,11 @@ fn group_address(group: Ipv4Addr) -> EtherAddress {
 }
 
 impl ArpQuerier {
+    /// This host's.
+    fn addresses(&self) -> (Ipv4Addr, EtherAddress) {
+        (self.own, self.address)
+    }
+
     /// The Ethernet address of destinations that nobody has to be asked for.
     fn fixed(&self, destination: Ipv4Addr) -> Option<EtherAddress> {
         if destination.is_multicast() {
@@ -287,8 +292,8 @@ impl ArpQuerier {
             return;
         };
         let (ip, address) = (reply.sender_protocol, reply.sender_hardware);
-        // A group is no station, and this host knows its own address.
-        if reply.operation != arp_operation::REPLY || address.is_group() || ip == self.own {
+        // A group is no station.
+        if reply.operation != arp_operation::REPLY || address.is_group() {
             return;
         }
         let mut table = self.owner.table.borrow_mut();
@@ -374,12 +379,23 @@ impl Element for ArpQuerier {
         self.owner.write(context, name, value)
     }
 
-    fn take_state(&mut self, _: &mut Context<'_>, old: &mut dyn Element) {
-        if let Some(old) = old.downcast_mut::<Self>()
-            && (self.own, self.address, self.broadcast) == (old.own, old.address, old.broadcast)
+    fn take_state(&mut self, context: &mut Context<'_>, old: &mut dyn Element) {
+        if let Some(other) = old.downcast_mut::<Self>()
+            && self.addresses() == other.addresses()
+            && self.broadcast == other.broadcast
         {
+            self.keep_state(context, old);
+        }
+    }
+
+    fn keep_state(&mut self, _: &mut Context<'_>, old: &mut dyn Element) {
+        if let Some(old) = old.downcast_mut::<Self>() {
             if self.owns && old.owns {
                 self.owner.take_state(&old.owner);
+                // What a host at other addresses learned may be of another network.
+                if self.addresses() != old.addresses() {
+                    self.owner.table.borrow_mut().clear();
+                }
             }
             self.queries = old.queries;
             self.responses = old.responses;

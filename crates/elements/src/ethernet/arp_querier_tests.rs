@@ -137,19 +137,33 @@ fn addresses_grow_old_and_are_asked_for_again() {
 }
 
 #[test]
-fn only_replies_of_other_stations_are_believed() {
+fn only_replies_of_stations_are_believed() {
     let bench = bench(CONFIG);
-    let mut others = [reply(), reply(), reply(), request()];
-    // The sender a group, the sender's address this host's, and the frame cut short.
+    let mut others = [reply(), reply(), request()];
+    // The sender a group, and the frame cut short.
     others[0][22] = 3;
-    others[1][31] = 1;
-    others[2].truncate(41);
+    others[1].truncate(41);
     for frame in &others {
         bench.arrive("arp", frame);
     }
     bench.run();
     assert_eq!(bench.read("q.count"), "0");
-    assert_eq!(bench.read("q.responses"), "3");
+    assert_eq!(bench.read("q.responses"), "2");
+}
+
+#[test]
+fn what_it_learned_outlives_a_change_of_all_but_its_addresses() {
+    let bench = bench(CONFIG);
+    bench.arrive("arp", &reply());
+    bench.run();
+    for (config, count) in [
+        ("10.0.0.1, 2:0:0:0:0:1, BROADCAST 10.0.0.255", "1"),
+        ("10.0.0.3, 2:0:0:0:0:1", "0"),
+    ] {
+        bench.write("q.config", config);
+        assert_eq!(bench.read("q.count"), count, "{config}");
+        assert_eq!(bench.read("q.responses"), "1");
+    }
 }
 
 #[test]

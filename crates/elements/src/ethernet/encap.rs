@@ -21,14 +21,11 @@ pub(super) const ETHER_VLAN_ENCAP: Class =
     Class::of::<EtherVlanEncap>("EtherVLANEncap").reconfigurable();
 
 /// Puts an Ethernet header before a packet and marks it as the link header, and what follows it as
-/// the network header where nobody has marked one.
+/// the network header.
 #[inline]
 pub(super) fn encapsulate(packet: &mut Packet, header: &[u8]) {
     packet.prepend(header.len()).copy_from_slice(header);
-    packet.set_mac_header(0);
-    if packet.network_offset().is_none() {
-        packet.set_network_header(header.len(), 0);
-    }
+    packet.set_link_header(0, header.len());
 }
 
 /// Reads ETHERTYPE, SRC and DST.
@@ -50,12 +47,11 @@ fn handlers(list: &mut HandlerList) {
 }
 
 fn read(fields: &EthernetFields, name: &str) -> Result<String, HandlerError> {
-    match name {
-        "src" => Ok(fields.source.to_string()),
-        "dst" => Ok(fields.destination.to_string()),
-        "ethertype" => Ok(fields.ethertype.to_string()),
-        _ => Err(HandlerError::NoHandler(name.into())),
-    }
+    Ok(match name {
+        "src" => fields.source.to_string(),
+        "dst" => fields.destination.to_string(),
+        _ => fields.ethertype.to_string(),
+    })
 }
 
 fn write(
@@ -65,9 +61,9 @@ fn write(
     value: &str,
 ) -> Result<(), HandlerError> {
     match name {
-        "src" => fields.source = crate::argument_value(context, name, value)?,
-        "dst" => fields.destination = crate::argument_value(context, name, value)?,
-        "ethertype" => fields.ethertype = crate::argument_value(context, name, value)?,
+        "src" => fields.source = crate::handler_value(context, value)?,
+        "dst" => fields.destination = crate::handler_value(context, value)?,
+        "ethertype" => fields.ethertype = crate::handler_value(context, value)?,
         _ => return Err(HandlerError::NoHandler(name.into())),
     }
     Ok(())
@@ -123,7 +119,12 @@ impl Element for EtherEncap {
         name: &str,
         value: &str,
     ) -> Result<(), HandlerError> {
-        write(&mut self.fields, context, name, value)?;
+        // Each stands for an argument, and what is wrong with it is worded so.
+        match name {
+            "src" => self.fields.source = crate::argument_value(context, name, value)?,
+            "dst" => self.fields.destination = crate::argument_value(context, name, value)?,
+            _ => self.fields.ethertype = crate::argument_value(context, name, value)?,
+        }
         self.header = self.fields.to_bytes();
         Ok(())
     }

@@ -42,8 +42,11 @@ struct EtherPauseSource {
 /// Where PAUSE frames go that are for whoever is at the other end of the link.
 const ANYONE: EtherAddress = EtherAddress([0x01, 0x80, 0xc2, 0x00, 0x00, 0x01]);
 
-/// Bytes of a frame, without its check sequence.
-const LENGTH: usize = 60;
+/// Bytes of a frame. Click makes them as long as the shortest that travel, check sequence included.
+const LENGTH: usize = 64;
+
+/// What it says of whatever it cannot read.
+const MISMATCH: &str = "type mismatch";
 
 fn bound(limit: i64) -> Option<u64> {
     u64::try_from(limit).ok()
@@ -161,11 +164,11 @@ impl Element for EtherPauseSource {
         value: &str,
     ) -> Result<(), HandlerError> {
         match name {
-            "src" => self.source = crate::handler_value(context, value)?,
-            "dst" => self.destination = crate::handler_value(context, value)?,
-            "pausetime" => self.pause = crate::handler_value(context, value)?,
-            "limit" => self.limit = bound(crate::handler_value(context, value)?),
-            "active" => self.active = crate::handler_value(context, value)?,
+            "src" => self.source = crate::value_or(context, value, MISMATCH)?,
+            "dst" => self.destination = crate::value_or(context, value, MISMATCH)?,
+            "pausetime" => self.pause = crate::value_or(context, value, MISMATCH)?,
+            "limit" => self.limit = bound(crate::value_or(context, value, MISMATCH)?),
+            "active" => self.active = crate::value_or(context, value, MISMATCH)?,
             "reset_counts" => self.count = 0,
             _ => return Err(HandlerError::NoHandler(name.into())),
         }
@@ -190,7 +193,7 @@ mod tests {
         bench.run_for(Duration::from_millis(1100));
         let sent = bench.sent("out");
         assert_eq!(sent.len(), 2);
-        assert_eq!(sent[0].len(), 60);
+        assert_eq!(sent[0].len(), 64);
         assert_eq!(
             sent[0][..18],
             [

@@ -7,7 +7,7 @@ use sprat_click::collections::sort_by_key;
 use sprat_click::decimal;
 use sprat_click::{
     Arguments, Class, Configuration, Configure, Context, Element, HandlerError, HandlerList,
-    Instant, Rejected,
+    Rejected,
 };
 use sprat_packet::headers::Ethernet;
 use sprat_packet::{Batch, EtherAddress, Packet};
@@ -34,23 +34,28 @@ const MOST_ADDRESSES: usize = 1 << 16;
 ///
 /// Input and output of the same number are a LAN. It learns from source addresses behind which
 /// port a station is, and sends frames there alone; frames to groups and to stations it does not
-/// know go to every port but the one they came from. What it learned is forgotten TIMEOUT (300
-/// seconds) after the station was last heard; with 0 it learns nothing. A `ListenEtherSwitch` has
-/// one output more, which gets a copy of every frame.
+/// know go to every port but the one they came from, the last port first. What it learned is good for
+/// TIMEOUT (300 seconds) after the station was last heard, by the frames' timestamps; with 0 it learns
+/// nothing. A `ListenEtherSwitch` has one output more, which gets a copy of every frame before others do.
 ///
-/// Handlers: `table` (read): stations and their ports; `timeout` (read, write).
+/// Handlers: `table` (read): stations and their ports, in the order of Click's; `timeout` (read, write).
 ///
 /// See Click's manual pages EtherSwitch(n) and ListenEtherSwitch(n).
 struct EtherSwitch<const LISTEN: bool> {
     timeout: Duration,
     stations: HashMap<EtherAddress, Station>,
+    /// Stations learned, those that are forgotten included.
+    learned: usize,
 }
 
 /// Where a station was last heard.
 #[derive(Clone, Copy)]
 struct Station {
     port: usize,
-    heard: Instant,
+    /// The timestamp of its last frame.
+    heard: i64,
+    /// How many had been heard before it.
+    number: usize,
 }
 
 impl<const LISTEN: bool> Configure for EtherSwitch<LISTEN> {
@@ -60,71 +65,112 @@ impl<const LISTEN: bool> Configure for EtherSwitch<LISTEN> {
         Ok(Self {
             timeout,
             stations: HashMap::new(),
+            learned: 0,
         })
     }
 }
 
+/// The bucket of an address in a table of so many, as Click has them on machines that put the low byte
+/// first.
+fn bucket(EtherAddress([a, b, c, d, e, f]): EtherAddress, buckets: u64) -> u64 {
+    let half = |low: u8, high: u8| u64::from(u16::from_le_bytes([low, high]));
+    ((half(e, f) | half(c, d) << 16) ^ half(a, b) << 9) % buckets
+}
+
 impl<const LISTEN: bool> EtherSwitch<LISTEN> {
-    fn learn(&mut self, source: EtherAddress, port: usize, now: Instant) {
-        if self.timeout.is_zero() || source.is_group() {
+    fn timeout(&self) -> i64 {
+        i64::try_from(self.timeout.as_nanos()).unwrap_or(i64::MAX)
+    }
+
+    fn learn(&mut self, source: EtherAddress, port: usize, heard: i64) {
+        if self.timeout.is_zero() {
             return;
         }
         if let Some(station) = self.stations.get_mut(&source) {
-            *station = Station { port, heard: now };
+            (station.port, station.heard) = (port, heard);
             return;
         }
         if self.stations.len() >= MOST_ADDRESSES {
-            let timeout = self.timeout;
+            let timeout = self.timeout();
             self.stations
-                .retain(|_, station| now - station.heard <= timeout);
+                .retain(|_, station| heard < station.heard.saturating_add(timeout));
             if self.stations.len() >= MOST_ADDRESSES {
                 return;
             }
         }
-        self.stations.insert(source, Station { port, heard: now });
+        self.learned += 1;
+        let number = self.learned;
+        let station = Station {
+            port,
+            heard,
+            number,
+        };
+        self.stations.insert(source, station);
     }
 
-    /// The port of a station heard not too long ago.
-    fn port_of(&self, address: EtherAddress, now: Instant) -> Option<usize> {
-        self.stations
-            .get(&address)
-            .filter(|station| now - station.heard <= self.timeout)
-            .map(|station| station.port)
+    /// The port of a station heard not too long before `timestamp`; others are forgotten.
+    fn port_of(&mut self, address: EtherAddress, timestamp: i64) -> Option<usize> {
+        let station = *self.stations.get(&address)?;
+        if timestamp < station.heard.saturating_add(self.timeout()) {
+            return Some(station.port);
+        }
+        self.stations.remove(&address);
+        None
     }
 
-    fn flood(context: &mut Context<'_>, from: usize, ports: usize, packet: Packet) {
-        let Some(last) = (0..ports).rfind(|port| *port != from) else {
+    /// Sends a frame out of every port but one, from the last to the first.
+    fn flood(context: &mut Context<'_>, from: usize, packet: Packet) {
+        let ports = context.outputs();
+        let Some(last) = (0..ports).find(|port| *port != from) else {
             return;
         };
-        for port in (0..last).filter(|port| *port != from) {
+        for port in (last + 1..ports).rev().filter(|port| *port != from) {
             let copy = context.duplicate(&packet);
             context.emit(port, copy);
         }
         context.emit(last, packet);
     }
+
+    /// A line a station, as Click's table has them: by their buckets, in each the latest first.
+    fn table(&self) -> String {
+        let mut buckets = 63;
+        while self.stations.len() as u64 > 2 * buckets {
+            buckets = 2 * buckets + 1;
+        }
+        let mut rows: alloc::vec::Vec<_> = self.stations.iter().collect();
+        sort_by_key(&mut rows, |(address, station)| {
+            (bucket(**address, buckets), usize::MAX - station.number)
+        });
+        rows.iter().fold(String::new(), |text, (address, station)| {
+            format!("{text}{address} {}\n", station.port)
+        })
+    }
 }
 
 impl<const LISTEN: bool> Element for EtherSwitch<LISTEN> {
     fn push(&mut self, context: &mut Context<'_>, port: usize, batch: &mut Batch) {
-        let now = context.now();
-        let ports = context.outputs() - usize::from(LISTEN);
+        let last = context.outputs() - 1;
         for packet in batch.drain() {
             let Ok(header) = Ethernet::new(packet.data()) else {
                 continue;
             };
             let (source, destination) = (header.source(), header.destination());
-            self.learn(source, port, now);
-            if LISTEN {
-                let copy = context.duplicate(&packet);
-                context.emit(ports, copy);
-            }
-            let known = (!destination.is_group())
-                .then(|| self.port_of(destination, now))
+            let timestamp = packet.timestamp();
+            self.learn(source, port, timestamp);
+            let known = (!self.timeout.is_zero() && !destination.is_group())
+                .then(|| self.port_of(destination, timestamp))
                 .flatten();
             match known {
-                Some(output) if output == port => {}
-                Some(output) => context.emit(output, packet),
-                None => Self::flood(context, port, ports, packet),
+                None => Self::flood(context, port, packet),
+                Some(output) if output != port => {
+                    if LISTEN {
+                        let copy = context.duplicate(&packet);
+                        context.emit(last, copy);
+                    }
+                    context.emit(output, packet);
+                }
+                Some(_) if LISTEN => context.emit(last, packet),
+                Some(_) => {}
             }
         }
     }
@@ -135,13 +181,7 @@ impl<const LISTEN: bool> Element for EtherSwitch<LISTEN> {
 
     fn read(&mut self, _: &mut Context<'_>, name: &str, _: &str) -> Result<String, HandlerError> {
         match name {
-            "table" => {
-                let mut rows: alloc::vec::Vec<_> = self.stations.iter().collect();
-                sort_by_key(&mut rows, |(address, _)| **address);
-                Ok(rows.iter().fold(String::new(), |text, (address, station)| {
-                    format!("{text}{address} {}\n", station.port)
-                }))
-            }
+            "table" => Ok(self.table()),
             "timeout" => Ok(decimal::shortest(self.timeout.as_secs_f64())),
             _ => Err(HandlerError::NoHandler(name.into())),
         }
@@ -165,6 +205,7 @@ impl<const LISTEN: bool> Element for EtherSwitch<LISTEN> {
     fn take_state(&mut self, _: &mut Context<'_>, old: &mut dyn Element) {
         if let Some(old) = old.downcast_mut::<Self>() {
             self.stations = core::mem::take(&mut old.stations);
+            self.learned = old.learned;
         }
     }
 }

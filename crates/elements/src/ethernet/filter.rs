@@ -1,4 +1,9 @@
-use sprat_click::{Arguments, Class, Configuration, Configure, Context, Element, Rejected};
+use alloc::string::{String, ToString};
+
+use sprat_click::{
+    Arguments, Class, Configuration, Configure, Context, Element, HandlerError, HandlerList,
+    Rejected,
+};
 use sprat_packet::headers::Ethernet;
 use sprat_packet::{Batch, EtherAddress, Packet, PacketKind};
 
@@ -21,9 +26,11 @@ pub(super) const DROP_BROADCASTS: Class = Class::of::<DropBroadcasts>("DropBroad
 /// - DROP_OTHER: whether to filter out frames to other stations; true.
 /// - OFFSET: where the Ethernet header begins; 0.
 ///
-/// Says of every frame how it is addressed (host, broadcast, multicast, other host). Frames
-/// filtered out, and those too short for a header, go to output 1, and are dropped where it is
-/// not connected.
+/// Says of every frame how it is addressed (host, broadcast, multicast, other host), but for those
+/// that DROP_OWN filters out. Frames filtered out, and those too short for a header, go to output 1,
+/// and are dropped where it is not connected.
+///
+/// Handlers: `ether` (read, write): ETHER.
 ///
 /// See Click's manual page HostEtherFilter(n).
 struct HostEtherFilter {
@@ -56,6 +63,9 @@ impl HostEtherFilter {
             return false;
         };
         let (source, destination) = (header.source(), header.destination());
+        if self.drop_own && source == self.address {
+            return false;
+        }
         let kind = if destination == self.address {
             PacketKind::Host
         } else if destination.is_broadcast() {
@@ -66,9 +76,7 @@ impl HostEtherFilter {
             PacketKind::OtherHost
         };
         packet.set_kind(kind);
-        let own = self.drop_own && source == self.address;
-        let other = self.drop_other && kind == PacketKind::OtherHost;
-        !own && !other
+        !self.drop_other || kind != PacketKind::OtherHost
     }
 }
 
@@ -82,6 +90,24 @@ impl Element for HostEtherFilter {
             None
         });
     }
+
+    fn handlers(&self, list: &mut HandlerList) {
+        list.read_write("ether");
+    }
+
+    fn read(&mut self, _: &mut Context<'_>, _: &str, _: &str) -> Result<String, HandlerError> {
+        Ok(self.address.to_string())
+    }
+
+    fn write(
+        &mut self,
+        context: &mut Context<'_>,
+        _: &str,
+        value: &str,
+    ) -> Result<(), HandlerError> {
+        self.address = crate::handler_value(context, value)?;
+        Ok(())
+    }
 }
 
 /// DropBroadcasts: drops packets that came as link-level broadcasts or multicasts.
@@ -91,7 +117,9 @@ impl Element for HostEtherFilter {
 /// ```
 ///
 /// Goes by how packets are said to be addressed, which FromDevice and HostEtherFilter set. What is dropped
-/// leaves by output 1 where that is used.
+/// leaves by output 1 where that is used; the first is told.
+///
+/// Handlers: `drops` (read).
 ///
 /// See Click's manual page DropBroadcasts(n).
 struct DropBroadcasts {
@@ -109,6 +137,9 @@ impl Element for DropBroadcasts {
     fn process(&mut self, context: &mut Context<'_>, batch: &mut Batch) {
         batch.filter(|packet| {
             if matches!(packet.kind(), PacketKind::Broadcast | PacketKind::Multicast) {
+                if self.drops == 0 {
+                    context.chatter(format_args!("DropBroadcasts: dropped a packet"));
+                }
                 self.drops += 1;
                 context.emit(1, packet);
                 return None;
@@ -117,20 +148,12 @@ impl Element for DropBroadcasts {
         });
     }
 
-    fn handlers(&self, list: &mut sprat_click::HandlerList) {
+    fn handlers(&self, list: &mut HandlerList) {
         list.read("drops");
     }
 
-    fn read(
-        &mut self,
-        _: &mut Context<'_>,
-        name: &str,
-        _: &str,
-    ) -> Result<alloc::string::String, sprat_click::HandlerError> {
-        match name {
-            "drops" => Ok(alloc::format!("{}", self.drops)),
-            _ => Err(sprat_click::HandlerError::NoHandler(name.into())),
-        }
+    fn read(&mut self, _: &mut Context<'_>, _: &str, _: &str) -> Result<String, HandlerError> {
+        Ok(self.drops.to_string())
     }
 }
 

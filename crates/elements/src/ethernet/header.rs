@@ -1,14 +1,12 @@
 use alloc::string::{String, ToString};
 
-use sprat_click::arguments::{Annotation, Argument, ArgumentError, Names};
+use sprat_click::arguments::{Annotation, Argument, ArgumentError, Names, Word};
 use sprat_click::{
     Arguments, Class, Configuration, Configure, Context, Element, HandlerError, HandlerList,
     Rejected,
 };
-use sprat_packet::headers::{EthernetFields, EthernetMut, Ipv4, ethertype};
+use sprat_packet::headers::{Ethernet, EthernetFields, EthernetMut, ethertype};
 use sprat_packet::{Batch, EtherAddress, Packet};
-
-use super::encap::encapsulate;
 
 pub(super) const ETHER_MIRROR: Class = Class::of::<EtherMirror>("EtherMirror");
 pub(super) const ETHER_REWRITE: Class = Class::of::<EtherRewrite>("EtherRewrite");
@@ -92,11 +90,11 @@ impl Element for EtherRewrite {
     }
 
     fn read(&mut self, _: &mut Context<'_>, name: &str, _: &str) -> Result<String, HandlerError> {
-        match name {
-            "src" => Ok(self.source.to_string()),
-            "dst" => Ok(self.destination.to_string()),
-            _ => Err(HandlerError::NoHandler(name.into())),
-        }
+        let address = match name {
+            "src" => self.source,
+            _ => self.destination,
+        };
+        Ok(address.to_string())
     }
 
     fn write(
@@ -105,36 +103,45 @@ impl Element for EtherRewrite {
         name: &str,
         value: &str,
     ) -> Result<(), HandlerError> {
+        let address = crate::handler_value(context, value)?;
         match name {
-            "src" => self.source = crate::handler_value(context, value)?,
-            "dst" => self.destination = crate::handler_value(context, value)?,
-            _ => return Err(HandlerError::NoHandler(name.into())),
+            "src" => self.source = address,
+            _ => self.destination = address,
         }
         Ok(())
     }
 }
 
-/// EnsureEther: puts an Ethernet header before packets that have none.
+/// EnsureEther: sees to it that IP packets have an Ethernet header.
 ///
 /// ```click
 /// EnsureEther([ETHERTYPE, SRC, DST])
 /// ```
 ///
-/// A packet has one if its network header is marked and lies behind one, or, where none is
-/// marked, unless it begins with an IPv4 header. The header put before the others has ETHERTYPE
-/// (0x0800), SRC (1:1:1:1:1:1) and DST (2:2:2:2:2:2).
+/// Packets whose network header is marked get one unless they have it: an Ethernet header of IPv4 or
+/// IPv6 right before the network header is left alone, or put back where it was stripped. Whatever else
+/// stands before the network header is replaced by a header with ETHERTYPE (0x0800), SRC (1:1:1:1:1:1)
+/// and DST (2:2:2:2:2:2). Packets whose network header is not marked, or was stripped itself, pass as they
+/// are.
 ///
 /// See Click's manual page EnsureEther(n).
 struct EnsureEther {
-    header: [u8; 14],
+    header: [u8; LENGTH],
 }
+
+/// Bytes of an Ethernet header.
+const LENGTH: usize = 14;
 
 impl Configure for EnsureEther {
     fn configure(arguments: &mut Arguments<'_>, _: &Configuration<'_>) -> Result<Self, Rejected> {
-        let ethertype = arguments.position("ETHERTYPE").unwrap_or(ethertype::IPV4);
+        let ethertype = arguments.position::<u32>("ETHERTYPE");
         let source = arguments.position("SRC");
         let destination = arguments.position("DST");
         arguments.finish()?;
+        let Ok(ethertype) = u16::try_from(ethertype.unwrap_or(ethertype::IPV4.into())) else {
+            let text = "argument 1 (Ethernet encapsulation type) must be <= 0xFFFF";
+            return Err(arguments.error(text));
+        };
         let fields = EthernetFields {
             ethertype,
             source: source.unwrap_or(EtherAddress([1; 6])),
@@ -146,40 +153,67 @@ impl Configure for EnsureEther {
     }
 }
 
-/// Whether a packet begins with an Ethernet header.
-fn has_header(packet: &Packet) -> bool {
-    match packet.network_offset() {
-        Some(offset) => offset >= 14,
-        None => packet.len() >= 14 && Ipv4::new(packet.data()).is_err(),
+/// Whether a packet begins with the Ethernet header of an IP packet.
+fn begins_with_header(packet: &Packet) -> bool {
+    Ethernet::new(packet.data())
+        .is_ok_and(|header| matches!(header.ethertype(), ethertype::IPV4 | ethertype::IPV6))
+}
+
+impl EnsureEther {
+    fn ensure(&self, packet: &mut Packet) {
+        let Some(before) = packet
+            .network_offset()
+            .and_then(|offset| usize::try_from(offset).ok())
+        else {
+            return;
+        };
+        if before == LENGTH && begins_with_header(packet) {
+            return;
+        }
+        packet.strip(before);
+        packet.prepend(LENGTH);
+        if before != 0 || !begins_with_header(packet) {
+            packet.data_mut()[..LENGTH].copy_from_slice(&self.header);
+        }
     }
 }
 
 impl Element for EnsureEther {
     fn process(&mut self, _: &mut Context<'_>, batch: &mut Batch) {
         for packet in batch.iter_mut() {
-            if !has_header(packet) {
-                encapsulate(packet, &self.header);
-            }
+            self.ensure(packet);
         }
     }
 }
 
 /// Where an Ethernet address stands: `src`, `dst` or a number of bytes.
 fn offset(text: &str, names: &dyn Names) -> Result<usize, ArgumentError> {
-    match text {
+    match text.to_ascii_lowercase().as_str() {
         "src" => Ok(6),
         "dst" => Ok(0),
         _ => u32::parse(text, names).map(|offset| offset as usize),
     }
 }
 
+/// The argument OFFSET, whose mistakes Click words on its own.
+fn configured_offset(
+    arguments: &mut Arguments<'_>,
+    place: Result<Word, Rejected>,
+) -> Result<usize, Rejected> {
+    let place = offset(&place?.0, arguments.names());
+    place.map_err(|_| arguments.error("type mismatch: bad OFFSET"))
+}
+
 /// StoreEtherAddress: writes an Ethernet address into packets.
 ///
 /// ```click
 /// StoreEtherAddress(ADDR, OFFSET)
+/// StoreEtherAddress(OFFSET OFFSET, ANNO ANNO)
 /// ```
 ///
-/// OFFSET is a number of bytes, or `src` or `dst` for the addresses of an Ethernet header.
+/// - ADDR: the address. ANNO: instead, the place of the six-byte annotation that holds each packet's.
+/// - OFFSET: a number of bytes, or `src` or `dst` for the addresses of an Ethernet header.
+///
 /// Packets that are too short go to output 1, and are dropped where it is not connected.
 ///
 /// Handlers: `addr` (read, write).
@@ -187,17 +221,23 @@ fn offset(text: &str, names: &dyn Names) -> Result<usize, ArgumentError> {
 /// See Click's manual page StoreEtherAddress(n).
 struct StoreEtherAddress {
     address: EtherAddress,
+    annotation: Option<usize>,
     offset: usize,
 }
 
 impl Configure for StoreEtherAddress {
     fn configure(arguments: &mut Arguments<'_>, _: &Configuration<'_>) -> Result<Self, Rejected> {
-        let address = arguments.required("ADDR");
-        let offset = arguments.required_with("OFFSET", offset);
+        let address = arguments.position("ADDR");
+        let place = arguments.required::<Word>("OFFSET");
+        let annotation = arguments.keyword_with("ANNO", annotation);
         arguments.finish()?;
+        if address.is_some() == annotation.is_some() {
+            return Err(arguments.error("must specify exactly one of ADDR/ANNO"));
+        }
         Ok(Self {
-            address: address?,
-            offset: offset?,
+            address: address.unwrap_or_default(),
+            annotation,
+            offset: configured_offset(arguments, place)?,
         })
     }
 }
@@ -205,12 +245,18 @@ impl Configure for StoreEtherAddress {
 impl Element for StoreEtherAddress {
     fn process(&mut self, context: &mut Context<'_>, batch: &mut Batch) {
         batch.filter(|mut packet| {
+            let address = match self.annotation {
+                None => self.address.0,
+                Some(annotation) => {
+                    core::array::from_fn(|byte| packet.annotations().byte(annotation + byte))
+                }
+            };
             let place = packet
                 .data_mut()
                 .get_mut(self.offset..)
                 .and_then(|rest| rest.first_chunk_mut());
             if let Some(place) = place {
-                *place = self.address.0;
+                *place = address;
                 return Some(packet);
             }
             context.emit(1, packet);
@@ -267,11 +313,11 @@ struct GetEtherAddress {
 impl Configure for GetEtherAddress {
     fn configure(arguments: &mut Arguments<'_>, _: &Configuration<'_>) -> Result<Self, Rejected> {
         let annotation = arguments.required_with("ANNO", annotation);
-        let offset = arguments.required_with("OFFSET", offset);
+        let place = arguments.required::<Word>("OFFSET");
         arguments.finish()?;
         Ok(Self {
             annotation: annotation?,
-            offset: offset?,
+            offset: configured_offset(arguments, place)?,
         })
     }
 }
@@ -380,13 +426,44 @@ mod tests {
         let mut ip = [0; 20];
         ip[0] = 0x45;
         ip[3] = 20;
-        let framed = through("EnsureEther", &ip);
+        let framed = through("MarkIPHeader -> EnsureEther", &ip);
         assert_eq!(
             framed[..14],
             *b"\x02\x02\x02\x02\x02\x02\x01\x01\x01\x01\x01\x01\x08\x00"
         );
         assert_eq!(framed[14..], ip);
-        assert_eq!(through("EnsureEther", &framed), framed);
+        let own = "EnsureEther(0x0800, 3:3:3:3:3:3, 3:3:3:3:3:3)";
+        for before in ["MarkIPHeader(14)", "Strip(14) -> MarkIPHeader"] {
+            assert_eq!(through(&std::format!("{before} -> {own}"), &framed), framed);
+        }
+        // A header of something else gives way; what is not marked is left alone.
+        let mut other = framed.clone();
+        other[12] = 0x86;
+        let replaced = through("MarkIPHeader(14) -> EnsureEther", &other);
+        assert_eq!(replaced, framed);
+        assert_eq!(through("EnsureEther", &ip), ip);
+    }
+
+    #[test]
+    fn an_address_is_stored_from_an_annotation() {
+        let frame = b"dddddd\x00\x01\x02\x03\x04\x05\x08\x00";
+        assert_eq!(
+            through(
+                "GetEtherAddress(20, src) -> StoreEtherAddress(OFFSET DST, ANNO 20)",
+                frame
+            )[..6],
+            [0, 1, 2, 3, 4, 5]
+        );
+        let errors = crate::testing::Bench::errors(
+            "Idle -> StoreEtherAddress(1:1:1:1:1:1, src, ANNO 20) -> Discard;
+             Idle -> StoreEtherAddress(1:1:1:1:1:1, x) -> Discard",
+        );
+        for error in [
+            "  must specify exactly one of ADDR/ANNO\n",
+            "  type mismatch: bad OFFSET\n",
+        ] {
+            assert!(errors.contains(error), "{errors}");
+        }
     }
 
     #[test]

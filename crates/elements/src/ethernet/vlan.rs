@@ -72,7 +72,7 @@ impl Element for VlanEncap {
     fn process(&mut self, _: &mut Context<'_>, batch: &mut Batch) {
         for packet in batch.iter_mut() {
             let Some(control) = self.tag.control(packet) else {
-                packet.set_mac_header(0);
+                packet.set_link_header(0, ETHERNET);
                 continue;
             };
             if packet.len() < ADDRESSES {
@@ -157,10 +157,7 @@ impl Element for VlanDecap {
                 packet.data_mut().copy_within(0..ADDRESSES, TAG);
                 packet.strip(TAG);
             }
-            packet.set_mac_header(0);
-            if packet.network_offset().is_none() && packet.len() >= ETHERNET {
-                packet.set_network_header(ETHERNET, 0);
-            }
+            packet.set_link_header(0, ETHERNET);
         }
     }
 }

@@ -11,18 +11,18 @@ pub(super) const CHECK_CRC32: Class = Class::of::<CheckCrc32>("CheckCRC32")
     .ports("1/1-2")
     .processing("a/ah");
 
-/// The reflected polynomial of CRC-32 (IEEE 802.3, 3.2.9).
-const POLYNOMIAL: u32 = 0xedb8_8320;
+/// The polynomial of CRC-32 (IEEE 802.3, 3.2.9), of which Click takes the highest bit of each byte first.
+const POLYNOMIAL: u32 = 0x04c1_1db7;
 
 /// What each byte value contributes.
 const TABLE: [u32; 256] = {
     let mut table = [0; 256];
     let mut index: u8 = 0;
     loop {
-        let mut value = index as u32;
+        let mut value = (index as u32) << 24;
         let mut bit = 0;
         while bit < 8 {
-            value = (value >> 1) ^ if value & 1 == 1 { POLYNOMIAL } else { 0 };
+            value = (value << 1) ^ if value >> 31 == 1 { POLYNOMIAL } else { 0 };
             bit += 1;
         }
         table[index as usize] = value;
@@ -33,11 +33,11 @@ const TABLE: [u32; 256] = {
     }
 };
 
-/// The frame check sequence of IEEE 802.3 over `bytes`.
+/// The remainder of `bytes` as Click has it: begun with ones, and not inverted.
 fn crc32(bytes: &[u8]) -> u32 {
-    !bytes.iter().fold(u32::MAX, |crc, byte| {
-        let [low, ..] = crc.to_le_bytes();
-        (crc >> 8) ^ TABLE[usize::from(low ^ byte)]
+    bytes.iter().fold(u32::MAX, |crc, byte| {
+        let [high, ..] = crc.to_be_bytes();
+        (crc << 8) ^ TABLE[usize::from(high ^ byte)]
     })
 }
 
@@ -47,7 +47,8 @@ fn crc32(bytes: &[u8]) -> u32 {
 /// SetCRC32
 /// ```
 ///
-/// The four bytes are those of an Ethernet frame check sequence, in the order they travel.
+/// It is Click's: of Ethernet's polynomial, but with the highest bit of each byte first, without the last
+/// inversion, and with the lowest byte first. That is no Ethernet frame check sequence.
 ///
 /// See Click's manual page SetCRC32(n).
 struct SetCrc32;
@@ -74,8 +75,8 @@ impl Element for SetCrc32 {
 /// CheckCRC32
 /// ```
 ///
-/// Packets whose last four bytes are not what `SetCRC32` would have appended go to output 1 as
-/// they are, and are dropped where it is not connected.
+/// Packets whose last four bytes are not what `SetCRC32` would have appended are told, and go to output 1
+/// as they are, or are dropped where it is not connected.
 ///
 /// Handlers: `drops` (read): packets that were wrong.
 ///
@@ -101,6 +102,7 @@ impl Element for CheckCrc32 {
                 packet.truncate(length);
                 return Some(packet);
             }
+            context.chatter(format_args!("CRC32 failed, len {}", packet.len()));
             self.drops += 1;
             context.emit(1, packet);
             None
@@ -126,8 +128,8 @@ mod tests {
 
     #[test]
     fn the_check_value_is_that_of_the_standard() {
-        // The check value of CRC-32/ISO-HDLC in the catalogue of parametrised CRC algorithms.
-        assert_eq!(crc32(b"123456789"), 0xcbf4_3926);
+        // The check value of CRC-32/MPEG-2 in the catalogue of parametrised CRC algorithms.
+        assert_eq!(crc32(b"123456789"), 0x0376_e6e7);
     }
 
     #[test]
@@ -138,7 +140,7 @@ mod tests {
         );
         bench.arrive("in", b"123456789");
         bench.run();
-        assert_eq!(bench.sent("set"), [b"123456789\x26\x39\xf4\xcb"]);
+        assert_eq!(bench.sent("set"), [b"123456789\xe7\xe6\x76\x03"]);
         assert_eq!(bench.sent("checked"), [b"123456789"]);
     }
 
@@ -147,11 +149,15 @@ mod tests {
         let bench = Bench::new(
             "FromDevice(in) -> c :: CheckCRC32 -> ToDevice(good); c[1] -> ToDevice(bad)",
         );
-        bench.arrive("in", b"123456780\x26\x39\xf4\xcb");
+        bench.arrive("in", b"123456780\xe7\xe6\x76\x03");
         bench.arrive("in", b"abc");
         bench.run();
         assert!(bench.sent("good").is_empty());
         assert_eq!(bench.sent("bad").len(), 2);
         assert_eq!(bench.read("c.drops"), "2");
+        assert_eq!(
+            bench.simulation.take_errors(),
+            "CRC32 failed, len 13\nCRC32 failed, len 3\n"
+        );
     }
 }

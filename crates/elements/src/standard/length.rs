@@ -32,6 +32,8 @@ fn extra_length(packet: &Packet) -> u32 {
 /// Packets longer than LENGTH bytes lose their end. With EXTRA_LENGTH (true) the bytes cut off
 /// are added to the extra length annotation.
 ///
+/// Handlers: `nbytes` (read, write): LENGTH.
+///
 /// See Click's manual page Truncate(n).
 struct Truncate {
     length: usize,
@@ -70,6 +72,24 @@ impl Element for Truncate {
         for packet in batch.iter_mut() {
             truncate(packet, self.length, self.annotate);
         }
+    }
+
+    fn handlers(&self, list: &mut HandlerList) {
+        list.read_write("nbytes");
+    }
+
+    fn read(&mut self, _: &mut Context<'_>, _: &str, _: &str) -> Result<String, HandlerError> {
+        Ok(self.length.to_string())
+    }
+
+    fn write(
+        &mut self,
+        context: &mut Context<'_>,
+        _: &str,
+        value: &str,
+    ) -> Result<(), HandlerError> {
+        self.length = crate::handler_value::<u32>(context, value)? as usize;
+        Ok(())
     }
 }
 
@@ -312,6 +332,16 @@ mod tests {
         };
         assert_eq!(passed("false"), b"ab");
         assert_eq!(passed("true"), b"");
+    }
+
+    #[test]
+    fn the_length_to_cut_to_can_be_changed() {
+        let bench = Bench::new("FromDevice(in) -> t :: Truncate(2) -> ToDevice(out)");
+        bench.write("t.nbytes", "3");
+        bench.arrive("in", b"abcd");
+        bench.run();
+        assert_eq!(bench.sent("out"), [b"abc"]);
+        assert_eq!(bench.read("t.nbytes"), "3");
     }
 
     #[test]

@@ -7,25 +7,18 @@ use sprat_click::{
 };
 use sprat_packet::{Batch, annotations};
 
-pub(super) const PAINT: Class = Class::of::<Paint>("Paint")
-    .reconfigurable()
-    .arguments(COLOR);
+pub(super) const PAINT: Class = Class::of::<Paint>("Paint").reconfigurable();
 pub(super) const CHECK_PAINT: Class = Class::of::<CheckPaint>("CheckPaint")
     .ports("1/1-2")
     .processing("a/ah")
-    .reconfigurable()
-    .arguments(COLOR);
+    .reconfigurable();
 pub(super) const PAINT_TEE: Class = Class::of::<PaintTee>("PaintTee")
     .ports("1/2")
     .processing("a/ah")
-    .reconfigurable()
-    .arguments(COLOR);
+    .reconfigurable();
 pub(super) const PAINT_SWITCH: Class = Class::of::<PaintSwitch>("PaintSwitch")
     .ports("1/-")
     .processing("h/h");
-
-/// The handler of a color.
-const COLOR: &[(&str, &str)] = &[("color", "0 COLOR")];
 
 /// The one-byte annotation that the argument ANNO names; the paint where it is missing.
 pub(super) fn byte_annotation(arguments: &mut Arguments<'_>) -> usize {
@@ -53,23 +46,14 @@ impl Color {
         })
     }
 
-    fn read(&self, name: &str) -> Result<String, HandlerError> {
-        match name {
-            "color" => Ok(self.color.to_string()),
-            _ => Err(HandlerError::NoHandler(name.into())),
-        }
+    // There is no other handler than `color`.
+
+    fn read(&self) -> Result<String, HandlerError> {
+        Ok(self.color.to_string())
     }
 
-    fn write(
-        &mut self,
-        context: &Context<'_>,
-        name: &str,
-        value: &str,
-    ) -> Result<(), HandlerError> {
-        match name {
-            "color" => self.color = crate::argument_value(context, name, value)?,
-            _ => return Err(HandlerError::NoHandler(name.into())),
-        }
+    fn write(&mut self, context: &Context<'_>, value: &str) -> Result<(), HandlerError> {
+        self.color = crate::handler_value(context, value)?;
         Ok(())
     }
 }
@@ -96,19 +80,19 @@ macro_rules! colored {
             fn read(
                 &mut self,
                 _: &mut Context<'_>,
-                name: &str,
+                _: &str,
                 _: &str,
             ) -> Result<String, HandlerError> {
-                self.0.read(name)
+                self.0.read()
             }
 
             fn write(
                 &mut self,
                 context: &mut Context<'_>,
-                name: &str,
+                _: &str,
                 value: &str,
             ) -> Result<(), HandlerError> {
-                self.0.write(context, name, value)
+                self.0.write(context, value)
             }
         }
     };
@@ -242,15 +226,18 @@ mod tests {
     use crate::testing::Bench;
 
     #[test]
-    fn a_written_color_is_the_configurations() {
+    fn a_written_color_leaves_the_configuration_as_it_was_written() {
         let bench = Bench::new("Idle -> p :: Paint(3, 17) -> Idle");
         bench.write("p.color", "5");
-        assert_eq!(bench.read("p.config"), "5, 17");
-        assert_eq!(
-            bench.write_fails("p.color", "red").as_deref(),
-            Some("COLOR: invalid number")
-        );
-        assert_eq!(bench.read("p.config"), "5, 17");
+        assert_eq!(bench.read("p.color"), "5");
+        assert_eq!(bench.read("p.config"), "3, 17");
+        for color in ["red", "256", "-1"] {
+            assert_eq!(
+                bench.write_fails("p.color", color).as_deref(),
+                Some("expected uint8_t")
+            );
+        }
+        assert_eq!(bench.read("p.color"), "5");
     }
 
     #[test]

@@ -1,3 +1,4 @@
+use alloc::format;
 use alloc::string::{String, ToString};
 
 use sprat_click::arguments::{Annotation, Argument, ArgumentError, Word};
@@ -28,7 +29,9 @@ fn byte_annotation(
 /// - ANNO: the annotation, by name (`PAINT`) or by its place among the 48 bytes.
 /// - VALUE: 0 to 255.
 ///
-/// Handlers: `anno`, `value` (read, write).
+/// `Paint(VALUE, ANNO)` does the same, and is what Click tells to use instead.
+///
+/// Handlers: `anno` (read), `value` (read, write).
 ///
 /// See Click's manual page SetAnnoByte(n).
 struct SetAnnoByte {
@@ -38,6 +41,8 @@ struct SetAnnoByte {
 
 impl Configure for SetAnnoByte {
     fn configure(arguments: &mut Arguments<'_>, _: &Configuration<'_>) -> Result<Self, Rejected> {
+        let text = "SetAnnoByte(ANNO, VALUE) is obsolete, use Paint(VALUE, ANNO) instead";
+        arguments.warning(text);
         let offset = arguments.keyword_with("OFFSET", byte_annotation);
         let annotation = match offset {
             Some(offset) => Ok(offset),
@@ -60,7 +65,7 @@ impl Element for SetAnnoByte {
     }
 
     fn handlers(&self, list: &mut HandlerList) {
-        list.read_write("anno").read_write("value");
+        list.read("anno").read_write("value");
     }
 
     fn read(&mut self, _: &mut Context<'_>, name: &str, _: &str) -> Result<String, HandlerError> {
@@ -78,12 +83,6 @@ impl Element for SetAnnoByte {
         value: &str,
     ) -> Result<(), HandlerError> {
         match name {
-            "anno" => {
-                let annotation: Annotation = crate::handler_value(context, value)?;
-                self.annotation = annotation
-                    .sized(1)
-                    .map_err(|error| HandlerError::failed(error.to_string()))?;
-            }
             "value" => self.value = crate::handler_value(context, value)?,
             _ => return Err(HandlerError::NoHandler(name.into())),
         }
@@ -115,15 +114,20 @@ fn packet_kind(
         "MULTICAST" => Ok(PacketKind::Multicast),
         "OTHERHOST" => Ok(PacketKind::OtherHost),
         "OUTGOING" => Ok(PacketKind::Outgoing),
-        _ => Err(ArgumentError::other("unrecognized packet type")),
+        _ => Err(ArgumentError::other(format!(
+            "unrecognized packet type '{word}'"
+        ))),
     }
 }
 
 impl Configure for SetPacketType {
     fn configure(arguments: &mut Arguments<'_>, _: &Configuration<'_>) -> Result<Self, Rejected> {
-        let kind = arguments.required_with("TYPE", packet_kind);
+        let kind = arguments.required::<Word>("TYPE");
         arguments.finish()?;
-        Ok(Self { kind: kind? })
+        // Click names the type, and not the argument.
+        let kind = packet_kind(&kind?.0, arguments.names());
+        let kind = kind.map_err(|error| arguments.error(error.to_string()))?;
+        Ok(Self { kind })
     }
 }
 
@@ -184,7 +188,7 @@ mod tests {
     fn what_is_not_a_packet_type_is_refused() {
         let errors = Bench::errors("Idle -> s :: SetPacketType(STRANGER) -> Idle");
         assert!(
-            errors.contains("TYPE: unrecognized packet type"),
+            errors.contains("  unrecognized packet type 'STRANGER'"),
             "{errors}"
         );
     }

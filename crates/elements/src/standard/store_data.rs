@@ -71,22 +71,26 @@ impl Element for StoreData {
 /// MarkMACHeader: says where packets' link header begins.
 ///
 /// ```click
-/// MarkMACHeader([OFFSET])
+/// MarkMACHeader([OFFSET, LENGTH])
 /// ```
 ///
-/// OFFSET (0) is counted from the start of the packet.
+/// - OFFSET: where it begins, from the start of the packet; 0.
+/// - LENGTH: where it is given and not 0, the network header is marked too, so many bytes behind that.
 ///
 /// See Click's manual page MarkMACHeader(n).
 struct MarkMacHeader {
     offset: usize,
+    length: usize,
 }
 
 impl Configure for MarkMacHeader {
     fn configure(arguments: &mut Arguments<'_>, _: &Configuration<'_>) -> Result<Self, Rejected> {
         let offset = arguments.position::<u16>("OFFSET").unwrap_or(0);
+        let length = arguments.position::<u16>("LENGTH").unwrap_or(0);
         arguments.finish()?;
         Ok(Self {
             offset: usize::from(offset),
+            length: usize::from(length),
         })
     }
 }
@@ -94,7 +98,10 @@ impl Configure for MarkMacHeader {
 impl Element for MarkMacHeader {
     fn process(&mut self, _: &mut Context<'_>, batch: &mut Batch) {
         for packet in batch.iter_mut() {
-            packet.set_mac_header(self.offset);
+            match self.length {
+                0 => packet.set_mac_header(self.offset),
+                length => packet.set_link_header(self.offset, length),
+            }
         }
     }
 }

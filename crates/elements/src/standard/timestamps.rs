@@ -1,6 +1,7 @@
 use alloc::string::{String, ToString};
 
 use sprat_click::arguments::{Argument, ArgumentError, Names, Timestamp, Word};
+use sprat_click::decimal;
 use sprat_click::{
     Arguments, Class, Configuration, Configure, Context, Element, HandlerError, HandlerList,
     Rejected,
@@ -55,7 +56,12 @@ impl Configure for SetTimestamp {
             .position::<Timestamp>("TIMESTAMP")
             .map(|timestamp| timestamp.0);
         let first = arguments.keyword("FIRST").unwrap_or(false);
+        let delta = arguments.keyword("DELTA").unwrap_or(false);
         arguments.finish()?;
+        if delta {
+            let text = "SetTimestamp(DELTA) is deprecated, use SetTimestampDelta(TYPE FIRST)";
+            return Err(arguments.error(text));
+        }
         Ok(Self { timestamp, first })
     }
 }
@@ -86,11 +92,11 @@ enum Origin {
 
 impl Argument for Origin {
     fn parse(text: &str, names: &dyn Names) -> Result<Self, ArgumentError> {
-        match &*Word::parse(text, names)?.0.to_ascii_uppercase() {
+        match &*Word::parse(text, names)?.0 {
             "RANGE" => Ok(Self::Range),
             "NOW" => Ok(Self::Now),
             "FIRST" => Ok(Self::First),
-            _ => Err(ArgumentError::other("bad delta type")),
+            _ => Err(ArgumentError::other("bad TYPE")),
         }
     }
 }
@@ -107,8 +113,8 @@ impl Argument for Origin {
 /// - TYPE NOW: theirs to the present;
 /// - TYPE FIRST: their "first timestamp" annotation to theirs.
 ///
-/// Handlers: `first` (read): the first timestamp that came; `reset` (write): the next packet's
-/// is the first.
+/// Handlers: `first` (read): the first timestamp that came, for TYPE RANGE; `reset` (write): the next
+/// packet's is the first.
 ///
 /// See Click's manual page SetTimestampDelta(n).
 struct SetTimestampDelta {
@@ -135,9 +141,11 @@ impl Element for SetTimestampDelta {
             if timestamp == 0 {
                 continue;
             }
-            let first = *self.first.get_or_insert(timestamp);
             let delta = match self.origin {
-                Origin::Range => timestamp.saturating_sub(first),
+                Origin::Range => {
+                    let first = *self.first.get_or_insert(timestamp);
+                    timestamp.saturating_sub(first)
+                }
                 Origin::Now => now.saturating_sub(timestamp),
                 Origin::First => timestamp.saturating_sub(first_timestamp(packet)),
             };
@@ -151,7 +159,8 @@ impl Element for SetTimestampDelta {
 
     fn read(&mut self, _: &mut Context<'_>, name: &str, _: &str) -> Result<String, HandlerError> {
         match name {
-            "first" => Ok(timestamp_text(self.first.unwrap_or(0))),
+            // With an end of line, as Click has it.
+            "first" => Ok(timestamp_text(self.first.unwrap_or(0)) + "\n"),
             _ => Err(HandlerError::NoHandler(name.into())),
         }
     }
@@ -291,6 +300,12 @@ impl Configure for TimestampAccum {
     }
 }
 
+impl TimestampAccum {
+    fn seconds(&self) -> f64 {
+        self.time as f64 / 1e9
+    }
+}
+
 impl Element for TimestampAccum {
     fn process(&mut self, context: &mut Context<'_>, batch: &mut Batch) {
         let now = context.timestamp().0;
@@ -304,15 +319,18 @@ impl Element for TimestampAccum {
         list.read("count")
             .read("time")
             .read("average_time")
-            .write("reset_counts");
+            .button("reset_counts");
     }
 
     fn read(&mut self, _: &mut Context<'_>, name: &str, _: &str) -> Result<String, HandlerError> {
-        let count = i64::try_from(self.count.max(1)).unwrap_or(i64::MAX);
         match name {
             "count" => Ok(self.count.to_string()),
-            "time" => Ok(timestamp_text(self.time)),
-            "average_time" => Ok(timestamp_text(self.time / count)),
+            "time" => Ok(decimal::general(self.seconds(), 12, false)),
+            "average_time" => Ok(decimal::general(
+                self.seconds() / self.count as f64,
+                12,
+                false,
+            )),
             _ => Err(HandlerError::NoHandler(name.into())),
         }
     }
@@ -368,6 +386,20 @@ mod tests {
     }
 
     #[test]
+    fn what_is_no_longer_said_is_refused() {
+        for (element, said) in [
+            (
+                "SetTimestamp(DELTA true)",
+                "  SetTimestamp(DELTA) is deprecated, use SetTimestampDelta(TYPE FIRST)\n",
+            ),
+            ("SetTimestampDelta(TYPE x)", "bad TYPE\n"),
+        ] {
+            let errors = Bench::errors(&std::format!("Idle -> {element} -> Discard"));
+            assert!(errors.contains(said), "{errors}");
+        }
+    }
+
+    #[test]
     fn deltas_are_from_the_first_packet_or_the_first_timestamp_to_the_packet() {
         assert_eq!(
             through("SetTimestampDelta", &[15, 0, 25, 12]),
@@ -420,9 +452,9 @@ mod tests {
         );
         bench.run();
         assert_eq!(bench.read("t.count"), "2");
-        assert_eq!(bench.read("t.average_time"), "3.000000");
-        assert_eq!(bench.read("t.time"), "6.000000");
+        assert_eq!(bench.read("t.average_time"), "3");
+        assert_eq!(bench.read("t.time"), "6");
         bench.write("t.reset_counts", "");
-        assert_eq!(bench.read("t.time"), "0.000000");
+        assert_eq!(bench.read("t.time"), "0");
     }
 }
