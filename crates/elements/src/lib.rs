@@ -23,6 +23,8 @@ pub mod ip;
 pub mod ip6;
 pub mod lookup;
 pub mod nat;
+mod quantity_text;
+mod rate_average;
 pub mod security;
 pub mod selection;
 pub mod shaping;

@@ -208,6 +208,13 @@ impl<'a> Arguments<'a> {
         self.record(Level::Warning, message.into());
     }
 
+    /// Records a warning of something that is as good as in a file which the element reads.
+    pub fn warning_in_file(&mut self, place: impl Into<String>, message: impl Into<String>) {
+        let mut warning = Diagnostic::warning(message);
+        warning.file_place = Some(place.into());
+        self.messages.push(warning);
+    }
+
     /// Records something said on purpose, which is neither.
     pub fn message(&mut self, message: impl Into<String>) {
         self.record(Level::Message, message.into());

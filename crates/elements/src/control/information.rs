@@ -210,7 +210,7 @@ mod tests {
     fn threads_are_checked_and_left_alone() {
         let bench = Bench::new("StaticThreadSched(s 1); s :: RatedSource -> d :: Discard");
         bench.run();
-        assert_eq!(bench.read("d.count"), "1");
+        assert_eq!(bench.read("d.count"), "2");
         Bench::new("StaticThreadSched(c 0, c/s 0); c :: { RatedSource -> s :: Discard }");
         for (config, text) in [
             ("s", "  THREAD: required argument missing\n"),

@@ -326,7 +326,7 @@ mod tests {
         assert_eq!(bench.simulation.take_errors(), "");
         bench.run_for(Duration::from_millis(800));
         let shown: String = bench.simulation.take_errors();
-        assert!(shown.starts_with("\rb  25% |**********  "), "{shown:?}");
+        assert!(shown.starts_with("\rb  30% |************  "), "{shown:?}");
         bench.write("p.mark_done", "");
         let shown: String = bench.simulation.take_errors();
         assert!(shown.starts_with("\rb 100% |*****"), "{shown:?}");

@@ -373,7 +373,7 @@ mod tests {
             ("encap", "ETHER"),
             ("filesize", "176"),
             ("filepos", "176"),
-            ("packet_filepos", "100"),
+            ("packet_filepos", "176"),
             ("active", "true"),
         ] {
             assert_eq!(

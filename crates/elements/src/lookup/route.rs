@@ -29,8 +29,12 @@ pub(crate) struct RouteName {
 }
 
 impl RouteName {
-    /// Reads `ADDR/MASK [GATEWAY] [OUTPUT]`.
+    /// Reads `ADDR/MASK [GATEWAY] [OUTPUT]`; the output -1 is any.
     pub(crate) fn parse(text: &str, names: &dyn Names) -> Option<Self> {
+        Self::read(text.trim_end().strip_suffix(" -1").unwrap_or(text), names)
+    }
+
+    fn read(text: &str, names: &dyn Names) -> Option<Self> {
         let words = split_words(text);
         let (prefix, rest) = words.split_first()?;
         let AddressOrPrefix(prefix) = AddressOrPrefix::parse(prefix, names).ok()?;
@@ -101,7 +105,7 @@ fn output(word: &str) -> Option<u16> {
 impl Route {
     /// Reads `ADDR/MASK [GATEWAY] OUTPUT`.
     pub(crate) fn parse(text: &str, names: &dyn Names) -> Option<Self> {
-        let named = RouteName::parse(text, names)?;
+        let named = RouteName::read(text, names)?;
         Some(Self {
             prefix: named.prefix,
             length: named.length,
@@ -183,6 +187,8 @@ mod tests {
             ("10.0.0.0/8 1.0.0.1 2", true),
             // Without an output the gateway is not looked at, with one it is.
             ("10.0.0.0/8 1.0.0.2", true),
+            ("10.0.0.0/8 -1", true),
+            ("10.0.0.0/8 - -1", true),
             ("10.0.0.0/8 2", false),
             ("10.0.0.0/8 - 2", false),
             ("10.0.0.0/8 1.0.0.1 3", false),

@@ -263,7 +263,7 @@ fn split_choice(text: &str) -> (&str, Choice) {
 }
 
 /// As Click's `patterns` handler writes it: a range of one as that one, an identifier where ports
-/// stand, and what begins with zero as unchanged.
+/// stand, what begins with zero as unchanged, and of a range of addresses before ports the first.
 impl fmt::Display for Pattern {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let address = |address: Option<Ipv4Addr>| {
@@ -271,7 +271,7 @@ impl fmt::Display for Pattern {
         };
         let port = |port: Option<u16>| port.map_or_else(|| "-".into(), |port| port.to_string());
         let source = match self.range {
-            Range::Addresses(low, high) if low < high => {
+            Range::Addresses(low, high) if low < high && self.words == 2 => {
                 format!("{}-{}", Ipv4Addr::from_bits(low), Ipv4Addr::from_bits(high))
             }
             _ => address(self.source),
@@ -324,6 +324,7 @@ mod tests {
             ("1.0.0.1-1.0.0.1# -", "1.0.0.1 -"),
             ("1.0.0.1-1.0.0.9 1-2 - -", "1.0.0.1 1-2 - -"),
             ("0.0.0.0 1 0.0.0.0 -", "- 1 - -"),
+            ("1.0.0.1/24 - - -", "1.0.0.1 - - -"),
         ] {
             assert_eq!(parse(text).unwrap().to_string(), written);
         }

@@ -1,7 +1,6 @@
 use alloc::string::String;
 use core::time::Duration;
 
-use sprat_click::decimal;
 use sprat_click::{
     Arguments, Class, Configuration, Configure, Context, Element, HandlerError, HandlerList,
     Instant, Rejected, Signals,
@@ -9,6 +8,7 @@ use sprat_click::{
 use sprat_packet::{Batch, Packet};
 
 use super::gate::Gate;
+use crate::quantity_text::interval_text;
 
 pub(super) const DELAY_UNQUEUE: Class = Class::of::<DelayUnqueue>("DelayUnqueue").processing("l/h");
 pub(super) const DELAY_SHAPER: Class = Class::of::<DelayShaper>("DelayShaper").processing("l/l");
@@ -16,7 +16,10 @@ pub(super) const DELAY_SHAPER: Class = Class::of::<DelayShaper>("DelayShaper").p
 /// Packets passed on before others have their turn.
 const BURST: usize = 32;
 
-/// Holds one packet until its timestamp lies far enough back.
+/// Timestamps within the first second stand for none.
+const FIRST_SECOND: i64 = 1_000_000_000;
+
+/// Holds one packet until its time has come, which its timestamp says then.
 struct Delay {
     delay: Duration,
     held: Option<Packet>,
@@ -49,33 +52,31 @@ impl Delay {
         if self.held.is_none() {
             context.pull(0, 1, &mut self.pulled);
             self.held = self.pulled.drain().next();
-            // A packet that nobody has stamped begins to wait here.
-            if let Some(packet) = &mut self.held
-                && packet.timestamp() == 0
-            {
-                packet.set_timestamp(now);
+            if let Some(packet) = &mut self.held {
+                // A packet that nobody has stamped begins to wait here.
+                let since = match packet.timestamp() {
+                    0..FIRST_SECOND => now,
+                    stamped => stamped,
+                };
+                let delay = i64::try_from(self.delay.as_nanos()).unwrap_or(i64::MAX);
+                packet.set_timestamp(since.saturating_add(delay));
             }
         }
-        let Some(mut packet) = self.held.take() else {
+        let Some(packet) = self.held.take() else {
             return Passage::Nothing;
         };
-        let delay = i64::try_from(self.delay.as_nanos()).unwrap_or(i64::MAX);
-        let left = packet.timestamp().saturating_add(delay).saturating_sub(now);
-        match u64::try_from(left) {
+        match u64::try_from(packet.timestamp().saturating_sub(now)) {
             Ok(left) if left > 0 => {
                 self.held = Some(packet);
                 Passage::Wait(context.now() + Duration::from_nanos(left))
             }
-            _ => {
-                packet.set_timestamp(now);
-                Passage::Due(packet)
-            }
+            _ => Passage::Due(packet),
         }
     }
 
     fn read(&self, name: &str) -> Result<String, HandlerError> {
         match name {
-            "delay" => Ok(decimal::shortest(self.delay.as_secs_f64())),
+            "delay" => Ok(interval_text(self.delay)),
             _ => Err(HandlerError::NoHandler(name.into())),
         }
     }
@@ -97,11 +98,11 @@ impl Delay {
 /// DelayUnqueue(DELAY)
 /// ```
 ///
-/// A packet goes on DELAY after its timestamp and not earlier; then its timestamp is set to the
-/// present. Packets keep their order. `SetTimestamp` before the queue sets the timestamp; a
-/// packet without one waits from when it is pulled.
+/// A packet goes on DELAY after its timestamp and not earlier; that moment is its timestamp then.
+/// Packets keep their order. `SetTimestamp` before the queue sets the timestamp; a packet without
+/// one, or with one within the first second there was, waits from when it is pulled.
 ///
-/// Handlers: `delay` (read, write); those of its task.
+/// Handlers: `delay` (read, write), from the next packet on; those of its task.
 ///
 /// See Click's manual page DelayUnqueue(n).
 struct DelayUnqueue {
@@ -190,10 +191,10 @@ impl Element for DelayUnqueue {
 /// DelayShaper(DELAY)
 /// ```
 ///
-/// As `DelayUnqueue`, between two pull paths. While the next packet has to wait it says that it
-/// has none, so that who pulls from it sleeps.
+/// As `DelayUnqueue`, between two pull paths, but that the timestamp is set to the present. While the
+/// next packet has to wait it says that it has none, so that who pulls from it sleeps.
 ///
-/// Handlers: `delay` (read, write).
+/// Handlers: `delay` (read, write), from the next packet on.
 ///
 /// See Click's manual page DelayShaper(n).
 struct DelayShaper {
@@ -230,7 +231,10 @@ impl Element for DelayShaper {
     fn pull(&mut self, context: &mut Context<'_>, _: usize, limit: usize, batch: &mut Batch) {
         while batch.len() < limit {
             match self.delay.next(context) {
-                Passage::Due(packet) => batch.push(packet),
+                Passage::Due(mut packet) => {
+                    packet.set_timestamp(context.timestamp().0);
+                    batch.push(packet);
+                }
                 Passage::Wait(moment) => {
                     self.gate.close(context, moment);
                     return;
@@ -333,15 +337,40 @@ mod tests {
     }
 
     #[test]
-    fn a_shorter_delay_counts_at_once() {
+    fn another_delay_counts_for_the_packets_after() {
         let bench = Bench::new(
-            "FromDevice(in) -> SetTimestamp -> Queue -> u :: DelayUnqueue(1h) -> ToDevice(out)",
+            "FromDevice(in) -> SetTimestamp -> Queue -> u :: DelayUnqueue(1s) -> ToDevice(out)",
         );
-        bench.arrive("in", b"frame");
+        bench.arrive("in", b"a");
         bench.run();
-        assert_eq!(bench.read("u.delay"), "3600");
+        assert_eq!(bench.read("u.delay"), "1.000000s");
         bench.write("u.delay", "5ms");
+        assert_eq!(bench.read("u.delay"), "5ms");
+        bench.arrive("in", b"b");
         bench.run();
-        assert_eq!(bench.sent("out").len(), 1);
+        assert!(bench.sent("out").is_empty());
+        bench.run_for(Duration::from_secs(1));
+        assert_eq!(bench.sent("out"), [b"a", b"b"]);
+    }
+
+    /// From Click's source: what is late keeps the moment it was due, but in a shaper.
+    #[test]
+    fn packets_tell_when_they_were_due() {
+        for (element, expected) in [
+            ("DelayUnqueue(1s)", "8.000000\n1000000001.000000\n"),
+            ("DelayShaper(1s)", "1000000000.000000\n1000000001.000000\n"),
+        ] {
+            let bench = Bench::new(&std::format!(
+                "FromIPSummaryDump(DATA \"!data timestamp\\n7.0\\n0.5\\n\") -> Queue
+                 -> {element} -> ToIPSummaryDump(out, FIELDS timestamp, HEADER false)"
+            ));
+            bench.run_for(Duration::from_secs(3));
+            let written = bench.simulation.file("out").expect("a dump");
+            assert_eq!(
+                std::string::String::from_utf8_lossy(&written),
+                expected,
+                "{element}"
+            );
+        }
     }
 }

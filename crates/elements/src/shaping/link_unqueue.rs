@@ -3,14 +3,15 @@ use alloc::string::{String, ToString};
 use core::time::Duration;
 
 use sprat_click::arguments::Bandwidth;
-use sprat_click::decimal;
-use sprat_click::time::SECOND;
 use sprat_click::{
     Arguments, Class, Configuration, Configure, Context, Element, HandlerError, HandlerList,
-    Instant, Rejected,
+    Rejected,
 };
 use sprat_packet::annotations::EXTRA_LENGTH;
 use sprat_packet::{Batch, Packet};
+
+use super::bucket::in_words;
+use crate::quantity_text::interval_text;
 
 pub(super) const LINK_UNQUEUE: Class = Class::of::<LinkUnqueue>("LinkUnqueue").processing("l/h");
 
@@ -20,103 +21,139 @@ pub(super) const LINK_UNQUEUE: Class = Class::of::<LinkUnqueue>("LinkUnqueue").p
 /// LinkUnqueue(LATENCY, BANDWIDTH)
 /// ```
 ///
-/// Pulls a packet when the link has sent the one before, takes as long to send it as BANDWIDTH
-/// (such as `384 kbps`; 0 is without limit) needs for its length, extra length annotation
-/// included, and pushes it on LATENCY later, its timestamp set to the present. Packets on the
-/// link are held here; `Queue -> LinkUnqueue` is a link with a queue before it.
+/// Pulls a packet when the link has sent the one before, takes as many whole microseconds to send it
+/// as BANDWIDTH (such as `384 kbps`, 100 bytes a second at least, in whole hundreds) needs for its
+/// length, extra length annotation included, and pushes it on LATENCY later, its timestamp set to
+/// that moment. Packets on the link are held here; `Queue -> LinkUnqueue` is a link with a queue
+/// before it.
 ///
-/// Handlers: `latency`, `bandwidth`, `size` (packets on the link) (read); `reset` (write) drops
-/// the packets on the link.
+/// Handlers: `latency`, `bandwidth` (read, write); `size` (read) packets on the link; `reset`
+/// (write). Writing any of them drops the packets on the link. Those of its task.
 ///
 /// See Click's manual page LinkUnqueue(n).
 struct LinkUnqueue {
     latency: Duration,
-    bandwidth: u64,
-    /// The packets on the link and when each arrives at its end.
-    flight: VecDeque<(Instant, Packet)>,
-    /// When the link has sent the last packet it took.
-    free: Instant,
-    /// What sending took beyond whole nanoseconds, times `bandwidth`.
-    remainder: u64,
-    /// Whether the link found nothing to send when it was free.
-    idle: bool,
+    bandwidth: Hundreds,
+    /// The packets on the link; each has as timestamp when it arrives at its end.
+    flight: VecDeque<Packet>,
+    /// Whether the link had something to send whenever it was free.
+    busy: bool,
     pulled: Batch,
 }
 
+/// A bandwidth in hundreds of bytes a second.
+#[derive(Clone, Copy)]
+struct Hundreds(u32);
+
+impl Hundreds {
+    /// What is too little for a link, in words.
+    const TOO_SMALL: &str = "bandwidth too small, minimum 100Bps";
+
+    fn of(bandwidth: Bandwidth) -> Option<Self> {
+        match in_words(bandwidth) / 100 {
+            0 => None,
+            hundreds => Some(Self(hundreds)),
+        }
+    }
+
+    /// How long it takes to send so many bytes, in nanoseconds.
+    fn sending(self, bytes: u64) -> u64 {
+        bytes * 10_000 / u64::from(self.0) * 1_000
+    }
+}
+
+/// Packets taken onto a link without letting others work: one that is fast enough takes no time for
+/// them.
+const BURST: usize = 1024;
+
 impl Configure for LinkUnqueue {
     fn configure(arguments: &mut Arguments<'_>, _: &Configuration<'_>) -> Result<Self, Rejected> {
-        let latency = arguments.required::<Duration>("LATENCY");
-        let bandwidth = arguments.required::<Bandwidth>("BANDWIDTH");
+        let latency = arguments.required("LATENCY");
+        let bandwidth = arguments.required("BANDWIDTH");
         arguments.finish()?;
+        let Some(bandwidth) = Hundreds::of(bandwidth?) else {
+            return Err(arguments.error(Hundreds::TOO_SMALL));
+        };
         Ok(Self {
             latency: latency?,
-            bandwidth: bandwidth?.0,
+            bandwidth,
             flight: VecDeque::new(),
-            free: Instant(0),
-            remainder: 0,
-            idle: true,
+            busy: false,
             pulled: Batch::new(),
         })
     }
 }
 
 impl LinkUnqueue {
-    /// How long the link takes to send `length` bytes. What is lost to whole nanoseconds is
-    /// added to the next.
-    fn sending(&mut self, length: u64) -> Duration {
-        if self.bandwidth == 0 {
-            return Duration::ZERO;
-        }
-        let work = length * SECOND + self.remainder;
-        self.remainder = work % self.bandwidth;
-        Duration::from_nanos(work / self.bandwidth)
+    fn latency(&self) -> i64 {
+        i64::try_from(self.latency.as_nanos()).unwrap_or(i64::MAX)
     }
 
-    /// Takes packets onto the link while it is free.
-    fn load(&mut self, context: &mut Context<'_>, now: Instant) {
-        while self.free <= now {
+    /// Takes packets onto the link while it is free; returns whether there were any.
+    fn load(&mut self, context: &mut Context<'_>, now: i64) -> bool {
+        // What is sent now begins to arrive then.
+        let begun = now.saturating_add(self.latency());
+        let last = |flight: &VecDeque<Packet>| flight.back().map(Packet::timestamp);
+        let mut loaded = false;
+        for _ in 0..BURST {
+            let last = last(&self.flight);
+            if last.is_some_and(|last| last > begun) {
+                break;
+            }
             context.pull(0, 1, &mut self.pulled);
-            let Some(packet) = self.pulled.drain().next() else {
-                self.idle = true;
-                self.remainder = 0;
-                return;
+            let Some(mut packet) = self.pulled.drain().next() else {
+                self.busy = false;
+                break;
             };
-            // A link that had work all along began this packet when it was free, and not when
-            // the timer came to it.
-            let begun = if self.idle { now } else { self.free };
-            self.idle = false;
-            let length = packet.len() as u64;
+            let begun = last.filter(|_| self.busy).unwrap_or(begun);
             let extra = packet.annotations().word(EXTRA_LENGTH);
-            self.free = begun + self.sending(length + u64::from(extra));
-            self.flight.push_back((self.free + self.latency, packet));
+            let sending = self
+                .bandwidth
+                .sending(packet.len() as u64 + u64::from(extra));
+            packet.set_timestamp(begun.saturating_add_unsigned(sending));
+            self.flight.push_back(packet);
+            self.busy = true;
+            loaded = true;
         }
+        loaded
     }
 
-    fn unload(&mut self, context: &mut Context<'_>, now: Instant) {
-        let timestamp = context.timestamp().0;
-        while self.flight.front().is_some_and(|(due, _)| *due <= now) {
-            if let Some((_, mut packet)) = self.flight.pop_front() {
-                packet.set_timestamp(timestamp);
+    /// Pushes on what has arrived; returns whether anything has.
+    fn unload(&mut self, context: &mut Context<'_>, now: i64) -> bool {
+        let mut arrived = false;
+        while self
+            .flight
+            .front()
+            .is_some_and(|packet| packet.timestamp() <= now)
+        {
+            if let Some(packet) = self.flight.pop_front() {
                 context.emit(0, packet);
+                arrived = true;
             }
         }
+        arrived
     }
 
     fn work(&mut self, context: &mut Context<'_>) -> bool {
-        let now = context.now();
-        let before = self.flight.len();
-        self.load(context, now);
-        let loaded = self.flight.len() > before;
-        self.unload(context, now);
-        if self.idle && context.upstream_nonempty(0) {
-            context.schedule_task();
+        let now = context.timestamp().0;
+        let loaded = self.load(context, now);
+        let arrived = self.unload(context, now);
+        let more = context.upstream_nonempty(0);
+        let (Some(first), Some(last)) = (self.flight.front(), self.flight.back()) else {
+            if more {
+                context.schedule_task();
+            }
+            return loaded || arrived;
+        };
+        let mut next = first.timestamp();
+        if more {
+            next = next.min(last.timestamp().saturating_sub(self.latency()));
         }
-        let mut next = self.flight.front().map_or(Instant::NEVER, |(due, _)| *due);
-        if !self.idle {
-            next = next.min(self.free);
+        match u64::try_from(next.saturating_sub(now)) {
+            Ok(wait @ 1..) => context.set_timer(0, context.now() + Duration::from_nanos(wait)),
+            _ => context.schedule_task(),
         }
-        context.set_timer(0, next);
-        loaded
+        loaded || arrived
     }
 }
 
@@ -136,8 +173,8 @@ impl Element for LinkUnqueue {
     }
 
     fn handlers(&self, list: &mut HandlerList) {
-        list.read("latency")
-            .read("bandwidth")
+        list.read_write("latency")
+            .read_write("bandwidth")
             .read("size")
             .button("reset")
             .task();
@@ -145,8 +182,8 @@ impl Element for LinkUnqueue {
 
     fn read(&mut self, _: &mut Context<'_>, name: &str, _: &str) -> Result<String, HandlerError> {
         match name {
-            "latency" => Ok(decimal::shortest(self.latency.as_secs_f64()) + "s"),
-            "bandwidth" => Ok(super::bucket::bandwidth_text(self.bandwidth)),
+            "latency" => Ok(interval_text(self.latency)),
+            "bandwidth" => Ok((u64::from(self.bandwidth.0) * 100).to_string()),
             "size" => Ok(self.flight.len().to_string()),
             _ => Err(HandlerError::NoHandler(name.into())),
         }
@@ -156,17 +193,22 @@ impl Element for LinkUnqueue {
         &mut self,
         context: &mut Context<'_>,
         name: &str,
-        _: &str,
+        value: &str,
     ) -> Result<(), HandlerError> {
         match name {
-            "reset" => {
-                self.flight.clear();
-                self.free = Instant(0);
-                self.idle = true;
-                context.schedule_task();
+            "latency" => {
+                self.latency = crate::value_or(context, value, "latency must be a timestamp")?;
             }
-            _ => return Err(HandlerError::NoHandler(name.into())),
+            "bandwidth" => {
+                let bandwidth = crate::value_or(context, value, "invalid bandwidth")?;
+                let bandwidth = Hundreds::of(bandwidth);
+                self.bandwidth = bandwidth.ok_or(HandlerError::failed(Hundreds::TOO_SMALL))?;
+            }
+            _ => {}
         }
+        self.flight.clear();
+        context.cancel_timer(0);
+        context.schedule_task();
         Ok(())
     }
 }
@@ -201,13 +243,47 @@ mod tests {
     }
 
     #[test]
-    fn a_busy_link_carries_exactly_its_bandwidth() {
-        // 7 bytes at 3,000 bytes a second: a third of a nanosecond is left over each time.
+    fn a_busy_link_carries_its_bandwidth() {
+        // 7 bytes at 3,000 bytes a second take 2,333 whole microseconds.
         let bench = Bench::new(
             "InfiniteSource(LENGTH 7) -> Queue(9) -> LinkUnqueue(0, 3000Bps) -> c :: Counter -> Discard",
         );
-        bench.run_for(Duration::from_secs(7));
-        let count: u32 = bench.read("c.count").parse().unwrap();
-        assert!(count.abs_diff(3000) <= 1, "{count}");
+        bench.run_for(Duration::from_micros(2333 * 1000 + 1));
+        assert_eq!(bench.read("c.count"), "1000");
+    }
+
+    #[test]
+    fn what_is_written_begins_the_link_anew() {
+        let bench = Bench::new(
+            "FromDevice(in) -> Queue -> l :: LinkUnqueue(1s, 10kBps) -> c :: Counter -> Discard",
+        );
+        bench.arrive("in", &[0; 100]);
+        bench.run();
+        assert_eq!(
+            (&*bench.read("l.latency"), &*bench.read("l.bandwidth")),
+            ("1.000000s", "10000")
+        );
+        assert_eq!(bench.read("l.size"), "1");
+        bench.write("l.latency", "5ms");
+        assert_eq!(bench.read("l.size"), "0");
+        bench.write("l.bandwidth", "20kBps");
+        bench.arrive("in", &[0; 100]);
+        bench.run_for(Duration::from_millis(11));
+        assert_eq!(bench.read("c.count"), "1");
+        for (handler, value, complaint) in [
+            ("l.latency", "x", "latency must be a timestamp"),
+            ("l.bandwidth", "x", "invalid bandwidth"),
+            ("l.bandwidth", "99", "bandwidth too small, minimum 100Bps"),
+        ] {
+            assert_eq!(
+                bench.write_fails(handler, value).as_deref(),
+                Some(complaint)
+            );
+        }
+        let errors = Bench::errors("Idle -> LinkUnqueue(1, 99Bps) -> Idle");
+        assert!(
+            errors.contains("bandwidth too small, minimum 100Bps"),
+            "{errors}"
+        );
     }
 }

@@ -5,6 +5,7 @@ mod codel;
 mod compare_block;
 mod delay;
 mod fq_codel;
+pub(crate) mod gap_rate;
 mod gate;
 mod link_unqueue;
 mod meter;
@@ -16,8 +17,6 @@ mod shaper;
 mod splitter;
 
 use sprat_click::Class;
-
-use bucket::Unit;
 
 /// The classes of this family.
 pub(crate) const CLASSES: &[&Class] = &[
@@ -39,12 +38,3 @@ pub(crate) const CLASSES: &[&Class] = &[
     &red::RED,
     &shaper::SHAPER,
 ];
-
-/// What the classes whose name begins with Bandwidth count, and the others.
-const fn unit(bandwidth: bool) -> Unit {
-    if bandwidth {
-        Unit::Bytes
-    } else {
-        Unit::Packets
-    }
-}

@@ -7,7 +7,6 @@ use sprat_click::{
 use sprat_packet::Batch;
 
 use super::bucket::Bucket;
-use super::unit;
 
 pub(super) const RATED_SPLITTER: Class = Class::of::<Splitter<false>>("RatedSplitter")
     .ports("1/1-2")
@@ -31,18 +30,18 @@ pub(super) const BANDWIDTH_RATED_SPLITTER: Class =
 /// - BURST_SIZE, BURST_BYTES: so many packets or bytes may; instead of BURST_DURATION.
 ///
 /// Packets beyond RATE go to output 1, and are dropped where it is not connected; those up to it
-/// pass also while more come. A token bucket, which begins full.
+/// pass also while more come. A token bucket, as that of `RatedUnqueue`.
 ///
 /// Handlers: `rate` (read, write). Its `config` is RATE as it is.
 ///
 /// See Click's manual pages RatedSplitter(n) and BandwidthRatedSplitter(n).
 struct Splitter<const BANDWIDTH: bool> {
-    bucket: Bucket,
+    bucket: Bucket<BANDWIDTH>,
 }
 
 impl<const BANDWIDTH: bool> Configure for Splitter<BANDWIDTH> {
     fn configure(arguments: &mut Arguments<'_>, _: &Configuration<'_>) -> Result<Self, Rejected> {
-        let bucket = Bucket::configure(arguments, unit(BANDWIDTH));
+        let bucket = Bucket::configure(arguments);
         arguments.finish()?;
         Ok(Self { bucket: bucket? })
     }

@@ -1,17 +1,16 @@
 use alloc::format;
 use alloc::string::{String, ToString};
-use core::time::Duration;
 
 use sprat_click::arguments::{Argument, Raw};
-use sprat_click::decimal;
 use sprat_click::state::{Carrier, Damaged};
 use sprat_click::{
     Arguments, Class, Configuration, Configure, Context, Element, HandlerError, HandlerList,
-    Instant, Rejected,
+    Rejected,
 };
 use sprat_packet::Batch;
 
 use crate::handler_call::Trigger;
+use crate::rate_average::RateAverage;
 
 pub(super) const COUNTER: Class = Class::of::<Counter>("Counter");
 
@@ -27,7 +26,7 @@ pub(super) const COUNTER: Class = Class::of::<Counter>("Counter");
 ///   after a reset.
 ///
 /// Handlers: `count`, `byte_count` (read) since the last reset; `rate`, `byte_rate`, `bit_rate`
-/// (read) a second, averaged over recent time; `reset`, `reset_counts` (write);
+/// (read) a second, averaged over some 16 milliseconds; `reset`, `reset_counts` (write);
 /// `count_call` (read, write), of which only N is read; `byte_count_call` (write).
 ///
 /// See Click's manual page Counter(n).
@@ -36,47 +35,8 @@ struct Counter {
     bytes: u64,
     count_call: Option<Trigger>,
     byte_count_call: Option<Trigger>,
-    packet_rate: Rate,
-    byte_rate: Rate,
-}
-
-/// An exponentially weighted rate: each second a quarter of the way towards what it was.
-#[derive(Default)]
-struct Rate {
-    started: Option<Instant>,
-    seen: u64,
-    average: f64,
-}
-
-/// How often the rate is brought up to date.
-const RATE_PERIOD: Duration = Duration::from_secs(1);
-
-impl Rate {
-    fn add(&mut self, now: Instant, amount: u64) {
-        self.update(now);
-        self.seen += amount;
-    }
-
-    fn update(&mut self, now: Instant) {
-        let started = *self.started.get_or_insert(now);
-        let elapsed = now - started;
-        if elapsed >= RATE_PERIOD {
-            let current = self.seen as f64 / elapsed.as_secs_f64();
-            // The first full period is all that is known.
-            self.average = if self.average == 0.0 {
-                current
-            } else {
-                self.average * 0.75 + current * 0.25
-            };
-            self.seen = 0;
-            self.started = Some(now);
-        }
-    }
-
-    fn per_second(&mut self, now: Instant) -> f64 {
-        self.update(now);
-        self.average
-    }
+    packet_rate: RateAverage,
+    byte_rate: RateAverage,
 }
 
 impl Configure for Counter {
@@ -96,8 +56,8 @@ impl Configure for Counter {
             bytes: 0,
             count_call,
             byte_count_call,
-            packet_rate: Rate::default(),
-            byte_rate: Rate::default(),
+            packet_rate: RateAverage::new(10),
+            byte_rate: RateAverage::new(4),
         })
     }
 }
@@ -167,9 +127,9 @@ impl Element for Counter {
                 let call = self.count_call.as_ref();
                 Ok(call.map(|call| call.at().to_string()).unwrap_or_default())
             }
-            "rate" => Ok(decimal::shortest(self.packet_rate.per_second(now))),
-            "byte_rate" => Ok(decimal::shortest(self.byte_rate.per_second(now))),
-            "bit_rate" => Ok(decimal::shortest(self.byte_rate.per_second(now) * 8.0)),
+            "rate" => Ok(self.packet_rate.per_second_text(now)),
+            "byte_rate" => Ok(self.byte_rate.per_second_text(now)),
+            "bit_rate" => Ok(self.byte_rate.eightfold_text(now)),
             _ => Err(HandlerError::NoHandler(name.into())),
         }
     }
@@ -243,6 +203,21 @@ mod tests {
         assert_eq!(bench.read("c.byte_count"), "160");
         bench.write("c.reset", "");
         assert_eq!(bench.read("c.count"), "0");
+    }
+
+    /// By hand: a packet and its 64 bytes count for a sixteenth in the millisecond after, in 1,024ths
+    /// and in sixteenths.
+    #[test]
+    fn rates_are_averages_over_milliseconds() {
+        let bench =
+            Bench::new("FromDevice(in) -> c :: Counter -> Discard; TimedSource(0.001) -> Discard");
+        bench.arrive("in", &[1; 64]);
+        bench.run_for(core::time::Duration::from_micros(1500));
+        assert_eq!(bench.read("c.rate"), "62.5");
+        assert_eq!(bench.read("c.byte_rate"), "4000");
+        assert_eq!(bench.read("c.bit_rate"), "32000");
+        bench.run_for(core::time::Duration::from_secs(1));
+        assert_eq!(bench.read("c.rate"), "0");
     }
 
     #[test]

@@ -12,6 +12,9 @@ use crate::handler_call::HandlerCall;
 const DEFAULT_DATA: &[u8] =
     b"Random bullshit in a packet, at least 64 bytes long. Well, now it is.";
 
+/// Click's own.
+const DEFAULT_HEADROOM: u32 = 28;
+
 /// The bytes of a source's packets.
 enum Contents {
     /// `data`, repeated or cut to `length`; `frame` is the result.
@@ -52,6 +55,8 @@ pub(super) struct Generator {
     timestamp: bool,
     stop: bool,
     end_call: Option<HandlerCall>,
+    /// What it was told to keep free before packets; all of them have room enough, whatever it is.
+    headroom: u32,
     count: u64,
     /// Whether all has been done that is to be done at the limit.
     ended: bool,
@@ -91,6 +96,7 @@ impl Generator {
             timestamp: true,
             stop: false,
             end_call: None,
+            headroom: DEFAULT_HEADROOM,
             count: 0,
             ended: false,
         }
@@ -101,12 +107,12 @@ impl Generator {
         self.limit = arguments.position("LIMIT").and_then(optional);
     }
 
-    /// Reads TIMESTAMP, STOP and END_CALL, and passes over HEADROOM, which nothing here needs.
+    /// Reads TIMESTAMP, STOP, END_CALL and HEADROOM.
     pub(super) fn read_keywords(&mut self, arguments: &mut Arguments<'_>) {
         self.timestamp = arguments.keyword("TIMESTAMP").unwrap_or(true);
         self.stop = arguments.keyword("STOP").unwrap_or(false);
         self.end_call = arguments.keyword("END_CALL");
-        arguments.keyword::<u32>("HEADROOM");
+        self.headroom = arguments.keyword("HEADROOM").unwrap_or(DEFAULT_HEADROOM);
         if self.stop && self.end_call.is_some() {
             arguments.error("END_CALL and STOP are mutually exclusive");
         }
@@ -115,6 +121,14 @@ impl Generator {
     /// Bytes of each packet.
     pub(super) fn packet_length(&self) -> usize {
         self.contents.len()
+    }
+
+    /// The LENGTH that packets were told to have.
+    pub(super) fn given_length(&self) -> Option<usize> {
+        match self.contents {
+            Contents::Given { length, .. } => length,
+            Contents::Random(_) => None,
+        }
     }
 
     /// Checks what can be checked only in a whole router.
@@ -182,16 +196,25 @@ impl Generator {
     pub(super) fn handlers(&self, list: &mut HandlerList) {
         list.read("count").button("reset");
         match self.contents {
-            Contents::Given { .. } => list.read_write("data"),
+            Contents::Given { .. } => list.read_write("data").read_write("datasize"),
             Contents::Random(_) => list,
         }
         .read_write("limit")
         .read_write("length");
     }
 
+    /// A handler's name; some have an old one.
+    fn name_now(name: &str) -> &str {
+        match name {
+            "datasize" => "length",
+            name => name,
+        }
+    }
+
     pub(super) fn read(&self, name: &str) -> Result<String, HandlerError> {
-        match (name, &self.contents) {
+        match (Self::name_now(name), &self.contents) {
             ("count", _) => Ok(self.count.to_string()),
+            ("headroom", _) => Ok(self.headroom.to_string()),
             ("limit", _) => Ok(self
                 .limit
                 .map_or_else(|| "-1".into(), |limit| limit.to_string())),
@@ -215,11 +238,12 @@ impl Generator {
         value: &str,
         complaint: &'static str,
     ) -> Result<(), HandlerError> {
-        match (name, &mut self.contents) {
+        match (Self::name_now(name), &mut self.contents) {
             ("reset", _) => {
                 self.count = 0;
                 self.ended = false;
             }
+            ("headroom", _) => self.headroom = crate::value_or(context, value, "bad headroom")?,
             ("limit", _) => {
                 self.limit = optional(crate::value_or(context, value, complaint)?);
                 self.ended = false;

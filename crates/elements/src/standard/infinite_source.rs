@@ -123,12 +123,15 @@ impl<const RANDOM: bool> Element for InfiniteSource<RANDOM> {
 
     fn handlers(&self, list: &mut HandlerList) {
         self.generator.handlers(list);
-        list.read_write("burst").read_write("active").task();
+        list.read_write("burst")
+            .read_write("burstsize")
+            .read_write("active")
+            .task();
     }
 
     fn read(&mut self, _: &mut Context<'_>, name: &str, _: &str) -> Result<String, HandlerError> {
         match name {
-            "burst" => Ok(self.burst.unwrap_or(1).to_string()),
+            "burst" | "burstsize" => Ok(self.burst.unwrap_or(1).to_string()),
             "active" => Ok(self.active.to_string()),
             _ => self.generator.read(name),
         }
@@ -141,7 +144,7 @@ impl<const RANDOM: bool> Element for InfiniteSource<RANDOM> {
         value: &str,
     ) -> Result<(), HandlerError> {
         match name {
-            "burst" => {
+            "burst" | "burstsize" => {
                 let complaint = "burstsize parameter must be integer >= 1";
                 let burst = crate::value_or::<u32>(context, value, complaint)?;
                 if burst == 0 {
@@ -185,8 +188,10 @@ mod tests {
         let bench = Bench::new("s :: InfiniteSource(abc, LIMIT 1, LENGTH 7) -> ToDevice(out)");
         bench.run();
         for (length, data) in [("2", "xyz"), ("-1", "\"x\""), ("3", "")] {
-            bench.write("s.length", length);
+            bench.write("s.datasize", length);
             assert_eq!(bench.read("s.length"), length);
+            bench.write("s.burstsize", "1");
+            assert_eq!(bench.read("s.burst"), "1");
             bench.write("s.data", data);
             bench.write("s.reset", "");
             bench.run();

@@ -2,7 +2,6 @@ use alloc::string::{String, ToString};
 use core::time::Duration;
 
 use sprat_click::arguments::Bandwidth;
-use sprat_click::decimal;
 use sprat_click::{
     Arguments, Class, Configuration, Configure, Context, Element, HandlerError, HandlerList,
     Instant, Rejected, Signals,
@@ -10,6 +9,7 @@ use sprat_click::{
 use sprat_packet::Batch;
 
 use super::generator::Generator;
+use crate::quantity_text::interval_text;
 use crate::shaping::bucket::Bucket;
 
 pub(super) const RATED_SOURCE: Class = Class::of::<RatedSource>("RatedSource").ports("0/1");
@@ -35,37 +35,47 @@ const DEFAULT_RATE: u32 = 10;
 /// - STOP: whether the driver stops when LIMIT is reached; false.
 /// - END_CALL: a handler to write when LIMIT is reached.
 ///
+/// A token bucket that is filled every millisecond: of up to 200 packets a second two come at once
+/// at first and after a pause, of more a hundredth of what comes in a second. With BANDWIDTH it is
+/// as many packets as LENGTH doubled, where that is more.
+///
 /// Handlers: `count` (read); `reset` (write) starts the count anew; `data`, `rate`, `limit`,
-/// `active` (read, write); `length` (write).
+/// `active`, `length` (read, write).
 ///
 /// See Click's manual page RatedSource(n).
 struct RatedSource {
     generator: Generator,
-    bucket: Bucket,
+    bucket: Bucket<false>,
     active: bool,
     batch: Batch,
 }
 
-/// Packets that a bandwidth has room for in a second, one at least.
-fn rate_for(bandwidth: Bandwidth, length: usize) -> u64 {
-    (bandwidth.0 / length.max(1) as u64).max(1)
+/// A bucket for as many packets of `length` as a bandwidth has room for.
+fn for_bandwidth(bandwidth: Bandwidth, generator: &Generator) -> Bucket<false> {
+    let rate = bandwidth.0 / generator.packet_length().max(1) as u64;
+    let least = 2 * generator.given_length().unwrap_or(0);
+    Bucket::for_source(
+        u32::try_from(rate).unwrap_or(u32::MAX),
+        u32::try_from(least).unwrap_or(u32::MAX),
+    )
 }
 
 impl Configure for RatedSource {
     fn configure(arguments: &mut Arguments<'_>, _: &Configuration<'_>) -> Result<Self, Rejected> {
         let mut generator = Generator::with_data(arguments);
-        let rate = arguments.position::<u32>("RATE").unwrap_or(DEFAULT_RATE);
+        let rate = arguments.position("RATE").unwrap_or(DEFAULT_RATE);
         generator.read_limit(arguments);
         let active = arguments.position("ACTIVE").unwrap_or(true);
         let bandwidth = arguments.keyword("BANDWIDTH");
         generator.read_keywords(arguments);
         arguments.finish()?;
-        let rate = bandwidth.map_or(u64::from(rate), |bandwidth| {
-            rate_for(bandwidth, generator.packet_length())
-        });
+        let bucket = match bandwidth {
+            Some(bandwidth @ Bandwidth(1..)) => for_bandwidth(bandwidth, &generator),
+            _ => Bucket::for_source(rate, 0),
+        };
         Ok(Self {
             generator,
-            bucket: Bucket::for_source(rate),
+            bucket,
             active,
             batch: Batch::new(),
         })
@@ -78,10 +88,10 @@ const SYNTAX_ERROR: &str = "syntax error";
 impl RatedSource {
     /// Packets that are due, up to `most`.
     fn due(&mut self, context: &Context<'_>, most: usize) -> usize {
-        self.bucket.fill(context.now());
-        if !self.active {
+        if !self.active || self.generator.left() == 0 {
             return 0;
         }
+        self.bucket.fill(context.now());
         self.bucket.allowed().min(most).min(self.generator.left())
     }
 
@@ -96,7 +106,7 @@ impl RatedSource {
     fn wait(&self, context: &Context<'_>) {
         let goes_on = self.active && self.generator.left() > 0;
         let moment = if goes_on {
-            self.bucket.ready_exactly_at()
+            self.bucket.ready_at(context.now())
         } else {
             Instant::NEVER
         };
@@ -186,20 +196,22 @@ impl Element for RatedSource {
         name: &str,
         value: &str,
     ) -> Result<(), HandlerError> {
-        match name {
-            "rate" => {
-                let rate = crate::value_or::<u32>(context, value, SYNTAX_ERROR)?;
-                self.bucket.change_rate(context, rate.into());
+        if name == "rate" {
+            let rate = crate::value_or(context, value, SYNTAX_ERROR)?;
+            self.bucket.change_rate(rate);
+        } else {
+            if name == "active" {
+                self.active = crate::value_or(context, value, SYNTAX_ERROR)?;
+            } else {
+                self.generator.write(context, name, value, SYNTAX_ERROR)?;
             }
-            "active" => {
-                let active = crate::value_or(context, value, SYNTAX_ERROR)?;
-                // What would have been made while it was not active is not made afterwards.
-                if active && !self.active {
-                    self.bucket = Bucket::for_source(self.bucket.rate());
-                }
-                self.active = active;
+            // One that has come to its limit waits to be told to go on, as Click's does.
+            if name == "limit" && context.output_pushes(0) {
+                return Ok(());
             }
-            _ => self.generator.write(context, name, value, SYNTAX_ERROR)?,
+            if !context.task_scheduled() {
+                self.bucket.begin_anew();
+            }
         }
         self.resume(context);
         Ok(())
@@ -211,14 +223,16 @@ const DEFAULT_INTERVAL: Duration = Duration::from_millis(500);
 /// TimedSource: makes a packet every so often.
 ///
 /// ```click
-/// TimedSource([INTERVAL, DATA, keywords LENGTH, LIMIT, ACTIVE, TIMESTAMP, STOP, END_CALL])
+/// TimedSource([INTERVAL, DATA, keywords LIMIT, ACTIVE, STOP, HEADROOM, LENGTH, TIMESTAMP, END_CALL])
 /// ```
 ///
 /// - INTERVAL: the time between packets, and before the first; half a second.
+/// - HEADROOM: bytes to keep free before packets; all of them have room enough, whatever it is.
 /// - The others are those of RatedSource.
 ///
 /// Handlers: `count` (read); `reset` (write) starts the count anew; `data`, `interval`, `limit`,
-/// `active` (read, write); `length` (write).
+/// `active`, `headroom`, `length` (read, write). Another `interval` counts from the next packet on.
+/// One that rests makes a packet at once when `active` or `reset` is written.
 ///
 /// See Click's manual page TimedSource(n).
 struct TimedSource {
@@ -251,27 +265,25 @@ impl Configure for TimedSource {
 }
 
 impl TimedSource {
-    fn restart(&mut self, context: &Context<'_>) {
-        self.next = context.now() + self.interval;
-        context.set_timer(
-            0,
-            if self.active {
-                self.next
-            } else {
-                Instant::NEVER
-            },
-        );
+    fn wait_until(&mut self, context: &Context<'_>, moment: Instant) {
+        self.next = moment;
+        context.set_timer(0, moment);
     }
 }
 
 impl Element for TimedSource {
     fn initialize(&mut self, context: &mut Context<'_>) -> Result<(), Rejected> {
         self.generator.initialize(context)?;
-        self.restart(context);
+        if self.active {
+            self.wait_until(context, context.now() + self.interval);
+        }
         Ok(())
     }
 
     fn run_timer(&mut self, context: &mut Context<'_>, _: usize) {
+        if !self.active {
+            return;
+        }
         if self.generator.left() == 0 {
             self.generator.end(context);
             return;
@@ -279,18 +291,20 @@ impl Element for TimedSource {
         self.generator.make(context, 1, &mut self.batch);
         context.forward(0, &mut self.batch);
         // Counted from when it was due, so that lateness does not add up.
-        self.next = (self.next + self.interval).max(context.now());
-        context.set_timer(0, self.next);
+        let next = (self.next + self.interval).max(context.now());
+        self.wait_until(context, next);
     }
 
     fn handlers(&self, list: &mut HandlerList) {
         self.generator.handlers(list);
-        list.read_write("interval").read_write("active");
+        list.read_write("interval")
+            .read_write("active")
+            .read_write("headroom");
     }
 
     fn read(&mut self, _: &mut Context<'_>, name: &str, _: &str) -> Result<String, HandlerError> {
         match name {
-            "interval" => Ok(decimal::shortest(self.interval.as_secs_f64())),
+            "interval" => Ok(interval_text(self.interval)),
             "active" => Ok(self.active.to_string()),
             _ => self.generator.read(name),
         }
@@ -316,7 +330,10 @@ impl Element for TimedSource {
                 .generator
                 .write(context, name, value, "expected integer")?,
         }
-        self.restart(context);
+        // One that has come to its limit waits to be told to go on, as Click's does.
+        if name != "limit" && self.active && context.timer(0).is_none() {
+            self.wait_until(context, context.now());
+        }
         Ok(())
     }
 }
@@ -331,29 +348,27 @@ mod tests {
 
     #[test]
     fn a_rated_source_keeps_its_rate_exactly() {
+        // By hand: two are there at first, and of more than 200 a second a hundredth of them.
         for (config, count) in [
-            ("", 100),
-            ("RATE 7", 70),
-            ("RATE 12345", 123_450),
-            ("BANDWIDTH 8000bps, LENGTH 50", 200),
+            ("", 101),
+            ("RATE 7", 71),
+            ("RATE 12000", 120 + 12 * 9999),
+            ("BANDWIDTH 8000bps, LENGTH 50", 100 + 199),
             ("RATE 1000, LIMIT 30", 30),
         ] {
             for path in ["->", "-> Unqueue ->"] {
                 let bench = Bench::new(&std::format!(
                     "s :: RatedSource({config}) {path} c :: Counter -> Discard"
                 ));
-                bench.run_for(Duration::from_secs(10));
-                // The first at once, and one at the very end where it is due then.
-                let made: u64 = bench.read("c.count").parse().unwrap();
-                assert!(
-                    (count..=count + 1).contains(&made),
-                    "{config} {path}: {made}"
-                );
-                assert_eq!(bench.read("s.count").parse(), Ok(made), "{config}");
+                bench.run_for(Duration::from_micros(9_999_500));
+                let made = bench.read("c.count");
+                assert_eq!(made.parse(), Ok(count), "{config} {path}");
+                assert_eq!(bench.read("s.count"), made, "{config}");
             }
         }
     }
 
+    /// By hand: two packets at first, and one every ten milliseconds, or eleven.
     #[test]
     fn a_source_that_was_not_active_does_not_catch_up() {
         let bench =
@@ -362,14 +377,27 @@ mod tests {
         assert_eq!(bench.read("c.count"), "0");
         bench.write("s.active", "true");
         bench.run_for(Duration::from_millis(95));
-        assert_eq!(bench.read("c.count"), "10");
+        assert_eq!(bench.read("c.count"), "11");
+    }
+
+    /// From Click's source: only `active` and `reset` wake one that has come to its limit.
+    #[test]
+    fn another_limit_alone_does_not_wake_a_source() {
+        let bench = Bench::new("s :: RatedSource(RATE 100, LIMIT 1) -> c :: Counter -> Discard");
+        bench.run_for(Duration::from_secs(1));
+        bench.write("s.limit", "2");
+        bench.run_for(Duration::from_secs(1));
+        assert_eq!(bench.read("c.count"), "1");
+        bench.write("s.active", "true");
+        bench.run_for(Duration::from_secs(1));
+        assert_eq!(bench.read("c.count"), "2");
     }
 
     #[test]
     fn the_consumer_of_a_rated_source_sleeps_between_packets() {
         let bench = Bench::new("RatedSource(RATE 2) -> d :: Discard");
         bench.run();
-        assert_eq!(bench.read("d.count"), "1");
+        assert_eq!(bench.read("d.count"), "2");
         assert_eq!(bench.read("d.scheduled"), "false");
     }
 
@@ -383,6 +411,20 @@ mod tests {
             .map(|(_, time)| (time.0 - START.0) / 1_000_000)
             .collect();
         assert_eq!(times, [300, 600, 900]);
-        assert_eq!(bench.read("s.interval"), "0.3");
+        assert_eq!(bench.read("s.interval"), "300ms");
+    }
+
+    #[test]
+    fn a_timed_source_that_rests_is_woken_by_hand() {
+        let bench =
+            Bench::new("s :: TimedSource(1, LIMIT 1, HEADROOM 9) -> c :: Counter -> Discard");
+        bench.run_for(Duration::from_millis(2500));
+        assert_eq!(bench.read("c.count"), "1");
+        bench.write("s.interval", "4");
+        bench.write("s.reset", "");
+        bench.run_for(Duration::from_millis(1));
+        assert_eq!(bench.read("c.count"), "2");
+        assert_eq!(bench.read("s.interval"), "4.000000s");
+        assert_eq!(bench.read("s.headroom"), "9");
     }
 }

@@ -3,7 +3,6 @@ use alloc::vec::Vec;
 use core::net::{IpAddr as Address, Ipv4Addr, Ipv6Addr};
 
 use sprat_click::arguments::UdpPort;
-use sprat_click::time::SECOND;
 use sprat_click::{
     Arguments, Class, Configuration, Configure, Context, Element, HandlerError, HandlerList,
     Instant, Rejected, Signals,
@@ -14,7 +13,7 @@ use sprat_packet::headers::{
 };
 use sprat_packet::{Batch, DEFAULT_HEADROOM, EtherAddress, Packet};
 
-use crate::shaping::bucket::Bucket;
+use crate::shaping::gap_rate::GapRate;
 
 const fn class(name: &'static str) -> Class {
     Class::of::<FastSource>(name).ports("0/1").processing("h/l")
@@ -68,7 +67,7 @@ pub(crate) struct FastSource {
     random: bool,
     limit: Option<u64>,
     active: bool,
-    bucket: Bucket,
+    rate: GapRate,
     count: u64,
     first: Instant,
     last: Instant,
@@ -284,7 +283,7 @@ impl Configure for FastSource {
             random: !single,
             limit: u64::try_from(limit?).ok(),
             active,
-            bucket: Bucket::for_source(u64::from(rate?)),
+            rate: GapRate::new(rate?),
             count: 0,
             first: Instant(0),
             last: Instant(0),
@@ -295,17 +294,15 @@ impl Configure for FastSource {
 impl FastSource {
     /// Packets that are due, up to `most`.
     fn due(&mut self, context: &Context<'_>, most: usize) -> usize {
-        self.bucket.fill(context.now());
         if !self.active {
             return 0;
         }
         let left = self.limit.map_or(usize::MAX, |limit| {
             usize::try_from(limit.saturating_sub(self.count)).unwrap_or(usize::MAX)
         });
-        let allowed = if self.bucket.rate() == 0 {
-            usize::MAX
-        } else {
-            self.bucket.allowed()
+        let allowed = match self.rate.rate() {
+            0 => usize::MAX,
+            _ => self.rate.behind(context.timestamp()),
         };
         allowed.min(most).min(left)
     }
@@ -363,8 +360,9 @@ impl FastSource {
     /// The rate at which all packets were pulled, once they were.
     fn measured_rate(&self) -> Option<u64> {
         self.limit.filter(|limit| self.count >= *limit)?;
-        let span = u64::try_from(self.last.since(self.first).as_nanos()).ok()?;
-        self.count.saturating_mul(SECOND).checked_div(span)
+        let milliseconds = |moment: Instant| moment.0 / 1_000_000;
+        let span = milliseconds(self.last) - milliseconds(self.first);
+        Some(self.count.saturating_mul(1_000) / span.max(1))
     }
 
     /// Says that there are packets, or when there will be.
@@ -375,7 +373,8 @@ impl FastSource {
         let moment = if due || done {
             Instant::NEVER
         } else {
-            self.bucket.ready_exactly_at()
+            let wait = self.rate.wait(context.timestamp());
+            wait.map_or(Instant::NEVER, |wait| context.now() + wait)
         };
         context.set_timer(0, moment);
     }
@@ -395,8 +394,8 @@ impl Element for FastSource {
         let count = self.due(context, limit);
         for _ in 0..count {
             batch.push(self.make(context));
-            self.bucket.charge(0);
         }
+        self.rate.advance(count);
         if count == 0 {
             self.announce(context);
             return;
@@ -425,7 +424,7 @@ impl Element for FastSource {
             "count" => Ok(self.count.to_string()),
             "rate" => Ok(self
                 .measured_rate()
-                .unwrap_or(self.bucket.rate())
+                .unwrap_or(u64::from(self.rate.rate()))
                 .to_string()),
             _ => Err(HandlerError::NoHandler(name.into())),
         }
@@ -440,8 +439,8 @@ impl Element for FastSource {
         match name {
             "rate" => {
                 let complaint = "rate parameter must be integer >= 0";
-                let rate = crate::value_or::<u32>(context, value, complaint)?;
-                self.bucket.change_rate(context, rate.into());
+                let rate = crate::value_or(context, value, complaint)?;
+                self.rate.set_rate(rate, context.timestamp());
             }
             "limit" => {
                 let complaint = "limit parameter must be integer >= 0";
@@ -452,7 +451,6 @@ impl Element for FastSource {
             }
             "reset" => {
                 self.count = 0;
-                self.bucket = Bucket::for_source(self.bucket.rate());
             }
             _ => return Err(HandlerError::NoHandler(name.into())),
         }

@@ -31,13 +31,18 @@ impl Number {
         }
     }
 
-    /// The integer part, rounded towards zero; the nearest integer there is, for large numbers.
+    /// The integer part, rounded towards zero; the least integer there is for what has none, as C's
+    /// casts come to.
     pub(super) fn truncated(self) -> i64 {
         match self {
             Self::Integer(integer) => integer,
-            // A cast from a real number ends at the limits of the integer.
-            #[expect(clippy::cast_possible_truncation)]
-            Self::Real(real) => real as i64,
+            // The least integer is a real number; one more than the greatest is, too.
+            Self::Real(real) if real < -(i64::MIN as f64) => {
+                #[expect(clippy::cast_possible_truncation)]
+                let integer = real as i64;
+                integer
+            }
+            Self::Real(_) => i64::MIN,
         }
     }
 

@@ -4,12 +4,12 @@ use alloc::format;
 use alloc::string::{String, ToString};
 use core::time::Duration;
 
-use sprat_click::decimal;
 use sprat_click::{Context, HandlerError, HandlerList};
 
 use super::FromDump;
 use crate::dump::capture::link;
 use crate::dump::trace::OpenFile;
+use crate::quantity_text::binary_fraction_text;
 
 pub(super) fn list(list: &mut HandlerList) {
     list.read("count")
@@ -32,7 +32,7 @@ pub(super) fn list(list: &mut HandlerList) {
 pub(super) struct Facts {
     link: u32,
     size: Option<usize>,
-    position: usize,
+    pub(super) position: usize,
 }
 
 impl Facts {
@@ -53,7 +53,7 @@ impl FromDump {
             "count" => Ok(self.count.to_string()),
             "active" => Ok(self.active.to_string()),
             "filename" => Ok(self.name.clone()),
-            "sampling_prob" => Ok(decimal::shortest(f64::from(self.sample) / 65_536.0)),
+            "sampling_prob" => Ok(binary_fraction_text(self.sample.into(), 16)),
             "packet_filepos" => Ok(self.packet_position.to_string()),
             "encap" => Ok(facts.map_or_else(|| "<none>".into(), |facts| link::name(facts.link))),
             "filesize" => Ok(known(

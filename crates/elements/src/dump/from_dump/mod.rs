@@ -168,7 +168,7 @@ impl Configure for FromDump {
         arguments.finish()?;
         // Between zero and one, so between zero and 65,536.
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
-        let sample = (sample * 65_536.0) as u32;
+        let sample = (sample * 65_536.0 + 0.5) as u32;
         Ok(Self {
             name: name?,
             format,
@@ -212,6 +212,7 @@ impl FromDump {
                             context.chatter(format_args!("{}: {error}", self.name))
                         }
                     }
+                    self.packet_position = self.next_position;
                     self.ended = self.file.take().as_ref().map(Facts::of);
                     return self.end(context);
                 }

@@ -3,7 +3,6 @@ use alloc::string::{String, ToString};
 use core::time::Duration;
 
 use sprat_click::arguments::{IpProtocol, Raw, split_words, unquote};
-use sprat_click::decimal;
 use sprat_click::{
     Arguments, Class, Configuration, Configure, Context, Element, HandlerError, HandlerList,
     Instant, Rejected, Signals,
@@ -16,6 +15,7 @@ use super::lines::{Lines, words};
 use super::netflow::Link;
 use super::reader::{Reader, Syntax, read_flow, readable};
 use super::tcpdump::Tcpdump;
+use crate::quantity_text::binary_fraction_text;
 
 pub(crate) const FROM_IP_SUMMARY_DUMP: Class = Class::of::<FromIpSummaryDump>("FromIPSummaryDump")
     .ports("0/1")
@@ -91,6 +91,8 @@ struct FromIpSummaryDump {
     sample: u32,
     burst: Option<usize>,
     reader: Option<Reader>,
+    /// Where in the dump it ended.
+    position: usize,
     next: Option<Packet>,
     /// With TIMING: when the first packet came, on the router's clock and in the dump.
     origin: Option<(Instant, i64)>,
@@ -193,7 +195,12 @@ impl Configure for FromIpSummaryDump {
         }
         for field in listed(&fields) {
             if let Err(what) = field {
-                arguments.warning(what);
+                // Click counts the argument as the dump's line before the first.
+                let dump = match name.as_str() {
+                    "" | "-" => "<stdin>",
+                    name => name,
+                };
+                arguments.warning_in_file(format!("{dump}:0"), what);
             }
         }
         let burst = arguments
@@ -202,7 +209,7 @@ impl Configure for FromIpSummaryDump {
         arguments.finish()?;
         // Between zero and one, so between zero and 65,536.
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
-        let sample = (sample * f64::from(ALL)) as u32;
+        let sample = (sample * f64::from(ALL) + 0.5) as u32;
         Ok(Self {
             name,
             kind,
@@ -221,6 +228,7 @@ impl Configure for FromIpSummaryDump {
             sample,
             burst,
             reader: None,
+            position: 0,
             next: None,
             origin: None,
             count: 0,
@@ -287,7 +295,8 @@ impl FromIpSummaryDump {
 
     /// The dump is at its end.
     fn end(&mut self, context: &Context<'_>) {
-        if self.reader.take().is_some() {
+        if let Some(reader) = self.reader.take() {
+            self.position = reader.lines.position;
             context.set_nonempty(false);
             if self.stop {
                 context.stop_driver();
@@ -408,7 +417,6 @@ impl Element for FromIpSummaryDump {
     }
 
     fn read(&mut self, _: &mut Context<'_>, name: &str, _: &str) -> Result<String, HandlerError> {
-        let known = |value: Option<usize>| value.map_or_else(|| "-".into(), |n| n.to_string());
         match name {
             "count" => Ok(self.count.to_string()),
             "active" => Ok(self.active.to_string()),
@@ -416,13 +424,17 @@ impl Element for FromIpSummaryDump {
             "filename" if self.data.is_some() => Ok("<data>".into()),
             "filename" => Ok(self.name.clone()),
             "encap" => Ok("IP".into()),
-            "sampling_prob" => Ok(decimal::shortest(f64::from(self.sample) / f64::from(ALL))),
-            "filesize" => Ok(known(
-                self.reader.as_ref().and_then(|reader| reader.lines.size()),
-            )),
-            "filepos" => Ok(known(
-                self.reader.as_ref().map(|reader| reader.lines.position),
-            )),
+            "sampling_prob" => Ok(binary_fraction_text(self.sample.into(), 16)),
+            "filesize" => {
+                let file = self.reader.as_ref().filter(|_| self.data.is_none());
+                let size = file.and_then(|reader| reader.lines.size());
+                Ok(size.map_or_else(|| "-".into(), |size| size.to_string()))
+            }
+            "filepos" => {
+                let reader = self.reader.as_ref();
+                let position = reader.map_or(self.position, |reader| reader.lines.position);
+                Ok(position.to_string())
+            }
             _ => Err(HandlerError::NoHandler(name.into())),
         }
     }
