@@ -19,6 +19,7 @@ pub(super) const ETHER_ENCAP: Class = Class::of::<EtherEncap>("EtherEncap")
     ]);
 pub(super) const ETHER_VLAN_ENCAP: Class =
     Class::of::<EtherVlanEncap>("EtherVLANEncap").reconfigurable();
+pub(super) const ETHER_VLAN_ENCAP_OLD: Class = ETHER_VLAN_ENCAP.named("EtherVlanEncap");
 
 /// Puts an Ethernet header before a packet and marks it as the link header, and what follows it as
 /// the network header.
@@ -130,10 +131,11 @@ impl Element for EtherEncap {
     }
 }
 
-/// EtherVLANEncap: puts an Ethernet header with a VLAN tag before packets.
+/// EtherVLANEncap, EtherVlanEncap: put an Ethernet header with a VLAN tag before packets.
 ///
 /// ```click
 /// EtherVLANEncap(ETHERTYPE, SRC, DST, VLAN_TCI [, VLAN_PCP, keywords VLAN_ID, NATIVE_VLAN])
+/// EtherVlanEncap(the same)
 /// ```
 ///
 /// - ETHERTYPE, SRC, DST: as for `EtherEncap`.
@@ -285,6 +287,14 @@ mod tests {
         bench.arrive("in", b"d");
         bench.run();
         bench.sent("out").concat()[12..].to_vec()
+    }
+
+    #[test]
+    fn ether_vlan_encap_is_known_by_its_old_name_too() {
+        let bench = Bench::new(
+            "Idle -> e :: EtherVlanEncap(0x0800, 1:1:1:1:1:1, 2:2:2:2:2:2, 5) -> Discard",
+        );
+        assert_eq!(bench.read("e.vlan_id"), "5");
     }
 
     #[test]

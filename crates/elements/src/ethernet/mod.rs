@@ -35,6 +35,7 @@ pub(crate) const CLASSES: &[&Class] = &[
     &header::ETHER_REWRITE,
     &ether_switch::ETHER_SWITCH,
     &encap::ETHER_VLAN_ENCAP,
+    &encap::ETHER_VLAN_ENCAP_OLD,
     &header::GET_ETHER_ADDRESS,
     &filter::HOST_ETHER_FILTER,
     &ether_switch::LISTEN_ETHER_SWITCH,

@@ -79,6 +79,7 @@ pub(crate) const CLASSES: &[&Class] = &[
     &random::PROB_SPLITTER,
     &null::PULL_NULL,
     &switch::PULL_SWITCH,
+    &switch::SIMPLE_PULL_SWITCH,
     &tee::PULL_TEE,
     &null::PUSH_NULL,
     &queue::QUEUE,

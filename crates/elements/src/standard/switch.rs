@@ -17,13 +17,19 @@ pub(super) const STATIC_SWITCH: Class = Class::of::<Switch<false>>("StaticSwitch
 pub(super) const INPUT_SWITCH: Class = Class::of::<InputSwitch>("InputSwitch")
     .ports("-/1")
     .processing("h/h");
-pub(super) const PULL_SWITCH: Class = Class::of::<PullSwitch<true>>("PullSwitch")
+pub(super) const PULL_SWITCH: Class = Class::of::<PullSwitch<true, true>>("PullSwitch")
     .ports("-/1")
     .processing("l/l")
     .reconfigurable();
-pub(super) const STATIC_PULL_SWITCH: Class = Class::of::<PullSwitch<false>>("StaticPullSwitch")
-    .ports("-/1")
-    .processing("l/l");
+pub(super) const SIMPLE_PULL_SWITCH: Class =
+    Class::of::<PullSwitch<true, false>>("SimplePullSwitch")
+        .ports("-/1")
+        .processing("l/l")
+        .reconfigurable();
+pub(super) const STATIC_PULL_SWITCH: Class =
+    Class::of::<PullSwitch<false, true>>("StaticPullSwitch")
+        .ports("-/1")
+        .processing("l/l");
 
 /// Reads the port to switch to: one of `ports`, or a negative number, which is none.
 fn chosen(value: i32, ports: usize) -> Option<usize> {
@@ -193,23 +199,28 @@ impl Element for InputSwitch {
 ///
 /// ```click
 /// PullSwitch([INPUT])
+/// SimplePullSwitch([INPUT])
 /// StaticPullSwitch(INPUT)
 /// ```
 ///
 /// INPUT is 0 where it is missing; with a negative one every pull comes back empty. It says that
 /// it has packets where the chosen input does, so that who pulls from it sleeps meanwhile. A
-/// `StaticPullSwitch` keeps its INPUT and has no handlers.
+/// `StaticPullSwitch` keeps its INPUT and has no handlers; of a `SimplePullSwitch` any of its inputs
+/// wakes who pulls from it.
 ///
 /// Handlers: `switch` (read, write): INPUT.
 ///
-/// See Click's manual page PullSwitch(n).
-struct PullSwitch<const SETTABLE: bool> {
+/// See Click's manual pages PullSwitch(n), SimplePullSwitch(n) and StaticPullSwitch(n).
+struct PullSwitch<const SETTABLE: bool, const SIGNALS: bool> {
     input: Option<usize>,
 }
 
-impl<const SETTABLE: bool> PullSwitch<SETTABLE> {
+impl<const SETTABLE: bool, const SIGNALS: bool> PullSwitch<SETTABLE, SIGNALS> {
     /// Says what the chosen input says.
     fn signal(&self, context: &Context<'_>) {
+        if !SIGNALS {
+            return;
+        }
         let nonempty = self
             .input
             .is_some_and(|input| context.upstream_nonempty(input));
@@ -217,7 +228,7 @@ impl<const SETTABLE: bool> PullSwitch<SETTABLE> {
     }
 }
 
-impl<const SETTABLE: bool> Configure for PullSwitch<SETTABLE> {
+impl<const SETTABLE: bool, const SIGNALS: bool> Configure for PullSwitch<SETTABLE, SIGNALS> {
     fn configure(
         arguments: &mut Arguments<'_>,
         configuration: &Configuration<'_>,
@@ -228,9 +239,10 @@ impl<const SETTABLE: bool> Configure for PullSwitch<SETTABLE> {
     }
 }
 
-impl<const SETTABLE: bool> Element for PullSwitch<SETTABLE> {
+impl<const SETTABLE: bool, const SIGNALS: bool> Element for PullSwitch<SETTABLE, SIGNALS> {
     fn initialize(&mut self, context: &mut Context<'_>) -> Result<(), Rejected> {
-        for input in 0..context.inputs() {
+        let inputs = if SIGNALS { context.inputs() } else { 0 };
+        for input in 0..inputs {
             context.wake_when_nonempty(input);
         }
         self.signal(context);
@@ -253,7 +265,11 @@ impl<const SETTABLE: bool> Element for PullSwitch<SETTABLE> {
     }
 
     fn signals(&self) -> Signals {
-        Signals::NONEMPTY
+        if SIGNALS {
+            Signals::NONEMPTY
+        } else {
+            Signals::NONE
+        }
     }
 
     fn handlers(&self, list: &mut HandlerList) {
@@ -325,6 +341,29 @@ mod tests {
         bench.arrive("b", b"b");
         bench.run();
         assert_eq!(bench.sent("out"), [b"b"]);
+    }
+
+    #[test]
+    fn a_simple_pull_switch_pulls_from_the_chosen_input_alone() {
+        let bench = Bench::new(
+            "FromDevice(a) -> Queue -> s :: SimplePullSwitch -> Unqueue -> ToDevice(out);
+             FromDevice(b) -> Queue -> [1] s",
+        );
+        for (input, sent) in [("0", &b"a"[..]), ("1", b"b")] {
+            bench.write("s.switch", input);
+            assert_eq!(bench.read("s.config"), input);
+            bench.arrive("a", b"a");
+            bench.arrive("b", b"b");
+            bench.run();
+            let frames = bench.sent("out");
+            assert!(frames.iter().all(|frame| frame == sent) && !frames.is_empty());
+        }
+        bench.write("s.switch", "2");
+        assert_eq!(bench.read("s.switch"), "-1");
+        assert_eq!(
+            bench.write_fails("s.switch", "x").as_deref(),
+            Some("syntax error")
+        );
     }
 
     #[test]

@@ -10,6 +10,7 @@ use sprat_click::{Context, HandlerError};
 
 use super::format::sprintf;
 use super::number::Number;
+use crate::dump::text::Seconds;
 
 /// All functions that need no script: they answer the same wherever they are called. In Click's
 /// order.
@@ -38,7 +39,7 @@ pub(super) fn call(
     Some(match name {
         "length" => Ok(parameters.len().to_string()),
         "unquote" => Ok(unquote(parameters.trim())),
-        "now" => Ok(context.timestamp().to_string()),
+        "now" => Ok(Seconds(context.timestamp().0).to_string()),
         "cat" | "catq" => arguments.cat(context),
         "kill" => arguments.kill(context),
         "random" => arguments.random(context),
