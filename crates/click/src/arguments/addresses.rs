@@ -70,11 +70,16 @@ fn ipv4_mask(length: u32) -> Option<Ipv4Addr> {
     }
 }
 
-/// The name in `NAME` or `NAME:SUFFIX`, if it can be one and the suffix is one of these.
+/// The name in `NAME` or `NAME:SUFFIX`, if it can be one and the suffix is one of these, in letters of
+/// either case.
+#[inline(never)]
 fn name_of<'a>(text: &'a str, suffixes: &[&str]) -> Option<&'a str> {
     let name = match text.split_once(':') {
         None => text,
-        Some((name, suffix)) => suffixes.contains(&suffix).then_some(name)?,
+        Some((name, suffix)) => {
+            let known = |known: &&str| suffix.eq_ignore_ascii_case(known);
+            suffixes.iter().any(known).then_some(name)?
+        }
     };
     let plausible =
         |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'@' | b'/' | b'-' | b'.');
@@ -101,13 +106,17 @@ impl Argument for Ipv4Addr {
 
     fn parse(text: &str, names: &dyn Names) -> Result<Self, ArgumentError> {
         dotted(text, false)
+            .or_else(|| name_of(text, &["ip", "ip4"]).and_then(|name| names.ipv4(name)))
             .or_else(|| {
-                name_of(text, &["ip", "ip4", "ipaddr", "ip4addr"]).and_then(|name| names.ipv4(name))
-            })
-            .or_else(|| match text.rsplit_once(':')? {
-                (name, "gw") => names.gateway(name),
-                (name, "bcast") => names.ipv4_prefix(name).map(Ipv4Prefix::broadcast),
-                _ => None,
+                let (name, suffix) = text.rsplit_once(':')?;
+                if suffix.eq_ignore_ascii_case("bcast") {
+                    return names.ipv4_prefix(name).map(Ipv4Prefix::broadcast);
+                }
+                // Where nobody says who it is, it is the network's first address.
+                let first = |prefix: Ipv4Prefix| prefix.network().to_bits() | 1;
+                let gateway = || Some(Ipv4Addr::from_bits(first(names.ipv4_prefix(name)?)));
+                let asked = suffix.eq_ignore_ascii_case("gw");
+                asked.then(|| names.gateway(name).or_else(gateway))?
             })
             .ok_or(ArgumentError::Unreadable)
     }
@@ -121,7 +130,7 @@ impl Argument for Ipv4Prefix {
 }
 
 fn parse_ipv4_prefix(text: &str, names: &dyn Names) -> Option<Ipv4Prefix> {
-    let suffixes = ["net", "ipnet", "ip4net", "ipprefix", "ip4prefix"];
+    let suffixes = ["net", "ipnet", "ip4net"];
     if let Some(prefix) = name_of(text, &suffixes).and_then(|name| names.ipv4_prefix(name)) {
         return Some(prefix);
     }
@@ -160,7 +169,7 @@ impl Argument for Ipv6Addr {
     fn parse(text: &str, names: &dyn Names) -> Result<Self, ArgumentError> {
         text.parse()
             .ok()
-            .or_else(|| name_of(text, &["ip6", "ip6addr"]).and_then(|name| names.ipv6(name)))
+            .or_else(|| name_of(text, &["ip6"]).and_then(|name| names.ipv6(name)))
             .ok_or(ArgumentError::Unreadable)
     }
 }
@@ -212,9 +221,7 @@ impl Argument for Ipv6Prefix {
 }
 
 fn parse_ipv6_prefix(text: &str, names: &dyn Names) -> Option<Ipv6Prefix> {
-    if let Some(prefix) =
-        name_of(text, &["ip6net", "ip6prefix"]).and_then(|name| names.ipv6_prefix(name))
-    {
+    if let Some(prefix) = name_of(text, &["ip6net"]).and_then(|name| names.ipv6_prefix(name)) {
         return Some(prefix);
     }
     let (address, length) = text.rsplit_once('/')?;
@@ -240,8 +247,7 @@ impl Argument for EtherAddress {
         text.parse()
             .ok()
             .or_else(|| {
-                name_of(text, &["eth", "ether", "ethaddr", "etheraddr"])
-                    .and_then(|name| names.ethernet(name))
+                name_of(text, &["eth", "ether", "ethernet"]).and_then(|name| names.ethernet(name))
             })
             .ok_or(ArgumentError::Unreadable)
     }
@@ -253,7 +259,7 @@ mod tests {
     use super::*;
     use alloc::string::ToString;
 
-    /// `AddressInfo(a 1.0.0.2/24 00:01:02:03:04:05)`.
+    /// `AddressInfo(a 1.0.0.2/24 00:01:02:03:04:05, b 2.0.0.0/24)`.
     struct Declared;
 
     impl Names for Declared {
@@ -261,7 +267,9 @@ mod tests {
             (name == "a").then_some(Ipv4Addr::new(1, 0, 0, 2))
         }
         fn ipv4_prefix(&self, name: &str) -> Option<Ipv4Prefix> {
-            self.ipv4(name)
+            let address = self.ipv4(name);
+            address
+                .or_else(|| (name == "b").then_some(Ipv4Addr::new(2, 0, 0, 9)))
                 .and_then(|address| Ipv4Prefix::new(address, 24))
         }
         fn gateway(&self, name: &str) -> Option<Ipv4Addr> {
@@ -349,6 +357,19 @@ mod tests {
             Ipv4Addr::parse("a:bcast", &Declared),
             Ok(Ipv4Addr::new(1, 0, 0, 255))
         );
+        assert_eq!(
+            Ipv4Addr::parse("a:BCast", &Declared),
+            Ok(Ipv4Addr::new(1, 0, 0, 255))
+        );
+        assert_eq!(
+            Ipv4Addr::parse("b:gw", &Declared),
+            Ok(Ipv4Addr::new(2, 0, 0, 1))
+        );
+        assert_eq!(
+            EtherAddress::parse("a:Ethernet", &Declared),
+            Ok(EtherAddress([0, 1, 2, 3, 4, 5]))
+        );
+        assert!(Ipv4Addr::parse("c:gw", &Declared).is_err());
         assert!(Ipv4Addr::parse("a:eth", &Declared).is_err());
         assert!(Ipv4Addr::parse("b", &Declared).is_err());
         assert_eq!(

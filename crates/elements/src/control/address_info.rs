@@ -25,7 +25,8 @@ pub(super) const ADDRESS_INFO: Class = Class::of::<AddressInfo>("AddressInfo")
 /// Where a name may stand for several, a suffix chooses: `NAME:ip`, `NAME:ipnet`, `NAME:bcast` (the
 /// network's broadcast address), `NAME:ip6`, `NAME:ip6net`, `NAME:eth`. A network interface's name
 /// that nothing else has stands for the interface's addresses, and `eth0:gw` for the gateway of its
-/// default route, in routers that run as a process of the host.
+/// default route, in routers that run as a process of the host; of other networks, `NAME:gw` is the first
+/// address.
 ///
 /// See Click's manual page AddressInfo(n).
 struct AddressInfo;

@@ -224,14 +224,13 @@ impl Element for ArpResponder {
             "table" => Ok(self.entries.iter().fold(String::new(), |text, entry| {
                 format!("{text}{} {}\n", entry.prefix, entry.address)
             })),
-            "lookup" => {
+            _ => {
                 let address = Ipv4Addr::parse(parameters.trim(), &context.names())
                     .map_err(|_| HandlerError::failed("expected IP address"))?;
                 Ok(self
                     .lookup(address)
                     .map_or_else(String::new, |address| address.to_string()))
             }
-            _ => Err(HandlerError::NoHandler(name.into())),
         }
     }
 
@@ -250,7 +249,7 @@ impl Element for ArpResponder {
                 }
                 Ok(())
             }
-            "remove" => {
+            _ => {
                 let AddressOrPrefix(prefix) = AddressOrPrefix::parse(value.trim(), &names)
                     .map_err(|_| HandlerError::failed("expected IP/MASK"))?;
                 let Some(place) = self.find(prefix) else {
@@ -259,7 +258,6 @@ impl Element for ArpResponder {
                 self.entries.remove(place);
                 Ok(())
             }
-            _ => Err(HandlerError::NoHandler(name.into())),
         }
     }
 }

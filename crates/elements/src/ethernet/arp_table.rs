@@ -73,13 +73,12 @@ impl Owner {
 
     pub(super) fn read(&self, context: &Context<'_>, name: &str) -> Result<String, HandlerError> {
         let table = self.table.borrow();
-        match name {
-            "table" => Ok(table.text(context.now())),
-            "drops" => Ok(table.drops.to_string()),
-            "count" => Ok(table.len().to_string()),
-            "length" => Ok(table.waiting.to_string()),
-            _ => Err(HandlerError::NoHandler(name.into())),
-        }
+        Ok(match name {
+            "table" => table.text(context.now()),
+            "drops" => table.drops.to_string(),
+            "count" => table.len().to_string(),
+            _ => table.waiting.to_string(),
+        })
     }
 
     /// Writes a handler. What waits for an address that is written waits on, as in Click: it leaves
@@ -110,8 +109,7 @@ impl Owner {
                 };
                 table.learn(ip, EtherAddress::BROADCAST, context.now());
             }
-            "clear" => table.clear(),
-            _ => return Err(HandlerError::NoHandler(name.into())),
+            _ => table.clear(),
         }
         Ok(())
     }

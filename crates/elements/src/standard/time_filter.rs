@@ -24,8 +24,8 @@ pub(super) const TIME_RANGE: Class = Class::of::<TimeRange>("TimeRange");
 ///            END_CALL])
 /// ```
 ///
-/// - START: passes packets with this timestamp or a later one; START_AFTER counts from the first
-///   packet's timestamp, START_DELAY from the start of the router.
+/// - START: passes packets with this timestamp or a later one; the first packet's timestamp where it is
+///   missing. START_AFTER counts from the first packet's timestamp, START_DELAY from the start of the router.
 /// - END, END_AFTER, END_DELAY: passes packets with an earlier timestamp than that.
 /// - INTERVAL: ends so long after the start.
 /// - STOP: whether the driver stops when the first packet after the end comes; false.
@@ -66,7 +66,8 @@ fn nanoseconds(duration: Duration) -> i64 {
 impl Bound {
     /// Reads the keywords of one end, beside which there may be an INTERVAL.
     fn configure(arguments: &mut Arguments<'_>, name: &str, interval: bool) -> Self {
-        let at = arguments.position::<Timestamp>(name);
+        // Zero is as good as nothing.
+        let at = arguments.position::<Timestamp>(name).filter(|at| at.0 != 0);
         let after = arguments.keyword::<Duration>(&format!("{name}_AFTER"));
         let delay = arguments.keyword::<Duration>(&format!("{name}_DELAY"));
         let given = [at.is_some(), after.is_some(), delay.is_some()];
@@ -80,6 +81,8 @@ impl Bound {
             (Some(at), ..) => Self::At(at.0),
             (_, Some(after), _) => Self::After(nanoseconds(after)),
             (_, _, Some(delay)) => Self::Delay(nanoseconds(delay)),
+            // With the first packet, and never.
+            _ if name == "START" => Self::After(0),
             _ => Self::None,
         }
     }
