@@ -63,9 +63,10 @@ fn check(packet: &Packet, checksum: bool) -> Result<(), Fault> {
     if ip.protocol() != protocol::ICMP {
         return Err(Fault::Protocol);
     }
-    let payload = ip.payload();
-    let icmp = Icmp::new(payload).map_err(|_| Fault::Length)?;
-    if bytes.len() < usize::from(ip.total_length()) || !fits(icmp.kind(), payload.len()) {
+    // All that is there counts, whatever IP says of the length.
+    let message = bytes.get(ip.header_length()..).unwrap_or_default();
+    let icmp = Icmp::new(message).map_err(|_| Fault::Length)?;
+    if !fits(icmp.kind(), message.len()) {
         return Err(Fault::Length);
     }
     if checksum && !icmp.checksum_is_right() {

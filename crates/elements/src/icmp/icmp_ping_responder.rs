@@ -13,9 +13,9 @@ pub(super) const ICMP_PING_RESPONDER: Class = Class::of::<ICMPPingResponder>("IC
 /// ICMPPingResponder
 /// ```
 ///
-/// Turns echo requests into echo replies: addresses change places, checksums are mended, the
-/// destination annotation is set to where the request came from, the paint is taken off, and the time is
-/// now. All other packets leave by output 1 where it is used and are dropped otherwise. Packets need
+/// Turns echo requests into echo replies: addresses change places, the time to live becomes 255, the
+/// fragment field and the code zero, checksums are mended, the destination annotation is set to where the
+/// request came from, the paint is taken off, and the time is now. All other packets leave by output 1 where it is used and are dropped otherwise. Packets need
 /// their network header annotation set.
 ///
 /// See Click's manual page ICMPPingResponder(n).
@@ -37,16 +37,24 @@ fn answer(packet: &mut Packet) -> Option<()> {
     if icmp.kind() != icmp_type::ECHO {
         return None;
     }
-    let code = u16::from(icmp.code());
-    let (before, after) = (
-        u16::from(icmp_type::ECHO) << 8 | code,
-        u16::from(icmp_type::ECHO_REPLY) << 8 | code,
-    );
+    let before = u16::from(icmp_type::ECHO) << 8 | u16::from(icmp.code());
+    let after = u16::from(icmp_type::ECHO_REPLY) << 8;
     let checksum = update_u16(icmp.checksum(), before, after);
     icmp.set_kind(icmp_type::ECHO_REPLY);
+    icmp.set_code(0);
     icmp.set_checksum(checksum);
-    // Exchanging the addresses leaves the header's sum as it is.
     let (source, destination) = (ip.source(), ip.destination());
+    // Exchanging the addresses leaves the header's sum as it is.
+    let kind = u16::from(ip.protocol());
+    let checksum = update_u16(ip.checksum(), ip.flags_and_offset(), 0);
+    let checksum = update_u16(
+        checksum,
+        u16::from(ip.time_to_live()) << 8 | kind,
+        u16::from(u8::MAX) << 8 | kind,
+    );
+    ip.set_flags_and_offset(0);
+    ip.set_time_to_live(u8::MAX);
+    ip.set_checksum(checksum);
     ip.set_source(destination);
     ip.set_destination(source);
     packet.set_destination(source);

@@ -316,6 +316,7 @@ fn echo_requests_are_answered_and_nothing_else() {
     let ip = Ipv4::new(&sent[0]).unwrap();
     assert!(ip.checksum_is_right());
     assert_eq!((ip.source(), ip.destination()), (DESTINATION, SOURCE));
+    assert_eq!((ip.time_to_live(), ip.flags_and_offset()), (255, 0));
     let reply = Icmp::new(ip.payload()).unwrap();
     assert!(reply.checksum_is_right());
     assert_eq!(
@@ -403,8 +404,31 @@ fn pings_are_sent_at_their_interval_and_their_replies_are_timed() {
         bench
             .simulation
             .take_errors()
-            .contains("12 bytes from 10.0.0.2: icmp_seq=2 ttl=200")
+            .contains("4 bytes from 10.0.0.2: icmp_seq=2 ttl=255")
     );
+}
+
+#[test]
+fn replies_are_mirrored_and_second_ones_counted_apart() {
+    let bench = Bench::new(
+        "p :: ICMPPingSource(10.0.0.1, 10.0.0.2, LIMIT 1, MIRROR true, VERBOSE false)
+           -> ICMPPingResponder -> t :: Tee -> Queue(3) -> u :: Unqueue(LIMIT 2) -> [0]p;
+         t[1] -> Discard",
+    );
+    bench.run_for(Duration::from_secs(2));
+    // The request, and one for each of the two replies that came back.
+    assert_eq!(bench.read("p.count"), "3");
+    let twice = Bench::new(
+        "p :: ICMPPingSource(10.0.0.1, 10.0.0.2, LIMIT 1, VERBOSE false)
+           -> ICMPPingResponder -> t :: Tee -> [0]p; t[1] -> [0]p",
+    );
+    twice.run_for(Duration::from_secs(2));
+    assert_eq!(
+        twice.read("p.summary"),
+        "1 packets transmitted, 1 received, +1 duplicates, -200% packet loss\n\
+         rtt min/avg/max/mdev = 0.000/0.000/0.000/0.000\n"
+    );
+    assert_eq!(twice.read("p.rtt_max"), "0s");
 }
 
 #[test]
