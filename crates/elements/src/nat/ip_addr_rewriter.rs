@@ -119,10 +119,15 @@ mod tests {
 
     #[test]
     fn hosts_beyond_the_range_are_dropped() {
-        let packets = [([10, 0, 0, 1], [9; 4]), ([10, 0, 0, 2], [9; 4])];
+        let packets = [1, 2, 3].map(|host| ([10, 0, 0, host], [9; 4]));
+        assert_eq!(
+            translate("IPAddrRewriter", "pattern 3.0.0.1-3.0.0.2# -", &packets),
+            ["3.0.0.1 > 9.9.9.9", "3.0.0.2 > 9.9.9.9"]
+        );
+        // One address is no range: the host that had it last has it.
         assert_eq!(
             translate("IPAddrRewriter", "pattern 3.0.0.1-3.0.0.1# -", &packets),
-            ["3.0.0.1 > 9.9.9.9"]
+            ["3.0.0.1 > 9.9.9.9"; 3]
         );
     }
 }

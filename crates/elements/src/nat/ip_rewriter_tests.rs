@@ -101,16 +101,34 @@ fn a_flow_ends_when_flows_are_reaped_after_its_timeout() {
 #[test]
 fn ports_of_flows_that_have_timed_out_serve_again_before_those_are_reaped() {
     let bench =
-        nat("pattern 198.51.100.1 1024-1024 - - 0 1, drop, UDP_TIMEOUT 10, REAP_INTERVAL 0");
+        nat("pattern 198.51.100.1 1024-1025 - - 0 1, drop, UDP_TIMEOUT 10, REAP_INTERVAL 0");
     let sends = |host| {
         let from = [10, 0, 0, host];
         bench.arrive("inside", &packet(17, from, 5000, OUTSIDE, 53, 0));
         bench.run();
         bench.sent("outside").len()
     };
-    assert_eq!((sends(1), sends(2)), (1, 0));
+    assert_eq!((sends(1), sends(2), sends(3)), (1, 1, 0));
     bench.run_for(Duration::from_secs(10));
-    assert_eq!((sends(2), sends(1)), (1, 0));
+    assert_eq!((sends(3), sends(2), sends(1)), (1, 1, 0));
+}
+
+#[test]
+fn a_range_of_one_port_is_that_port_and_the_latest_flow_has_it() {
+    let bench = nat("pattern 198.51.100.1 1024-1024 - - 0 1, drop");
+    for host in 1..=2 {
+        bench.arrive(
+            "inside",
+            &packet(17, [10, 0, 0, host], 5000, OUTSIDE, 53, 0),
+        );
+    }
+    bench.run();
+    assert_eq!(bench.sent("outside").len(), 2);
+    assert_eq!(bench.read("rw.pattern0"), "198.51.100.1 1024 - - [1]\n");
+    assert_eq!(
+        bench.read("rw.udp_lookup 192.0.2.7 53 198.51.100.1 1024"),
+        "192.0.2.7 53 10.0.0.2 5000"
+    );
 }
 
 #[test]

@@ -131,8 +131,11 @@ impl Pattern {
 
     fn set_addresses(&mut self, low: u32, high: u32, choice: Choice) {
         self.source = Some(Ipv4Addr::from_bits(low));
-        self.choice = choice;
-        self.range = Range::Addresses(low, high);
+        // A range of one is no range, and that one is given whether it is free or not.
+        if low < high {
+            self.choice = choice;
+            self.range = Range::Addresses(low, high);
+        }
     }
 
     fn read_source_port(&mut self, text: &str) -> Result<(), String> {
@@ -147,8 +150,13 @@ impl Pattern {
         // Of a range of addresses before a range of ports, the first is taken.
         let (text, choice) = split_choice(text);
         let (low, high) = port_range(text).ok_or_else(bad)?;
-        self.range = Range::Ports(low, high);
-        self.choice = choice;
+        if low == high {
+            self.range = Range::None;
+            self.source_port = Some(low).filter(|port| *port > 0);
+        } else {
+            self.range = Range::Ports(low, high);
+            self.choice = choice;
+        }
         Ok(())
     }
 
@@ -262,8 +270,8 @@ fn split_choice(text: &str) -> (&str, Choice) {
     }
 }
 
-/// As Click's `patterns` handler writes it: a range of one as that one, an identifier where ports
-/// stand, what begins with zero as unchanged, and of a range of addresses before ports the first.
+/// As Click's `patterns` handler writes it: an identifier where ports stand, what begins with zero as
+/// unchanged, and of a range of addresses before ports the first.
 impl fmt::Display for Pattern {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let address = |address: Option<Ipv4Addr>| {
@@ -271,15 +279,14 @@ impl fmt::Display for Pattern {
         };
         let port = |port: Option<u16>| port.map_or_else(|| "-".into(), |port| port.to_string());
         let source = match self.range {
-            Range::Addresses(low, high) if low < high && self.words == 2 => {
+            Range::Addresses(low, high) if self.words == 2 => {
                 format!("{}-{}", Ipv4Addr::from_bits(low), Ipv4Addr::from_bits(high))
             }
             _ => address(self.source),
         };
         let source_port = match self.range {
             Range::Ports(0, _) => "-".into(),
-            Range::Ports(low, high) if low < high => format!("{low}-{high}"),
-            Range::Ports(low, _) => low.to_string(),
+            Range::Ports(low, high) => format!("{low}-{high}"),
             _ => port(self.source_port),
         };
         let destination = address(self.destination);
