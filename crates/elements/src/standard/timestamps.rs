@@ -177,15 +177,18 @@ impl Element for SetTimestampDelta {
 /// AdjustTimestamp: moves packets' timestamps.
 ///
 /// ```click
-/// AdjustTimestamp(DELTA [, keyword ALL])
+/// AdjustTimestamp([TIME, keywords FIRST, ALL])
 /// ```
 ///
-/// Adds DELTA seconds, which may be negative. Timestamps of zero are not set, and stay so unless
-/// ALL (false) is true.
+/// Adds TIME seconds (0), which may be negative. Timestamps of zero are not set, and stay so unless
+/// ALL (false) is true. With FIRST true (false) it is the "first timestamp" annotation that is moved.
+///
+/// Handlers: `time` (read, write).
 ///
 /// See Click's manual page AdjustTimestamp(n).
 struct AdjustTimestamp {
-    delta: i64,
+    time: i64,
+    first: bool,
     all: bool,
 }
 
@@ -197,32 +200,57 @@ fn signed(text: &str, names: &dyn Names) -> Result<i64, ArgumentError> {
 
 impl Configure for AdjustTimestamp {
     fn configure(arguments: &mut Arguments<'_>, _: &Configuration<'_>) -> Result<Self, Rejected> {
-        let delta = arguments.required_with("DELTA", signed);
+        let time = arguments.position_with("TIME", signed).unwrap_or(0);
+        let first = arguments.keyword("FIRST").unwrap_or(false);
         let all = arguments.keyword("ALL").unwrap_or(false);
         arguments.finish()?;
-        Ok(Self { delta: delta?, all })
+        Ok(Self { time, first, all })
     }
 }
 
 impl Element for AdjustTimestamp {
     fn process(&mut self, _: &mut Context<'_>, batch: &mut Batch) {
         for packet in batch.iter_mut() {
-            let timestamp = packet.timestamp();
-            if timestamp != 0 || self.all {
-                packet.set_timestamp(timestamp.saturating_add(self.delta));
+            let timestamp = if self.first {
+                first_timestamp(packet)
+            } else {
+                packet.timestamp()
+            };
+            if timestamp == 0 && !self.all {
+                continue;
+            }
+            let timestamp = timestamp.saturating_add(self.time);
+            if self.first {
+                set_first_timestamp(packet, timestamp);
+            } else {
+                packet.set_timestamp(timestamp);
             }
         }
     }
 
     fn handlers(&self, list: &mut HandlerList) {
-        list.read("delta");
+        list.read_write("time");
     }
 
     fn read(&mut self, _: &mut Context<'_>, name: &str, _: &str) -> Result<String, HandlerError> {
         match name {
-            "delta" => Ok(timestamp_text(self.delta).to_string()),
+            "time" => Ok(timestamp_text(self.time)),
             _ => Err(HandlerError::NoHandler(name.into())),
         }
+    }
+
+    fn write(
+        &mut self,
+        context: &mut Context<'_>,
+        name: &str,
+        value: &str,
+    ) -> Result<(), HandlerError> {
+        if name != "time" {
+            return Err(HandlerError::NoHandler(name.into()));
+        }
+        self.time = signed(value.trim(), &context.names())
+            .map_err(|_| HandlerError::failed("expected timestamp"))?;
+        Ok(())
     }
 }
 
