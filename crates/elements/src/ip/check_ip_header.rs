@@ -142,7 +142,8 @@ impl HeaderChecker {
         let ip = Ipv4::new(bytes).map_err(|error| match error {
             HeaderError::Truncated if bytes.len() < 20 => Fault::Tiny,
             HeaderError::Version => Fault::Version,
-            HeaderError::HeaderLength | HeaderError::Truncated => Fault::HeaderLength,
+            HeaderError::HeaderLength => Fault::HeaderLength,
+            HeaderError::Truncated => Fault::Length,
         })?;
         let length = usize::from(ip.total_length());
         let header_length = ip.header_length();

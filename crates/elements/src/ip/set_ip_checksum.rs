@@ -15,7 +15,8 @@ pub(super) const SET_IP_CHECKSUM: Class = Class::of::<SetIPChecksum>("SetIPCheck
 /// SetIPChecksum
 /// ```
 ///
-/// Packets need their network header annotation set; those without a whole header are dropped.
+/// The header is the marked one, or, where none is, what the packet begins with. Packets without a whole
+/// header are dropped.
 ///
 /// Handlers: `drops` (read) packets dropped.
 ///
@@ -34,7 +35,11 @@ impl Configure for SetIPChecksum {
 impl Element for SetIPChecksum {
     fn process(&mut self, _: &mut Context<'_>, batch: &mut Batch) {
         batch.retain(|packet| {
-            let Some(Ok(mut ip)) = packet.network_header_mut().map(Ipv4Mut::new) else {
+            let bytes = match packet.network_offset() {
+                Some(_) => packet.network_header_mut().unwrap_or_default(),
+                None => packet.data_mut(),
+            };
+            let Ok(mut ip) = Ipv4Mut::new(bytes) else {
                 self.drops += 1;
                 return false;
             };

@@ -19,8 +19,8 @@ pub(super) const STORE_IP_ADDRESS: Class = Class::of::<StoreIPAddress>("StoreIPA
 /// ```
 ///
 /// Writes ADDR, or else the destination annotation unless it is zero, OFFSET bytes into each packet.
-/// With `src` or `dst` for OFFSET it is written to that field of the IP header, and the checksums of IP,
-/// TCP and UDP are mended; otherwise no checksum is touched. Where OFFSET lies outside the packet, it
+/// With `src` or `dst` for OFFSET it is written to that field of the IP header, zero or not, and the
+/// checksums of IP, TCP and UDP are mended; otherwise no checksum is touched. Where OFFSET lies outside the packet, it
 /// leaves by output 1 where that is used and is dropped otherwise.
 ///
 /// See Click's manual page StoreIPAddress(n).
@@ -68,13 +68,13 @@ impl StoreIPAddress {
     fn store(&self, packet: &mut Packet) -> bool {
         let address = match self.address {
             Some(address) => address,
-            None => match packet.annotations().destination() {
-                Ipv4Addr::UNSPECIFIED => return true,
-                address => address,
-            },
+            None => packet.annotations().destination(),
         };
         let place = match self.place {
             Place::Offset(offset) => {
+                if self.address.is_none() && address.is_unspecified() {
+                    return true;
+                }
                 let bytes = packet
                     .data_mut()
                     .get_mut(offset..)

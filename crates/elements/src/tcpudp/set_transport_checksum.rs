@@ -1,5 +1,5 @@
 use sprat_click::{Arguments, Class, Configuration, Configure, Context, Element, Rejected};
-use sprat_packet::headers::{Ipv4Mut, TcpMut, UdpMut};
+use sprat_packet::headers::{Ipv4Mut, UdpMut};
 use sprat_packet::{Batch, Packet};
 
 pub(super) const SET_TCP_CHECKSUM: Class = Class::of::<SetTCPChecksum>("SetTCPChecksum")
@@ -16,8 +16,8 @@ pub(super) const SET_UDP_CHECKSUM: Class = Class::of::<SetUDPChecksum>("SetUDPCh
 /// ```
 ///
 /// Takes TCP/IP packets with their network header annotation set. Those whose lengths are bad leave by
-/// output 1 where it is used and are dropped otherwise. With FIXOFF true (false) a data offset that lies
-/// outside the packet is cut to it instead.
+/// output 1 where it is used and are dropped otherwise; each is reported. With FIXOFF true (false) a data
+/// offset that lies outside the packet is cut to it.
 ///
 /// See Click's manual page SetTCPChecksum(n).
 pub(crate) struct SetTCPChecksum {
@@ -61,18 +61,24 @@ fn fix_offset(segment: &mut [u8]) {
     }
 }
 
+/// Bytes of a TCP header without options.
+const HEADER: usize = 20;
+
 fn set_tcp(packet: &mut Packet, fix: bool) -> Option<()> {
     let mut ip = Ipv4Mut::new(packet.network_header_mut()?).ok()?;
     let whole = usize::from(ip.total_length()).checked_sub(ip.header_length())?;
     let pseudo_header = ip.pseudo_header(u16::try_from(whole).ok()?);
     let segment = ip.payload_mut();
-    if segment.len() < whole {
+    if segment.len() < whole || whole < HEADER {
         return None;
     }
     if fix {
         fix_offset(segment);
     }
-    TcpMut::new(segment).ok()?.fill_checksum(pseudo_header);
+    // The data offset may lie: nothing is read by it.
+    segment[16..18].fill(0);
+    let checksum = pseudo_header.add_bytes(segment).finish();
+    segment[16..18].copy_from_slice(&checksum.to_be_bytes());
     Some(())
 }
 
@@ -97,6 +103,7 @@ impl Element for SetTCPChecksum {
             if set_tcp(&mut packet, self.fix_offset).is_some() {
                 return Some(packet);
             }
+            context.chatter(format_args!("SetTCPChecksum: bad lengths"));
             context.emit(1, packet);
             None
         });

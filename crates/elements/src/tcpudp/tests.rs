@@ -158,7 +158,12 @@ fn checksums_are_made_anew() {
         [tcp(b"abc")]
     );
     assert!(through("SetUDPChecksum", &with(udp(b"abc"), 25, 12)).is_empty());
-    assert!(through("SetTCPChecksum", &with(tcp(b"abc"), 32, 0x60)).is_empty());
+    assert!(through("SetTCPChecksum", &tcp(b"abc")[..42]).is_empty());
+    // A data offset that lies changes nothing, but that it is summed.
+    let sent = through("SetTCPChecksum", &with(tcp(b"abc"), 32, 0x60));
+    let segment = &sent[0][20..];
+    let pseudo_header = Ipv4::new(&sent[0]).unwrap().pseudo_header(23);
+    assert_eq!(pseudo_header.add_bytes(segment).finish(), 0);
     let fixed = through(
         "SetTCPChecksum(true) -> CheckTCPHeader",
         &with(tcp(b"abc"), 32, 0xf0),
