@@ -2,7 +2,7 @@
 
 use std::io::{Error, ErrorKind, Result};
 
-use crate::process;
+use crate::{machine, process};
 
 /// Moments, where nobody says how many: about half an hour.
 const MOMENTS: u32 = 5000;
@@ -23,6 +23,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<bool> {
             return Err(Error::new(ErrorKind::InvalidInput, text));
         }
     };
+    machine::install_programs();
     let arguments = [
         "test",
         "--locked",

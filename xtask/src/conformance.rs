@@ -3,7 +3,7 @@
 //! The cases are not part of the project: they are looked for in `../shared/conformance`, and
 //! where they are not there this says so.
 
-use crate::process;
+use crate::{machine, process};
 use crate::report::Report;
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -44,6 +44,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<bool> {
         [what] if what == "targets" => return targets(),
         _ => return Err(Error::other("expected nothing, or `targets`")),
     }
+    machine::install_programs();
     let Some(outcome) = measure()? else {
         println!("{ABSENT}");
         return Ok(true);

@@ -19,7 +19,7 @@ mod switch;
 mod table;
 mod trace;
 
-use crate::process;
+use crate::{machine, process};
 use std::io::{Error, ErrorKind, Result};
 use std::path::PathBuf;
 use table::Row;
@@ -101,6 +101,13 @@ const BENCHMARKS: [(&str, &str, Measure); 14] = [
     ),
 ];
 
+/// What more than one benchmark starts, and Debian's packages that hold it.
+const PROGRAMS: [(&str, &str); 3] = [
+    ("ip", "iproute2"),
+    ("ping", "iputils-ping"),
+    ("python3", "python3"),
+];
+
 /// Runs the benchmarks named, or all; true when every bar is kept.
 ///
 /// # Errors
@@ -132,6 +139,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<bool> {
     if chosen.is_empty() {
         chosen = BENCHMARKS.iter().collect();
     }
+    machine::install_packages(&PROGRAMS);
     if !process::show(&mut process::cargo(&[
         "build",
         "--release",
