@@ -3,8 +3,8 @@
 //! The cases are not part of the project: they are looked for in `../shared/conformance`, and
 //! where they are not there this says so.
 
-use crate::{machine, process};
 use crate::report::Report;
+use crate::{machine, process};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::io::{Error, Result};
