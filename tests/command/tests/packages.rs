@@ -169,6 +169,9 @@ fn the_same_sources_are_a_linux_program_for_sprat_and_for_plain_cargo() {
 #[test]
 fn what_a_linux_program_cannot_have_is_refused_before_it_is_built() {
     let (_folder, package) = new_package();
+    // Nothing else on this machine may be in the way of what is refused.
+    let publish = format!("{}:80", free_port());
+    replace(&package.join("Cargo.toml"), "8080:80", &publish);
     for (flags, words) in [
         (&["--monitor", "vm"][..], "--monitor"),
         (&["--port", "eth0=tap:tap7"], "tap7"),
