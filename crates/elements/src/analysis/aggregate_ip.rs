@@ -21,14 +21,16 @@ pub(super) const AGGREGATE_IP: Class = Class::of::<AggregateIp>("AggregateIP")
 /// AggregateIP(FIELD, [keywords INCREMENTAL, UNSHIFT_IP_ADDR])
 /// ```
 ///
-/// FIELD is a header field by name: `ip` with `vers`, `hl`, `tos`, `dscp`, `ecn`, `len`, `id`, `off`,
-/// `rf`, `df`, `mf`, `fragoff`, `ttl`, `proto`, `sum`, `src` or `dst`; `udp` with `sport`, `dport`,
-/// `len` or `sum`; `tcp` with `sport`, `dport`, `seq`, `ack`, `hl`, `flags`, `fin`, `syn`, `rst`,
-/// `psh`, `ackf`, `urg`, `win`, `sum` or `urp`; `icmp` with `type`, `code` or `sum`; `sport` and
-/// `dport` alone, of TCP or UDP. Or by its place: `ip[OFFSET:LENGTH]`, `ip[FIRST-LAST]`, `ip[OFFSET]`
-/// in bytes, with braces in bits, from the IP header; from the transport header with `transp`, `tcp`,
-/// `udp` or `icmp`; from the payload of TCP and UDP with `data`. Behind it may stand `/NUM`, of which
-/// only the top NUM bits count, or `& MASK`, where MASK is one stretch of ones.
+/// FIELD is `HEADER [NAME] [PLACE] [/NUM] [& MASK]`. HEADER is `ip`, `tcp`, `udp`, `icmp` or another
+/// protocol (`dccp`, `gre`, `igmp`, `ipip`, `sctp`, `ip proto NUM`), `tcpudp` for either, `transp` for
+/// the transport header of any, or `payload` of TCP and UDP. NAME is a field of `ip`: `vers`, `hl`,
+/// `tos`, `dscp`, `ecn`, `len`, `id`, `off`, `rf`, `df`, `mf`, `fragoff`, `ttl`, `proto`, `sum`, `src`
+/// or `dst`; of `udp`: `sport`, `dport`, `len` or `sum`; of `tcp`: `sport`, `dport`, `seq` (`seqno`),
+/// `ackno`, `hl`, `flags`, `fin`, `syn`, `rst`, `psh` (`push`), `ack`, `urg`, `win`, `sum` or `urp`; of
+/// `icmp`: `type`, `code` or `sum`; `sport` and `dport` stand with `ip`, `tcpudp` or alone for those of
+/// either. PLACE is in the field, or in the header where there is no name: `[OFFSET:LENGTH]`,
+/// `[FIRST-LAST]` or `[OFFSET]` in bytes, with braces in bits. Of `/NUM` only the top NUM bits count,
+/// of MASK one stretch of ones. A field lies within 32 bits that begin at a multiple of four bytes.
 ///
 /// Packets without the field leave by output 1 if there is one: those too short, of another protocol,
 /// and fragments without a transport header.
@@ -37,7 +39,8 @@ pub(super) const AGGREGATE_IP: Class = Class::of::<AggregateIp>("AggregateIP")
 /// - UNSHIFT_IP_ADDR: whether a part of an address keeps its place, so that `ip src/8` of 1.2.3.4 is
 ///   0x01000000 instead of 1; false.
 ///
-/// Handlers: `header` (read) is `ip`, `transp` or `payload`; `bit_offset` and `bit_length` (read).
+/// Handlers: `field` (read), `header` (read) is the protocol, 0 for IP; `bit_offset` and `bit_length`
+/// (read).
 ///
 /// ```click
 /// FromDump(trace.pcap, STOP true) -> Strip(14) -> CheckIPHeader
@@ -55,21 +58,23 @@ struct AggregateIp {
 impl Configure for AggregateIp {
     fn configure(arguments: &mut Arguments<'_>, _: &Configuration<'_>) -> Result<Self, Rejected> {
         let field = arguments.required_with("FIELD", |text, _| {
-            let text = sprat_click::arguments::unquote(text);
-            IpField::parse(&text).map_err(ArgumentError::other)
+            Ok::<_, ArgumentError>(sprat_click::arguments::unquote(text))
         });
         let incremental = arguments.keyword("INCREMENTAL").unwrap_or(false);
         let unshift = arguments.keyword("UNSHIFT_IP_ADDR").unwrap_or(false);
         arguments.finish()?;
-        let field = field?;
-        let shift = field.shift_in_address().filter(|_| unshift);
-        if incremental && shift.is_some() {
-            return Err(arguments.error("'INCREMENTAL' and 'UNSHIFT_IP_ADDR' are incompatible"));
+        let field = IpField::parse(&field?).map_err(|error| arguments.error(error))?;
+        let last = field.offset() + field.length() as usize - 1;
+        if field.offset() / 32 != last / 32 {
+            return Err(arguments.error("field specification does not fit within a single word"));
+        }
+        if field.length() == 32 && incremental {
+            return Err(arguments.error("'INCREMENTAL' is incompatible with field length 32"));
         }
         Ok(Self {
             field,
             incremental,
-            shift: shift.unwrap_or(0),
+            shift: field.shift_in_address().filter(|_| unshift).unwrap_or(0),
         })
     }
 }
@@ -95,12 +100,14 @@ impl Element for AggregateIp {
     }
 
     fn handlers(&self, list: &mut HandlerList) {
-        list.read("header").read("bit_offset").read("bit_length");
+        list.read("header").read("bit_offset");
+        list.read("bit_length").read("field");
     }
 
     fn read(&mut self, _: &mut Context<'_>, name: &str, _: &str) -> Result<String, HandlerError> {
         match name {
-            "header" => Ok(self.field.header().to_string()),
+            "header" => Ok(self.field.header()),
+            "field" => Ok(self.field.text()),
             "bit_offset" => Ok(self.field.offset().to_string()),
             "bit_length" => Ok(format!("{}", self.field.length())),
             _ => Err(HandlerError::NoHandler(name.into())),
@@ -164,17 +171,35 @@ mod tests {
         bench.arrive("in", &[0x45, 0, 0, 20]);
         bench.run();
         assert_eq!((bench.sent("out").len(), bench.sent("other").len()), (0, 1));
-        assert_eq!(bench.read("a.header"), "transp");
+        assert_eq!(bench.read("a.header"), "tcp");
+        assert_eq!(bench.read("a.field"), "tcp sport");
         assert_eq!(bench.read("a.bit_offset"), "0");
         assert_eq!(bench.read("a.bit_length"), "16");
     }
 
     #[test]
     fn wrong_fields_are_named() {
-        let errors = Bench::errors("Idle -> AggregateIP(ip sort) -> Idle");
-        assert!(
-            errors.contains("FIELD: unknown field 'ip sort'"),
-            "{errors}"
-        );
+        for (arguments, wrong) in [
+            ("ip sort", "expected 'HEADER [NAME] [{OFFSET:LENGTH}]"),
+            (
+                "ip[0:5]",
+                "field specification does not fit within a single word",
+            ),
+            (
+                "ip src, INCREMENTAL true",
+                "'INCREMENTAL' is incompatible with field length 32",
+            ),
+        ] {
+            let errors = Bench::errors(&std::format!("Idle -> AggregateIP({arguments}) -> Idle"));
+            assert!(errors.contains(wrong), "{errors}");
+        }
+    }
+
+    #[test]
+    fn what_keeps_its_place_moves_the_old_aggregate_up_all_the_same() {
+        let elements = "AggregateIP(udp dport) -> AggregateIP(ip src/8, INCREMENTAL true, \
+                        UNSHIFT_IP_ADDR true)";
+        // 53 * 2^8 + 9 * 2^24.
+        assert_eq!(aggregates(elements, DUMP), "151008512\n");
     }
 }

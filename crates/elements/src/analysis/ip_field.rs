@@ -1,4 +1,4 @@
-//! A field of IP packets by name or place, as `ip src/8` or `transp[2:2] & 0x3f0`.
+//! A field of IP packets by name or place, as `ip src/8` or `transp [2:2] & 0x3f0`.
 
 use alloc::format;
 use alloc::string::{String, ToString};
@@ -7,180 +7,238 @@ use sprat_click::arguments::parse_unsigned;
 use sprat_packet::headers::protocol::{ICMP, TCP, UDP};
 use sprat_packet::headers::{Ipv4, Tcp};
 
-/// What an offset counts from.
+/// What a field's place counts from, and which packets have it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Base {
+enum Header {
     Network,
+    /// Of packets with ports.
+    TcpOrUdp,
     Transport,
     Payload,
+    Protocol(u8),
 }
 
-/// Which packets have the field.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Protocols {
-    Any,
-    One(u8),
-    /// Those with ports.
-    TcpOrUdp,
-}
+use Header::{Network, Protocol, TcpOrUdp};
 
-/// Up to 32 bits that packets have at the same place.
+/// Bits that packets have at the same place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct IpField {
-    base: Base,
-    protocols: Protocols,
+    header: Header,
     /// In bits.
     offset: usize,
     length: u32,
 }
 
-use Base::{Network, Transport};
-use Protocols::{Any, One, TcpOrUdp};
-
-/// Names, and where their fields are: Click's names from its manual page AggregateIP(n), places from
-/// RFC 791, 768, 9293 and 792.
-const NAMED: &[(&str, Base, Protocols, usize, u32)] = &[
-    ("ip vers", Network, Any, 0, 4),
-    ("ip hl", Network, Any, 4, 4),
-    ("ip tos", Network, Any, 8, 8),
-    ("ip dscp", Network, Any, 8, 6),
-    ("ip ecn", Network, Any, 14, 2),
-    ("ip len", Network, Any, 16, 16),
-    ("ip id", Network, Any, 32, 16),
-    ("ip off", Network, Any, 48, 16),
-    ("ip rf", Network, Any, 48, 1),
-    ("ip df", Network, Any, 49, 1),
-    ("ip mf", Network, Any, 50, 1),
-    ("ip fragoff", Network, Any, 51, 13),
-    ("ip ttl", Network, Any, 64, 8),
-    ("ip proto", Network, Any, 72, 8),
-    ("ip sum", Network, Any, 80, 16),
-    ("ip src", Network, Any, 96, 32),
-    ("ip dst", Network, Any, 128, 32),
-    ("sport", Transport, TcpOrUdp, 0, 16),
-    ("dport", Transport, TcpOrUdp, 16, 16),
-    ("udp sport", Transport, One(UDP), 0, 16),
-    ("udp dport", Transport, One(UDP), 16, 16),
-    ("udp len", Transport, One(UDP), 32, 16),
-    ("udp sum", Transport, One(UDP), 48, 16),
-    ("tcp sport", Transport, One(TCP), 0, 16),
-    ("tcp dport", Transport, One(TCP), 16, 16),
-    ("tcp seq", Transport, One(TCP), 32, 32),
-    ("tcp seqno", Transport, One(TCP), 32, 32),
-    ("tcp ack", Transport, One(TCP), 64, 32),
-    ("tcp ackno", Transport, One(TCP), 64, 32),
-    ("tcp hl", Transport, One(TCP), 96, 4),
-    ("tcp flags", Transport, One(TCP), 104, 8),
-    ("tcp urg", Transport, One(TCP), 106, 1),
-    ("tcp ackf", Transport, One(TCP), 107, 1),
-    ("tcp psh", Transport, One(TCP), 108, 1),
-    ("tcp rst", Transport, One(TCP), 109, 1),
-    ("tcp syn", Transport, One(TCP), 110, 1),
-    ("tcp fin", Transport, One(TCP), 111, 1),
-    ("tcp win", Transport, One(TCP), 112, 16),
-    ("tcp sum", Transport, One(TCP), 128, 16),
-    ("tcp urp", Transport, One(TCP), 144, 16),
-    ("icmp type", Transport, One(ICMP), 0, 8),
-    ("icmp code", Transport, One(ICMP), 8, 8),
-    ("icmp sum", Transport, One(ICMP), 16, 16),
+/// Names, and where their fields are: Click's names from its manual page AggregateIP(n), in the order
+/// in which they are looked for when a field is told; places from RFC 791, 768, 9293 and 792.
+const NAMED: &[(Header, &str, usize, u32)] = &[
+    (Network, "df", 49, 1),
+    (Network, "dscp", 8, 6),
+    (Network, "dst", 128, 32),
+    (Network, "ecn", 14, 2),
+    (Network, "fragoff", 51, 13),
+    (Network, "hl", 4, 4),
+    (Network, "id", 32, 16),
+    (Network, "len", 16, 16),
+    (Network, "mf", 50, 1),
+    (Network, "off", 48, 16),
+    (Network, "proto", 72, 8),
+    (Network, "rf", 48, 1),
+    (Network, "src", 96, 32),
+    (Network, "sum", 80, 16),
+    (Network, "tos", 8, 8),
+    (Network, "ttl", 64, 8),
+    (Network, "vers", 0, 4),
+    (Protocol(UDP), "dport", 16, 16),
+    (Protocol(UDP), "len", 32, 16),
+    (Protocol(UDP), "sport", 0, 16),
+    (Protocol(UDP), "sum", 48, 16),
+    (Protocol(TCP), "ack", 107, 1),
+    (Protocol(TCP), "ackno", 64, 32),
+    (Protocol(TCP), "dport", 16, 16),
+    (Protocol(TCP), "fin", 111, 1),
+    (Protocol(TCP), "flags", 104, 8),
+    (Protocol(TCP), "hl", 96, 4),
+    (Protocol(TCP), "psh", 108, 1),
+    (Protocol(TCP), "push", 108, 1),
+    (Protocol(TCP), "rst", 109, 1),
+    (Protocol(TCP), "seq", 32, 32),
+    (Protocol(TCP), "seqno", 32, 32),
+    (Protocol(TCP), "sport", 0, 16),
+    (Protocol(TCP), "sum", 128, 16),
+    (Protocol(TCP), "syn", 110, 1),
+    (Protocol(TCP), "urg", 106, 1),
+    (Protocol(TCP), "urp", 144, 16),
+    (Protocol(TCP), "win", 112, 16),
+    (Protocol(ICMP), "code", 8, 8),
+    (Protocol(ICMP), "sum", 16, 16),
+    (Protocol(ICMP), "type", 0, 8),
+    (TcpOrUdp, "dport", 16, 16),
+    (TcpOrUdp, "sport", 0, 16),
 ];
 
-/// What offsets may count from, by name.
-const BASES: &[(&str, Base, Protocols)] = &[
-    ("ip", Base::Network, Any),
-    ("transp", Base::Transport, Any),
-    ("tcp", Base::Transport, One(TCP)),
-    ("udp", Base::Transport, One(UDP)),
-    ("icmp", Base::Transport, One(ICMP)),
-    ("data", Base::Payload, TcpOrUdp),
+/// Headers by the names that Click has for protocols.
+const HEADERS: &[(&str, Header)] = &[
+    ("dccp", Protocol(33)),
+    ("gre", Protocol(47)),
+    ("icmp", Protocol(ICMP)),
+    ("igmp", Protocol(2)),
+    ("ipip", Protocol(4)),
+    ("payload", Header::Payload),
+    ("sctp", Protocol(132)),
+    ("tcp", Protocol(TCP)),
+    ("tcpudp", TcpOrUdp),
+    ("transp", Header::Transport),
+    ("udp", Protocol(UDP)),
 ];
+
+const EXPECTED: &str = "expected 'HEADER [NAME] [{OFFSET:LENGTH}] [/PREFIX] [& MASK]'";
+const BAD_PLACE: &str = "bad offset or length in TCP/IP field";
+const BAD_MASK: &str = "bad prefix or mask in TCP/IP field";
+
+/// What is left of a field's text.
+struct Scanner<'a>(&'a str);
+
+impl<'a> Scanner<'a> {
+    /// Takes `text` behind spaces, if it stands there.
+    fn take(&mut self, text: &str) -> bool {
+        let rest = self.0.trim_start().strip_prefix(text);
+        self.0 = rest.unwrap_or(self.0);
+        rest.is_some()
+    }
+
+    /// Takes a name behind spaces, which may be empty.
+    fn word(&mut self) -> &'a str {
+        let text = self.0.trim_start();
+        let end = text.find(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+        let (word, rest) = text.split_at(end.unwrap_or(text.len()));
+        self.0 = rest;
+        word
+    }
+
+    /// Takes a number behind spaces.
+    fn number(&mut self) -> Option<u32> {
+        let number = parse_unsigned(self.word())?.ok()?;
+        u32::try_from(number).ok()
+    }
+
+    /// Takes `[OFFSET:LENGTH]`, `[FIRST-LAST]` or `[OFFSET]` in bytes, in braces in bits; says offset
+    /// and length in bits.
+    fn place(&mut self) -> Result<Option<(usize, u32)>, &'static str> {
+        let (close, unit) = match () {
+            () if self.take("[") => ("]", 8),
+            () if self.take("{") => ("}", 1),
+            () => return Ok(None),
+        };
+        let offset = self.number().ok_or(EXPECTED)?;
+        let length = if self.take(":") || self.take(",") {
+            self.number().ok_or(EXPECTED)?
+        } else if self.take("-") {
+            let last = self.number().ok_or(EXPECTED)?;
+            last.wrapping_add(1).saturating_sub(offset)
+        } else {
+            1
+        };
+        if !self.take(close) {
+            return Err(EXPECTED);
+        }
+        // Both are of a header, or at most of a packet.
+        if offset > 0xffff || !(1..=0xffff).contains(&length) {
+            return Err(BAD_PLACE);
+        }
+        Ok(Some(((offset * unit) as usize, length * unit)))
+    }
+}
 
 impl IpField {
     /// Reads a field.
-    pub(super) fn parse(text: &str) -> Result<Self, String> {
-        let end = text.find(['/', '&']).unwrap_or(text.len());
-        let (place, mask) = text.split_at(end);
-        let field = match place.find(['[', '{']) {
-            Some(open) => Self::at(&place[..open], place[open..].trim())?,
-            None => Self::named(place)?,
+    pub(super) fn parse(text: &str) -> Result<Self, &'static str> {
+        let mut rest = Scanner(text);
+        let header = match rest.word() {
+            "ip" => {
+                let mut protocol = Scanner(rest.0);
+                let number = match protocol.word() {
+                    "proto" => protocol
+                        .number()
+                        .and_then(|number| u8::try_from(number).ok()),
+                    _ => None,
+                };
+                // `ip proto` by itself is a field.
+                if number.is_some() {
+                    rest = protocol;
+                }
+                number.map_or(Network, Protocol)
+            }
+            // Click's manual page has them without a header too.
+            "sport" | "dport" => {
+                rest = Scanner(text);
+                TcpOrUdp
+            }
+            name => {
+                let known = HEADERS.iter().find(|known| known.0 == name);
+                known.ok_or(EXPECTED)?.1
+            }
         };
-        if !(1..=32).contains(&field.length) {
-            return Err(format!("{} bits wide; at most 32 can be", field.length));
+        let mut behind = Scanner(rest.0);
+        let named = Self::named(header, behind.word());
+        if named.is_some() {
+            rest = behind;
         }
-        match mask.split_at_checked(1) {
-            None => Ok(field),
-            Some(("/", length)) => field.upper_bits(length.trim()),
-            Some((_, mask)) => field.masked(mask.trim()),
+        let mut field = match (named, rest.place()?) {
+            (None, None) => return Err(EXPECTED),
+            (Some(field), None) => field,
+            (None, Some((offset, length))) => Self {
+                header,
+                offset,
+                length,
+            },
+            (Some(field), Some((offset, length))) => field.part(offset, length)?,
+        };
+        if rest.take("/") {
+            let length = rest.number().ok_or(BAD_MASK)?;
+            if !(1..=field.length).contains(&length) {
+                return Err(BAD_MASK);
+            }
+            field.length = length;
         }
-    }
-
-    fn named(name: &str) -> Result<Self, String> {
-        let mut words = name.split_whitespace();
-        let name = match (words.next(), words.next(), words.next()) {
-            (Some(word), None, None) => word.to_string(),
-            (Some(base), Some(word), None) => format!("{base} {word}"),
-            _ => String::new(),
-        };
-        let named = NAMED.iter().find(|named| named.0 == name);
-        let &(_, base, protocols, offset, length) =
-            named.ok_or_else(|| format!("unknown field '{name}'"))?;
-        Ok(Self {
-            base,
-            protocols,
-            offset,
-            length,
-        })
-    }
-
-    /// A field by its place: `[OFFSET:LENGTH]`, `[FIRST-LAST]` or `[OFFSET]` in bytes, in braces
-    /// in bits.
-    fn at(base: &str, place: &str) -> Result<Self, String> {
-        let base = base.trim();
-        let wrong = || format!("bad place '{base}{place}'");
-        let known = BASES.iter().find(|known| known.0 == base);
-        let &(_, base, protocols) = known.ok_or_else(wrong)?;
-        let (inner, unit) = match place.as_bytes() {
-            [b'[', .., b']'] => (&place[1..place.len() - 1], 8),
-            [b'{', .., b'}'] => (&place[1..place.len() - 1], 1),
-            _ => return Err(wrong()),
-        };
-        let number = |text: &str| match parse_unsigned(text.trim()) {
-            Some(Ok(number)) if number <= 65_535 => usize::try_from(number).ok(),
-            _ => None,
-        };
-        let (offset, length) = if let Some((offset, length)) = inner.split_once([':', ',']) {
-            (number(offset), number(length))
-        } else if let Some((first, last)) = inner.split_once('-') {
-            let (first, last) = (number(first), number(last));
-            let length = last
-                .zip(first)
-                .and_then(|(last, first)| last.checked_sub(first));
-            (first, length.map(|length| length + 1))
-        } else {
-            (number(inner), Some(1))
-        };
-        let (offset, length) = offset.zip(length).ok_or_else(wrong)?;
-        Ok(Self {
-            base,
-            protocols,
-            offset: offset * unit,
-            length: u32::try_from(length * unit).unwrap_or(u32::MAX),
-        })
-    }
-
-    fn upper_bits(self, length: &str) -> Result<Self, String> {
-        match length.parse() {
-            Ok(length) if (1..=self.length).contains(&length) => Ok(Self { length, ..self }),
-            _ => Err(format!("bad prefix '/{length}'")),
+        if rest.take("&") {
+            field = field.masked(rest.number().ok_or(BAD_MASK)?)?;
+        }
+        match rest.0.trim_start() {
+            "" => Ok(field),
+            _ => Err("garbage after field specification"),
         }
     }
 
-    fn masked(self, mask: &str) -> Result<Self, String> {
-        let wrong = || format!("mask '{mask}' is not one stretch of ones within the field");
-        let mask = match parse_unsigned(mask) {
-            Some(Ok(mask)) => u32::try_from(mask).map_err(|_| wrong())?,
-            _ => return Err(wrong()),
+    fn named(header: Header, name: &str) -> Option<Self> {
+        let named = |header| {
+            let field = NAMED
+                .iter()
+                .find(|named| (named.0, named.1) == (header, name));
+            field.map(|&(header, _, offset, length)| Self {
+                header,
+                offset,
+                length,
+            })
         };
+        match (header, name) {
+            (Network, "sport" | "dport") => named(TcpOrUdp),
+            _ => named(header),
+        }
+    }
+
+    fn part(self, offset: usize, length: u32) -> Result<Self, &'static str> {
+        match offset + length as usize <= self.length as usize {
+            true => Ok(Self {
+                offset: self.offset + offset,
+                length,
+                ..self
+            }),
+            false => Err(BAD_PLACE),
+        }
+    }
+
+    fn masked(self, mask: u32) -> Result<Self, &'static str> {
         let length = mask.count_ones();
         let below = mask.trailing_zeros();
         // Nothing but ones is left of the mask without what is below them.
@@ -191,29 +249,30 @@ impl IpField {
                 length,
                 ..self
             }),
-            _ => Err(wrong()),
+            _ => Err(BAD_MASK),
         }
     }
 
-    /// The field's value in a packet, given from its network header on.
+    /// The field's value in a packet, given from its network header on. The field is at most 32 bits
+    /// long.
     pub(super) fn value(&self, packet: &[u8]) -> Option<u32> {
-        let bytes = match self.base {
-            Base::Network => packet,
+        let bytes = match self.header {
+            Network => packet,
             _ => {
                 let ip = Ipv4::new(packet).ok()?;
                 let protocol = ip.protocol();
-                let fits = match self.protocols {
-                    Any => true,
-                    One(one) => protocol == one,
-                    TcpOrUdp => protocol == TCP || protocol == UDP,
+                let fits = match self.header {
+                    Protocol(one) => protocol == one,
+                    Header::Transport | Network => true,
+                    TcpOrUdp | Header::Payload => protocol == TCP || protocol == UDP,
                 };
                 if !fits || !ip.is_first_fragment() {
                     return None;
                 }
                 let transport = ip.payload();
-                match (self.base, protocol) {
-                    (Base::Payload, UDP) => transport.get(8..)?,
-                    (Base::Payload, _) => Tcp::new(transport).ok()?.payload(),
+                match (self.header, protocol) {
+                    (Header::Payload, UDP) => transport.get(8..)?,
+                    (Header::Payload, _) => Tcp::new(transport).ok()?.payload(),
                     _ => transport,
                 }
             }
@@ -239,23 +298,67 @@ impl IpField {
         self.offset
     }
 
-    /// What its place counts from, as Click says it.
-    pub(super) fn header(&self) -> &'static str {
-        match self.base {
-            Base::Network => "ip",
-            Base::Transport => "transp",
-            Base::Payload => "payload",
+    /// What its place counts from, as Click says it: a protocol by name or number.
+    pub(super) fn header(&self) -> String {
+        match (self.header, self.header_name()) {
+            (_, Some(name)) => name.to_string(),
+            (Protocol(number), None) => number.to_string(),
+            _ => "0".to_string(),
         }
     }
 
-    /// How far its value is from where it stands in an address, if it lies within one of them.
+    fn header_name(&self) -> Option<&'static str> {
+        let known = HEADERS.iter().find(|known| known.1 == self.header);
+        known.map(|known| known.0)
+    }
+
+    /// The field as Click tells it: by its name, as the first bits of a named one, or by its place.
+    pub(super) fn text(&self) -> String {
+        let header = match (self.header, self.header_name()) {
+            (_, Some(name)) => name.to_string(),
+            (Protocol(number), None) => format!("ip proto {number}"),
+            _ => "ip".to_string(),
+        };
+        let name = |offset: usize, length: u32| {
+            let place = (self.header, offset, length);
+            let named = NAMED
+                .iter()
+                .find(|named| (named.0, named.2, named.3) == place);
+            named.map(|named| named.1)
+        };
+        let (mut offset, length) = (self.offset, self.length as usize);
+        if let Some(name) = name(offset, self.length) {
+            return format!("{header} {name}");
+        }
+        let around = [8_u32, 16, 32].into_iter().find_map(|bits| {
+            let container = bits as usize;
+            let begin = offset - offset % container;
+            let within = offset + length <= begin + container;
+            name(begin, bits)
+                .filter(|_| within)
+                .map(|name| (name, begin))
+        });
+        let header = match around {
+            Some((name, begin)) if begin == offset => return format!("{header} {name}/{length}"),
+            Some((name, begin)) => {
+                offset -= begin;
+                format!("{header} {name}")
+            }
+            None => header,
+        };
+        match (offset % 8, length % 8, length) {
+            (0, _, 8) => format!("{header}[{}]", offset / 8),
+            (0, 0, _) => format!("{header}[{}:{}]", offset / 8, length / 8),
+            (_, _, 1) => format!("{header}{{{offset}}}"),
+            _ => format!("{header}{{{offset}:{length}}}"),
+        }
+    }
+
+    /// How far its value is from where it stands in an address, if it begins within one.
     pub(super) fn shift_in_address(&self) -> Option<u32> {
-        let end = self.offset + self.length as usize;
-        [96, 128].into_iter().find_map(|start: usize| {
-            let behind = (start + 32).checked_sub(end)?;
-            let within = self.base == Base::Network && self.offset >= start;
-            u32::try_from(behind).ok().filter(|_| within)
-        })
+        let last = self.offset + self.length as usize - 1;
+        let within = self.header == Network && (96..160).contains(&self.offset);
+        u32::try_from(31 - last % 32).ok().filter(|_| within)
     }
 }
 
@@ -283,6 +386,9 @@ mod tests {
             "ip[12, 1]",
             "ip{96:8}",
             "ip{96-103}",
+            "ip src [0]",
+            "ip src{0:8}",
+            "ip src {0-7} & 0xff",
             "ip src&0xff000000",
         ] {
             assert_eq!(value(field), Some(1), "{field}");
@@ -306,8 +412,12 @@ mod tests {
             ("sport", 0x1234),
             ("udp dport", 53),
             ("transp[0-3]", 0x1234_0035),
-            ("data[0:2]", 0xcafe),
-            ("data{4:8}", 0xaf),
+            ("payload[0:2]", 0xcafe),
+            ("payload{4:8}", 0xaf),
+            ("udp [2-3]", 53),
+            ("ip proto 17 [0:2]", 0x1234),
+            ("ip sport", 0x1234),
+            ("tcpudp dport", 53),
             ("ip src & 0x00ffff00", 0x0203),
         ] {
             assert_eq!(value(field), Some(expected), "{field}");
@@ -316,7 +426,14 @@ mod tests {
 
     #[test]
     fn packets_of_other_protocols_and_short_ones_lack_fields() {
-        for field in ["tcp sport", "icmp type", "ip[29:2]", "data[1:2]", "tcp[0]"] {
+        for field in [
+            "tcp sport",
+            "icmp type",
+            "ip[29:2]",
+            "payload[1:2]",
+            "ip proto 6 [0]",
+            "tcp[0]",
+        ] {
             assert_eq!(value(field), None, "{field}");
         }
         let mut fragment = PACKET;
@@ -326,35 +443,58 @@ mod tests {
     }
 
     #[test]
+    fn fields_are_told_as_click_tells_them() {
+        for (field, header, text) in [
+            ("ip src", "0", "ip src"),
+            ("ip src/8", "0", "ip src/8"),
+            ("ip[13]", "0", "ip src[1]"),
+            ("ip src & 0x00ffff00", "0", "ip src[1:2]"),
+            ("ip src & 0x00fffe00", "0", "ip src{8:15}"),
+            ("ip [12:8]", "0", "ip[12:8]"),
+            ("ip { 48 }", "0", "ip rf"),
+            ("ip tos/3", "0", "ip tos/3"),
+            ("tcp push", "tcp", "tcp psh"),
+            ("tcp ack", "tcp", "tcp ack"),
+            ("tcp seqno", "tcp", "tcp seq"),
+            ("ip sport", "tcpudp", "tcpudp sport"),
+            ("transp [2:2]", "transp", "transp[2:2]"),
+            ("ip proto 89 [1]", "89", "ip proto 89[1]"),
+            ("ip proto 6 {100:3}", "tcp", "tcp{100:3}"),
+        ] {
+            let field = IpField::parse(field).expect("a field");
+            assert_eq!((&*field.header(), &*field.text()), (header, text));
+        }
+    }
+
+    #[test]
     fn wrong_fields_are_named() {
         for (field, wrong) in [
-            ("ip sort", "unknown field 'ip sort'"),
-            ("", "unknown field ''"),
-            ("arp[1]", "bad place 'arp[1]'"),
-            ("ip[1", "bad place 'ip[1'"),
-            ("ip[5-3]", "bad place 'ip[5-3]'"),
-            ("ip[0:5]", "40 bits wide; at most 32 can be"),
-            ("ip src/33", "bad prefix '/33'"),
-            ("ip src/0", "bad prefix '/0'"),
-            (
-                "ip tos & 0x101",
-                "mask '0x101' is not one stretch of ones within the field",
-            ),
-            (
-                "ip tos & 5",
-                "mask '5' is not one stretch of ones within the field",
-            ),
+            ("ip sort", EXPECTED),
+            ("", EXPECTED),
+            ("arp[1]", EXPECTED),
+            ("ip[1", EXPECTED),
+            ("ip[5-3]", BAD_PLACE),
+            ("ip src[3:2]", BAD_PLACE),
+            ("ip src/33", BAD_MASK),
+            ("ip src/0", BAD_MASK),
+            ("ip tos & 0x101", BAD_MASK),
+            ("ip tos & 5", BAD_MASK),
+            ("ip tos now", "garbage after field specification"),
         ] {
-            assert_eq!(IpField::parse(field), Err(wrong.to_string()), "{field}");
+            assert_eq!(IpField::parse(field), Err(wrong), "{field}");
         }
     }
 
     proptest::proptest! {
         #[test]
-        fn any_text_is_a_field_or_an_error(text in "(ip|tcp|data)?[ a-z\\[\\]{}:,0-9/&x-]{0,20}") {
+        fn any_text_is_a_field_or_an_error(text in "(ip|tcp|payload)?[ a-z\\[\\]{}:,0-9/&x-]{0,20}") {
             if let Ok(field) = IpField::parse(&text) {
-                field.value(&PACKET);
+                if field.length() <= 32 {
+                    field.value(&PACKET);
+                }
                 field.shift_in_address();
+                let again = IpField::parse(&field.text()).expect("a field");
+                proptest::prop_assert_eq!(again, field);
             }
         }
     }
