@@ -33,6 +33,8 @@ type File = Rc<RefCell<Vec<u8>>>;
 pub struct Simulation {
     elapsed: Cell<u64>,
     tick: Cell<u64>,
+    /// How far the wall clock was set forward, in nanoseconds.
+    step: Cell<i64>,
     files: RefCell<HashMap<String, File>>,
     devices: RefCell<HashMap<String, Rc<SimulatedDevice>>>,
     interfaces: RefCell<HashMap<String, Meaning>>,
@@ -56,6 +58,11 @@ impl Simulation {
     /// Has the clocks move on by so many nanoseconds whenever somebody looks at them.
     pub fn set_tick(&self, nanoseconds: u64) {
         self.tick.set(nanoseconds);
+    }
+
+    /// Sets the wall clock forward by so many nanoseconds, or back; the other clock knows nothing of it.
+    pub fn step_wall_clock(&self, nanoseconds: i64) {
+        self.step.set(self.step.get().saturating_add(nanoseconds));
     }
 
     /// Moves the clocks forward to `moment`, where it lies ahead.
@@ -140,7 +147,9 @@ impl Environment for Simulation {
     }
 
     fn timestamp(&self) -> Timestamp {
-        Timestamp(START.0 + i64::try_from(self.elapsed.get()).unwrap_or(i64::MAX - START.0))
+        let elapsed = i64::try_from(self.elapsed.get()).unwrap_or(i64::MAX);
+        let start = START.0.saturating_add(self.step.get());
+        Timestamp(start.saturating_add(elapsed))
     }
 
     fn console(&self, stream: Console, text: &[u8]) {

@@ -13,10 +13,11 @@ pub(super) const ICMP_PING_RESPONDER: Class = Class::of::<ICMPPingResponder>("IC
 /// ICMPPingResponder
 /// ```
 ///
-/// Turns echo requests into echo replies: addresses change places, the time to live becomes 255, the
-/// fragment field and the code zero, checksums are mended, the destination annotation is set to where the
-/// request came from, the paint is taken off, and the time is now. All other packets leave by output 1 where it is used and are dropped otherwise. Packets need
-/// their network header annotation set.
+/// Turns echo requests into echo replies: addresses change places, the time to live becomes 255,
+/// the fragment field and the code zero, checksums are mended, the destination annotation is set to
+/// where the request came from, the paint is taken off, and the time is now. All other packets
+/// leave by output 1 where it is used and are dropped otherwise. Packets need their network header
+/// annotation set.
 ///
 /// See Click's manual page ICMPPingResponder(n).
 pub(crate) struct ICMPPingResponder;

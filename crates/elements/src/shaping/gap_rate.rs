@@ -2,7 +2,8 @@
 
 use core::time::Duration;
 
-use sprat_click::time::{SECOND, Timestamp};
+use sprat_click::Instant;
+use sprat_click::time::SECOND;
 
 /// The bits of a gap, in microseconds, that are a fraction.
 const FRACTION: u32 = 12;
@@ -14,14 +15,15 @@ const ALL: u32 = 1_000_000 << FRACTION;
 const LONGEST: usize = 0xffff;
 
 /// A process that is to come to `rate` a second, and how far it has come: Click's, which counts the
-/// second of the wall clock it is in, and makes up for what it came short of in the one before.
+/// second it is in, and makes up for what it came short of in the one before. Seconds are those of the
+/// clock that only goes forward, and not of the wall clock as Click's: that may be set back.
 #[derive(Clone, Debug)]
 pub(crate) struct GapRate {
     rate: u32,
     gap: u32,
     /// How far it has come in the present second; less than nothing where it is behind.
     count: i64,
-    second: Option<i64>,
+    second: Option<u64>,
 }
 
 impl GapRate {
@@ -40,7 +42,7 @@ impl GapRate {
     }
 
     /// Takes another rate, of which it is as far as it should be `now`.
-    pub(crate) fn set_rate(&mut self, rate: u32, now: Timestamp) {
+    pub(crate) fn set_rate(&mut self, rate: u32, now: Instant) {
         if rate != self.rate {
             let second = self.second;
             *self = Self::new(rate);
@@ -50,14 +52,14 @@ impl GapRate {
     }
 
     /// How far it should be in the second of `now`.
-    fn due(&self, now: Timestamp) -> i64 {
+    fn due(&self, now: Instant) -> i64 {
         i64::from((microseconds(now) << FRACTION) / self.gap)
     }
 
     /// How much it is behind `now`, and one, as it goes on where it is not ahead; nothing where it is.
-    pub(crate) fn behind(&mut self, now: Timestamp) -> usize {
+    pub(crate) fn behind(&mut self, now: Instant) -> usize {
         let due = self.due(now);
-        let second = now.0.div_euclid(SECOND.cast_signed());
+        let second = now.0 / SECOND;
         match self.second {
             None => {
                 self.second = Some(second);
@@ -80,7 +82,7 @@ impl GapRate {
     }
 
     /// How many packets may pass `now` whatever their length, where bytes are counted.
-    pub(crate) fn packets_behind(&mut self, now: Timestamp) -> usize {
+    pub(crate) fn packets_behind(&mut self, now: Instant) -> usize {
         match self.behind(now) {
             0 => 0,
             bytes => 1 + (bytes - 1) / LONGEST,
@@ -94,30 +96,28 @@ impl GapRate {
     }
 
     /// How long it is from `now` until it is no longer ahead; never where the rate is nothing.
-    pub(crate) fn wait(&self, now: Timestamp) -> Option<Duration> {
+    pub(crate) fn wait(&self, now: Instant) -> Option<Duration> {
         let rate = i64::from(self.rate);
         let count = self.count.max(0);
-        let seconds = count.checked_div(rate)?;
+        let seconds = count.checked_div(rate)?.cast_unsigned();
         let gaps = (count % rate) * i64::from(self.gap);
-        let microseconds = (gaps + (1 << FRACTION) - 1) >> FRACTION;
-        let moment = (self.second? + seconds) * SECOND.cast_signed() + microseconds * 1_000;
-        let left = (moment - now.0).max(0);
-        Some(Duration::from_nanos(left.cast_unsigned()))
+        let microseconds = ((gaps + (1 << FRACTION) - 1) >> FRACTION).cast_unsigned();
+        let moment = (self.second? + seconds) * SECOND + microseconds * 1_000;
+        Some(Duration::from_nanos(moment.saturating_sub(now.0)))
     }
 }
 
 /// Microseconds since the second began; they fit.
-#[expect(clippy::cast_possible_truncation)]
-fn microseconds(now: Timestamp) -> u32 {
-    (now.0.rem_euclid(SECOND.cast_signed()) / 1_000).cast_unsigned() as u32
+fn microseconds(now: Instant) -> u32 {
+    (now.0 % SECOND / 1_000) as u32
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn at(microseconds: i64) -> Timestamp {
-        Timestamp(5_000_000_000 + microseconds * 1_000)
+    fn at(microseconds: u64) -> Instant {
+        Instant(5 * SECOND + microseconds * 1_000)
     }
 
     #[test]
@@ -128,7 +128,7 @@ mod tests {
             assert_eq!(rate.behind(now), 1, "{number}");
             rate.advance(1);
             assert_eq!(rate.behind(now), 0, "{number}");
-            now = Timestamp(now.0 + i64::try_from(rate.wait(now).unwrap().as_nanos()).unwrap());
+            now = now + rate.wait(now).unwrap();
             assert_eq!(now, at((number + 1) * 50_000));
         }
     }

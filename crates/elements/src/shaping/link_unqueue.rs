@@ -5,7 +5,7 @@ use core::time::Duration;
 use sprat_click::arguments::Bandwidth;
 use sprat_click::{
     Arguments, Class, Configuration, Configure, Context, Element, HandlerError, HandlerList,
-    Rejected,
+    Instant, Rejected,
 };
 use sprat_packet::annotations::EXTRA_LENGTH;
 use sprat_packet::{Batch, Packet};
@@ -34,8 +34,9 @@ pub(super) const LINK_UNQUEUE: Class = Class::of::<LinkUnqueue>("LinkUnqueue").p
 struct LinkUnqueue {
     latency: Duration,
     bandwidth: Hundreds,
-    /// The packets on the link; each has as timestamp when it arrives at its end.
-    flight: VecDeque<Packet>,
+    /// The packets on the link and when each arrives at its end, which is its timestamp by the wall
+    /// clock that there was when it was sent. That clock may be set back, so nothing waits for it.
+    flight: VecDeque<(Instant, Packet)>,
     /// Whether the link had something to send whenever it was free.
     busy: bool,
     pulled: Batch,
@@ -56,9 +57,9 @@ impl Hundreds {
         }
     }
 
-    /// How long it takes to send so many bytes, in nanoseconds.
-    fn sending(self, bytes: u64) -> u64 {
-        bytes * 10_000 / u64::from(self.0) * 1_000
+    /// How long it takes to send so many bytes.
+    fn sending(self, bytes: u64) -> Duration {
+        Duration::from_micros(bytes * 10_000 / u64::from(self.0))
     }
 }
 
@@ -85,18 +86,14 @@ impl Configure for LinkUnqueue {
 }
 
 impl LinkUnqueue {
-    fn latency(&self) -> i64 {
-        i64::try_from(self.latency.as_nanos()).unwrap_or(i64::MAX)
-    }
-
     /// Takes packets onto the link while it is free; returns whether there were any.
-    fn load(&mut self, context: &mut Context<'_>, now: i64) -> bool {
+    fn load(&mut self, context: &mut Context<'_>, now: Instant) -> bool {
         // What is sent now begins to arrive then.
-        let begun = now.saturating_add(self.latency());
-        let last = |flight: &VecDeque<Packet>| flight.back().map(Packet::timestamp);
+        let begun = now + self.latency;
+        let timestamp = context.timestamp().0;
         let mut loaded = false;
         for _ in 0..BURST {
-            let last = last(&self.flight);
+            let last = self.flight.back().map(|(arrival, _)| *arrival);
             if last.is_some_and(|last| last > begun) {
                 break;
             }
@@ -110,8 +107,10 @@ impl LinkUnqueue {
             let sending = self
                 .bandwidth
                 .sending(packet.len() as u64 + u64::from(extra));
-            packet.set_timestamp(begun.saturating_add_unsigned(sending));
-            self.flight.push_back(packet);
+            let arrival = begun + sending;
+            let left = i64::try_from(arrival.since(now).as_nanos()).unwrap_or(i64::MAX);
+            packet.set_timestamp(timestamp.saturating_add(left));
+            self.flight.push_back((arrival, packet));
             self.busy = true;
             loaded = true;
         }
@@ -119,39 +118,36 @@ impl LinkUnqueue {
     }
 
     /// Pushes on what has arrived; returns whether anything has.
-    fn unload(&mut self, context: &mut Context<'_>, now: i64) -> bool {
+    fn unload(&mut self, context: &mut Context<'_>, now: Instant) -> bool {
         let mut arrived = false;
-        while self
-            .flight
-            .front()
-            .is_some_and(|packet| packet.timestamp() <= now)
-        {
-            if let Some(packet) = self.flight.pop_front() {
-                context.emit(0, packet);
-                arrived = true;
-            }
+        while let Some((_, packet)) = self.flight.pop_front_if(|(arrival, _)| *arrival <= now) {
+            context.emit(0, packet);
+            arrived = true;
         }
         arrived
     }
 
     fn work(&mut self, context: &mut Context<'_>) -> bool {
-        let now = context.timestamp().0;
+        let now = context.now();
         let loaded = self.load(context, now);
         let arrived = self.unload(context, now);
         let more = context.upstream_nonempty(0);
-        let (Some(first), Some(last)) = (self.flight.front(), self.flight.back()) else {
+        let (Some((first, _)), Some((last, _))) = (self.flight.front(), self.flight.back()) else {
             if more {
                 context.schedule_task();
             }
             return loaded || arrived;
         };
-        let mut next = first.timestamp();
+        let mut next = *first;
         if more {
-            next = next.min(last.timestamp().saturating_sub(self.latency()));
+            // The link is free when what it sent last has left it.
+            let sent = last.since(Instant(0)).saturating_sub(self.latency);
+            next = next.min(Instant(0) + sent);
         }
-        match u64::try_from(next.saturating_sub(now)) {
-            Ok(wait @ 1..) => context.set_timer(0, context.now() + Duration::from_nanos(wait)),
-            _ => context.schedule_task(),
+        if next > now {
+            context.set_timer(0, next);
+        } else {
+            context.schedule_task();
         }
         loaded || arrived
     }
@@ -240,6 +236,18 @@ mod tests {
             .collect();
         assert_eq!(times, [60, 80, 81]);
         assert_eq!(bench.read("l.size"), "0");
+    }
+
+    #[test]
+    fn a_wall_clock_that_is_set_back_holds_nothing_up() {
+        let bench = Bench::new(
+            "FromDevice(in) -> Queue -> l :: LinkUnqueue(1s, 1kBps) -> c :: Counter -> Discard",
+        );
+        (0..3).for_each(|_| bench.arrive("in", &[0; 100]));
+        bench.run_for(Duration::from_millis(150));
+        bench.simulation.step_wall_clock(-START.0 / 2);
+        bench.run_for(Duration::from_millis(1200));
+        assert_eq!(bench.read("c.count"), "3");
     }
 
     #[test]

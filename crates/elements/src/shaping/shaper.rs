@@ -62,7 +62,7 @@ impl Configure for Shaper {
 impl Shaper {
     /// How many packets may pass now.
     fn allowed(&mut self, context: &Context<'_>) -> usize {
-        let now = context.timestamp();
+        let now = context.now();
         if self.bandwidth {
             self.rate.packets_behind(now)
         } else {
@@ -96,7 +96,7 @@ impl Element for Shaper {
             pulled.len()
         });
         if self.allowed(context) == 0 {
-            let wait = self.rate.wait(context.timestamp());
+            let wait = self.rate.wait(context.now());
             let moment = wait.map_or(Instant::NEVER, |wait| context.now() + wait);
             self.gate.close(context, moment);
         } else if batch.is_empty() {
@@ -140,7 +140,7 @@ impl Element for Shaper {
         } else {
             crate::argument_value(context, name, value)?
         };
-        self.rate.set_rate(rate, context.timestamp());
+        self.rate.set_rate(rate, context.now());
         self.gate.open(context);
         Ok(())
     }
@@ -178,6 +178,16 @@ mod tests {
         assert_eq!(bench.read("d.count"), "1");
         bench.run_for(Duration::from_millis(250));
         assert_eq!(bench.read("d.count"), "3");
+    }
+
+    #[test]
+    fn a_wall_clock_that_is_set_back_holds_nothing_up() {
+        let bench = Bench::new("InfiniteSource -> Queue(100) -> Shaper(100) -> d :: Discard");
+        for packets in ["100", "200"] {
+            bench.run_for(Duration::from_secs(1));
+            assert_eq!(bench.read("d.count"), packets);
+            bench.simulation.step_wall_clock(-500_000_000_000_000_000);
+        }
     }
 
     /// By hand: a packet every 50 ms, and 100 bytes.

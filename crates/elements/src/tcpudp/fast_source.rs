@@ -302,7 +302,7 @@ impl FastSource {
         });
         let allowed = match self.rate.rate() {
             0 => usize::MAX,
-            _ => self.rate.behind(context.timestamp()),
+            _ => self.rate.behind(context.now()),
         };
         allowed.min(most).min(left)
     }
@@ -373,7 +373,7 @@ impl FastSource {
         let moment = if due || done {
             Instant::NEVER
         } else {
-            let wait = self.rate.wait(context.timestamp());
+            let wait = self.rate.wait(context.now());
             wait.map_or(Instant::NEVER, |wait| context.now() + wait)
         };
         context.set_timer(0, moment);
@@ -440,7 +440,7 @@ impl Element for FastSource {
             "rate" => {
                 let complaint = "rate parameter must be integer >= 0";
                 let rate = crate::value_or(context, value, complaint)?;
-                self.rate.set_rate(rate, context.timestamp());
+                self.rate.set_rate(rate, context.now());
             }
             "limit" => {
                 let complaint = "limit parameter must be integer >= 0";
